@@ -1,0 +1,161 @@
+# ollama-sidecar. `make help` lists the targets.
+#
+# BUILD=DIR builds elsewhere, SAN=address,undefined with sanitizers, WERROR=1 as CI does.
+# Yours are appended last: CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS.
+
+VERSION := 0.1.0
+BUILD ?= build
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+PKG_CONFIG ?= pkg-config
+
+GIT_VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+FULL_VERSION := $(VERSION)$(if $(GIT_VERSION),+$(GIT_VERSION))
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wsign-conversion -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough -Wvla -Wundef -Wwrite-strings
+ifdef WERROR
+WARNINGS += -Werror
+endif
+ifdef SAN
+HARDENING := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK_HARDENING := -fsanitize=$(SAN)
+else
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+ifeq ($(shell uname -m),x86_64)
+HARDENING += -fcf-protection=full
+endif
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+endif
+
+ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. $(CPPFLAGS)
+ALL_CFLAGS = -std=c11 -O2 -g $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = $(LINK_HARDENING) $(LDFLAGS)
+
+# inih has no .pc file in some distributions; the library's name is the same everywhere.
+INIH_LIBS := $(shell $(PKG_CONFIG) --libs inih 2>/dev/null || echo -linih)
+CURL_LIBS = $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
+CJSON_LIBS = $(shell $(PKG_CONFIG) --libs libcjson 2>/dev/null || echo -lcjson)
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+
+# llhttp: the library, else the C sources that Debian's node-llhttp or PyPI's source package have.
+ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
+LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
+LLHTTP_LIBS := $(shell $(PKG_CONFIG) --libs libllhttp)
+LLHTTP_OBJECTS :=
+else
+LLHTTP_SOURCES := $(firstword $(wildcard /usr/share/llhttp/llhttp.c $(BUILD)/llhttp/llhttp.c build/llhttp/llhttp.c))
+LLHTTP_DIR := $(patsubst %/,%,$(dir $(LLHTTP_SOURCES)))
+LLHTTP_CFLAGS := -isystem $(firstword $(wildcard $(LLHTTP_DIR)/include /usr/share/include/llhttp) $(LLHTTP_DIR))
+LLHTTP_LIBS :=
+LLHTTP_OBJECTS := $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
+endif
+
+PROGRAMS := ollama-supervisor ollama-proxy ollama-preload sidecarctl
+BINARIES := $(PROGRAMS:%=$(BUILD)/%)
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
+
+COMMON := $(BUILD)/libcommon.a
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BINARIES)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
+
+# Generated code of others: its warnings are not ours.
+$(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -g -w -DLLHTTP_STRICT_MODE=1 $(HARDENING) $(LLHTTP_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(COMMON): $(call objects,common)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/ollama-supervisor: $(call objects,supervisor) $(COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LDLIBS)
+
+$(BUILD)/ollama-proxy: $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(LDLIBS)
+
+$(BUILD)/ollama-preload: $(call objects,preload) $(COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+
+$(BUILD)/sidecarctl: $(call objects,ctl) $(COMMON)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+
+# A unit test links every room's objects but the main()s, from archives: only what it needs comes along.
+ROOMS := $(foreach room,supervisor proxy preload ctl,$(BUILD)/lib$(room).a)
+$(BUILD)/libsupervisor.a: $(filter-out %/main.o,$(call objects,supervisor))
+	@rm -f $@; $(AR) rcs $@ $^
+$(BUILD)/libproxy.a: $(filter-out %/main.o,$(call objects,proxy)) $(LLHTTP_OBJECTS)
+	@rm -f $@; $(AR) rcs $@ $^
+$(BUILD)/libpreload.a: $(filter-out %/main.o,$(call objects,preload))
+	@rm -f $@; $(AR) rcs $@ $^
+$(BUILD)/libctl.a: $(filter-out %/main.o,$(call objects,ctl))
+	@rm -f $@; $(AR) rcs $@ $^
+
+$(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
+
+$(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+
+unit: $(TESTS)
+	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+
+lint:
+	tests/lint/run
+
+# Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
+# front of an Ollama that runs already.
+run:
+	@PROFILE='$(PROFILE)' ATTACH='$(ATTACH)' scripts/run
+
+build-deps:
+	@scripts/deps build
+
+check-deps:
+	@scripts/deps all
+
+check:
+	@scripts/check
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
+	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
+	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8
+	test -e $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar/supervisor.ini || \
+		install -m 644 supervisor.ini preload-models.txt $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
+
+uninstall:
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(MANDIR)/man1/sidecarctl.1 \
+		$(DESTDIR)$(MANDIR)/man5/supervisor.ini.5 $(DESTDIR)$(MANDIR)/man8/ollama-supervisor.8 \
+		$(DESTDIR)$(MANDIR)/man8/ollama-proxy.8 $(DESTDIR)$(MANDIR)/man8/ollama-preload.8
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make run         install what is missing, build, start (PROFILE=NAME, ATTACH=1)'
+	@echo 'make check       install what is missing, build, run the tests'
+	@echo 'make check-deps  install what every lane of the tests needs'
+	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1)'
+	@echo 'make unit lint   the fast parts of make check'
+	@echo 'make install     PREFIX=/usr/local DESTDIR='
+	@echo 'make clean       remove build/'
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

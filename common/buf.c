@@ -1,0 +1,190 @@
+/* See buf.h. Growth doubles; the data is moved to the front before memory is asked for. */
+#include "common/buf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_init(struct buf *b, size_t limit_bytes)
+{
+    *b = (struct buf){.limit_bytes = limit_bytes};
+}
+
+void buf_fini(struct buf *b)
+{
+    buf_release(b);
+}
+
+size_t buf_left(const struct buf *b)
+{
+    if (b->limit_bytes == 0)
+        return SIZE_MAX;
+    size_t size_n = buf_size(b);
+    return size_n < b->limit_bytes ? b->limit_bytes - size_n : 0;
+}
+
+/* Room whatever the limit says: printf's NUL is not data. */
+static int make_room(struct buf *b, size_t want_n)
+{
+    if (b->head_n > 0 && b->room_n - b->tail_n < want_n) {
+        memmove(b->bytes, b->bytes + b->head_n, buf_size(b));
+        b->tail_n -= b->head_n;
+        b->head_n = 0;
+    }
+    if (b->room_n - b->tail_n < want_n) {
+        size_t room_n = b->room_n ? b->room_n : 256;
+        while (room_n - b->tail_n < want_n) {
+            if (room_n > SIZE_MAX / 2)
+                return -ENOMEM;
+            room_n *= 2;
+        }
+        char *bytes = realloc(b->bytes, room_n);
+        if (!bytes)
+            return -ENOMEM;
+        b->bytes = bytes;
+        b->room_n = room_n;
+    }
+    return 0;
+}
+
+int buf_reserve(struct buf *b, size_t want_n, char **at)
+{
+    if (want_n > buf_left(b))
+        return -EFBIG;
+    int error = make_room(b, want_n);
+    if (!error)
+        *at = b->bytes + b->tail_n;
+    return error;
+}
+
+void buf_commit(struct buf *b, size_t written_n)
+{
+    b->tail_n += written_n;
+}
+
+int buf_append(struct buf *b, const void *bytes, size_t bytes_n)
+{
+    char *at;
+    if (bytes_n == 0)
+        return 0;
+    int error = buf_reserve(b, bytes_n, &at);
+    if (error)
+        return error;
+    memcpy(at, bytes, bytes_n);
+    buf_commit(b, bytes_n);
+    return 0;
+}
+
+int buf_text(struct buf *b, const char *text)
+{
+    return buf_append(b, text, strlen(text));
+}
+
+int buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    int error = n < 0 ? -EINVAL : (size_t)n > buf_left(b) ? -EFBIG : make_room(b, (size_t)n + 1);
+    if (error)
+        return error;
+    va_start(args, format);
+    vsnprintf(b->bytes + b->tail_n, (size_t)n + 1, format, args);
+    va_end(args);
+    buf_commit(b, (size_t)n);
+    return 0;
+}
+
+void buf_consume(struct buf *b, size_t bytes_n)
+{
+    b->head_n += bytes_n;
+    if (b->head_n >= b->tail_n)
+        b->head_n = b->tail_n = 0;
+}
+
+void buf_release(struct buf *b)
+{
+    free(b->bytes);
+    buf_init(b, b->limit_bytes);
+}
+
+void buf_neutralise(char *text)
+{
+    char *out = text;
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) { /* U+0080 to U+009F */
+            *out++ = '?';
+            c++;
+        } else if (*c < 0x20 || *c == 0x7f) {
+            *out++ = *c == '\t' ? ' ' : '?';
+        } else {
+            *out++ = (char)*c;
+        }
+    }
+    *out = '\0';
+}
+
+/* Length of the UTF-8 sequence at s (RFC 3629: no surrogates, nothing overlong), 0 where it is none. */
+static size_t utf8_length(const unsigned char *s, size_t left_n)
+{
+    unsigned char c = s[0];
+    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    if (n == 0 || n > left_n)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+        (c == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+/* The line ends that JSON allows raw and some line readers do not. */
+static const char *line_end_escape(const unsigned char *s, size_t n)
+{
+    if (n == 2 && s[0] == 0xc2 && s[1] == 0x85)
+        return "\\u0085";
+    if (n == 3 && s[0] == 0xe2 && s[1] == 0x80)
+        return s[2] == 0xa8 ? "\\u2028" : s[2] == 0xa9 ? "\\u2029" : NULL;
+    return NULL;
+}
+
+static int json_control(struct buf *b, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        return buf_text(b, "\\\"");
+    case '\\':
+        return buf_text(b, "\\\\");
+    case '\n':
+        return buf_text(b, "\\n");
+    case '\r':
+        return buf_text(b, "\\r");
+    case '\t':
+        return buf_text(b, "\\t");
+    default:
+        return buf_printf(b, "\\u%04x", c);
+    }
+}
+
+int buf_json_string(struct buf *b, const char *bytes, size_t bytes_n)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    int error = buf_text(b, "\"");
+    for (size_t i = 0; i < bytes_n && !error;) {
+        size_t n = utf8_length(s + i, bytes_n - i);
+        const char *escape = n ? line_end_escape(s + i, n) : "\\ufffd";
+        if (escape)
+            error = buf_text(b, escape);
+        else if (n == 1 && (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f))
+            error = json_control(b, s[i]);
+        else
+            error = buf_append(b, s + i, n);
+        i += n ? n : 1;
+    }
+    return error ? error : buf_text(b, "\"");
+}

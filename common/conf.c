@@ -1,0 +1,254 @@
+/*
+ * From a file and an environment to one checked, constant struct conf. The steps are in conf_load, in order;
+ * each has a file of its own (conf_read, conf_text, conf_table, conf_env, conf_check).
+ */
+#include "common/conf_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const default_files[] = {"supervisor.ini", "/etc/ollama-sidecar/supervisor.ini"};
+
+/* Finds the file and the folder that relative paths start from. */
+static int find_file(struct conf *c, const char *path, struct diag *d)
+{
+    char resolved[4096];
+    int error = -ENOENT;
+    if (path) {
+        error = sys_realpath(path, resolved);
+        if (error)
+            diag_add(d, DIAG_ERROR, path, 0, "can't be read: %s", strerror(-error));
+    }
+    for (size_t i = 0; !path && error && i < sizeof default_files / sizeof *default_files; i++)
+        error = sys_realpath(default_files[i], resolved);
+    if (error) {
+        if (sys_getcwd(resolved) < 0)
+            snprintf(resolved, sizeof resolved, "/");
+        c->base_dir = conf_text(c, resolved, strlen(resolved));
+        return c->base_dir ? 0 : -ENOMEM;
+    }
+    const char *slash = strrchr(resolved, '/');
+    c->file = conf_text(c, resolved, strlen(resolved));
+    c->base_dir = conf_text(c, resolved, slash == resolved ? 1 : (size_t)(slash - resolved));
+    return c->file && c->base_dir ? 0 : -ENOMEM;
+}
+
+static int load_env_file(struct conf *c, const struct conf_entries *entries, struct diag *d)
+{
+    const char *path = conf_env(c, "SIDECAR_SUPERVISOR_ENV_FILE");
+    const char *where = "SIDECAR_SUPERVISOR_ENV_FILE";
+    int line = 0;
+    for (size_t i = 0; i < entries->items_n && !path; i++) {
+        const struct conf_entry *e = &entries->items[i];
+        if (e->key && strcmp(e->section, "supervisor") == 0 && strcmp(e->key, "env_file") == 0) {
+            path = e->value;
+            where = c->file;
+            line = e->line;
+        }
+    }
+    if (path && line > 0) {
+        struct diag told_later; /* with all the other values */
+        diag_init(&told_later);
+        path = conf_expand(c, path, where, line, &told_later);
+        diag_fini(&told_later);
+    }
+    if (!path || *path == '\0' || strcmp(path, "none") == 0)
+        return 0;
+    char *absolute = conf_path(c, path);
+    int error = absolute ? conf_read_env_file(c, absolute, d) : -ENOMEM;
+    if (error && error != -ENOMEM) {
+        diag_add(d, DIAG_ERROR, where, line, "env_file %s can't be read: %s", absolute, strerror(-error));
+        error = 0;
+    }
+    free(absolute);
+    return error;
+}
+
+static void unknown_section(const struct conf *c, const struct conf_entry *e, struct diag *d)
+{
+    const char *names[32] = {"environment"};
+    for (size_t i = 0; i < conf_sections_n && i + 2 < sizeof names / sizeof *names; i++)
+        names[i + 1] = conf_sections[i].name;
+    const char *nearest = diag_nearest(e->section, names);
+    diag_add(d, DIAG_ERROR, c->file, e->line, "unknown section [%s]%s%s%s", e->section,
+             nearest ? "; did you mean [" : "", nearest ? nearest : "", nearest ? "]?" : "");
+}
+
+static void unknown_key(const struct conf *c, const struct conf_section *s, const struct conf_entry *e, struct diag *d)
+{
+    const char *names[64] = {NULL};
+    for (size_t i = 0; i < s->params_n && i + 1 < sizeof names / sizeof *names; i++)
+        names[i] = s->params[i].key;
+    const char *nearest = diag_nearest(e->key, names);
+    diag_add(d, DIAG_ERROR, c->file, e->line, "unknown key \"%s\" in [%s]%s%s%s", e->key, e->section,
+             nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static int is_variable_name(const char *name)
+{
+    if (*name >= '0' && *name <= '9')
+        return 0;
+    for (; *name; name++)
+        if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||
+              *name == '_'))
+            return 0;
+    return 1;
+}
+
+static int is_section_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+    return n > 0 && n <= 64 && name[n] == '\0';
+}
+
+/* [environment]: any name is a key. */
+static int apply_variable(struct conf *c, const struct conf_entry *e, struct diag *d)
+{
+    if (!is_variable_name(e->key)) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%s\" is no variable's name", e->key);
+        return 0;
+    }
+    for (size_t i = 0; i < c->environment.items_n; i++) {
+        if (strcmp(c->environment.items[i].name, e->key) == 0) {
+            diag_add(d, DIAG_ERROR, c->file, e->line, "%s is set twice, first in line %d", e->key,
+                     c->environment.items[i].line);
+            return 0;
+        }
+    }
+    char *value = conf_expand(c, e->value, c->file, e->line, d);
+    return value ? conf_variables_add(c, &c->environment, e->key, strlen(e->key), value, e->line) : 0;
+}
+
+/* The header of a section: 0 with *at, or NULL where it was refused. */
+static int apply_header(struct conf *c, const struct conf_entry *e, struct conf_head **at, struct diag *d)
+{
+    const struct conf_section *s = conf_find_section(e->section);
+    *at = NULL;
+    if (!s) {
+        unknown_section(c, e, d);
+    } else if (s->is_named && !e->name) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "[%s] needs a name: write [%s:NAME]", e->section, e->section);
+    } else if (!s->is_named && e->name) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "[%s] has no name: write [%s]", e->section, e->section);
+    } else if (e->name && !is_section_name(e->name)) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (64 at the most)", e->name);
+    } else {
+        struct conf_head *head = conf_instance(c, s, e->name);
+        if (!head && c->programs_n == CONF_PROGRAMS_MAX)
+            diag_add(d, DIAG_ERROR, c->file, e->line, "more than %d programs", CONF_PROGRAMS_MAX);
+        else if (!head)
+            return -ENOMEM;
+        else if (head->line)
+            diag_add(d, DIAG_ERROR, c->file, e->line, "[%s%s%s] stands twice, first in line %d", e->section,
+                     e->name ? ":" : "", e->name ? e->name : "", head->line);
+        else
+            head->line = e->line;
+        *at = head;
+    }
+    return 0;
+}
+
+static int apply_pair(struct conf *c, struct conf_head *at, const struct conf_entry *e, struct diag *d)
+{
+    const struct conf_section *s = conf_find_section(e->section);
+    const struct conf_param *p = conf_find_param(s, e->key);
+    if (!p) {
+        unknown_key(c, s, e, d);
+        return 0;
+    }
+    const struct conf_origin *before = conf_origin(at, s, e->key);
+    if (before->kind == CONF_FROM_FILE) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "%s is set twice in [%s], first in line %d", e->key, e->section,
+                 before->line);
+        return 0;
+    }
+    struct conf_origin origin = {.kind = CONF_FROM_FILE, .line = e->line};
+    char *value = conf_expand(c, e->value, c->file, e->line, d);
+    int error = value ? conf_set(c, at, p, value, &origin, d) : 0;
+    return error == -ENOMEM ? error : 0;
+}
+
+static int apply_entries(struct conf *c, const struct conf_entries *entries, struct diag *d)
+{
+    struct conf_head *at = NULL;
+    int is_environment = 0, error = 0, environment_line = 0;
+    for (size_t i = 0; i < entries->items_n && !error; i++) {
+        const struct conf_entry *e = &entries->items[i];
+        if (!e->key) {
+            is_environment = strcmp(e->section, "environment") == 0 && !e->name;
+            at = NULL;
+            if (is_environment && environment_line)
+                diag_add(d, DIAG_ERROR, c->file, e->line, "[environment] stands twice, first in line %d", environment_line);
+            if (is_environment)
+                environment_line = e->line;
+            else
+                error = apply_header(c, e, &at, d);
+        } else if (is_environment) {
+            error = apply_variable(c, e, d);
+        } else if (at) {
+            error = apply_pair(c, at, e, d);
+        }
+    }
+    return error;
+}
+
+static int load(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d)
+{
+    static const char *const unnamed[] = {"supervisor", "preload", "proxy"};
+    int error = find_file(c, path, d);
+    if (!error && c->file) {
+        int read_error = conf_read_ini(c, c->file, entries, d);
+        if (read_error == -ENOMEM)
+            error = read_error;
+        else if (read_error)
+            diag_add(d, DIAG_ERROR, c->file, 0, "can't be read: %s", strerror(-read_error));
+    }
+    if (!error)
+        error = load_env_file(c, entries, d);
+    for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed && !error; i++)
+        error = conf_instance(c, conf_find_section(unnamed[i]), NULL) ? 0 : -ENOMEM;
+    if (!error)
+        error = conf_add_built_in(c, d);
+    if (!error)
+        error = apply_entries(c, entries, d);
+    if (!error)
+        error = conf_apply_environment(c, d);
+    if (!error)
+        error = conf_check(c, d);
+    return error ? error : d->errors_n ? -EINVAL : 0;
+}
+
+int conf_load(struct conf **out, const char *path, char **environment, struct diag *d)
+{
+    struct conf_entries entries = {0};
+    struct conf *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (!c)
+        return -ENOMEM;
+    c->environment_in = environment;
+    int error = load(c, path, &entries, d);
+    free(entries.items);
+    if (error)
+        conf_free(&c);
+    *out = c;
+    return error;
+}
+
+void conf_free(struct conf **conf)
+{
+    struct conf *c = *conf;
+    if (!c)
+        return;
+    conf_fini_instance((struct conf_head *)&c->supervisor, conf_find_section("supervisor"));
+    conf_fini_instance((struct conf_head *)&c->preload, conf_find_section("preload"));
+    conf_fini_instance((struct conf_head *)&c->proxy, conf_find_section("proxy"));
+    for (size_t i = 0; i < c->programs_n; i++)
+        conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
+    free(c->environment.items);
+    free(c->env_file.items);
+    conf_text_free(c);
+    free(c);
+    *conf = NULL;
+}

@@ -1,0 +1,144 @@
+/*
+ * conf: what supervisor.ini and the environment say, read by every program through the same code.
+ *
+ * Environment wins over ini, ini over default. A struct conf is built once, checked as a whole, and constant
+ * from then on; a reload builds another one.
+ */
+#ifndef COMMON_CONF_H
+#define COMMON_CONF_H
+
+#include "common/diag.h"
+#include "common/log.h"
+#include "common/parse.h"
+
+enum {
+    CONF_PROGRAMS_MAX = 32,
+    CONF_LISTEN_MAX = 16,
+    CONF_LINE_BYTES = 8192, /* the longest line of the ini file */
+    CONF_LINES_MAX = 20000,
+};
+#define CONF_DAY_MS (24LL * 3600 * 1000)
+#define CONF_YEAR_MS (366LL * CONF_DAY_MS)
+#define CONF_TERABYTE (1LL << 40)
+
+enum conf_kind {
+    CONF_DURATION, CONF_SIZE, CONF_INTEGER, CONF_BOOL, CONF_WORD, CONF_TEXT, CONF_LIST, CONF_COMMAND, CONF_SIGNAL,
+};
+
+enum conf_idle_action { CONF_IDLE_EXIT, CONF_IDLE_SUSPEND, CONF_IDLE_STOP, CONF_IDLE_NONE };
+enum conf_restart { CONF_RESTART_ALWAYS, CONF_RESTART_ON_FAILURE, CONF_RESTART_NEVER };
+enum conf_start { CONF_START_BOOT, CONF_START_READY };
+enum conf_open { CONF_OPEN_NO, CONF_OPEN_PRIVATE, CONF_OPEN_YES };
+enum conf_manage { CONF_MANAGE_LOOPBACK, CONF_MANAGE_PRIVATE };
+
+struct conf_chunk;
+
+/* Where a value comes from. */
+struct conf_origin {
+    enum { CONF_FROM_DEFAULT, CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_BUILT_IN } kind;
+    int line;             /* CONF_FROM_FILE */
+    const char *variable; /* CONF_FROM_ENVIRONMENT */
+    char *text;           /* as written, after expansion */
+};
+
+/* One struct conf_SECTION for each section of the table: durations `key_ms`, sizes `key_bytes`. */
+#define CONF_FIELD_DURATION(key) int64_t key##_ms;
+#define CONF_FIELD_SIZE(key) int64_t key##_bytes;
+#define CONF_FIELD_INTEGER(key) int64_t key;
+#define CONF_FIELD_BOOL(key) int key;
+#define CONF_FIELD_WORD(key) int key;
+#define CONF_FIELD_SIGNAL(key) int key;
+#define CONF_FIELD_TEXT(key) char *key;
+#define CONF_FIELD_LIST(key) struct list key;
+#define CONF_FIELD_COMMAND(key) struct list key;
+#define SECTION(section, is_named, help) \
+    struct conf_##section {              \
+        char *name;                      \
+        int line;                        \
+        struct conf_origin *origins;
+#define PARAM(section, kind, key, def, min, max, state, help) CONF_FIELD_##kind(key)
+#define END_SECTION \
+    }               \
+    ;
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+
+/* NAME=value of [environment], or of an env_file. */
+struct conf_variable {
+    char *name, *value;
+    int line;
+};
+
+struct conf_variables {
+    struct conf_variable *items;
+    size_t items_n;
+};
+
+struct conf {
+    char *file;     /* absolute path of the ini; NULL where there is none */
+    char *base_dir; /* relative paths start here */
+    struct conf_supervisor supervisor;
+    struct conf_preload preload;
+    struct conf_proxy proxy;
+    struct conf_program programs[CONF_PROGRAMS_MAX]; /* the built-in ones first: ollama, proxy, preload */
+    size_t programs_n;
+    struct conf_variables environment; /* [environment] */
+    struct conf_variables env_file;
+    /* derived by conf_check */
+    struct address listen[CONF_LISTEN_MAX];
+    size_t listen_n;
+    struct address ollama;  /* where our `ollama serve` binds (OLLAMA_HOST for it) */
+    struct address backend; /* where the proxy and the preloader reach Ollama */
+    int is_backend_ours;    /* the backend is the ollama that we supervise */
+    int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
+    char **environment_in;  /* the process's environment, borrowed */
+    struct conf_chunk *chunks; /* all texts; freed with the whole */
+};
+
+/* Reads the file (path NULL: ./supervisor.ini, else /etc/ollama-sidecar/supervisor.ini, else none), then the
+ * environment, then checks all of it. Returns 0 with *out (caller frees by conf_free), also when there were only
+ * warnings; -EINVAL with every mistake in d, *out NULL; -ENOMEM. */
+int conf_load(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
+void conf_free(struct conf **conf);
+
+/* The program of this name, or NULL. */
+const struct conf_program *conf_program(const struct conf *c, const char *name);
+
+/* The environment of a program as an envp array: defaults < [environment] < process (and env_file) < the program's own.
+ * extra: further NAME=value, NULL-terminated, that win over all; room for them is included. NULL: no memory.
+ * The caller frees with conf_environment_free. */
+char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra);
+void conf_environment_free(char **environment);
+/* The value of a variable in such an array, or NULL. */
+const char *conf_variable(char *const *environment, const char *name);
+
+/* The models to preload, from OLLAMA_PRELOAD_MODELS, [preload] models, or the file: checked, without duplicates.
+ * 0; -EINVAL with the mistakes in d (as FILE:LINE); -ENOMEM. */
+int conf_preload_list(const struct conf *c, struct list *out, struct diag *d) WARN_UNUSED;
+
+/* An absolute path: relative ones start at the ini's folder. malloc'd; NULL: no memory. */
+char *conf_path(const struct conf *c, const char *path);
+
+/* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
+int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
+/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. 0 or -errno. */
+int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
+/* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
+int conf_help(struct buf *out) WARN_UNUSED;
+
+/* -c FILE, --check, --dump, --help, --version: the same for every program. */
+struct conf_options {
+    const char *file;
+    int is_check, is_dump;
+    int rest_at; /* argv index of what follows `--`, 0 where there is none */
+};
+
+/* Reads the command line. usage: what --help prints before the options. Returns -1 to go on, else the exit code. */
+int conf_options(struct conf_options *o, int argc, char **argv, const char *usage);
+/* Loads for a main(): prints mistakes and warnings, does --check and --dump. Returns -1 to go on, else the exit code
+ * (0, 100, 111). */
+int conf_main(struct conf **out, const struct conf_options *o, char **environment);
+
+#endif

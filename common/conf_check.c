@@ -1,0 +1,301 @@
+/*
+ * What follows from the values together: the built-in programs, the addresses of listeners, Ollama and backend,
+ * and the rules that no single row of the table can state.
+ */
+#include "common/conf_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OLLAMA_OWN_PORT = 11435 };
+
+static int set_built_in(struct conf *c, const char *program, const char *key, const char *text, struct diag *d)
+{
+    const struct conf_section *s = conf_find_section("program");
+    struct conf_head *at = conf_instance(c, s, program);
+    struct conf_origin origin = {.kind = CONF_FROM_BUILT_IN};
+    if (!at)
+        return -ENOMEM;
+    const struct conf_origin *before = conf_origin(at, s, key);
+    if (before->kind == CONF_FROM_FILE)
+        return 0;
+    int error = conf_set(c, at, conf_find_param(s, key), text, &origin, d);
+    return error == -ENOMEM ? error : 0;
+}
+
+int conf_add_built_in(struct conf *c, struct diag *d)
+{
+    static const char *const rows[][3] = {
+        {"ollama", "command", "ollama serve"},
+        {"proxy", "command", "ollama-proxy"},
+        {"proxy", "ready", "notify"},
+        {"preload", "command", "ollama-preload"},
+        {"preload", "restart", "on-failure"},
+    };
+    int error = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && !error; i++)
+        error = set_built_in(c, rows[i][0], rows[i][1], rows[i][2], d);
+    return error;
+}
+
+/* Tells a mistake at the place where the value was set, or at its section's header. */
+static void mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key,
+                    struct diag *d, const char *what)
+{
+    const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
+    const char *where = o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in";
+    int line = o->kind == CONF_FROM_FILE || o->kind == CONF_FROM_ENVIRONMENT ? o->line : at->line;
+    diag_add(d, DIAG_ERROR, where, line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "",
+             key, what);
+}
+
+static void warn(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                 const char *what)
+{
+    const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
+    diag_add(d, DIAG_WARNING, o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in", o->line,
+             "[%s] %s: %s", section, key, what);
+}
+
+static void check_listen(struct conf *c, struct diag *d)
+{
+    const struct conf_head *at = (const struct conf_head *)&c->proxy;
+    if (c->proxy.listen.items_n == 0)
+        mistake(c, at, "proxy", "listen", d, "there is no listener: write HOST:PORT");
+    for (size_t i = 0; i < c->proxy.listen.items_n; i++) {
+        struct address a;
+        char why[PARSE_WHY_BYTES];
+        struct sockaddr_storage address;
+        socklen_t address_n;
+        if (c->listen_n == CONF_LISTEN_MAX) {
+            mistake(c, at, "proxy", "listen", d, "more than 16 listeners");
+            return;
+        }
+        if (parse_address(c->proxy.listen.items[i], &a, why) < 0) {
+            mistake(c, at, "proxy", "listen", d, why);
+            continue;
+        }
+        if (address_to_sockaddr(&a, &address, &address_n) < 0) {
+            snprintf(why, sizeof why, "\"%.100s\" is a name: a listener needs an IP address, or localhost", a.host);
+            mistake(c, at, "proxy", "listen", d, why);
+            continue;
+        }
+        for (size_t k = 0; k < c->listen_n; k++)
+            if (address_equal(&c->listen[k], &a))
+                mistake(c, at, "proxy", "listen", d, "the same listener stands twice");
+        c->listen[c->listen_n++] = a;
+    }
+}
+
+static int is_listener_port(const struct conf *c, uint16_t port)
+{
+    for (size_t i = 0; i < c->listen_n; i++)
+        if (c->listen[i].port == port)
+            return 1;
+    return 0;
+}
+
+/* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners. */
+static int derive_ollama(struct conf *c)
+{
+    char **environment = conf_environment(c, conf_program(c, "ollama"), NULL);
+    if (!environment)
+        return -ENOMEM;
+    const char *host = conf_variable(environment, "OLLAMA_HOST");
+    int is_set = host && *host;
+    if (is_set)
+        parse_ollama_host(host, &c->ollama);
+    conf_environment_free(environment);
+    if (is_set && c->ollama.port == 0) /* Ollama would choose one, and nobody know which */
+        c->ollama.port = OLLAMA_OWN_PORT;
+    if (is_set && !is_listener_port(c, c->ollama.port))
+        return 0;
+    c->is_ollama_moved = is_set;
+    c->ollama = (struct address){.host = "127.0.0.1", .port = OLLAMA_OWN_PORT};
+    while (is_listener_port(c, c->ollama.port))
+        c->ollama.port++;
+    return 0;
+}
+
+static int is_wildcard(const struct address *a)
+{
+    return a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0;
+}
+
+static void derive_backend(struct conf *c, struct diag *d)
+{
+    const struct conf_head *at = (const struct conf_head *)&c->proxy;
+    struct address own;
+    char why[PARSE_WHY_BYTES];
+    address_reachable(&c->ollama, &own);
+    c->backend = own;
+    c->is_backend_ours = 1;
+    if (c->proxy.backend[0] == '\0')
+        return;
+    if (parse_backend(c->proxy.backend, &c->backend, why) < 0) {
+        mistake(c, at, "proxy", "backend", d, why);
+        return;
+    }
+    c->is_backend_ours = address_equal(&c->backend, &own);
+    for (size_t i = 0; i < c->listen_n; i++) {
+        const struct address *l = &c->listen[i];
+        if (l->port == c->backend.port &&
+            (address_equal(l, &c->backend) || (is_wildcard(l) && address_is_loopback(&c->backend)) ||
+             (address_is_loopback(l) && is_wildcard(&c->backend)))) {
+            mistake(c, at, "proxy", "backend", d, "this is one of our own listeners: requests would go round in a circle");
+            return;
+        }
+    }
+}
+
+static int program_index(const struct conf *c, const char *name)
+{
+    for (size_t i = 0; i < c->programs_n; i++)
+        if (strcmp(c->programs[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* Follows the dependencies from one program; 1 where a circle was found (and told). */
+static int follow(const struct conf *c, int from, unsigned char *seen, struct diag *d)
+{
+    enum { UNSEEN, OPEN, CLOSED };
+    const struct conf_program *p = &c->programs[from];
+    if (seen[from] == CLOSED)
+        return 0;
+    if (seen[from] == OPEN) {
+        mistake(c, (const struct conf_head *)p, "program", "depends", d, "the programs depend on each other in a circle");
+        return 1;
+    }
+    seen[from] = OPEN;
+    for (size_t i = 0; i < p->depends.items_n; i++) {
+        int to = program_index(c, p->depends.items[i]);
+        if (to >= 0 && follow(c, to, seen, d))
+            return 1;
+    }
+    seen[from] = CLOSED;
+    return 0;
+}
+
+static void check_ready(const struct conf *c, const struct conf_program *p, struct diag *d)
+{
+    struct address a;
+    struct sockaddr_storage address;
+    socklen_t address_n;
+    char path[512], why[PARSE_WHY_BYTES];
+    const struct conf_head *at = (const struct conf_head *)p;
+    if (strcmp(p->ready, "none") == 0 || strcmp(p->ready, "notify") == 0)
+        return;
+    if (parse_http_url(p->ready, &a, path, sizeof path, why) < 0)
+        mistake(c, at, "program", "ready", d, why);
+    else if (address_to_sockaddr(&a, &address, &address_n) < 0)
+        mistake(c, at, "program", "ready", d, "a probe needs an IP address or localhost: the supervisor asks no name server");
+}
+
+static void check_program(const struct conf *c, const struct conf_program *p, struct diag *d)
+{
+    const struct conf_head *at = (const struct conf_head *)p;
+    char why[PARSE_WHY_BYTES];
+    if (p->command.items_n == 0)
+        mistake(c, at, "program", "command", d, "there is none: write what is to be run");
+    for (size_t i = 0; i < p->depends.items_n; i++) {
+        if (program_index(c, p->depends.items[i]) < 0) {
+            snprintf(why, sizeof why, "there is no program \"%.60s\"", p->depends.items[i]);
+            mistake(c, at, "program", "depends", d, why);
+        }
+    }
+    for (size_t i = 0; i < p->environment.items_n; i++)
+        if (!strchr(p->environment.items[i], '=') || p->environment.items[i][0] == '=')
+            mistake(c, at, "program", "environment", d, "write NAME=value, with commas between them");
+    if (p->backoff_min_ms > p->backoff_max_ms)
+        mistake(c, at, "program", "backoff_min", d, "it is longer than backoff_max");
+    check_ready(c, p, d);
+}
+
+/* What the built-in programs do unless the file says otherwise, now that the addresses are known. */
+static int complete_built_in(struct conf *c, struct diag *d)
+{
+    char host[ADDRESS_TEXT_BYTES], url[ADDRESS_TEXT_BYTES + 32];
+    struct address own;
+    address_reachable(&c->ollama, &own);
+    address_text(&own, host);
+    snprintf(url, sizeof url, "http://%s/api/tags", host);
+    int error = set_built_in(c, "ollama", "ready", url, d);
+    if (!error && c->is_backend_ours)
+        error = set_built_in(c, "preload", "depends", "ollama", d);
+    if (!error)
+        error = set_built_in(c, "preload", "required", c->preload.required ? "yes" : "no", d);
+    if (!error && c->proxy.start == CONF_START_READY)
+        error = set_built_in(c, "proxy", "depends", c->is_backend_ours ? "ollama, preload" : "preload", d);
+    return error;
+}
+
+static int set_path(struct conf *c, const char *key, char **field, const char *path)
+{
+    *field = conf_text(c, path, strlen(path));
+    conf_origin((struct conf_head *)&c->supervisor, conf_find_section("supervisor"), key)->text = *field;
+    return *field ? 0 : -ENOMEM;
+}
+
+/* state_dir and control_socket as absolute paths. */
+static int complete_paths(struct conf *c)
+{
+    const char *home = conf_env(c, "HOME"), *state_home = conf_env(c, "XDG_STATE_HOME");
+    const char *runtime_dir = conf_env(c, "XDG_RUNTIME_DIR");
+    int is_root = sys_getuid() == 0;
+    char *state = NULL, *control = NULL;
+    int n = 0;
+    if (c->supervisor.state_dir[0])
+        state = conf_path(c, c->supervisor.state_dir);
+    else if (is_root)
+        n = asprintf(&state, "/var/lib/ollama-sidecar");
+    else if (state_home)
+        n = asprintf(&state, "%s/ollama-sidecar", state_home);
+    else
+        n = asprintf(&state, "%s/.local/state/ollama-sidecar", home ? home : "/tmp");
+    if (n < 0 || !state)
+        return -ENOMEM;
+    if (c->supervisor.control_socket[0])
+        control = conf_path(c, c->supervisor.control_socket);
+    else if (is_root)
+        n = asprintf(&control, "/run/ollama-sidecar/control.sock");
+    else
+        n = asprintf(&control, "%s%s/control.sock", runtime_dir ? runtime_dir : state, runtime_dir ? "/ollama-sidecar" : "");
+    int is_set = n >= 0 && control && set_path(c, "state_dir", &c->supervisor.state_dir, state) == 0 &&
+                 set_path(c, "control_socket", &c->supervisor.control_socket, control) == 0;
+    free(state);
+    free(control);
+    return is_set ? 0 : -ENOMEM;
+}
+
+int conf_check(struct conf *c, struct diag *d)
+{
+    enum { CONTROL_PATH_BYTES = 107 }; /* sun_path, unix(7) */
+    unsigned char seen[CONF_PROGRAMS_MAX] = {0};
+    check_listen(c, d);
+    if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
+        warn(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
+             "stop and suspend have no effect in this version: everything stays up");
+    int error = derive_ollama(c);
+    if (error)
+        return error;
+    derive_backend(c, d);
+    error = complete_built_in(c, d);
+    if (!error)
+        error = complete_paths(c);
+    if (error)
+        return error;
+    if (strlen(c->supervisor.control_socket) > CONTROL_PATH_BYTES)
+        mistake(c, (struct conf_head *)&c->supervisor, "supervisor", "control_socket", d, "the path is longer than 107 bytes");
+    for (size_t i = 0; i < c->programs_n; i++)
+        check_program(c, &c->programs[i], d);
+    for (size_t i = 0; i < c->programs_n; i++)
+        if (follow(c, (int)i, seen, d))
+            break;
+    struct list models = {0};
+    error = conf_preload_list(c, &models, d);
+    list_fini(&models);
+    return error == -EINVAL ? 0 : error;
+}

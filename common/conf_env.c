@@ -1,0 +1,149 @@
+/*
+ * The environment's say: SIDECAR_<SECTION>_<KEY> for the sections without a name, and the names of other houses
+ * that mean one of our parameters.
+ */
+#include "common/conf_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_BYTES = 96 };
+
+static void variable_name(const struct conf_param *p, char out[NAME_BYTES])
+{
+    snprintf(out, NAME_BYTES, "SIDECAR_%s_%s", p->section, p->key);
+    for (char *c = out; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+}
+
+static int set_from(struct conf *c, const char *section, const char *key, const char *variable, const char *text,
+                    struct diag *d)
+{
+    const struct conf_section *s = conf_find_section(section);
+    struct conf_origin origin = {.kind = CONF_FROM_ENVIRONMENT,
+                                 .variable = conf_text(c, variable, strlen(variable))};
+    if (!origin.variable)
+        return -ENOMEM;
+    int error = conf_set(c, conf_existing(c, s, NULL), conf_find_param(s, key), text, &origin, d);
+    return error == -ENOMEM ? error : 0;
+}
+
+static int apply_own_names(struct conf *c, struct diag *d)
+{
+    for (size_t i = 0; i < conf_sections_n; i++) {
+        const struct conf_section *s = &conf_sections[i];
+        for (size_t j = 0; j < s->params_n && !s->is_named; j++) {
+            char name[NAME_BYTES];
+            variable_name(&s->params[j], name);
+            const char *text = conf_env(c, name);
+            if (text && set_from(c, s->name, s->params[j].key, name, text, d) < 0)
+                return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Kubernetes and Docker links set NAME_PORT=tcp://… for a service of that name: not meant for us. */
+static int is_link(const char *value)
+{
+    return strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0;
+}
+
+static int is_contract_name(const char *name)
+{
+    static const char *const names[] = {"SIDECAR_CHANNEL_FD", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return 1;
+    return 0;
+}
+
+enum { NAMES_MAX = 128 };
+
+/* Every SIDECAR_ variable that we know, NULL-terminated. */
+static void known_names(char names[NAMES_MAX][NAME_BYTES], const char *list[NAMES_MAX + 1])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < conf_sections_n; i++)
+        for (size_t j = 0; j < conf_sections[i].params_n && !conf_sections[i].is_named && n < NAMES_MAX; j++) {
+            variable_name(&conf_sections[i].params[j], names[n]);
+            list[n] = names[n];
+            n++;
+        }
+    list[n] = NULL;
+}
+
+static void warn_unknown(const struct conf *c, struct diag *d)
+{
+    static const char *const links[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_PROTO", "_ADDR"};
+    char names[NAMES_MAX][NAME_BYTES];
+    const char *list[NAMES_MAX + 1];
+    known_names(names, list);
+    for (char **e = c->environment_in; e && *e; e++) {
+        char name[NAME_BYTES];
+        const char *equals = strchr(*e, '=');
+        if (strncmp(*e, "SIDECAR_", 8) != 0 || !equals || (size_t)(equals - *e) >= sizeof name || is_link(equals + 1))
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(equals - *e), *e);
+        int is_known = is_contract_name(name);
+        for (size_t i = 0; i < sizeof links / sizeof *links && !is_known; i++)
+            is_known = strstr(name, links[i]) != NULL;
+        for (size_t i = 0; list[i] && !is_known; i++)
+            is_known = strcmp(name, list[i]) == 0;
+        const char *nearest = is_known ? NULL : diag_nearest(name, list);
+        if (!is_known)
+            diag_add(d, DIAG_WARNING, name, 0, "unknown variable%s%s%s", nearest ? "; did you mean " : "",
+                     nearest ? nearest : "", nearest ? "?" : ", it has no effect");
+    }
+}
+
+/* The port that platforms ask for: OLLAMA_HTTP_PORT, else PORT, in the place of the first listener's. */
+static int apply_port(struct conf *c, struct diag *d)
+{
+    static const char *const names[] = {"OLLAMA_HTTP_PORT", "PORT"};
+    if (conf_env(c, "SIDECAR_PROXY_LISTEN"))
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = conf_env(c, names[i]);
+        int64_t port;
+        char why[PARSE_WHY_BYTES];
+        if (!text)
+            continue;
+        if (is_link(text)) {
+            diag_add(d, DIAG_WARNING, names[i], 0, "\"%.60s\" is a link to a service and no port: not read", text);
+            continue;
+        }
+        if (parse_integer(text, 1, 65535, &port, why) < 0) {
+            diag_add(d, DIAG_ERROR, names[i], 0, "%s; the public port is a number from 1 to 65535", why);
+            return 0;
+        }
+        const struct list *listen = &c->proxy.listen;
+        struct address first;
+        char address[ADDRESS_TEXT_BYTES];
+        struct buf value;
+        if (listen->items_n == 0 || parse_address(listen->items[0], &first, why) < 0)
+            return 0; /* a mistake that conf_check tells: a port alone would open every interface */
+        first.port = (uint16_t)port;
+        address_text(&first, address);
+        buf_init(&value, 0);
+        int error = buf_text(&value, address);
+        for (size_t k = 1; k < listen->items_n && !error; k++)
+            error = buf_printf(&value, ", %s", listen->items[k]);
+        error = error ? error : buf_append(&value, "", 1);
+        error = error ? error : set_from(c, "proxy", "listen", names[i], buf_data(&value), d);
+        buf_fini(&value);
+        return error;
+    }
+    return 0;
+}
+
+int conf_apply_environment(struct conf *c, struct diag *d)
+{
+    int error = apply_own_names(c, d);
+    if (!error)
+        error = apply_port(c, d);
+    warn_unknown(c, d);
+    return error;
+}

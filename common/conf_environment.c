@@ -1,0 +1,127 @@
+/*
+ * The environment that a program is started with, and the variables that Ollama should always have.
+ */
+#include "common/conf_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A growing envp; the first entry of a name wins. */
+struct envp {
+    char **items;
+    size_t items_n;
+    int has_error;
+};
+
+static int has_name(const struct envp *e, const char *pair)
+{
+    size_t name_n = strcspn(pair, "=") + 1;
+    for (size_t i = 0; i < e->items_n; i++)
+        if (strncmp(e->items[i], pair, name_n) == 0)
+            return 1;
+    return 0;
+}
+
+static void add(struct envp *e, const char *pair)
+{
+    if (!strchr(pair, '=') || has_name(e, pair) || e->has_error)
+        return;
+    char **items = realloc(e->items, (e->items_n + 2) * sizeof *items);
+    if (items) {
+        e->items = items;
+        items[e->items_n] = strdup(pair);
+        items[e->items_n + 1] = NULL;
+    }
+    if (items && items[e->items_n])
+        e->items_n++;
+    else
+        e->has_error = 1;
+}
+
+static void add_value(struct envp *e, const char *name, const char *value)
+{
+    char *pair = NULL;
+    if (asprintf(&pair, "%s=%s", name, value) < 0)
+        e->has_error = 1;
+    else
+        add(e, pair);
+    free(pair);
+}
+
+static void add_variables(struct envp *e, const struct conf_variables *v)
+{
+    for (size_t i = 0; i < v->items_n; i++)
+        add_value(e, v->items[i].name, v->items[i].value);
+}
+
+/* What a manager above us meant for us alone. */
+static int is_ours_alone(const char *pair)
+{
+    static const char *const names[] = {"NOTIFY_SOCKET=", "LISTEN_FDS=",  "LISTEN_PID=", "LISTEN_FDNAMES=",
+                                        "WATCHDOG_USEC=", "WATCHDOG_PID="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(pair, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+/* Ollama's defaults here, and its name for the models' folder. */
+static void add_ollama_defaults(struct envp *e)
+{
+    const char *cache = conf_variable(e->items, "OLLAMA_MODEL_CACHE_DIR");
+    const char *models = conf_variable(e->items, "OLLAMA_MODELS");
+    if (cache && *cache && (!models || !*models)) {
+        for (size_t i = 0; i < e->items_n && models; i++) {
+            if (strncmp(e->items[i], "OLLAMA_MODELS=", 14) == 0) { /* set, but empty: as if it were not */
+                free(e->items[i]);
+                memmove(&e->items[i], &e->items[i + 1], (e->items_n - i) * sizeof *e->items);
+                e->items_n--;
+                break;
+            }
+        }
+        add_value(e, "OLLAMA_MODELS", cache);
+    }
+    add(e, "OLLAMA_NUM_PARALLEL=1");
+    add(e, "OLLAMA_MAX_QUEUE=64");
+    add(e, "OLLAMA_KEEP_ALIVE=5m");
+}
+
+char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra)
+{
+    struct envp e = {calloc(1, sizeof *e.items), 0, 0};
+    e.has_error = e.items == NULL;
+    for (; extra && *extra; extra++)
+        add(&e, *extra);
+    for (size_t i = 0; p && i < p->environment.items_n; i++)
+        add(&e, p->environment.items[i]);
+    for (char **item = c->environment_in; item && *item; item++)
+        if (!is_ours_alone(*item))
+            add(&e, *item);
+    add_variables(&e, &c->env_file);
+    add_variables(&e, &c->environment);
+    if (!e.has_error)
+        add_ollama_defaults(&e);
+    if (e.has_error) {
+        conf_environment_free(e.items);
+        return NULL;
+    }
+    return e.items;
+}
+
+void conf_environment_free(char **environment)
+{
+    for (char **item = environment; item && *item; item++)
+        free(*item);
+    free(environment);
+}
+
+const char *conf_variable(char *const *environment, const char *name)
+{
+    size_t name_n = strlen(name);
+    for (; environment && *environment; environment++)
+        if (strncmp(*environment, name, name_n) == 0 && (*environment)[name_n] == '=')
+            return *environment + name_n + 1;
+    return NULL;
+}

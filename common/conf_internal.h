@@ -1,0 +1,84 @@
+/* What the files of conf share with each other and with nobody else. conf.h is the way in. */
+#ifndef COMMON_CONF_INTERNAL_H
+#define COMMON_CONF_INTERNAL_H
+
+#include "common/conf.h"
+
+/* A row of the table. */
+struct conf_param {
+    const char *section, *key;
+    enum conf_kind kind;
+    size_t offset; /* of the value in struct conf_SECTION */
+    const char *def;
+    const char *words; /* CONF_WORD */
+    int64_t min, max;
+    int is_planned;
+    const char *help;
+};
+
+struct conf_section {
+    const char *name;
+    int is_named;
+    const char *help;
+    const struct conf_param *params;
+    size_t params_n;
+};
+
+extern const struct conf_section conf_sections[];
+extern const size_t conf_sections_n;
+
+/* How every struct conf_SECTION begins. */
+struct conf_head {
+    char *name;
+    int line;
+    struct conf_origin *origins;
+};
+
+/* A line of the ini file: `key = value` in [section:name], or a header (key NULL). */
+struct conf_entry {
+    char *section, *name; /* name NULL where the header has none */
+    char *key, *value;
+    int line;
+};
+
+struct conf_entries {
+    struct conf_entry *items;
+    size_t items_n, room_n;
+};
+
+/* conf_text.c: texts that live as long as the conf; NULL: no memory. */
+char *conf_text(struct conf *c, const char *text, size_t text_n);
+void conf_text_free(struct conf *c);
+/* Expands %(ENV_NAME)s, %(ENV_NAME:-default)s and %%; NULL after a mistake was told (or no memory). */
+char *conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d);
+/* A variable of the process's environment, else of the env_file; NULL where unset or empty. */
+const char *conf_env(const struct conf *c, const char *name);
+/* Appends NAME=value. 0 or -ENOMEM. */
+int conf_variables_add(struct conf *c, struct conf_variables *v, const char *name, size_t name_n, const char *value,
+                       int line) WARN_UNUSED;
+
+/* conf_read.c: the lines of a file into entries; mistakes into d. 0, -errno when the file can't be read. */
+int conf_read_ini(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
+int conf_read_env_file(struct conf *c, const char *path, struct diag *d) WARN_UNUSED;
+
+/* conf_table.c */
+const struct conf_section *conf_find_section(const char *name);
+const struct conf_param *conf_find_param(const struct conf_section *s, const char *key);
+/* The instance of a section, made with its defaults where a named one is new. NULL: no memory, or too many. */
+struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name);
+/* The instance without making one. */
+struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name);
+/* Parses text into the instance. A mistake goes to d. 0, -EINVAL, -ENOMEM. */
+int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
+             const struct conf_origin *origin, struct diag *d) WARN_UNUSED;
+struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_section *s, const char *key);
+void conf_fini_instance(struct conf_head *at, const struct conf_section *s);
+
+/* conf_env.c: SIDECAR_* and the names of other houses. 0 or -ENOMEM. */
+int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
+
+/* conf_check.c: built-in programs, derived values, cross-field rules. 0 or -ENOMEM. */
+int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
+int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * The table of parameters as data, and the one way by which text becomes a value in a struct conf.
+ */
+#include "common/conf_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONF_IN_FORCE 0
+#define CONF_PLANNED 1
+#define BOUNDS_DURATION(low, high) .min = low, .max = high
+#define BOUNDS_SIZE(low, high) .min = low, .max = high
+#define BOUNDS_INTEGER(low, high) .min = low, .max = high
+#define BOUNDS_BOOL(low, high) .min = low, .max = high
+#define BOUNDS_TEXT(low, high) .min = low, .max = high
+#define BOUNDS_LIST(low, high) .min = low, .max = high
+#define BOUNDS_COMMAND(low, high) .min = low, .max = high
+#define BOUNDS_SIGNAL(low, high) .min = low, .max = high
+#define BOUNDS_WORD(words_, high) .words = words_, .max = high
+#define FIELD_DURATION(key) key##_ms
+#define FIELD_SIZE(key) key##_bytes
+#define FIELD_INTEGER(key) key
+#define FIELD_BOOL(key) key
+#define FIELD_TEXT(key) key
+#define FIELD_LIST(key) key
+#define FIELD_COMMAND(key) key
+#define FIELD_SIGNAL(key) key
+#define FIELD_WORD(key) key
+
+#define SECTION(section, named, help_) static const struct conf_param section##_params[] = {
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)                              \
+    {.section = #section_, .key = #key_, .kind = CONF_##kind_, .def = def_, .help = help_,         \
+     .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)),                              \
+     .is_planned = CONF_##state_, BOUNDS_##kind_(min_, max_)},
+#define END_SECTION \
+    }               \
+    ;
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+
+const struct conf_section conf_sections[] = {
+#define SECTION(section, named, help_) \
+    {#section, named, help_, section##_params, sizeof section##_params / sizeof *section##_params},
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)
+#define END_SECTION
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+};
+const size_t conf_sections_n = sizeof conf_sections / sizeof *conf_sections;
+
+const struct conf_section *conf_find_section(const char *name)
+{
+    for (size_t i = 0; i < conf_sections_n; i++)
+        if (strcmp(conf_sections[i].name, name) == 0)
+            return &conf_sections[i];
+    return NULL;
+}
+
+const struct conf_param *conf_find_param(const struct conf_section *s, const char *key)
+{
+    for (size_t i = 0; i < s->params_n; i++)
+        if (strcmp(s->params[i].key, key) == 0)
+            return &s->params[i];
+    return NULL;
+}
+
+const struct conf_program *conf_program(const struct conf *c, const char *name)
+{
+    for (size_t i = 0; i < c->programs_n; i++)
+        if (strcmp(c->programs[i].name, name) == 0)
+            return &c->programs[i];
+    return NULL;
+}
+
+struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_section *s, const char *key)
+{
+    const struct conf_param *p = conf_find_param(s, key);
+    return p ? &at->origins[p - s->params] : NULL;
+}
+
+struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name)
+{
+    if (strcmp(s->name, "supervisor") == 0)
+        return (struct conf_head *)&c->supervisor;
+    if (strcmp(s->name, "preload") == 0)
+        return (struct conf_head *)&c->preload;
+    if (strcmp(s->name, "proxy") == 0)
+        return (struct conf_head *)&c->proxy;
+    for (size_t i = 0; i < c->programs_n; i++)
+        if (strcmp(c->programs[i].name, name) == 0)
+            return (struct conf_head *)&c->programs[i];
+    return NULL;
+}
+
+static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_section *s)
+{
+    struct conf_origin origin = {.kind = CONF_FROM_DEFAULT};
+    struct diag d;
+    int error = 0;
+    at->origins = calloc(s->params_n, sizeof *at->origins);
+    if (!at->origins)
+        return -ENOMEM;
+    diag_init(&d); /* a default that its own row refuses is our mistake; a unit test sets them all */
+    for (size_t i = 0; i < s->params_n && !error; i++)
+        error = conf_set(c, at, &s->params[i], s->params[i].def, &origin, &d);
+    diag_fini(&d);
+    return error;
+}
+
+struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name)
+{
+    struct conf_head *at = conf_existing(c, s, name);
+    if (!at) {
+        if (c->programs_n == CONF_PROGRAMS_MAX)
+            return NULL;
+        at = (struct conf_head *)&c->programs[c->programs_n++];
+    }
+    if (!at->name && name && !(at->name = conf_text(c, name, strlen(name))))
+        return NULL;
+    return at->origins || set_defaults(c, at, s) == 0 ? at : NULL;
+}
+
+/* Parses into the field; lists are replaced only when the new text is good. */
+static int set_value(struct conf *c, void *field, const struct conf_param *p, const char *text, char *why)
+{
+    struct list list = {0};
+    int error = 0;
+    switch (p->kind) {
+    case CONF_DURATION:
+        return parse_duration_ms(text, p->min, p->max, field, why);
+    case CONF_SIZE:
+        return parse_size_bytes(text, p->min, p->max, field, why);
+    case CONF_INTEGER:
+        return parse_integer(text, p->min, p->max, field, why);
+    case CONF_BOOL:
+        return parse_bool(text, field, why);
+    case CONF_WORD:
+        return parse_word(text, p->words, field, why);
+    case CONF_SIGNAL:
+        return parse_signal(text, field, why);
+    case CONF_TEXT:
+        *(char **)field = conf_text(c, text, strlen(text));
+        return *(char **)field ? 0 : -ENOMEM;
+    case CONF_LIST:
+        error = parse_list(text, ",", &list);
+        break;
+    case CONF_COMMAND:
+        error = parse_command(text, &list, why);
+        break;
+    }
+    if (error) {
+        list_fini(&list);
+        return error;
+    }
+    list_fini(field);
+    *(struct list *)field = list;
+    return 0;
+}
+
+int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
+             const struct conf_origin *origin, struct diag *d)
+{
+    const struct conf_section *s = conf_find_section(p->section);
+    const char *where = origin->kind == CONF_FROM_ENVIRONMENT ? origin->variable : c->file ? c->file : "built-in";
+    char why[PARSE_WHY_BYTES] = "";
+    int error = set_value(c, (char *)at + p->offset, p, text, why);
+    if (error == -EINVAL)
+        diag_add(d, DIAG_ERROR, where, origin->line, "[%s%s%s] %s: %s", p->section, at->name ? ":" : "",
+                 at->name ? at->name : "", p->key, why);
+    if (error)
+        return error;
+    struct conf_origin *o = conf_origin(at, s, p->key);
+    *o = *origin;
+    o->text = conf_text(c, text, strlen(text));
+    if (p->is_planned && (origin->kind == CONF_FROM_FILE || origin->kind == CONF_FROM_ENVIRONMENT))
+        diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", p->section, p->key);
+    return o->text ? 0 : -ENOMEM;
+}
+
+void conf_fini_instance(struct conf_head *at, const struct conf_section *s)
+{
+    for (size_t i = 0; i < s->params_n; i++)
+        if (s->params[i].kind == CONF_LIST || s->params[i].kind == CONF_COMMAND)
+            list_fini((struct list *)((char *)at + s->params[i].offset));
+    free(at->origins);
+    at->origins = NULL;
+}

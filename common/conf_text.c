@@ -1,0 +1,130 @@
+/*
+ * Texts of a configuration: they live until the whole is freed, so that nobody has to own them one by one;
+ * and what stands for something else in them, %(ENV_NAME)s.
+ */
+#include "common/conf_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct conf_chunk {
+    struct conf_chunk *next;
+    char text[];
+};
+
+char *conf_text(struct conf *c, const char *text, size_t text_n)
+{
+    struct conf_chunk *chunk = malloc(sizeof *chunk + text_n + 1);
+    if (!chunk)
+        return NULL;
+    memcpy(chunk->text, text, text_n);
+    chunk->text[text_n] = '\0';
+    chunk->next = c->chunks;
+    c->chunks = chunk;
+    return chunk->text;
+}
+
+void conf_text_free(struct conf *c)
+{
+    while (c->chunks) {
+        struct conf_chunk *next = c->chunks->next;
+        free(c->chunks);
+        c->chunks = next;
+    }
+}
+
+char *conf_path(const struct conf *c, const char *path)
+{
+    char *out = NULL;
+    if (path[0] == '/')
+        return strdup(path);
+    return asprintf(&out, "%s/%s", c->base_dir, path) < 0 ? NULL : out;
+}
+
+const char *conf_env(const struct conf *c, const char *name)
+{
+    const char *value = conf_variable(c->environment_in, name);
+    if (value && *value)
+        return value;
+    for (size_t i = 0; i < c->env_file.items_n; i++)
+        if (strcmp(c->env_file.items[i].name, name) == 0 && *c->env_file.items[i].value)
+            return c->env_file.items[i].value;
+    return NULL;
+}
+
+int conf_variables_add(struct conf *c, struct conf_variables *v, const char *name, size_t name_n, const char *value,
+                       int line)
+{
+    struct conf_variable *items = realloc(v->items, (v->items_n + 1) * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    v->items = items;
+    struct conf_variable item = {conf_text(c, name, name_n), conf_text(c, value, strlen(value)), line};
+    if (!item.name || !item.value)
+        return -ENOMEM;
+    v->items[v->items_n++] = item;
+    return 0;
+}
+
+/* The variable of one %(ENV_NAME)s or %(ENV_NAME:-default)s; spec is what stands between the parentheses. */
+static int expand_one(struct conf *c, struct buf *out, char *spec, const char *where, int line, struct diag *d)
+{
+    char *fallback = strstr(spec, ":-");
+    if (fallback) {
+        *fallback = '\0';
+        fallback += 2;
+    }
+    if (strncmp(spec, "ENV_", 4) != 0 || spec[4] == '\0') {
+        diag_add(d, DIAG_ERROR, where, line, "%%(%s)s is unknown: write %%(ENV_NAME)s, or %%%% for a percent sign", spec);
+        return -EINVAL;
+    }
+    const char *value = conf_env(c, spec + 4);
+    if (!value)
+        value = fallback;
+    if (!value) {
+        diag_add(d, DIAG_ERROR, where, line, "%s is not set in the environment: set it, or write %%(%s:-DEFAULT)s",
+                 spec + 4, spec);
+        return -EINVAL;
+    }
+    return buf_text(out, value);
+}
+
+static int expand_into(struct conf *c, struct buf *out, const char *value, const char *where, int line, struct diag *d)
+{
+    int error = 0;
+    while (*value && !error) {
+        size_t plain_n = strcspn(value, "%");
+        error = buf_append(out, value, plain_n);
+        value += plain_n;
+        if (*value == '\0' || error)
+            break;
+        const char *end = value[1] == '(' ? strstr(value, ")s") : NULL;
+        if (value[1] == '%') {
+            error = buf_text(out, "%");
+            value += 2;
+        } else if (end) {
+            char spec[256];
+            snprintf(spec, sizeof spec, "%.*s", (int)(end - value - 2), value + 2);
+            error = expand_one(c, out, spec, where, line, d); /* what comes in is not expanded again */
+            value = end + 2;
+        } else {
+            diag_add(d, DIAG_ERROR, where, line, "a lone %%: write %%%% for a percent sign, %%(ENV_NAME)s for a variable");
+            error = -EINVAL;
+        }
+    }
+    return error;
+}
+
+char *conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d)
+{
+    struct buf out;
+    buf_init(&out, 64 * 1024);
+    int error = expand_into(c, &out, value, where, line, d);
+    if (error == -EFBIG)
+        diag_add(d, DIAG_ERROR, where, line, "the value is longer than 64 KB once its variables are filled in");
+    char *text = error ? NULL : conf_text(c, buf_data(&out), buf_size(&out));
+    buf_fini(&out);
+    return text;
+}

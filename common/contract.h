@@ -1,0 +1,153 @@
+/*
+ * contract: all that the supervisor and its built-in children know of each other. docs/contract.md explains it.
+ *
+ *   LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES   listening sockets, from descriptor 3 on (sd_listen_fds(3))
+ *   NOTIFY_SOCKET                            sd_notify(3): READY=1, STATUS=…, STOPPING=1
+ *   SIDECAR_CHANNEL_FD                       one end of a SOCK_SEQPACKET pair: struct contract_message each way
+ *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
+ *
+ * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
+ */
+#ifndef COMMON_CONTRACT_H
+#define COMMON_CONTRACT_H
+
+#include "common/sys.h"
+
+#include <stdatomic.h>
+
+enum {
+    CONTRACT_VERSION = 1,
+    CONTRACT_NAME_BYTES = 200,
+    CONTRACT_REASON_BYTES = 240,
+    CONTRACT_LINES = 16,    /* writers at once: proxies of several generations, the preloader */
+    CONTRACT_PROGRAMS = 32,
+    CONTRACT_MODELS = 64,   /* rows of the preload list; what is beyond is counted only */
+};
+
+#define CONTRACT_ENV_CHANNEL "SIDECAR_CHANNEL_FD"
+#define CONTRACT_ENV_PAGE "SIDECAR_PAGE_FD"
+#define CONTRACT_ENV_LINE "SIDECAR_PAGE_LINE"
+
+/* What a program is in; the supervisor's table of states uses the same words. */
+enum contract_state {
+    CONTRACT_DOWN,
+    CONTRACT_STARTING,
+    CONTRACT_READY,
+    CONTRACT_BACKOFF,
+    CONTRACT_STOPPING,
+    CONTRACT_DONE, /* a one-shot program that did its work */
+    CONTRACT_FAILED,
+    CONTRACT_STATE_COUNT
+};
+
+/* How far the preload list is. */
+enum contract_phase {
+    CONTRACT_PHASE_NONE,    /* there is no preloader: nothing to wait for */
+    CONTRACT_PHASE_WAITING, /* the rows are not written yet */
+    CONTRACT_PHASE_LISTED,  /* every model of the list has a row */
+    CONTRACT_PHASE_DONE     /* each row has ended, or the preloader gave up */
+};
+
+enum contract_model_state {
+    CONTRACT_MODEL_EMPTY,
+    CONTRACT_MODEL_PENDING,
+    CONTRACT_MODEL_PULLING,
+    CONTRACT_MODEL_READY,
+    CONTRACT_MODEL_FAILED
+};
+
+/* Each writer owns its line; the supervisor zeroes it when the writer is reaped. */
+struct contract_line {
+    _Alignas(64) _Atomic int32_t pid;
+    _Atomic uint32_t in_flight_n;     /* requests that need a model, or pulls */
+    _Atomic int64_t last_active_ms;   /* monotonic; 0: never */
+    _Atomic uint64_t progress_bytes;  /* from backends, ever growing */
+    _Atomic uint32_t held_n;          /* requests that wait at the gate */
+    _Atomic uint64_t requests_n;
+};
+
+struct contract_program {
+    _Alignas(64) _Atomic uint32_t state; /* enum contract_state */
+    _Atomic int32_t pid;
+    _Atomic uint32_t restarts_n;
+    char name[CONTRACT_NAME_BYTES]; /* written before the first child starts, constant from then on */
+    _Atomic uint32_t sequence;      /* odd while reason is written */
+    char reason[CONTRACT_REASON_BYTES];
+};
+
+struct contract_model {
+    _Alignas(64) _Atomic uint32_t sequence; /* odd while the row is written (a seqlock) */
+    _Atomic uint32_t state;                 /* enum contract_model_state */
+    _Atomic uint64_t completed_bytes;
+    _Atomic uint64_t total_bytes;
+    char name[CONTRACT_NAME_BYTES];
+    char reason[CONTRACT_REASON_BYTES];
+};
+
+struct contract_page {
+    uint32_t version;
+    _Atomic uint32_t phase; /* enum contract_phase */
+    _Atomic uint32_t models_n; /* length of the list, which may be above CONTRACT_MODELS */
+    _Atomic uint32_t is_stopping;
+    struct contract_line lines[CONTRACT_LINES];
+    struct contract_program programs[CONTRACT_PROGRAMS];
+    struct contract_model models[CONTRACT_MODELS];
+};
+
+/* The channel. Fixed-size messages; one of another version, size or kind is refused. */
+enum contract_kind {
+    /* down, from the supervisor */
+    CONTRACT_STATE_CHANGED = 1, /* look at the page */
+    CONTRACT_MAY_I_SLEEP = 2,   /* is anything at all under way? answered by CONTRACT_SLEEP */
+    /* up, from a child */
+    CONTRACT_WANT = 16,  /* start the declared program `name` */
+    CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no */
+    CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others */
+};
+
+struct contract_message {
+    uint16_t version;
+    uint16_t kind;
+    uint32_t value;
+    char name[CONTRACT_NAME_BYTES];
+};
+
+/* What a child was born with; descriptors are -1 and page is NULL where it runs alone. */
+struct contract {
+    int channel_fd;
+    struct contract_page *page;
+    struct contract_line *line;
+    int listen_fds_n; /* descriptors 3 to 3 + n - 1 */
+    char *notify_path; /* owned */
+};
+
+/* Child's side: reads the variables, checks that each descriptor is what it should be, makes all of them close-on-exec
+ * and removes the variables. 0, or -errno with *c empty: then the child runs alone. */
+int contract_adopt(struct contract *c);
+void contract_release(struct contract *c);
+/* sd_notify(3): one datagram of NAME=value lines. 0, also where nobody listens. */
+int contract_notify(const struct contract *c, const char *state);
+
+/* 0, or -errno (-EAGAIN: full, try later; -EPIPE: the other end is gone). */
+int contract_send(int channel_fd, enum contract_kind kind, uint32_t value, const char *name) WARN_UNUSED;
+/* 1 with one message, 0 when none waits, -EPROTO for one that is refused, -EPIPE when the other end is gone. */
+int contract_receive(int channel_fd, struct contract_message *m) WARN_UNUSED;
+
+/* Rows and texts under their seqlock. Reading copies, bounds and terminates. */
+void contract_model_write(struct contract_model *row, enum contract_model_state state, const char *name,
+                          const char *reason);
+struct contract_model_view {
+    enum contract_model_state state;
+    uint64_t completed_bytes, total_bytes;
+    char name[CONTRACT_NAME_BYTES];
+    char reason[CONTRACT_REASON_BYTES];
+};
+void contract_model_read(const struct contract_model *row, struct contract_model_view *view);
+void contract_program_reason(struct contract_program *p, const char *reason);
+void contract_program_read_reason(const struct contract_program *p, char reason[CONTRACT_REASON_BYTES]);
+/* The supervisor's row of this program, or NULL. */
+const struct contract_program *contract_find_program(const struct contract_page *page, const char *name);
+
+const char *contract_state_name(enum contract_state state);
+
+#endif

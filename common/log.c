@@ -1,0 +1,139 @@
+/* See log.h. The only global state of the program: who we are, and what is worth a line. */
+#include "common/log.h"
+
+#include "common/buf.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *log_module = "sidecar";
+static enum log_level log_lowest = LOG_INFO;
+static enum log_format log_shape = LOG_TEXT;
+static unsigned long log_dropped_n;
+
+static const char *const level_names[] = {"debug", "info", "warning", "error"};
+
+void log_init(const char *module, enum log_level level, enum log_format format)
+{
+    log_module = module;
+    log_lowest = level;
+    log_shape = format;
+}
+
+int log_is_on(enum log_level level)
+{
+    return level >= log_lowest;
+}
+
+/* stderr may be a pipe that nobody reads, and its flags are not ours to change: ask before writing. */
+static int write_line(const char *line, size_t line_n)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (sys_poll(&out, 1, 0) <= 0 || !(out.revents & POLLOUT))
+        return -EAGAIN;
+    ssize_t n = sys_write(STDERR_FILENO, line, line_n);
+    return n < 0 ? (int)n : 0;
+}
+
+static size_t timestamp(char *out, size_t out_n)
+{
+    int64_t now_ms = sys_realtime_ms();
+    time_t seconds = (time_t)(now_ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(out, out_n, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, out_n - n, ".%03dZ", (int)(now_ms % 1000));
+}
+
+static void write_text(const char *module, enum log_level level, const char *event, const char *message)
+{
+    char line[LOG_LINE_BYTES];
+    size_t n = timestamp(line, sizeof line);
+    int more = snprintf(line + n, sizeof line - n - 1, " %s %s %s%s%s", level_names[level], module,
+                        event, *message ? " " : "", message);
+    n += more < 0 ? 0 : (size_t)more;
+    if (n > sizeof line - 2)
+        n = sizeof line - 2;
+    line[n++] = '\n';
+    if (write_line(line, n) < 0)
+        log_dropped_n++;
+}
+
+static int format_json(struct buf *line, const char *module, enum log_level level, const char *event,
+                       const char *message, size_t message_n)
+{
+    char stamp[40];
+    timestamp(stamp, sizeof stamp);
+    int error = buf_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"module\":", stamp, level_names[level]);
+    error = error ? error : buf_json_string(line, module, strlen(module));
+    error = error ? error : buf_printf(line, ",\"event\":\"%s\",\"message\":", event);
+    error = error ? error : buf_json_string(line, message, message_n);
+    return error ? error : buf_text(line, "}\n");
+}
+
+/* Escapes make a message longer: it is cut until its line fits. */
+static void write_json(const char *module, enum log_level level, const char *event, const char *message)
+{
+    struct buf line;
+    buf_init(&line, LOG_JSON_BYTES);
+    size_t message_n = strlen(message);
+    int error = format_json(&line, module, level, event, message, message_n);
+    while (error == -EFBIG && message_n > 0) {
+        message_n -= message_n / 4 + 1;
+        buf_consume(&line, buf_size(&line));
+        error = format_json(&line, module, level, event, message, message_n);
+    }
+    if (error || write_line(buf_data(&line), buf_size(&line)) < 0)
+        log_dropped_n++;
+    buf_fini(&line);
+}
+
+static void emit(const char *module, enum log_level level, const char *event, const char *message)
+{
+    if (log_shape == LOG_JSON)
+        write_json(module, level, event, message);
+    else
+        write_text(module, level, event, message);
+}
+
+static void emit_formatted(const char *module, enum log_level level, const char *event,
+                           const char *format, va_list args)
+{
+    char message[LOG_LINE_BYTES - 128];
+    vsnprintf(message, sizeof message, format, args);
+    buf_neutralise(message);
+    unsigned long dropped_n = log_dropped_n;
+    if (dropped_n > 0) {
+        char note[64];
+        snprintf(note, sizeof note, "lines=%lu", dropped_n);
+        log_dropped_n = 0;
+        emit(log_module, LOG_WARNING, "log_dropped", note);
+        if (log_dropped_n > 0)
+            log_dropped_n = dropped_n; /* the note did not get out either */
+    }
+    emit(module, level, event, message);
+}
+
+void log_event(enum log_level level, const char *event, const char *format, ...)
+{
+    if (!log_is_on(level))
+        return;
+    va_list args;
+    va_start(args, format);
+    emit_formatted(log_module, level, event, format, args);
+    va_end(args);
+}
+
+void log_event_for(const char *module, enum log_level level, const char *event, const char *format, ...)
+{
+    if (!log_is_on(level))
+        return;
+    va_list args;
+    va_start(args, format);
+    emit_formatted(module, level, event, format, args);
+    va_end(args);
+}

@@ -1,0 +1,33 @@
+/*
+ * log: one line an event on stderr, as text or JSON.
+ *
+ *     2026-11-21T21:49:00.123Z info supervisor state program=ollama from=starting to=ready
+ *
+ * A line is one write(2) of at most LOG_LINE_BYTES, LOG_JSON_BYTES in JSON. A reader that is slow or gone never blocks us:
+ * the line is dropped and counted, and the next one that gets out says how many.
+ */
+#ifndef COMMON_LOG_H
+#define COMMON_LOG_H
+
+#include "common/sys.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* Neither is above PIPE_BUF: a pipe that is writable takes such a line whole, without waiting. pipe(7) */
+enum { LOG_LINE_BYTES = 2048, LOG_JSON_BYTES = 4096 };
+
+/* Call once at the start. module: the program's short name; borrowed for the process's life. */
+void log_init(const char *module, enum log_level level, enum log_format format);
+
+int log_is_on(enum log_level level);
+
+/* event: a word of the closed list in docs/log-events.md. format makes `key=value …`; values with spaces are
+ * quoted by the caller ("%s" in quotes). Control characters are neutralised. */
+void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The same in the name of another module, such as a child whose output is told. */
+void log_event_for(const char *module, enum log_level level, const char *event, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+#endif

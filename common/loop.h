@@ -1,0 +1,64 @@
+/*
+ * loop: one thread, level-triggered poll(2), absolute deadlines, the clock read once a turn.
+ */
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
+
+#include "common/timerq.h"
+
+typedef void loop_fd_fn(void *context, short revents);
+
+/* Work put off to the end of the turn, such as freeing an object that is still on the stack. */
+struct deferred {
+    struct deferred *next;
+    void (*fn)(void *context);
+    void *context;
+    int is_queued;
+};
+
+struct loop_watch;
+
+struct loop {
+    struct pollfd *fds;         /* dense, what poll(2) takes */
+    struct loop_watch *watches; /* beside fds: who is called */
+    int *slots;                 /* fd -> place in fds, -1 where it is not watched */
+    size_t fds_n, fds_room_n, slots_room_n;
+    struct timerq timers;
+    struct deferred *deferred_first, **deferred_last;
+    int64_t now_ms;
+    int has_gaps;   /* entries were removed during the turn */
+    int is_stopped;
+};
+
+int loop_init(struct loop *l) WARN_UNUSED;
+void loop_fini(struct loop *l);
+
+/* Room for descriptors up to this number, so that adding never has to allocate. 0 or -ENOMEM. */
+int loop_reserve(struct loop *l, size_t fds_n) WARN_UNUSED;
+
+/* The monotonic time of this turn. */
+static inline int64_t loop_now_ms(const struct loop *l)
+{
+    return l->now_ms;
+}
+
+/* Watches fd for events (POLLIN…; errors and hang-ups always come). One watch a descriptor. 0 or -ENOMEM. */
+int loop_add(struct loop *l, int fd, short events, loop_fd_fn *fn, void *context) WARN_UNUSED;
+void loop_set_events(struct loop *l, int fd, short events);
+/* Must come before close(2). Harmless for a descriptor that is not watched. */
+void loop_remove(struct loop *l, int fd);
+
+/* Arms without an error to handle: where memory fails, the timer fires in this very turn instead of never. */
+void loop_arm(struct loop *l, struct timer *t, int64_t at_ms);
+void loop_disarm(struct loop *l, struct timer *t);
+
+/* Runs d->fn at the end of this turn; once, however often it is asked. */
+void loop_defer(struct loop *l, struct deferred *d);
+
+/* One turn: waits at most max_wait_ms (-1: until something happens), then runs what is due. 0 or -errno. */
+int loop_turn(struct loop *l, int64_t max_wait_ms);
+/* Turns until loop_stop(). 0 or -errno. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * sys: the one room that calls the kernel.
+ *
+ * Every function is a thin wrapper that returns a value >= 0 or -errno, never touches errno for the
+ * caller and retries EINTR where a retry is what everybody wants. Tests replace the whole room, or
+ * wrap one name, to make any call fail. Descriptors are born close-on-exec.
+ */
+#ifndef COMMON_SYS_H
+#define COMMON_SYS_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define WARN_UNUSED __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* Clocks. MONOTONIC and REALTIME in milliseconds. clock_gettime(2) */
+int64_t sys_monotonic_ms(void);
+int64_t sys_realtime_ms(void);
+
+/* Files and descriptors. */
+int sys_open(const char *path, int flags, int mode) WARN_UNUSED;
+int sys_close(int fd);
+ssize_t sys_read(int fd, void *bytes, size_t bytes_n) WARN_UNUSED;
+ssize_t sys_write(int fd, const void *bytes, size_t bytes_n) WARN_UNUSED;
+ssize_t sys_writev(int fd, const struct iovec *parts, int parts_n) WARN_UNUSED;
+int sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms) WARN_UNUSED;
+int sys_pipe(int fds[2], int flags) WARN_UNUSED;
+int sys_dup_to(int from_fd, int to_fd) WARN_UNUSED; /* the copy is inherited by exec */
+int sys_dup_high(int fd, int lowest_fd) WARN_UNUSED; /* a close-on-exec copy at lowest_fd or above */
+int sys_set_cloexec(int fd, int is_cloexec) WARN_UNUSED;
+int sys_set_nonblock(int fd) WARN_UNUSED;
+int sys_is_open(int fd);
+int sys_isatty(int fd);
+void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one by one */
+int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
+int sys_unlink(const char *path);
+/* Where a symbolic link points, NUL-terminated and cut at target_n. readlink(2) */
+int sys_readlink(const char *path, char *target, size_t target_n) WARN_UNUSED;
+/* Calls fn with each name in a folder until it returns other than 0, and returns that; else 0 or -errno. */
+int sys_each_entry(const char *path, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
+int sys_chmod(const char *path, int mode) WARN_UNUSED;
+int sys_chdir(const char *path) WARN_UNUSED;
+int sys_access_exec(const char *path) WARN_UNUSED; /* 0 for an executable regular file */
+int sys_umask(int mask);
+int sys_realpath(const char *path, char out[4096]) WARN_UNUSED; /* 0 or -errno */
+int sys_getcwd(char out[4096]) WARN_UNUSED;
+int sys_own_path(char out[4096]) WARN_UNUSED; /* the path of the running binary */
+/* Reads a whole file of at most limit_bytes; *out is malloc'd, NUL-terminated and the caller's. -EFBIG beyond. */
+int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_n) WARN_UNUSED;
+
+/* Shared memory sealed against growing and shrinking. memfd_create(2) */
+int sys_memfd(const char *name, size_t bytes_n) WARN_UNUSED;
+int sys_map_shared(int fd, size_t bytes_n, void **out) WARN_UNUSED;
+void sys_unmap(void *at, size_t bytes_n);
+int sys_file_size(int fd, size_t *bytes_n) WARN_UNUSED;
+
+/* Sockets. */
+int sys_socket(int family, int type, int protocol) WARN_UNUSED;
+int sys_socketpair(int family, int type, int fds[2]) WARN_UNUSED;
+int sys_bind(int fd, const struct sockaddr *address, socklen_t length) WARN_UNUSED;
+int sys_listen(int fd, int backlog) WARN_UNUSED;
+int sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *length) WARN_UNUSED;
+int sys_connect(int fd, const struct sockaddr *address, socklen_t length) WARN_UNUSED;
+int sys_setsockopt_int(int fd, int level, int name, int value) WARN_UNUSED;
+int sys_socket_error(int fd) WARN_UNUSED; /* 0 or -errno: SO_ERROR */
+int sys_socket_name(int fd, struct sockaddr_storage *address, socklen_t *length) WARN_UNUSED;
+int sys_shutdown_write(int fd);
+/* close(2) will send a reset instead of an orderly end. socket(7) SO_LINGER */
+int sys_reset_on_close(int fd);
+ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
+ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
+ssize_t sys_sendto(int fd, const void *bytes, size_t bytes_n, const struct sockaddr *to,
+                   socklen_t to_length) WARN_UNUSED;
+/* One datagram and the pid that the kernel vouches for (0 where none came). unix(7) SCM_CREDENTIALS */
+ssize_t sys_recv_with_pid(int fd, void *bytes, size_t bytes_n, pid_t *pid) WARN_UNUSED;
+
+/* Processes and signals. */
+pid_t sys_fork(void) WARN_UNUSED;
+int sys_execve(const char *path, char *const argv[], char *const envp[]);
+void sys_exit_now(int code) __attribute__((noreturn));
+pid_t sys_getpid(void);
+pid_t sys_getppid(void);
+unsigned sys_getuid(void);
+int sys_kill(pid_t pid, int signal_number);
+int sys_kill_group(pid_t group, int signal_number);
+int sys_setpgid(pid_t pid, pid_t group);
+/* The next dead child, not yet reaped, so that its pid and group can't be somebody else's: its pid, 0 when none is
+ * dead, -ECHILD when there are no children. waitid(2) WNOWAIT */
+pid_t sys_dead_child(void) WARN_UNUSED;
+/* Reaps that child. Its pid, or -errno. */
+pid_t sys_reap(pid_t pid, int *status) WARN_UNUSED;
+int sys_become_subreaper(void);
+int sys_die_with_parent(int signal_number);
+/* Raises the soft limit on descriptors towards want_n, as far as the hard one goes; returns what it is then. */
+int64_t sys_raise_fd_limit(int64_t want_n);
+/* Blocks the given signals and returns a descriptor that tells of them. signalfd(2) */
+int sys_signalfd(const int *signals, size_t signals_n) WARN_UNUSED;
+int sys_signalfd_read(int fd) WARN_UNUSED; /* the number of one signal, 0 when none waits */
+/* Empty mask and default dispositions, for a child between fork and exec. signal(7) */
+void sys_signals_reset(void);
+int sys_signal_ignore(int signal_number);
+int sys_controlling_tty(void); /* 1 where the process has a terminal */
+
+/* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
+void sys_random(void *bytes, size_t bytes_n);
+
+#endif
