@@ -1,0 +1,80 @@
+/* See board.h. What children wrote is bounded before it is used: a broken writer must not keep us awake in the future. */
+#include "supervisor/board.h"
+
+#include <errno.h>
+#include <string.h>
+
+int board_init(struct board *b)
+{
+    void *at = NULL;
+    *b = (struct board){.fd = sys_memfd("ollama-sidecar", sizeof(struct contract_page))};
+    int error = b->fd < 0 ? b->fd : sys_map_shared(b->fd, sizeof(struct contract_page), &at);
+    if (error < 0) {
+        sys_close(b->fd);
+        b->fd = -1;
+        return error;
+    }
+    b->page = at;
+    b->page->version = CONTRACT_VERSION;
+    return 0;
+}
+
+void board_fini(struct board *b)
+{
+    sys_unmap(b->page, sizeof *b->page);
+    sys_close(b->fd);
+    *b = (struct board){.fd = -1};
+}
+
+enum { LINE_TAKEN = -1 }; /* in pid, until the writer puts its own there */
+
+static void clear(struct contract_line *line, int32_t pid)
+{
+    atomic_store(&line->in_flight_n, 0);
+    atomic_store(&line->last_active_ms, 0);
+    atomic_store(&line->progress_bytes, 0);
+    atomic_store(&line->held_n, 0);
+    atomic_store(&line->requests_n, 0);
+    atomic_store(&line->pid, pid);
+}
+
+int board_take_line(struct board *b)
+{
+    for (int i = 0; i < CONTRACT_LINES; i++) {
+        if (atomic_load(&b->page->lines[i].pid) == 0) {
+            clear(&b->page->lines[i], LINE_TAKEN);
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int64_t bounded(int64_t at_ms, int64_t now_ms)
+{
+    return at_ms > now_ms ? now_ms : at_ms;
+}
+
+void board_free_line(struct board *b, int line, int64_t now_ms)
+{
+    if (line < 0)
+        return;
+    int64_t at_ms = bounded(atomic_load(&b->page->lines[line].last_active_ms), now_ms);
+    if (atomic_load(&b->page->lines[line].in_flight_n) > 0)
+        at_ms = now_ms; /* it was at work when it died */
+    if (at_ms > b->last_active_ms)
+        b->last_active_ms = at_ms;
+    clear(&b->page->lines[line], 0);
+}
+
+void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out)
+{
+    *out = (struct board_activity){.last_active_ms = b->last_active_ms};
+    for (int i = 0; i < CONTRACT_LINES; i++) {
+        const struct contract_line *line = &b->page->lines[i];
+        out->in_flight_n += atomic_load(&line->in_flight_n);
+        out->held_n += atomic_load(&line->held_n);
+        int64_t at_ms = bounded(atomic_load(&line->last_active_ms), now_ms);
+        if (at_ms > out->last_active_ms)
+            out->last_active_ms = at_ms;
+    }
+}

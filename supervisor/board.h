@@ -1,0 +1,30 @@
+/*
+ * board: the supervisor's side of the shared page: who is in what state, who is busy.
+ */
+#ifndef SUPERVISOR_BOARD_H
+#define SUPERVISOR_BOARD_H
+
+#include "common/contract.h"
+
+struct board {
+    int fd;
+    struct contract_page *page;
+    int64_t last_active_ms; /* of writers that are gone */
+};
+
+/* Makes the page. 0 or -errno. */
+int board_init(struct board *b) WARN_UNUSED;
+void board_fini(struct board *b);
+
+/* A free line for a new writer, zeroed; -1 where all are taken. */
+int board_take_line(struct board *b);
+/* The writer was reaped: what it counted is forgotten, but not when it was last active. */
+void board_free_line(struct board *b, int line, int64_t now_ms);
+
+struct board_activity {
+    uint64_t in_flight_n, held_n;
+    int64_t last_active_ms; /* never later than now */
+};
+void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * A supervised program's process: what the state table (program.c) asks for is done here, with the rooms that know how:
+ * spawn, output, channel, probe, board. Decisions are the table's; those about several programs are made above.
+ */
+#include "supervisor/child.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static struct child *child_of(struct program *p)
+{
+    return p->context;
+}
+
+static int has_pipe(const struct child *c)
+{
+    return !c->launch.has_contract; /* our own programs write log lines of our own form */
+}
+
+/* Ollama may tidy up its partial downloads only when none is wanted any more. */
+static int is_pruning(const struct board *b)
+{
+    uint32_t phase = atomic_load(&b->page->phase);
+    return phase == CONTRACT_PHASE_NONE || phase == CONTRACT_PHASE_DONE;
+}
+
+static void give_back(struct child *c)
+{
+    board_free_line(c->site->board, c->line, loop_now_ms(c->site->loop));
+    c->line = -1;
+    channel_close(&c->channel);
+}
+
+static pid_t child_spawn(struct program *p)
+{
+    struct child *c = child_of(p);
+    struct spawn_plan plan;
+    int channel_fd = -1, output_fd = -1, error = 0;
+    sys_close(c->exec_fd);
+    c->exec_fd = -1;
+    c->status[0] = '\0';
+    if (c->launch.has_contract) {
+        c->line = board_take_line(c->site->board);
+        error = c->line < 0 ? -EBUSY : (channel_fd = channel_open(&c->channel));
+    }
+    if (has_pipe(c) && error >= 0)
+        error = output_fd = output_open(&c->output);
+    pid_t pid = error;
+    if (error >= 0) {
+        launch_plan(&c->launch, c->site->launch, channel_fd, output_fd, c->line, is_pruning(c->site->board), &plan);
+        pid = spawn_process(&plan, &c->exec_fd);
+    }
+    sys_close(channel_fd);
+    sys_close(output_fd);
+    if (pid < 0) {
+        give_back(c);
+        output_close(&c->output);
+        return pid;
+    }
+    log_event(LOG_INFO, "exec", "program=%s pid=%d command=\"%s\"", p->conf->name, (int)pid, c->launch.argv[0]);
+    return pid;
+}
+
+static void child_signal(struct program *p, int signal_number)
+{
+    if (p->pid > 0)
+        sys_kill_group(p->pid, signal_number);
+}
+
+static int child_hand_over(struct program *p)
+{
+    struct child *c = child_of(p);
+    const struct child_site *site = c->site;
+    if (!c->launch.has_listeners || atomic_load(&site->board->page->is_stopping))
+        return -EBUSY;
+    int error = draining_take(site->draining, site->loop, site->board, p->pid, &c->channel, c->line,
+                              site->launch->conf->proxy.drain_timeout_ms);
+    if (!error)
+        c->line = -1;
+    return error;
+}
+
+static void child_deadline(struct program *p, int64_t at_ms)
+{
+    struct child *c = child_of(p);
+    if (at_ms < 0)
+        loop_disarm(c->site->loop, &c->timer);
+    else
+        loop_arm(c->site->loop, &c->timer, at_ms);
+}
+
+static void child_timer(void *context, int64_t now_ms)
+{
+    struct child *c = context;
+    program_event(&c->program, PROGRAM_TIMER, now_ms);
+}
+
+static void child_answered(void *context)
+{
+    struct child *c = context;
+    program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(c->site->loop));
+}
+
+static void probe_while_starting(struct child *c)
+{
+    const struct conf_program *conf = c->program.conf;
+    struct address address;
+    char path[PROBE_PATH_BYTES], why[PARSE_WHY_BYTES];
+    if (c->program.state != CONTRACT_STARTING) {
+        probe_stop(&c->probe);
+        return;
+    }
+    if (strcmp(conf->ready, "notify") == 0 || parse_http_url(conf->ready, &address, path, sizeof path, why) < 0)
+        return;
+    /* Ollama's list of models is JSON with "models"; anything else on that port is not Ollama. */
+    probe_start(&c->probe, &address, path, strcmp(path, "/api/tags") == 0 ? "\"models\"" : NULL);
+}
+
+static void child_changed(struct program *p, enum contract_state from, const char *cause)
+{
+    struct child *c = child_of(p);
+    enum log_level level = p->state == CONTRACT_FAILED    ? LOG_ERROR
+                           : p->state == CONTRACT_BACKOFF ? LOG_WARNING
+                                                          : LOG_INFO;
+    log_event(level, "state", "program=%s from=%s to=%s cause=%s pid=%d%s%s%s", p->conf->name,
+              contract_state_name(from), contract_state_name(p->state), cause, (int)p->pid,
+              p->reason[0] ? " reason=\"" : "", p->reason, p->reason[0] ? "\"" : "");
+    probe_while_starting(c);
+    c->site->changed(c->site->context, c);
+}
+
+static uint32_t child_random(struct program *p)
+{
+    uint32_t random;
+    (void)p;
+    sys_random(&random, sizeof random);
+    return random;
+}
+
+static const struct program_ops child_ops = {child_spawn,   child_signal,  child_hand_over,
+                                      child_deadline, child_changed, child_random};
+
+static void child_said(void *context, const struct contract_message *m)
+{
+    struct child *c = context;
+    c->site->heard(c->site->context, c, m);
+}
+
+int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf)
+{
+    memset(c, 0, sizeof *c);
+    c->site = site;
+    c->line = -1;
+    c->exec_fd = -1;
+    output_init(&c->output, site->loop, conf->name);
+    channel_init(&c->channel, site->loop, conf->name, child_said, c);
+    probe_init(&c->probe, site->loop, child_answered, c);
+    timer_init(&c->timer, child_timer, c);
+    int error = program_init(&c->program, conf, &child_ops, c);
+    if (!error)
+        error = launch_init(&c->launch, site->launch, conf);
+    c->program.is_built_in = c->launch.has_contract;
+    c->program.is_handed_over = c->launch.has_listeners;
+    c->program.is_task = c->launch.has_contract && !c->launch.has_listeners;
+    return error;
+}
+
+int child_reconfigure(struct child *c, const struct conf_program *conf)
+{
+    struct launch fresh;
+    int error = launch_init(&fresh, c->site->launch, conf);
+    if (error) {
+        launch_fini(&fresh);
+        return error;
+    }
+    launch_fini(&c->launch);
+    c->launch = fresh;
+    c->output.name = c->channel.name = conf->name;
+    return program_reconfigure(&c->program, conf);
+}
+
+void child_fini(struct child *c)
+{
+    probe_stop(&c->probe);
+    loop_disarm(c->site->loop, &c->timer);
+    output_close(&c->output);
+    channel_close(&c->channel);
+    sys_close(c->exec_fd);
+    launch_fini(&c->launch);
+    program_fini(&c->program);
+}
+
+void child_reaped(struct child *c, int status)
+{
+    struct program *p = &c->program;
+    int exec_error = spawn_exec_error(c->exec_fd);
+    sys_close(c->exec_fd);
+    c->exec_fd = -1;
+    output_close(&c->output);
+    give_back(c);
+    char last[OUTPUT_LAST_BYTES];
+    if (exec_error)
+        snprintf(last, sizeof last, "%.120s can't be executed: %s", c->launch.argv[0], strerror(-exec_error));
+    else
+        snprintf(last, sizeof last, "%s", c->output.last);
+    if (WIFSIGNALED(status))
+        log_event(p->state == CONTRACT_STOPPING ? LOG_INFO : LOG_WARNING, "exited", "program=%s pid=%d signal=%d",
+                  p->conf->name, (int)p->pid, WTERMSIG(status));
+    else
+        log_event(p->state == CONTRACT_STOPPING || WEXITSTATUS(status) == 0 ? LOG_INFO : LOG_WARNING, "exited",
+                  "program=%s pid=%d code=%d", p->conf->name, (int)p->pid, WEXITSTATUS(status));
+    program_exited(p, status, last, loop_now_ms(c->site->loop));
+}

@@ -1,0 +1,52 @@
+/*
+ * child: a program and all that its process needs: pipe, channel, probe, line on the page.
+ */
+#ifndef SUPERVISOR_CHILD_H
+#define SUPERVISOR_CHILD_H
+
+#include "supervisor/board.h"
+#include "supervisor/channel.h"
+#include "supervisor/draining.h"
+#include "supervisor/launch.h"
+#include "supervisor/output.h"
+#include "supervisor/probe.h"
+#include "supervisor/program.h"
+
+enum { CHILD_STATUS_BYTES = 160 };
+
+struct child;
+
+/* What all children share, and whom they tell. */
+struct child_site {
+    struct loop *loop;
+    struct board *board;
+    struct draining_table *draining;
+    const struct launch_site *launch;
+    void (*changed)(void *context, struct child *c);
+    void (*heard)(void *context, struct child *c, const struct contract_message *m);
+    void *context;
+};
+
+struct child {
+    const struct child_site *site;
+    struct program program;
+    struct launch launch;
+    struct timer timer; /* the program's deadline */
+    struct output output;
+    struct channel channel;
+    struct probe probe;
+    int line;    /* on the page; -1: none */
+    int exec_fd; /* tells whether exec failed; -1: none */
+    char status[CHILD_STATUS_BYTES]; /* what it says of itself, STATUS= */
+};
+
+/* 0 or -ENOMEM. site is borrowed. */
+int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf) WARN_UNUSED;
+void child_fini(struct child *c);
+/* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs.
+ * 0 or -ENOMEM, then nothing has changed. */
+int child_reconfigure(struct child *c, const struct conf_program *conf) WARN_UNUSED;
+/* The process has died and been reaped, with this status. */
+void child_reaped(struct child *c, int status);
+
+#endif

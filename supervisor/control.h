@@ -1,0 +1,36 @@
+/*
+ * control: the UNIX socket by which the owner's sidecarctl asks: a line of text in, JSON lines out.
+ */
+#ifndef SUPERVISOR_CONTROL_H
+#define SUPERVISOR_CONTROL_H
+
+#include "common/buf.h"
+#include "common/loop.h"
+
+enum { CONTROL_CLIENTS_MAX = 16, CONTROL_LINE_BYTES = 512, CONTROL_PATH_BYTES = 108 };
+
+struct control_client {
+    struct control *control;
+    int fd; /* -1: free */
+    char line[CONTROL_LINE_BYTES];
+    size_t line_n;
+    struct buf reply;
+    struct timer timer;
+};
+
+struct control {
+    struct loop *loop;
+    int fd;
+    char path[CONTROL_PATH_BYTES];
+    /* Answers one command; 0, or -errno when there was no memory for it. */
+    int (*command)(void *context, const char *line, struct buf *reply);
+    void *context;
+    struct control_client clients[CONTROL_CLIENTS_MAX];
+};
+
+/* Makes the socket (0600) and its folder. 0; -EADDRINUSE when another supervisor answers there; -errno. */
+int control_init(struct control *c, struct loop *loop, const char *path,
+                 int (*command)(void *, const char *, struct buf *), void *context) WARN_UNUSED;
+void control_fini(struct control *c);
+
+#endif

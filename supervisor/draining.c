@@ -1,0 +1,85 @@
+/* See draining.h. */
+#include "supervisor/draining.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <signal.h>
+
+enum { HONEST_END_MS = 500 };
+
+static void draining_said(void *context, const struct contract_message *m)
+{
+    (void)context; /* it is on its way out: nothing it wants is started for it */
+    (void)m;
+}
+
+/* The first time a second TERM: end your answers now. From then on KILL. */
+static void hurry(struct draining *d)
+{
+    if (d->pid <= 0)
+        return;
+    sys_kill_group(d->pid, d->stage == 0 ? SIGTERM : SIGKILL);
+    d->stage++;
+    loop_arm(d->loop, &d->timer, loop_now_ms(d->loop) + HONEST_END_MS);
+}
+
+static void draining_timer(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    hurry(context);
+}
+
+int draining_take(struct draining_table *t, struct loop *loop, struct board *board, pid_t pid, struct channel *channel,
+                  int line, int64_t limit_ms)
+{
+    struct draining *d = draining_find(t, 0);
+    if (!d)
+        return -EBUSY;
+    *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line};
+    channel_init(&d->channel, loop, "proxy (draining)", draining_said, d);
+    channel_move(channel, &d->channel);
+    timer_init(&d->timer, draining_timer, d);
+    loop_arm(loop, &d->timer, loop_now_ms(loop) + limit_ms);
+    sys_kill_group(pid, SIGTERM);
+    log_event(LOG_INFO, "draining", "pid=%d", (int)pid);
+    return 0;
+}
+
+struct draining *draining_find(struct draining_table *t, pid_t pid)
+{
+    for (int i = 0; i < DRAINING_MAX; i++)
+        if (t->items[i].pid == pid)
+            return &t->items[i];
+    return NULL;
+}
+
+void draining_reaped(struct draining *d)
+{
+    log_event(LOG_INFO, "drained", "pid=%d", (int)d->pid);
+    loop_disarm(d->loop, &d->timer);
+    channel_close(&d->channel);
+    board_free_line(d->board, d->line, loop_now_ms(d->loop));
+    d->pid = 0;
+}
+
+void draining_hurry(struct draining_table *t)
+{
+    for (int i = 0; i < DRAINING_MAX; i++)
+        hurry(&t->items[i]);
+}
+
+void draining_tell(struct draining_table *t, enum contract_kind kind)
+{
+    for (int i = 0; i < DRAINING_MAX; i++)
+        if (t->items[i].pid > 0)
+            channel_tell(&t->items[i].channel, kind);
+}
+
+int draining_is_empty(const struct draining_table *t)
+{
+    for (int i = 0; i < DRAINING_MAX; i++)
+        if (t->items[i].pid > 0)
+            return 0;
+    return 1;
+}

@@ -1,0 +1,38 @@
+/*
+ * draining: processes that were handed over: they finish their answers while their successor serves already.
+ */
+#ifndef SUPERVISOR_DRAINING_H
+#define SUPERVISOR_DRAINING_H
+
+#include "supervisor/board.h"
+#include "supervisor/channel.h"
+
+enum { DRAINING_MAX = 4 };
+
+struct draining {
+    struct loop *loop;
+    struct board *board;
+    pid_t pid; /* 0: free */
+    int line;  /* its line on the page */
+    struct channel channel;
+    struct timer timer;
+    int stage;
+};
+
+struct draining_table {
+    struct draining items[DRAINING_MAX];
+};
+
+/* Takes a process over with its channel and its line, asks it to finish (SIGTERM), and hurries it after limit_ms.
+ * 0, or -EBUSY where the table is full. */
+int draining_take(struct draining_table *t, struct loop *loop, struct board *board, pid_t pid, struct channel *channel,
+                  int line, int64_t limit_ms) WARN_UNUSED;
+/* The process of this pid, or NULL. */
+struct draining *draining_find(struct draining_table *t, pid_t pid);
+void draining_reaped(struct draining *d);
+/* Asks all again (they end their answers honestly), and kills them soon after. */
+void draining_hurry(struct draining_table *t);
+void draining_tell(struct draining_table *t, enum contract_kind kind);
+int draining_is_empty(const struct draining_table *t);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * See launch.h. Everything a start needs is laid out beforehand, so that a restart, perhaps with no memory left,
+ * allocates nothing: the numbers that differ from process to process are written into places kept for them.
+ */
+#include "supervisor/launch.h"
+
+#include "common/contract.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_FD = 3, EXTRA_MAX = 8, EXTRA_BYTES = 320 };
+
+struct extras {
+    char text[EXTRA_MAX][EXTRA_BYTES];
+    const char *list[EXTRA_MAX + 1];
+    size_t n;
+};
+
+static void extra(struct extras *e, const char *format, ...) PRINTF_LIKE(2, 3);
+static void extra(struct extras *e, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(e->text[e->n], EXTRA_BYTES, format, args);
+    va_end(args);
+    e->list[e->n] = e->text[e->n];
+    e->n++;
+    e->list[e->n] = NULL;
+}
+
+static const struct conf_origin *origin_of_command(const struct conf_program *p)
+{
+    return &p->origins[0]; /* the table's first row of [program] */
+}
+
+/* proxy and preload, unless the file gives them another command. */
+static int is_own(const struct conf_program *p)
+{
+    return (strcmp(p->name, "proxy") == 0 || strcmp(p->name, "preload") == 0) &&
+           origin_of_command(p)->kind == CONF_FROM_BUILT_IN;
+}
+
+static int make_argv(struct launch *l, const struct launch_site *site, const struct conf_program *p)
+{
+    int has_file = is_own(p) && site->conf->file != NULL;
+    size_t words_n = p->command.items_n;
+    l->argv = calloc(words_n + 3, sizeof *l->argv);
+    if (!l->argv)
+        return -ENOMEM;
+    for (size_t i = 0; i < words_n; i++)
+        if (!(l->argv[i] = strdup(p->command.items[i])))
+            return -ENOMEM;
+    if (has_file) {
+        l->argv[words_n] = strdup("-c");
+        l->argv[words_n + 1] = strdup(site->conf->file);
+        if (!l->argv[words_n] || !l->argv[words_n + 1])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static char *value_place(char **envp, const char *name)
+{
+    const char *value = conf_variable(envp, name);
+    return (char *)(uintptr_t)value; /* the array is ours, and writable */
+}
+
+/* LISTEN_FDNAMES: listen0:listen1… */
+static void listen_variables(struct extras *e, const struct launch_site *site)
+{
+    char names[EXTRA_BYTES - 32] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < site->listen_fds_n; i++)
+        n += (size_t)snprintf(names + n, sizeof names - n, "%slisten%zu", i ? ":" : "", i);
+    extra(e, "LISTEN_FDS=%zu", site->listen_fds_n);
+    extra(e, "LISTEN_PID=0000000000");
+    extra(e, "LISTEN_FDNAMES=%s", names);
+}
+
+static int make_envp(struct launch *l, const struct launch_site *site, const struct conf_program *p)
+{
+    struct extras e = {.n = 0};
+    size_t listen_n = l->has_listeners ? site->listen_fds_n : 0;
+    if (l->has_listeners)
+        listen_variables(&e, site);
+    if (l->has_contract) {
+        extra(&e, CONTRACT_ENV_CHANNEL "=%zu", FIRST_FD + listen_n);
+        extra(&e, CONTRACT_ENV_PAGE "=%zu", FIRST_FD + listen_n + 1);
+        extra(&e, CONTRACT_ENV_LINE "=00");
+    }
+    if (l->has_contract || strcmp(p->ready, "notify") == 0)
+        extra(&e, "NOTIFY_SOCKET=%s", site->notify_path);
+    if (strcmp(p->name, "ollama") == 0) {
+        char bind[ADDRESS_TEXT_BYTES];
+        address_text(&site->conf->ollama, bind);
+        extra(&e, "OLLAMA_HOST=%s", bind);
+    }
+    l->envp = conf_environment(site->conf, p, e.n ? e.list : NULL);
+    if (!l->envp)
+        return -ENOMEM;
+    while (l->envp[l->envp_n])
+        l->envp_n++;
+    if (strcmp(p->name, "ollama") == 0 && !conf_variable(l->envp, "OLLAMA_NOPRUNE")) {
+        char **envp = realloc(l->envp, (l->envp_n + 2) * sizeof *envp);
+        if (!envp)
+            return -ENOMEM;
+        l->envp = envp;
+        envp[l->envp_n] = strdup("OLLAMA_NOPRUNE=1");
+        if (!envp[l->envp_n])
+            return -ENOMEM;
+        envp[++l->envp_n] = NULL;
+        l->has_noprune = 1;
+    }
+    l->listen_pid_at = l->has_listeners ? value_place(l->envp, "LISTEN_PID") : NULL;
+    l->line_at = l->has_contract ? value_place(l->envp, CONTRACT_ENV_LINE) : NULL;
+    return 0;
+}
+
+static uint64_t hash(uint64_t h, const char *text)
+{
+    for (const char *c = text ? text : ""; *c; c++) /* FNV-1a */
+        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+    return (h ^ 0xff) * 0x100000001b3u;
+}
+
+/* What our own programs read for themselves counts as theirs too: their section, how to log, where Ollama is. */
+static int sign_configuration(uint64_t *h, const struct launch_site *site, const struct conf_program *p)
+{
+    struct buf text;
+    struct list models = {0};
+    struct diag d;
+    char backend[ADDRESS_TEXT_BYTES];
+    diag_init(&d);
+    buf_init(&text, 0);
+    address_text(&site->conf->backend, backend);
+    int error = conf_section_values(site->conf, p->name, &text); /* [proxy], [preload] */
+    error = error ? error : buf_printf(&text, "%s %d %d", backend, site->conf->supervisor.log_level,
+                                       site->conf->supervisor.log_format);
+    error = error ? error : buf_append(&text, "", 1);
+    if (!error && strcmp(p->name, "preload") == 0)
+        error = conf_preload_list(site->conf, &models, &d);
+    for (size_t i = 0; i < models.items_n; i++)
+        *h = hash(*h, models.items[i]);
+    *h = hash(*h, buf_data(&text));
+    buf_fini(&text);
+    list_fini(&models);
+    diag_fini(&d);
+    return error == -ENOMEM ? error : 0;
+}
+
+static int sign(struct launch *l, const struct launch_site *site, const struct conf_program *p)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (char **a = l->argv; *a; a++)
+        h = hash(h, *a);
+    for (size_t i = 0; i < l->envp_n; i++)
+        h = hash(h, l->envp[i]);
+    h = hash(h, l->directory);
+    int error = l->has_contract ? sign_configuration(&h, site, p) : 0;
+    l->signature = h;
+    return error;
+}
+
+int launch_init(struct launch *l, const struct launch_site *site, const struct conf_program *p)
+{
+    *l = (struct launch){.has_contract = is_own(p)};
+    l->has_listeners = l->has_contract && strcmp(p->name, "proxy") == 0;
+    if (p->directory[0] && !(l->directory = conf_path(site->conf, p->directory)))
+        return -ENOMEM;
+    int error = make_argv(l, site, p);
+    if (!error)
+        error = make_envp(l, site, p);
+    return error ? error : sign(l, site, p);
+}
+
+void launch_fini(struct launch *l)
+{
+    for (char **a = l->argv; a && *a; a++)
+        free(*a);
+    free(l->argv);
+    conf_environment_free(l->envp);
+    free(l->directory);
+    *l = (struct launch){0};
+}
+
+void launch_plan(const struct launch *l, const struct launch_site *site, int channel_fd, int output_fd, int line,
+                 int is_pruning, struct spawn_plan *plan)
+{
+    *plan = (struct spawn_plan){.argv = l->argv, .envp = l->envp, .directory = l->directory,
+                                .first_dir = l->has_contract ? site->own_dir : NULL, .output_fd = output_fd,
+                                .listen_pid_at = l->listen_pid_at};
+    for (size_t i = 0; l->has_listeners && i < site->listen_fds_n; i++)
+        plan->fds[plan->fds_n++] = site->listen_fds[i];
+    if (l->has_contract) {
+        plan->fds[plan->fds_n++] = channel_fd;
+        plan->fds[plan->fds_n++] = site->page_fd;
+        l->line_at[0] = (char)('0' + line / 10);
+        l->line_at[1] = (char)('0' + line % 10);
+    }
+    if (l->has_noprune) /* a variable of another name is as good as none */
+        l->envp[l->envp_n - 1][0] = is_pruning ? '_' : 'O';
+}

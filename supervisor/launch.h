@@ -1,0 +1,42 @@
+/*
+ * launch: the words, variables and descriptors that a program is started with, made once when the configuration is read.
+ */
+#ifndef SUPERVISOR_LAUNCH_H
+#define SUPERVISOR_LAUNCH_H
+
+#include "common/conf.h"
+#include "supervisor/spawn.h"
+
+struct launch {
+    char **argv;          /* NULL-terminated, owned */
+    char **envp;          /* owned */
+    size_t envp_n;        /* with the last entry, OLLAMA_NOPRUNE=1, where has_noprune */
+    int has_noprune;
+    int has_contract;     /* one of our own: channel, page, perhaps listeners */
+    int has_listeners;
+    char *directory;      /* absolute, or NULL; owned */
+    char *listen_pid_at;  /* into envp; NULL: none */
+    char *line_at;        /* two digits in envp for the number of its line on the page */
+    uint64_t signature;   /* differs where a reload must restart it */
+};
+
+/* What all launches share. */
+struct launch_site {
+    const struct conf *conf;
+    const char *notify_path;
+    const char *own_dir; /* where our binaries are */
+    const int *listen_fds;
+    size_t listen_fds_n;
+    int page_fd;
+};
+
+/* 0 or -ENOMEM. */
+int launch_init(struct launch *l, const struct launch_site *site, const struct conf_program *p) WARN_UNUSED;
+void launch_fini(struct launch *l);
+
+/* The plan for one process. channel_fd, output_fd: -1 where it has none; line: its line on the page; is_pruning: Ollama may
+ * delete what is left of interrupted pulls. */
+void launch_plan(const struct launch *l, const struct launch_site *site, int channel_fd, int output_fd, int line,
+                 int is_pruning, struct spawn_plan *plan);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * ollama-supervisor: PID 1, or any process. Reads the configuration, then lets supervisor.c run it.
+ */
+#include "common/conf.h"
+#include "common/log.h"
+#include "supervisor/command.h"
+#include "supervisor/reload.h"
+#include "supervisor/signals.h"
+#include "supervisor/stop.h"
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef SIDECAR_VERSION
+#define SIDECAR_VERSION "unknown"
+#endif
+
+enum { EXIT_USAGE = 100, EXIT_INTERNAL = 101, EXIT_SYSTEM = 111 };
+
+static const char usage[] =
+    "usage: ollama-supervisor [-c FILE] [--check | --dump | --help | --version]\n\n"
+    "Runs `ollama serve` behind a streaming proxy, pulls the models of preload-models.txt, restarts what crashes,\n"
+    "and exits when idle. Signals: TERM, INT and QUIT stop (a second one hurries), HUP reloads (with a terminal: stops).\n"
+    "Exit codes: 0 stopped or idle, 1 a required program has failed, 100 usage or configuration, 101 internal,\n"
+    "111 a system call failed.\n";
+
+extern char **environ;
+
+/* The one supervisor of this process: too large for a stack, and never allocated. */
+static struct supervisor the_supervisor;
+
+static void report(const struct diag *d)
+{
+    const char *at = buf_data(&d->text), *end = at + buf_size(&d->text);
+    while (at < end) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        log_event(LOG_ERROR, "mistake", "%.*s", (int)(line_end - at), at);
+        at = line_end + 1;
+    }
+}
+
+static void reload(struct supervisor *s)
+{
+    struct diag d;
+    diag_init(&d);
+    int error = reload_configuration(s, &d);
+    report(&d);
+    log_event(error ? LOG_ERROR : LOG_INFO, "reload", "result=%s", error ? "refused, nothing has changed" : "done");
+    diag_fini(&d);
+}
+
+static void caught(void *context, int signal_number)
+{
+    struct supervisor *s = context;
+    switch (signal_number) {
+    case SIGCHLD:
+        supervisor_reap(s);
+        break;
+    case SIGHUP:
+        if (sys_controlling_tty())
+            stop_begin(s, 0, "SIGHUP");
+        else
+            reload(s);
+        break;
+    case SIGTERM:
+        stop_begin(s, 0, "SIGTERM");
+        break;
+    case SIGINT:
+        stop_begin(s, 0, "SIGINT");
+        break;
+    case SIGQUIT:
+        stop_begin(s, 0, "SIGQUIT");
+        break;
+    default: /* USR1 and USR2 are kept from killing us */
+        break;
+    }
+}
+
+/* Descriptors 0, 1 and 2 must exist, or our own would land there. */
+static int open_standard_fds(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (!sys_is_open(fd) && sys_open("/dev/null", O_RDWR, 0) != fd)
+            return -EBADF;
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (sys_set_cloexec(fd, 0) < 0)
+            return -EBADF;
+    sys_cloexec_from(STDERR_FILENO + 1);
+    return 0;
+}
+
+static int run(struct conf *take_conf, struct signals *signals)
+{
+    struct supervisor *s = &the_supervisor;
+    if (sys_getpid() != 1 && sys_become_subreaper() < 0)
+        log_event(LOG_WARNING, "no_subreaper", "orphans go to pid 1");
+    int code = supervisor_init(s, take_conf, command_answer);
+    if (code)
+        return code;
+    if (signals_watch(signals, &s->loop, caught, s) < 0) {
+        supervisor_fini(s);
+        return EXIT_SYSTEM;
+    }
+    code = supervisor_run(s);
+    signals_fini(signals);
+    supervisor_fini(s);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct conf_options options;
+    struct conf *conf = NULL;
+    struct signals signals;
+    if (open_standard_fds() < 0)
+        return EXIT_SYSTEM;
+    int code = conf_options(&options, argc, argv, usage);
+    if (code >= 0)
+        return code;
+    if (options.rest_at) {
+        fprintf(stderr, "ollama-supervisor: running a single command is not in this version; see --help\n");
+        return EXIT_USAGE;
+    }
+    if (signals_block(&signals) < 0) /* before anything slow: docker stop may come in the first millisecond */
+        return EXIT_SYSTEM;
+    code = conf_main(&conf, &options, environ);
+    if (code >= 0)
+        return code;
+    log_init("supervisor", (enum log_level)conf->supervisor.log_level, (enum log_format)conf->supervisor.log_format);
+    log_event(LOG_INFO, "boot", "version=%s pid=%d file=\"%s\"", SIDECAR_VERSION, (int)sys_getpid(),
+              conf->file ? conf->file : "none");
+    return run(conf, &signals);
+}

@@ -1,0 +1,186 @@
+/*
+ * See probe.h. One connection a try, closed by us: what counts is an answer to this very question. An open port says
+ * nothing, as Ollama listens long before it can answer.
+ */
+#include "supervisor/probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_WITHIN_MS = 2000 };
+
+static void probe_timer(void *context, int64_t now_ms);
+
+void probe_init(struct probe *p, struct loop *loop, void (*answered)(void *context), void *context)
+{
+    memset(p, 0, sizeof *p);
+    p->loop = loop;
+    p->answered = answered;
+    p->context = context;
+    p->fd = -1;
+    timer_init(&p->timer, probe_timer, p);
+}
+
+static void hang_up(struct probe *p)
+{
+    if (p->fd < 0)
+        return;
+    loop_remove(p->loop, p->fd);
+    sys_close(p->fd);
+    p->fd = -1;
+}
+
+static int64_t pause_ms(const struct probe *p, int64_t now_ms)
+{
+    int64_t age_ms = now_ms - p->started_at_ms;
+    return age_ms < 2000 ? 10 : age_ms < 10000 ? 100 : 500;
+}
+
+static void try_later(struct probe *p, const char *why)
+{
+    int64_t now_ms = loop_now_ms(p->loop);
+    hang_up(p);
+    snprintf(p->why, sizeof p->why, "%s", why);
+    p->state = PROBE_WAITING;
+    loop_arm(p->loop, &p->timer, now_ms + pause_ms(p, now_ms));
+}
+
+/* 1 when the body has come to its end (RFC 9112 section 6.3): by length, by the last chunk, or by the end of the stream. */
+static int is_complete(const char *head, const char *body, int is_end)
+{
+    const char *length = strcasestr(head, "\r\ncontent-length:");
+    if (length && length < body)
+        return strlen(body) >= strtoul(length + 17, NULL, 10);
+    const char *coding = strcasestr(head, "\r\ntransfer-encoding:");
+    if (coding && coding < body) {
+        size_t body_n = strlen(body);
+        return body_n >= 5 && strcmp(body + body_n - 5, "0\r\n\r\n") == 0;
+    }
+    return is_end;
+}
+
+/* "HTTP/1.x 200 …", and the text that must be in it. 1 good, 0 not complete yet, -1 bad. */
+static int judge(struct probe *p, int is_end)
+{
+    p->answer[p->answer_n] = '\0';
+    if (p->answer_n < 12)
+        return is_end ? -1 : 0;
+    if (strncmp(p->answer, "HTTP/1.", 7) != 0 || strncmp(p->answer + 8, " 200", 4) != 0)
+        return -1;
+    if (!p->must_contain)
+        return 1;
+    const char *body = strstr(p->answer, "\r\n\r\n");
+    int is_full = p->answer_n == PROBE_ANSWER_BYTES - 1; /* a long list: what we have of it must do */
+    if (body && (is_full || is_complete(p->answer, body + 4, is_end)))
+        return strstr(body, p->must_contain) ? 1 : -1;
+    return is_end || is_full ? -1 : 0;
+}
+
+static void refuse_answer(struct probe *p)
+{
+    char why[PROBE_WHY_BYTES];
+    size_t line_n = strcspn(p->answer, "\r\n");
+    if (p->answer_n == 0)
+        snprintf(why, sizeof why, "closed without an answer");
+    else
+        snprintf(why, sizeof why, "answers \"%.*s\"%s", line_n > 40 ? 40 : (int)line_n, p->answer,
+                 strncmp(p->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
+    try_later(p, why);
+}
+
+static void send_question(struct probe *p)
+{
+    char host[ADDRESS_TEXT_BYTES], question[PROBE_PATH_BYTES + ADDRESS_TEXT_BYTES + 64];
+    address_text(&p->address, host);
+    int n = snprintf(question, sizeof question, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", p->path, host);
+    int error = sys_socket_error(p->fd);
+    if (!error) {
+        ssize_t sent = sys_send(p->fd, question, (size_t)n, 0);
+        error = sent == n ? 0 : sent < 0 ? (int)sent : -EPIPE;
+    }
+    if (error) {
+        try_later(p, strerror(-error));
+        return;
+    }
+    p->state = PROBE_READING;
+    p->answer_n = 0;
+    loop_set_events(p->loop, p->fd, POLLIN);
+}
+
+static void read_answer(struct probe *p)
+{
+    ssize_t n = sys_recv(p->fd, p->answer + p->answer_n, PROBE_ANSWER_BYTES - 1 - p->answer_n, 0);
+    if (n == -EAGAIN)
+        return;
+    if (n > 0)
+        p->answer_n += (size_t)n;
+    int verdict = judge(p, n <= 0);
+    if (verdict < 0)
+        refuse_answer(p);
+    if (verdict > 0) {
+        probe_stop(p);
+        p->answered(p->context);
+    }
+}
+
+static void probe_ready(void *context, short revents)
+{
+    struct probe *p = context;
+    (void)revents;
+    if (p->state == PROBE_CONNECTING)
+        send_question(p);
+    else
+        read_answer(p);
+}
+
+static void ask(struct probe *p, int64_t now_ms)
+{
+    struct sockaddr_storage to;
+    socklen_t to_n;
+    int error = address_to_sockaddr(&p->address, &to, &to_n);
+    if (!error)
+        error = p->fd = sys_socket(to.ss_family, SOCK_STREAM, 0);
+    if (error >= 0) {
+        error = sys_connect(p->fd, (struct sockaddr *)&to, to_n);
+        if (error == -EINPROGRESS)
+            error = 0;
+    }
+    if (error >= 0)
+        error = loop_add(p->loop, p->fd, POLLOUT, probe_ready, p);
+    if (error < 0) {
+        try_later(p, strerror(-error));
+        return;
+    }
+    p->state = PROBE_CONNECTING;
+    loop_arm(p->loop, &p->timer, now_ms + ANSWER_WITHIN_MS);
+}
+
+static void probe_timer(void *context, int64_t now_ms)
+{
+    struct probe *p = context;
+    if (p->state == PROBE_WAITING)
+        ask(p, now_ms);
+    else if (p->state != PROBE_OFF)
+        try_later(p, "no answer within 2s");
+}
+
+void probe_start(struct probe *p, const struct address *address, const char *path, const char *must_contain)
+{
+    probe_stop(p);
+    p->address = *address;
+    snprintf(p->path, sizeof p->path, "%s", path);
+    p->must_contain = must_contain;
+    p->started_at_ms = loop_now_ms(p->loop);
+    p->why[0] = '\0';
+    p->state = PROBE_WAITING;
+    loop_arm(p->loop, &p->timer, p->started_at_ms);
+}
+
+void probe_stop(struct probe *p)
+{
+    hang_up(p);
+    loop_disarm(p->loop, &p->timer);
+    p->state = PROBE_OFF;
+}

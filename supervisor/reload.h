@@ -1,0 +1,14 @@
+/*
+ * reload: another configuration while everything runs.
+ */
+#ifndef SUPERVISOR_RELOAD_H
+#define SUPERVISOR_RELOAD_H
+
+#include "supervisor/state.h"
+
+/* Reads the file again. Programs whose command, environment or settings did not change keep their process; the others are
+ * restarted, new ones started, those that are gone stopped. 0; -EINVAL with the mistakes in d, or -EBUSY for what only a
+ * restart can change (listeners), or -ENOMEM: then nothing has changed. */
+int reload_configuration(struct supervisor *s, struct diag *d) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,43 @@
+/* See state.h. */
+#include "supervisor/state.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct child *state_child(struct supervisor *s, const char *name)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        if (strcmp(s->children[i].program.conf->name, name) == 0)
+            return &s->children[i];
+    return NULL;
+}
+
+void state_tell_all(struct supervisor *s, enum contract_kind kind)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        channel_tell(&s->children[i].channel, kind);
+    draining_tell(&s->draining, kind);
+}
+
+void state_evaluate_soon(struct supervisor *s)
+{
+    loop_defer(&s->loop, &s->evaluation);
+}
+
+int state_count_models(struct supervisor *s)
+{
+    struct list models = {0};
+    struct diag d;
+    diag_init(&d);
+    int error = conf_preload_list(s->conf, &models, &d);
+    s->models_n = models.items_n;
+    list_fini(&models);
+    diag_fini(&d);
+    if (error == -ENOMEM)
+        return error;
+    struct child *preload = state_child(s, "preload");
+    int is_waited_for = s->models_n > 0 && preload->launch.has_contract && preload->program.conf->autostart;
+    preload->program.is_wanted = is_waited_for || (!preload->launch.has_contract && preload->program.conf->autostart);
+    atomic_store(&s->board.page->phase, is_waited_for ? CONTRACT_PHASE_WAITING : CONTRACT_PHASE_NONE);
+    return 0;
+}

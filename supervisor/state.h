@@ -1,0 +1,50 @@
+/*
+ * state: what the files that decide (supervisor, sleep, stop, reload, command) share: the children, the listeners, the page.
+ * The rooms below (probe, output, channel, notify, control, child, …) know nothing of it; they call back.
+ */
+#ifndef SUPERVISOR_STATE_H
+#define SUPERVISOR_STATE_H
+
+#include "supervisor/child.h"
+#include "supervisor/control.h"
+#include "supervisor/notify.h"
+
+struct supervisor {
+    struct loop loop;
+    struct conf *conf;
+    struct child children[CONF_PROGRAMS_MAX];
+    size_t children_n;
+    unsigned start_order[CONF_PROGRAMS_MAX]; /* beside children: the order of the first starts; 0 never */
+    unsigned starts_n;
+    struct draining_table draining;
+    struct board board;
+    struct notify notify;
+    struct control control;
+    struct launch_site launch_site;
+    struct child_site child_site;
+    int listen_fds[CONF_LISTEN_MAX];
+    size_t listen_fds_n;
+    char own_dir[4096];
+    struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
+    int64_t started_at_ms;
+    size_t models_n;  /* on the preload list */
+    int is_announced; /* "ready" was logged */
+    /* sleep.c */
+    struct timer idle_timer;
+    int is_asked_to_sleep; /* the proxies were asked, and have not all answered */
+    unsigned sleep_answers_n;
+    /* stop.c */
+    int is_stopping, is_hurried, exit_code;
+    int64_t stop_by_ms;
+};
+
+/* The child of this name, or NULL. */
+struct child *state_child(struct supervisor *s, const char *name);
+/* To every child that has a channel. */
+void state_tell_all(struct supervisor *s, enum contract_kind kind);
+/* Something changed: at the end of the turn it is looked at who may start, or stop next. */
+void state_evaluate_soon(struct supervisor *s);
+/* Counts the models of the preload list, and says on the page whether they are waited for. 0 or -ENOMEM. */
+int state_count_models(struct supervisor *s) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,58 @@
+/* See status.h. */
+#include "supervisor/status.h"
+
+#include <string.h>
+
+#ifndef SIDECAR_VERSION
+#define SIDECAR_VERSION "unknown"
+#endif
+
+static int write_text(struct buf *out, const char *key, const char *text)
+{
+    int error = buf_printf(out, ",\"%s\":", key);
+    return error ? error : buf_json_string(out, text, strlen(text));
+}
+
+static int write_program(const struct supervisor *s, const struct child *c, struct buf *out)
+{
+    const struct program *p = &c->program;
+    int64_t up_ms = program_is_alive(p) ? loop_now_ms(&s->loop) - p->spawned_at_ms : 0;
+    char last_exit[64];
+    program_last_exit(p, last_exit, sizeof last_exit);
+    int error = buf_text(out, "{\"name\":");
+    error = error ? error : buf_json_string(out, p->conf->name, strlen(p->conf->name));
+    error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"restarts\":%u,\"required\":%s",
+                                       contract_state_name(p->state), (int)p->pid, (long long)(up_ms / 1000),
+                                       p->restarts_n, p->conf->required ? "true" : "false");
+    error = error ? error : write_text(out, "last_exit", last_exit);
+    const char *why = p->reason[0] || p->state != CONTRACT_STARTING ? p->reason : c->probe.why;
+    error = error ? error : write_text(out, "reason", why);
+    error = error ? error : write_text(out, "status", c->status);
+    return error ? error : buf_text(out, "}");
+}
+
+static const char *overall(const struct supervisor *s)
+{
+    return s->is_stopping ? "stopping" : s->is_announced ? "running" : "starting";
+}
+
+int status_write(const struct supervisor *s, struct buf *out)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    int error = buf_printf(out, "{\"ok\":true,\"version\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"uptime_s\":%lld",
+                           SIDECAR_VERSION, (int)sys_getpid(), overall(s),
+                           (long long)((loop_now_ms(&s->loop) - s->started_at_ms) / 1000));
+    error = error ? error : buf_text(out, ",\"listen\":[");
+    for (size_t i = 0; i < s->conf->listen_n && !error; i++) {
+        address_text(&s->conf->listen[i], address);
+        error = buf_printf(out, "%s\"%s\"", i ? "," : "", address);
+    }
+    address_text(&s->conf->backend, address);
+    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"programs\":[", address);
+    for (size_t i = 0; i < s->children_n && !error; i++) {
+        if (i)
+            error = buf_text(out, ",");
+        error = error ? error : write_program(s, &s->children[i], out);
+    }
+    return error ? error : buf_text(out, "]}");
+}

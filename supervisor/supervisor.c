@@ -1,0 +1,304 @@
+/*
+ * The supervisor as a whole: the order of boot, who may start when, what children say, who is reaped.
+ *
+ * Invariant: after boot nothing here ends the process but supervisor_run's return; an error in one room is that room's.
+ */
+#include "supervisor/supervisor.h"
+
+#include "common/listen.h"
+#include "common/log.h"
+#include "supervisor/sleep.h"
+#include "supervisor/stop.h"
+#include "supervisor/taken.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_SYSTEM = 111 };
+
+/* ---- who may start ---- */
+
+static int is_dependency_met(struct supervisor *s, const char *name)
+{
+    const struct child *c = state_child(s, name);
+    if (!c)
+        return 0;
+    return c->program.state == CONTRACT_READY || c->program.state == CONTRACT_DONE ||
+           (c->program.state == CONTRACT_FAILED && !c->program.conf->required); /* what is optional holds nobody up */
+}
+
+static int may_start(struct supervisor *s, const struct child *c)
+{
+    if (s->is_stopping || !c->program.is_wanted || c->program.state != CONTRACT_DOWN)
+        return 0;
+    for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
+        if (!is_dependency_met(s, c->program.conf->depends.items[i]))
+            return 0;
+    return 1;
+}
+
+static void announce(struct supervisor *s)
+{
+    struct child *ollama = state_child(s, "ollama");
+    uint32_t phase = atomic_load(&s->board.page->phase);
+    if (s->is_announced || (ollama->program.is_wanted && ollama->program.state != CONTRACT_READY) ||
+        phase == CONTRACT_PHASE_WAITING || phase == CONTRACT_PHASE_LISTED)
+        return;
+    s->is_announced = 1;
+    log_event(LOG_INFO, "ready", "after_ms=%lld", (long long)(loop_now_ms(&s->loop) - s->started_at_ms));
+}
+
+/* Runs once at the end of a turn in which something changed. */
+static void evaluate(void *context)
+{
+    struct supervisor *s = context;
+    int64_t now_ms = loop_now_ms(&s->loop);
+    if (s->is_stopping) {
+        stop_step(s);
+        return;
+    }
+    for (size_t i = 0; i < s->children_n; i++) {
+        struct child *c = &s->children[i];
+        if (may_start(s, c))
+            program_event(&c->program, PROGRAM_START, now_ms);
+    }
+    for (size_t i = 0; i < s->children_n; i++) {
+        struct child *c = &s->children[i];
+        if (c->program.state == CONTRACT_FAILED && c->program.conf->required) {
+            log_event(LOG_ERROR, "required_failed", "program=%s reason=\"%s\"", c->program.conf->name, c->program.reason);
+            stop_begin(s, 1, "required_failed");
+            return;
+        }
+    }
+    announce(s);
+}
+
+static void changed(void *context, struct child *c)
+{
+    struct supervisor *s = context;
+    size_t index = (size_t)(c - s->children);
+    struct contract_program *row = &s->board.page->programs[index];
+    if (c->program.state == CONTRACT_STARTING ||
+        (c->program.state == CONTRACT_READY && strcmp(c->program.conf->ready, "none") == 0))
+        s->start_order[index] = s->start_order[index] ? s->start_order[index] : ++s->starts_n; /* a restart keeps its place */
+    atomic_store(&row->state, (uint32_t)c->program.state);
+    atomic_store(&row->pid, (int32_t)c->program.pid);
+    atomic_store(&row->restarts_n, c->program.restarts_n);
+    contract_program_reason(row, c->program.reason);
+    if (strcmp(c->program.conf->name, "preload") == 0 && c->program.state == CONTRACT_FAILED)
+        atomic_store(&s->board.page->phase, CONTRACT_PHASE_DONE); /* nobody will write it any more */
+    state_tell_all(s, CONTRACT_STATE_CHANGED);
+    state_evaluate_soon(s);
+}
+
+/* ---- what children say ---- */
+
+/* A child may want what is declared, and with it what that needs; nothing else. */
+static void want(struct supervisor *s, const char *name, int depth)
+{
+    struct child *c = state_child(s, name);
+    if (!c || depth > CONF_PROGRAMS_MAX || s->is_stopping || c->program.state == CONTRACT_FAILED)
+        return;
+    for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
+        want(s, c->program.conf->depends.items[i], depth + 1);
+    if (!c->program.is_wanted && c->program.state == CONTRACT_DOWN)
+        log_event(LOG_INFO, "wanted", "program=%s", name);
+    c->program.is_wanted = 1;
+    state_evaluate_soon(s);
+}
+
+static void heard(void *context, struct child *c, const struct contract_message *m)
+{
+    struct supervisor *s = context;
+    switch (m->kind) {
+    case CONTRACT_WANT:
+        want(s, m->name, 0);
+        break;
+    case CONTRACT_SLEEP:
+        sleep_answered(s, m->value == 1);
+        break;
+    case CONTRACT_CHANGED:
+        state_tell_all(s, CONTRACT_STATE_CHANGED);
+        state_evaluate_soon(s);
+        break;
+    default:
+        log_event(LOG_WARNING, "channel_refused", "program=%s kind=%u", c->program.conf->name, m->kind);
+    }
+}
+
+static void notified(void *context, pid_t pid, const char *name, const char *value)
+{
+    struct supervisor *s = context;
+    for (size_t i = 0; i < s->children_n; i++) {
+        struct child *c = &s->children[i];
+        if (c->program.pid != pid || pid <= 0)
+            continue;
+        if (strcmp(name, "READY") == 0 && strcmp(value, "1") == 0 && strcmp(c->program.conf->ready, "notify") == 0)
+            program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(&s->loop));
+        if (strcmp(name, "STATUS") == 0)
+            snprintf(c->status, sizeof c->status, "%s", value);
+        return;
+    }
+    log_event(LOG_DEBUG, "notify_foreign", "pid=%d", (int)pid); /* not a child of ours, or an old one */
+}
+
+void supervisor_reap(struct supervisor *s)
+{
+    pid_t pid;
+    while ((pid = sys_dead_child()) > 0) {
+        struct child *child = NULL;
+        struct draining *draining = draining_find(&s->draining, pid);
+        int status = 0;
+        for (size_t i = 0; i < s->children_n; i++)
+            if (s->children[i].program.pid == pid)
+                child = &s->children[i];
+        if (child || draining)
+            sys_kill_group(pid, SIGKILL); /* what it left behind, while the group's number is still its own */
+        if (sys_reap(pid, &status) != pid)
+            return;
+        if (child)
+            child_reaped(child, status);
+        else if (draining)
+            draining_reaped(draining);
+        else
+            log_event(LOG_DEBUG, "orphan", "pid=%d", (int)pid);
+    }
+    if (s->is_stopping)
+        state_evaluate_soon(s);
+}
+
+/* ---- boot ---- */
+
+static int open_listeners(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->conf->listen_n; i++) {
+        char why[LISTEN_WHY_BYTES], address[ADDRESS_TEXT_BYTES];
+        address_text(&s->conf->listen[i], address);
+        int fd = listen_open(&s->conf->listen[i], LISTEN_BACKLOG, why, sizeof why);
+        if (fd < 0) {
+            const char *advice = fd == -EADDRINUSE ? taken_advice(&s->loop, &s->conf->listen[i]) : "";
+            log_event(LOG_ERROR, "listen_failed", "address=%s error=\"%s%s\"", address, why, advice);
+            return fd;
+        }
+        s->listen_fds[s->listen_fds_n++] = fd;
+        log_event(LOG_INFO, "listening", "address=%s", address);
+    }
+    return 0;
+}
+
+static int open_control(struct supervisor *s, supervisor_command_fn *command)
+{
+    const char *path = s->conf->supervisor.control_socket;
+    int error = control_init(&s->control, &s->loop, path, command, s);
+    if (error == -EADDRINUSE) {
+        log_event(LOG_ERROR, "control_failed", "path=\"%s\" error=\"another supervisor answers there: stop it, or set [supervisor] control_socket\"", path);
+        return error;
+    }
+    if (error)
+        log_event(LOG_WARNING, "control_failed", "path=\"%s\" error=\"%s\"; sidecarctl will not reach us", path, strerror(-error));
+    return 0;
+}
+
+static int add_children(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->conf->programs_n; i++) {
+        const struct conf_program *conf = &s->conf->programs[i];
+        struct contract_program *row = &s->board.page->programs[i];
+        int error = child_init(&s->children[i], &s->child_site, conf);
+        if (error)
+            return error;
+        s->children_n++;
+        snprintf(row->name, sizeof row->name, "%s", conf->name);
+        atomic_store(&row->state, CONTRACT_DOWN);
+    }
+    return state_count_models(s);
+}
+
+static void find_own_dir(struct supervisor *s)
+{
+    if (sys_own_path(s->own_dir) < 0) {
+        snprintf(s->own_dir, sizeof s->own_dir, "/usr/bin");
+        return;
+    }
+    char *slash = strrchr(s->own_dir, '/');
+    if (slash)
+        *slash = '\0';
+}
+
+static int boot(struct supervisor *s, supervisor_command_fn *command)
+{
+    enum { FDS_MAX = 256, TIMERS_MAX = 256 };
+    int error = loop_init(&s->loop);
+    if (!error)
+        error = loop_reserve(&s->loop, FDS_MAX);
+    if (!error)
+        error = timerq_reserve(&s->loop.timers, TIMERS_MAX);
+    if (error)
+        return error;
+    s->started_at_ms = loop_now_ms(&s->loop);
+    s->evaluation = (struct deferred){.fn = evaluate, .context = s};
+    error = open_listeners(s);
+    if (!error)
+        error = open_control(s, command);
+    if (!error)
+        error = board_init(&s->board);
+    if (!error)
+        error = notify_init(&s->notify, &s->loop, notified, s);
+    if (error)
+        return error;
+    s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
+                                          .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
+                                          .page_fd = s->board.fd};
+    s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
+                                        .launch = &s->launch_site, .changed = changed, .heard = heard, .context = s};
+    return add_children(s);
+}
+
+int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
+{
+    memset(s, 0, sizeof *s);
+    s->conf = take_conf;
+    s->board.fd = s->notify.fd = s->control.fd = -1;
+    find_own_dir(s);
+    if (take_conf->is_ollama_moved) {
+        char bind[ADDRESS_TEXT_BYTES];
+        address_text(&take_conf->ollama, bind);
+        log_event(LOG_INFO, "ollama_moved", "OLLAMA_HOST=%s reason=\"its port is one of our listeners'\"", bind);
+    }
+    int error = boot(s, command);
+    if (!error) {
+        state_evaluate_soon(s);
+        sleep_init(s);
+        return 0;
+    }
+    log_event(LOG_ERROR, "boot_failed", "error=\"%s\"", strerror(-error));
+    supervisor_fini(s);
+    return EXIT_SYSTEM;
+}
+
+void supervisor_fini(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        child_fini(&s->children[i]);
+    control_fini(&s->control);
+    notify_fini(&s->notify);
+    board_fini(&s->board);
+    for (size_t i = 0; i < s->listen_fds_n; i++)
+        sys_close(s->listen_fds[i]);
+    loop_fini(&s->loop);
+    conf_free(&s->conf);
+}
+
+int supervisor_run(struct supervisor *s)
+{
+    while (!s->loop.is_stopped) {
+        int error = loop_turn(&s->loop, -1);
+        if (error < 0)
+            log_event(LOG_ERROR, "loop_failed", "error=\"%s\"", strerror(-error));
+    }
+    log_event(LOG_INFO, "stopped", "exit_code=%d", s->exit_code);
+    return s->exit_code;
+}
