@@ -1,0 +1,18 @@
+/*
+ * ctl: what every verb of sidecarctl is given, and the verbs.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+/* sidecarctl's exit codes. */
+enum { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 100, CTL_NOBODY = 111 };
+
+struct ctl {
+    const char *socket_path; /* where the supervisor listens */
+    const char *argument;    /* NAME, or NULL */
+    int is_json;             /* print replies as they come */
+    int is_ready_asked;      /* health --ready */
+    int has_colours;
+};
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * sidecarctl: the owner's hand on a running ollama-supervisor.
+ *
+ * Reads the command line, finds the control socket by the same configuration that the supervisor reads, and hands
+ * over to the verb's file. A configuration with mistakes does not keep the owner from asking what runs: it is told,
+ * and the socket's default place is tried.
+ *
+ * Exit: 0, 1 (not healthy, or refused), 100 usage, 111 nobody answers.
+ */
+#include "common/conf.h"
+#include "ctl/change.h"
+#include "ctl/ctl.h"
+#include "ctl/health.h"
+#include "ctl/plain.h"
+#include "ctl/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+extern char **environ;
+
+static const char usage[] =
+    "usage: sidecarctl [-s SOCKET] [-c FILE] [--json] VERB [ARGUMENT]\n"
+    "\n"
+    "  status            what runs: a row for each program\n"
+    "  start NAME        start a program\n"
+    "  stop NAME         stop it, and leave it stopped\n"
+    "  restart NAME      stop and start it; a new proxy takes over without refusing anybody\n"
+    "  reload            read supervisor.ini again\n"
+    "  health [--ready]  one line of GET /health (or /ready); exit 0 only when it answers 200\n"
+    "  dump              the configuration in force, and where each value comes from\n"
+    "  help              this text\n"
+    "\n"
+    "  -s SOCKET  where the supervisor's control socket is\n"
+    "  -c FILE    the configuration that says where (./supervisor.ini, else /etc/ollama-sidecar/supervisor.ini)\n"
+    "  --json     print the reply as it comes\n"
+    "  --version  the version\n"
+    "\n"
+    "Exit codes: 0, 1 (not healthy, or refused), 100 usage, 111 nobody answers.\n";
+
+struct options {
+    const char *socket_path, *file, *verb, *argument;
+    int is_json, is_ready;
+};
+
+static int run_start(const struct ctl *ctl)
+{
+    return change_run(ctl, "start");
+}
+
+static int run_stop(const struct ctl *ctl)
+{
+    return change_run(ctl, "stop");
+}
+
+static int run_restart(const struct ctl *ctl)
+{
+    return change_run(ctl, "restart");
+}
+
+static int run_reload(const struct ctl *ctl)
+{
+    return change_run(ctl, "reload");
+}
+
+static const struct verb {
+    const char *name;
+    int (*run)(const struct ctl *ctl);
+    int has_argument;
+} verbs[] = {
+    {"status", status_run, 0}, {"start", run_start, 1},   {"stop", run_stop, 1},    {"restart", run_restart, 1},
+    {"reload", run_reload, 0}, {"health", health_run, 0}, {"dump", change_dump, 0},
+};
+
+static int usage_error(const char *what, const char *word)
+{
+    char clean[128];
+    plain_clean_to(clean, sizeof clean, word);
+    fprintf(stderr, "sidecarctl: %s%s; see sidecarctl help\n", what, clean);
+    return CTL_USAGE;
+}
+
+static int print_help(void)
+{
+    fputs(usage, stdout);
+    return CTL_OK;
+}
+
+/* The value of -s or -c at argv[*i], which may stand in the same word; NULL where there is none. */
+static const char *option_value(int argc, char **argv, int *i)
+{
+    if (argv[*i][2])
+        return argv[*i] + 2;
+    return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static int take_word(struct options *o, const char *word)
+{
+    if (!o->verb)
+        o->verb = word;
+    else if (!o->argument)
+        o->argument = word;
+    else
+        return usage_error("too many arguments, from ", word);
+    return -1;
+}
+
+static int take_option(struct options *o, int argc, char **argv, int *i)
+{
+    const char *word = argv[*i];
+    if (strncmp(word, "-s", 2) == 0)
+        return (o->socket_path = option_value(argc, argv, i)) ? -1 : usage_error("-s needs a socket", "");
+    if (strncmp(word, "-c", 2) == 0)
+        return (o->file = option_value(argc, argv, i)) ? -1 : usage_error("-c needs a file", "");
+    if (strcmp(word, "--json") == 0)
+        o->is_json = 1;
+    else if (strcmp(word, "--ready") == 0)
+        o->is_ready = 1;
+    else
+        return usage_error("unknown option ", word);
+    return -1;
+}
+
+/* -1 to go on, else the exit code. Options may stand anywhere, also behind the verb. */
+static int read_options(struct options *o, int argc, char **argv)
+{
+    int code = -1;
+    for (int i = 1; i < argc && code < 0; i++) {
+        if (strcmp(argv[i], "--version") == 0)
+            return conf_options(&(struct conf_options){0}, 2, (char *[]){argv[0], argv[i], NULL}, "");
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            return print_help();
+        code = argv[i][0] == '-' && argv[i][1] ? take_option(o, argc, argv, &i) : take_word(o, argv[i]);
+    }
+    return code;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static int unknown_verb(const char *name)
+{
+    const char *names[sizeof verbs / sizeof *verbs + 1] = {NULL};
+    char clean[64];
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        names[i] = verbs[i].name;
+    const char *nearest = diag_nearest(name, names);
+    plain_clean_to(clean, sizeof clean, name);
+    fprintf(stderr, "sidecarctl: unknown verb \"%s\"%s%s; see sidecarctl help\n", clean,
+            nearest ? ", did you mean " : "", nearest ? nearest : "");
+    return CTL_USAGE;
+}
+
+/* -1 where verb, argument and options go together, else the exit code. */
+static int check_words(const struct options *o, const struct verb *verb)
+{
+    if (verb->has_argument && !o->argument)
+        return usage_error("which program? Write its name behind ", verb->name);
+    if (!verb->has_argument && o->argument)
+        return usage_error("no argument is taken, yet there is ", o->argument);
+    if (o->is_ready && verb->run != health_run)
+        return usage_error("--ready goes with health, not with ", verb->name);
+    return -1;
+}
+
+/* 1 where the file can be opened: a supervisor may still run with what it read of it earlier. */
+static int is_readable(const char *file)
+{
+    int fd = sys_open(file, O_RDONLY, 0);
+    sys_close(fd);
+    return fd >= 0;
+}
+
+/* Loads what says where the socket is. A file with mistakes is told, and then the defaults say it. */
+static int load_conf(struct conf **conf, const char *file)
+{
+    struct diag mistakes, more;
+    diag_init(&mistakes);
+    diag_init(&more);
+    int error = conf_load(conf, file, environ, &mistakes);
+    if (error == -EINVAL) {
+        diag_print(&mistakes);
+        if (!file || is_readable(file)) {
+            fputs("sidecarctl: looking for the socket in its default place\n", stderr);
+            error = conf_load(conf, "/dev/null", environ, &more);
+        }
+    }
+    diag_fini(&mistakes);
+    diag_fini(&more);
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {0};
+    struct conf *conf = NULL;
+    int code = read_options(&o, argc, argv);
+    if (code >= 0)
+        return code;
+    if (!o.verb) {
+        fputs(usage, stderr);
+        return CTL_USAGE;
+    }
+    if (strcmp(o.verb, "help") == 0)
+        return print_help();
+    const struct verb *verb = find_verb(o.verb);
+    if (!verb)
+        return unknown_verb(o.verb);
+    code = check_words(&o, verb);
+    if (code >= 0)
+        return code;
+    if (!o.socket_path && load_conf(&conf, o.file) < 0) {
+        fputs("sidecarctl: the configuration can't be read; say by -s SOCKET where the supervisor listens\n", stderr);
+        return CTL_USAGE;
+    }
+    struct ctl ctl = {.socket_path = o.socket_path ? o.socket_path : conf->supervisor.control_socket,
+                      .argument = o.argument,
+                      .is_json = o.is_json,
+                      .is_ready_asked = o.is_ready,
+                      .has_colours = plain_has_colours()};
+    code = verb->run(&ctl);
+    conf_free(&conf);
+    if (fflush(stdout) != 0 && code == CTL_OK)
+        code = CTL_NOBODY;
+    return code;
+}

@@ -1,0 +1,140 @@
+/*
+ * The owner's first look: one line about the supervisor, one about the doors, a row for each program. The reply is
+ * read leniently: what is missing or of another type shows as "-", so that an older or newer supervisor can be asked.
+ */
+#include "ctl/status.h"
+
+#include "ctl/ask.h"
+#include "ctl/plain.h"
+#include "ctl/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STATE_COLUMN = 1, CELL_BYTES = 512 };
+
+/* A number as a whole one, or -1. */
+static int64_t number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) || item->valuedouble > 9e15)
+        return -1;
+    return (int64_t)item->valuedouble;
+}
+
+/* Any scalar as a cell. */
+static void cell_text(const cJSON *object, const char *key, char out[CELL_BYTES])
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (cJSON_IsString(item))
+        snprintf(out, CELL_BYTES, "%s", item->valuestring);
+    else if (cJSON_IsNumber(item))
+        snprintf(out, CELL_BYTES, "%.0f", item->valuedouble);
+    else if (cJSON_IsBool(item))
+        snprintf(out, CELL_BYTES, "%s", cJSON_IsTrue(item) ? "yes" : "no");
+    else
+        out[0] = '\0';
+}
+
+static int write_clean(struct buf *out, const char *text)
+{
+    return plain_clean(out, text, strlen(text), 0);
+}
+
+static int write_head(const cJSON *answer, struct buf *out)
+{
+    char up[PLAIN_DURATION_BYTES], pid[CELL_BYTES];
+    const char *version = ask_text(answer, "version"), *state = ask_text(answer, "state");
+    plain_duration(up, number(answer, "uptime_s"));
+    cell_text(answer, "pid", pid);
+    int error = buf_text(out, "supervisor ");
+    error = error ? error : write_clean(out, version);
+    error = error ? error : buf_text(out, *version ? ", " : "");
+    error = error ? error : write_clean(out, *state ? state : "state unknown");
+    error = error ? error : buf_text(out, ", pid ");
+    error = error ? error : write_clean(out, *pid ? pid : "-");
+    return error ? error : buf_printf(out, ", up %s\n", up);
+}
+
+static int write_doors(const cJSON *answer, struct buf *out)
+{
+    const cJSON *listen = cJSON_GetObjectItemCaseSensitive(answer, "listen"), *item;
+    const char *backend = ask_text(answer, "backend");
+    const char *separator = "listening on ";
+    int error = 0, has_any = 0;
+    cJSON_ArrayForEach(item, listen)
+    {
+        if (!cJSON_IsString(item))
+            continue;
+        error = error ? error : buf_text(out, separator);
+        error = error ? error : write_clean(out, item->valuestring);
+        separator = ", ";
+        has_any = 1;
+    }
+    if (*backend) {
+        error = error ? error : buf_text(out, has_any ? ", backend " : "backend ");
+        error = error ? error : write_clean(out, backend);
+        has_any = 1;
+    }
+    return error ? error : buf_text(out, has_any ? "\n" : "");
+}
+
+static void add_program(struct table *t, const cJSON *program)
+{
+    char cell[CELL_BYTES], up[PLAIN_DURATION_BYTES];
+    int64_t pid = number(program, "pid");
+    cell_text(program, "name", cell);
+    table_add(t, cell);
+    cell_text(program, "state", cell);
+    table_add(t, cell);
+    snprintf(cell, sizeof cell, "%" PRId64, pid);
+    table_add(t, pid > 0 ? cell : "");
+    plain_duration(up, pid > 0 ? number(program, "uptime_s") : -1);
+    table_add(t, up);
+    static const char *const rest[] = {"restarts", "last_exit", "required", "reason"};
+    for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
+        cell_text(program, rest[i], cell);
+        table_add(t, cell);
+    }
+}
+
+int status_describe(const cJSON *answer, int has_colours, struct buf *out)
+{
+    static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "RESTARTS", "LAST EXIT", "REQUIRED", "REASON"};
+    const cJSON *programs = cJSON_GetObjectItemCaseSensitive(answer, "programs"), *item;
+    struct table t;
+    table_init(&t, sizeof heads / sizeof *heads);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_add(&t, heads[i]);
+    cJSON_ArrayForEach(item, programs)
+    {
+        add_program(&t, item);
+    }
+    int error = write_head(answer, out);
+    error = error ? error : write_doors(answer, out);
+    error = error ? error : buf_text(out, "\n");
+    error = error ? error : table_write(&t, has_colours ? STATE_COLUMN : TABLE_NO_COLUMN, out);
+    table_fini(&t);
+    return error;
+}
+
+int status_run(const struct ctl *ctl)
+{
+    cJSON *answer;
+    struct buf text;
+    int code = ask_run(ctl, "status", 1, &answer);
+    if (code != CTL_OK || ctl->is_json) {
+        cJSON_Delete(answer);
+        return code;
+    }
+    buf_init(&text, 0);
+    int error = status_describe(answer, ctl->has_colours, &text);
+    if (error)
+        fprintf(stderr, "sidecarctl: %s\n", strerror(-error));
+    else
+        fwrite(buf_data(&text), 1, buf_size(&text), stdout);
+    buf_fini(&text);
+    cJSON_Delete(answer);
+    return error ? CTL_NOBODY : CTL_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * table: cells in aligned columns.
+ */
+#ifndef CTL_TABLE_H
+#define CTL_TABLE_H
+
+#include "common/buf.h"
+
+enum { TABLE_COLUMNS_MAX = 12, TABLE_NO_COLUMN = -1 };
+
+struct table {
+    char **cells; /* row by row; owned */
+    size_t cells_n;
+    size_t columns_n;
+    int error; /* the first one; the cells after it are missing */
+};
+
+void table_init(struct table *t, size_t columns_n);
+void table_fini(struct table *t);
+
+/* The next cell, left to right; cleaned here. An empty one shows as "-". */
+void table_add(struct table *t, const char *text);
+
+/* All of it, a line a row, columns two blanks apart. colour_column: the one whose cells are states to be coloured, or
+ * TABLE_NO_COLUMN. 0 or -errno. */
+int table_write(const struct table *t, int colour_column, struct buf *out) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * ollama-preload: sees to it that the models of a list are in an Ollama, and ends.
+ *
+ * As a child of ollama-supervisor it writes its rows on the shared page first of all, so that nobody asks for a model
+ * whose row is not there yet; alone it just prints. It never decides what a missing model means for others: that is
+ * the gate's business in the proxy, and `required` is the supervisor's.
+ *
+ * Exit: 0 done or stopped, 1 a model is missing and [preload] required = yes, 100 usage or configuration (the list
+ * included), 111 a system call failed, 130 interrupted from a terminal.
+ */
+#include "common/conf.h"
+#include "common/contract.h"
+#include "preload/drive.h"
+#include "preload/models.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+enum { EXIT_MISSING = 1, EXIT_CONFIGURATION = 100, EXIT_SYSTEM = 111, EXIT_INTERRUPTED = 130 };
+
+static const char usage[] = "usage: ollama-preload [-c FILE] [--check | --dump | --help | --version]\n"
+                            "Pulls the models of the preload list that the Ollama of supervisor.ini does not have.\n";
+
+extern char **environ;
+
+/* The gate must not wait for rows that never come. */
+static void give_up(struct contract *contract)
+{
+    if (!contract->page)
+        return;
+    atomic_store(&contract->page->models_n, 0);
+    atomic_store(&contract->page->phase, (uint32_t)CONTRACT_PHASE_DONE);
+    (void)!contract_send(contract->channel_fd, CONTRACT_CHANGED, 0, NULL); /* it will notice our end too */
+}
+
+static int preload(const struct conf *conf, const struct list *names, struct contract *contract)
+{
+    struct models models;
+    struct drive_result result;
+    int error = models_init(&models, names, contract, sys_monotonic_ms());
+    if (!error)
+        error = drive_run(conf, &models, &result);
+    if (error) {
+        give_up(contract);
+        log_event(LOG_ERROR, "preload_broken", "error=\"%s\"", strerror(-error));
+    }
+    models_fini(&models);
+    if (error)
+        return EXIT_SYSTEM;
+    if (result.stopped_by)
+        return result.stopped_by == SIGINT ? EXIT_INTERRUPTED : 0;
+    return result.failed_n > 0 && conf->preload.required ? EXIT_MISSING : 0;
+}
+
+static int read_list(const struct conf *conf, struct list *names)
+{
+    struct diag mistakes;
+    diag_init(&mistakes);
+    int error = conf_preload_list(conf, names, &mistakes);
+    diag_print(&mistakes);
+    diag_fini(&mistakes);
+    return error;
+}
+
+/* With a configuration: reads the list and works on it. */
+static int run(const struct conf *conf, struct contract *contract)
+{
+    struct list names = {0};
+    int code = EXIT_SYSTEM;
+    int error = read_list(conf, &names);
+    if (error == -EINVAL)
+        code = EXIT_CONFIGURATION;
+    if (!error && curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK) {
+        code = preload(conf, &names, contract);
+        curl_global_cleanup();
+    } else {
+        give_up(contract);
+    }
+    list_fini(&names);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct conf_options options;
+    struct conf *conf = NULL;
+    struct contract contract;
+    int code = conf_options(&options, argc, argv, usage);
+    if (code >= 0)
+        return code;
+    int error = contract_adopt(&contract);
+    code = conf_main(&conf, &options, environ);
+    if (code < 0) {
+        log_init("preload", (enum log_level)conf->supervisor.log_level, (enum log_format)conf->supervisor.log_format);
+        (void)sys_signal_ignore(SIGPIPE);
+        if (error)
+            log_event(LOG_WARNING, "contract_refused", "error=\"%s\" doing=\"running alone\"", strerror(-error));
+        code = run(conf, &contract);
+    } else if (code > 0) {
+        give_up(&contract);
+    }
+    contract_release(&contract);
+    conf_free(&conf);
+    return code;
+}

@@ -1,0 +1,141 @@
+/* ctl/plain and ctl/table: foreign words, durations, aligned columns. */
+#include "ctl/plain.h"
+#include "ctl/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_control_characters_never_pass(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        int is_block;
+        const char *out;
+    } cases[] = {
+        {"plain", 0, "plain"},
+        {"\033[31mred\033[0m", 0, "?[31mred?[0m"},
+        {"a\nb\tc", 0, "a?b?c"},
+        {"a\nb\tc\r\033", 1, "a\nb\tc?" "?"},
+        {"caf\xc3\xa9", 0, "caf\xc3\xa9"},
+        {"\xc2\x9b" "2J", 0, "?2J"},
+        {"\xff\xfe", 0, "?" "?"},
+        {"\xe2\x80\xaex", 0, "?x"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out;
+        buf_init(&out, 0);
+        assert_int_equal(plain_clean(&out, cases[i].in, strlen(cases[i].in), cases[i].is_block), 0);
+        assert_int_equal(buf_size(&out), strlen(cases[i].out));
+        assert_memory_equal(buf_data(&out), cases[i].out, buf_size(&out));
+        buf_fini(&out);
+    }
+}
+
+static void test_nul_bytes_do_not_pass(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(plain_clean(&out, "a\0b", 3, 1), 0);
+    assert_memory_equal(buf_data(&out), "a?b", 3);
+    buf_fini(&out);
+}
+
+static void test_fixed_room_is_cut_at_whole_characters(void **state)
+{
+    (void)state;
+    char out[4];
+    plain_clean_to(out, sizeof out, "ab\xc3\xa9");
+    assert_string_equal(out, "ab");
+    plain_clean_to(out, sizeof out, "a\xc3\xa9z");
+    assert_string_equal(out, "a\xc3\xa9");
+}
+
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t s;
+        const char *text;
+    } cases[] = {{-1, "-"}, {0, "0s"}, {59, "59s"}, {60, "1m00s"}, {192, "3m12s"}, {3600, "1h00m"}, {7500, "2h05m"}, {86400, "1d00h"}, {273600, "3d04h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[PLAIN_DURATION_BYTES];
+        plain_duration(out, cases[i].s);
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
+static void assert_text(struct buf *out, const char *text)
+{
+    assert_int_equal(buf_append(out, "", 1), 0);
+    assert_string_equal(buf_data(out), text);
+    buf_fini(out);
+}
+
+static void fill(struct table *t)
+{
+    static const char *const cells[] = {"NAME", "STATE", "WHY", "caf\xc3\xa9", "ready", "", "a\033b", "failed", "long reason"};
+    table_init(t, 3);
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        table_add(t, cells[i]);
+}
+
+static void test_columns_are_aligned(void **state)
+{
+    (void)state;
+    struct table t;
+    struct buf out;
+    buf_init(&out, 0);
+    fill(&t);
+    assert_int_equal(table_write(&t, TABLE_NO_COLUMN, &out), 0);
+    assert_text(&out, "NAME  STATE   WHY\n"
+                      "caf\xc3\xa9  ready   -\n"
+                      "a?b   failed  long reason\n");
+    table_fini(&t);
+}
+
+static void test_colours_do_not_shift_columns(void **state)
+{
+    (void)state;
+    struct table t;
+    struct buf out;
+    buf_init(&out, 0);
+    fill(&t);
+    assert_int_equal(table_write(&t, 1, &out), 0);
+    assert_text(&out, "NAME  STATE   WHY\n"
+                      "caf\xc3\xa9  \033[32mready\033[0m   -\n"
+                      "a?b   \033[31mfailed\033[0m  long reason\n");
+    table_fini(&t);
+}
+
+static void test_an_empty_table(void **state)
+{
+    (void)state;
+    struct table t;
+    struct buf out;
+    buf_init(&out, 0);
+    table_init(&t, 4);
+    assert_int_equal(table_write(&t, 0, &out), 0);
+    assert_int_equal(buf_size(&out), 0);
+    table_fini(&t);
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_control_characters_never_pass),
+        cmocka_unit_test(test_nul_bytes_do_not_pass),
+        cmocka_unit_test(test_fixed_room_is_cut_at_whole_characters),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_columns_are_aligned),
+        cmocka_unit_test(test_colours_do_not_shift_columns),
+        cmocka_unit_test(test_an_empty_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,207 @@
+/* ctl/status, ctl/health, ctl/ask, ctl/change: replies of every kind as text. */
+#include "ctl/ask.h"
+#include "ctl/change.h"
+#include "ctl/health.h"
+#include "ctl/status.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void assert_text(struct buf *out, const char *text)
+{
+    assert_int_equal(buf_append(out, "", 1), 0);
+    assert_string_equal(buf_data(out), text);
+    buf_fini(out);
+}
+
+static void assert_status(const char *json, const char *text)
+{
+    struct buf out;
+    cJSON *answer = cJSON_Parse(json);
+    buf_init(&out, 0);
+    assert_non_null(answer);
+    assert_int_equal(status_describe(answer, 0, &out), 0);
+    assert_text(&out, text);
+    cJSON_Delete(answer);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    assert_status("{\"ok\":true,\"version\":\"0.1.0\",\"pid\":7,\"state\":\"running\",\"uptime_s\":192,"
+                  "\"listen\":[\"127.0.0.1:11434\",\"[::1]:11434\"],\"backend\":\"127.0.0.1:11435\",\"programs\":["
+                  "{\"name\":\"ollama\",\"state\":\"ready\",\"pid\":12,\"uptime_s\":190,\"restarts\":0,\"last_exit\":\"\",\"reason\":\"\",\"required\":true},"
+                  "{\"name\":\"preload\",\"state\":\"done\",\"pid\":0,\"uptime_s\":5,\"restarts\":1,\"last_exit\":\"exit 0\",\"reason\":\"bell \\u0007\",\"required\":false}]}",
+                  "supervisor 0.1.0, running, pid 7, up 3m12s\n"
+                  "listening on 127.0.0.1:11434, [::1]:11434, backend 127.0.0.1:11435\n"
+                  "\n"
+                  "PROGRAM  STATE  PID  UP     RESTARTS  LAST EXIT  REQUIRED  REASON\n"
+                  "ollama   ready  12   3m10s  0         -          yes       -\n"
+                  "preload  done   -    -      1         exit 0     no        bell ?\n");
+}
+
+static void test_status_of_a_stranger(void **state)
+{
+    (void)state;
+    assert_status("{\"ok\":true,\"pid\":[],\"uptime_s\":1e300,\"listen\":7,\"programs\":[{\"name\":{},\"pid\":-4,\"restarts\":\"many\"},3]}",
+                  "supervisor state unknown, pid -, up -\n"
+                  "\n"
+                  "PROGRAM  STATE  PID  UP  RESTARTS  LAST EXIT  REQUIRED  REASON\n"
+                  "-        -      -    -   many      -          -         -\n"
+                  "-        -      -    -   -         -          -         -\n");
+}
+
+static void assert_health(long http_status, const char *body, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(health_describe(http_status, body, strlen(body), 0, &out), 0);
+    assert_text(&out, text);
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    assert_health(200, "{\"status\":\"ok\",\"state\":\"ready\",\"waiting_for\":[],\"models\":{\"ready\":[\"a\"],\"pulling\":[],\"failed\":[]}}",
+                  "ok, ready\n");
+    assert_health(503,
+                  "{\"status\":\"starting\",\"state\":\"pulling\",\"waiting_for\":[\"model a\",\"model b\"],\"models\":{"
+                  "\"pulling\":[{\"name\":\"a\",\"completed\":42,\"total\":100},{\"name\":\"b\",\"completed\":0,\"total\":0}],"
+                  "\"failed\":[{\"name\":\"c\",\"reason\":\"no such \\u001b[1mmodel\"},{\"name\":\"d\"}]},\"error\":\"not yet\"}",
+                  "starting, pulling; waiting for model a, model b; pulling a 42 %, b; failed: c (no such ?[1mmodel), d; not yet\n");
+    assert_health(200, "{}", "ok (HTTP 200)\n");
+    assert_health(503, "{\"error\":\"waking\"}", "not ok (HTTP 503); waking\n");
+    assert_health(502, "<html>\n", "not ok (HTTP 502: <html>?)\n");
+    assert_health(200, "", "ok (HTTP 200)\n");
+    assert_health(503, "{\"status\":7,\"waiting_for\":{\"a\":[]},\"models\":[1,2],\"state\":null}", "not ok (HTTP 503)\n");
+}
+
+static void test_the_last_object_of_a_reply_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reply, *x;
+    } cases[] = {
+        {"{\"x\":\"1\"}\n", "1"},        {"{\"x\":\"1\"}", "1"}, {"{\"x\":\"1\"}\n{\"x\":\"2\"}\n", "2"},
+        {"{\"x\":\"1\"}\njunk\n\n", "1"}, {"[]\nnull\n", NULL},    {"HTTP/1.1 400 Bad Request\r\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf reply;
+        buf_init(&reply, 0);
+        assert_int_equal(buf_text(&reply, cases[i].reply), 0);
+        cJSON *object = ask_parse(&reply);
+        if (cases[i].x)
+            assert_string_equal(ask_text(object, "x"), cases[i].x);
+        else
+            assert_null(object);
+        assert_string_equal(ask_text(object, "absent"), "");
+        cJSON_Delete(object);
+        buf_fini(&reply);
+    }
+}
+
+static void test_names_that_would_break_the_line(void **state)
+{
+    (void)state;
+    char long_name[200];
+    memset(long_name, 'a', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    assert_true(change_is_name("proxy"));
+    assert_true(change_is_name("my-prog_2.x"));
+    assert_false(change_is_name(""));
+    assert_false(change_is_name("a b"));
+    assert_false(change_is_name("a\nstop ollama"));
+    assert_false(change_is_name("\033"));
+    assert_false(change_is_name(long_name));
+}
+
+/* A supervisor of one answer, in a process of its own. */
+static pid_t serve(const char *path, const char *expected, const char *reply)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child > 0) {
+        close(fd);
+        return child;
+    }
+    char line[256] = "";
+    int client = accept(fd, NULL, NULL);
+    for (size_t n = 0; n + 1 < sizeof line && !strchr(line, '\n') && read(client, line + n, 1) == 1;)
+        line[++n] = '\0';
+    int is_written = 1;
+    for (const char *c = reply; *c; c++)
+        is_written = is_written && write(client, c, 1) == 1;
+    _exit(strcmp(line, expected) == 0 && is_written ? 0 : 1);
+}
+
+static void test_a_question_and_its_answer(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ctl-test-XXXXXX", path[64];
+    struct buf reply;
+    int status = 0;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/control.sock", folder);
+    buf_init(&reply, 64);
+    assert_int_equal(ask_raw(path, "status", &reply), -ENOENT);
+    pid_t child = serve(path, "start proxy\n", "{\"ok\":true}\n");
+    assert_int_equal(ask_raw(path, "start proxy", &reply), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_text(&reply, "{\"ok\":true}\n");
+    buf_init(&reply, 64);
+    assert_int_equal(ask_raw(path, "status", &reply), -ECONNREFUSED);
+    unlink(path);
+    child = serve(path, "status\n", "");
+    assert_int_equal(ask_raw(path, "status", &reply), -EPROTO);
+    waitpid(child, &status, 0);
+    unlink(path);
+    child = serve(path, "status\n", "more than the sixty-four bytes that this buffer takes, and then some more of them");
+    assert_int_equal(ask_raw(path, "status", &reply), -EFBIG);
+    waitpid(child, &status, 0);
+    unlink(path);
+    rmdir(folder);
+    buf_fini(&reply);
+}
+
+static void test_a_path_that_is_too_long(void **state)
+{
+    (void)state;
+    struct buf reply;
+    char path[200];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    buf_init(&reply, 0);
+    assert_int_equal(ask_raw(path, "status", &reply), -ENAMETOOLONG);
+    assert_int_equal(ask_raw("", "status", &reply), -ENAMETOOLONG);
+    buf_fini(&reply);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_a_stranger),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_the_last_object_of_a_reply_counts),
+        cmocka_unit_test(test_names_that_would_break_the_line),
+        cmocka_unit_test(test_a_question_and_its_answer),
+        cmocka_unit_test(test_a_path_that_is_too_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,527 @@
+/* preload/pull and preload/models: whole preloads, played without a network, with the page and the channel real. */
+#include "preload/pull.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct scene {
+    struct list names;
+    struct contract contract;
+    struct contract_page *page;
+    int supervisor_fd;
+    struct models models;
+    struct show show;
+    struct pull pull;
+    int64_t now_ms;
+};
+
+static struct scene *scene_new(const char *const *names, int64_t retries)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    int fds[2];
+    assert_non_null(s);
+    for (; *names; names++)
+        assert_int_equal(list_append(&s->names, *names, strlen(*names)), 0);
+    s->page = aligned_alloc(64, sizeof *s->page);
+    assert_non_null(s->page);
+    memset(s->page, 0, sizeof *s->page);
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_SEQPACKET, fds), 0);
+    s->supervisor_fd = fds[1];
+    s->contract = (struct contract){.channel_fd = fds[0], .page = s->page, .line = &s->page->lines[3]};
+    s->now_ms = 1000;
+    assert_int_equal(models_init(&s->models, &s->names, &s->contract, s->now_ms), 0);
+    show_init(&s->show, 0, 0);
+    pull_init(&s->pull,
+              &(struct pull_setup){.models = &s->models, .show = &s->show, .backend = "127.0.0.1:11435",
+                                   .retries = retries, .is_backend_ours = 1, .limits = pull_limits_default},
+              s->now_ms);
+    return s;
+}
+
+static void scene_free(struct scene *s)
+{
+    pull_fini(&s->pull);
+    models_fini(&s->models);
+    list_fini(&s->names);
+    sys_close(s->contract.channel_fd);
+    sys_close(s->supervisor_fd);
+    free(s->page);
+    free(s);
+}
+
+static void say(struct scene *s, const char *text)
+{
+    pull_bytes(&s->pull, text, strlen(text), s->now_ms);
+}
+
+static void end(struct scene *s, long status)
+{
+    pull_answer(&s->pull, &(struct pull_answer){.status = status, .text = ""}, s->now_ms);
+}
+
+static void lose(struct scene *s)
+{
+    pull_answer(&s->pull, &(struct pull_answer){.is_lost = 1, .text = "Connection refused"}, s->now_ms);
+}
+
+/* Answers GET /api/tags. */
+static void list_models(struct scene *s, const char *json)
+{
+    assert_int_equal(s->pull.ask, PULL_ASK_TAGS);
+    say(s, json);
+    end(s, 200);
+}
+
+/* Answers POST /api/pull. */
+static void answer_pull(struct scene *s, const char *json)
+{
+    assert_int_equal(s->pull.ask, PULL_ASK_PULL);
+    say(s, json);
+    end(s, 200);
+}
+
+static void pass(struct scene *s, int64_t ms)
+{
+    for (; ms > 0; ms -= 500) {
+        s->now_ms += ms < 500 ? ms : 500;
+        pull_time(&s->pull, s->now_ms);
+    }
+}
+
+static int row_state(const struct scene *s, size_t i)
+{
+    struct contract_model_view view;
+    contract_model_read(&s->page->models[i], &view);
+    return (int)view.state;
+}
+
+static const char *row_reason(const struct scene *s, size_t i)
+{
+    static struct contract_model_view view;
+    contract_model_read(&s->page->models[i], &view);
+    return view.reason;
+}
+
+static unsigned messages(const struct scene *s)
+{
+    struct contract_message m;
+    unsigned n = 0;
+    while (contract_receive(s->supervisor_fd, &m) == 1)
+        n += m.kind == CONTRACT_CHANGED;
+    return n;
+}
+
+static const char *const two[] = {"tiny", "big:7b", NULL};
+static const char *const one[] = {"tiny", NULL};
+static const char nothing[] = "{\"models\":[]}";
+static const char has_tiny[] = "{\"models\":[{\"name\":\"tiny:latest\"}]}";
+static const char success[] = "{\"status\":\"pulling manifest\"}\n{\"status\":\"success\"}\n";
+
+static void test_no_cell_is_empty(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PULL_STATE_COUNT; i++)
+        for (int j = 0; j < PULL_EVENT_COUNT; j++)
+            assert_true(pull_has_action((enum pull_state)i, (enum pull_event)j));
+}
+
+static void test_rows_are_pending_before_anything_else(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    assert_int_equal(s->page->phase, CONTRACT_PHASE_LISTED);
+    assert_int_equal(s->page->models_n, 2);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_PENDING);
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_PENDING);
+    assert_string_equal(s->page->models[1].name, "big:7b");
+    assert_int_equal(messages(s), 1);
+    scene_free(s);
+}
+
+static void test_what_is_there_costs_no_pull(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, "{\"models\":[{\"name\":\"big:7b\"},{\"name\":\"Tiny:latest\"}]}");
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(s->pull.ask, PULL_ASK_NOTHING);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_READY);
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_READY);
+    assert_int_equal(s->page->phase, CONTRACT_PHASE_DONE);
+    scene_free(s);
+}
+
+static void test_missing_models_are_pulled_in_order_and_verified(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, nothing);
+    assert_string_equal(s->pull.current->name, "tiny:latest");
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_PULLING);
+    assert_int_equal(s->contract.line->in_flight_n, 1);
+    assert_false(pull_may_sleep(&s->pull));
+    say(s, "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100}\n");
+    say(s, "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100,\"compl");
+    say(s, "eted\":40}\n");
+    assert_int_equal(s->page->models[0].completed_bytes, 40);
+    assert_int_equal(s->page->models[0].total_bytes, 100);
+    assert_int_equal(s->contract.line->progress_bytes, 40);
+    answer_pull(s, "{\"status\":\"success\"}");
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_PULLING);
+    list_models(s, has_tiny);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_READY);
+    assert_string_equal(s->pull.current->name, "big:7b");
+    answer_pull(s, success);
+    list_models(s, "{\"models\":[{\"name\":\"tiny\"},{\"name\":\"big:7b\"}]}");
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(s->contract.line->in_flight_n, 0);
+    assert_int_equal(s->page->phase, CONTRACT_PHASE_DONE);
+    scene_free(s);
+}
+
+static void test_success_without_the_model_is_a_failure(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, nothing);
+    answer_pull(s, success);
+    list_models(s, nothing);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    assert_string_equal(row_reason(s, 0), "Ollama says success, but the model is not listed");
+    assert_string_equal(s->pull.current->name, "big:7b");
+    scene_free(s);
+}
+
+static void test_final_failures_are_not_retried_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, nothing);
+    answer_pull(s, "{\"error\":\"pull model manifest: file does not exist\"}");
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    answer_pull(s, "{\"status\":\"pulling manifest\"}\n{\"error\":\"write x: no space left on device\"}\n");
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_FAILED);
+    assert_int_equal(strncmp(row_reason(s, 1), "the disk is full", 16), 0);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
+static void test_passing_failures_are_retried_so_often(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 2);
+    int tries_n = 0;
+    for (; s->pull.state != PULL_ENDED; pass(s, 5000)) {
+        if (s->pull.ask == PULL_ASK_TAGS)
+            list_models(s, nothing);
+        if (s->pull.ask == PULL_ASK_PULL && ++tries_n)
+            answer_pull(s, "{\"error\":\"dial tcp: lookup x: no such host\"}");
+        if (tries_n < 3) {
+            assert_int_equal(s->pull.state, PULL_PAUSING);
+            assert_int_equal(row_state(s, 0), CONTRACT_MODEL_PENDING);
+            assert_true(row_reason(s, 0)[0] != '\0');
+            assert_false(pull_may_sleep(&s->pull));
+        }
+    }
+    assert_int_equal(tries_n, 3);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    scene_free(s);
+}
+
+static void test_lines_without_bytes_stall(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    list_models(s, nothing);
+    unsigned ask_n = s->pull.ask_n;
+    for (int i = 0; i < 59; i++) {
+        say(s, "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100,\"completed\":7}\n");
+        pass(s, 1000);
+        assert_int_equal(s->pull.state, PULL_PULLING);
+    }
+    pass(s, 1000);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    assert_true(s->pull.ask_n != ask_n);
+    assert_int_equal(s->pull.ask, PULL_ASK_NOTHING);
+    scene_free(s);
+}
+
+static void test_being_frozen_is_no_stall(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    list_models(s, nothing);
+    pass(s, 30000);
+    s->now_ms += 3600 * 1000;
+    pull_time(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.state, PULL_PULLING);
+    pass(s, 29000);
+    assert_int_equal(s->pull.state, PULL_PULLING);
+    pass(s, 1000);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    scene_free(s);
+}
+
+static void test_garbage_in_place_of_progress(void **state)
+{
+    (void)state;
+    static const char *const garbage[] = {"<html><body>sign in</body></html>", "\n\n[]\n17", "{\"status\":", "{}"};
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        struct scene *s = scene_new(one, 0);
+        list_models(s, nothing);
+        answer_pull(s, garbage[i]);
+        assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+        assert_int_equal(s->models.items[0].failure, FAILURE_GARBAGE);
+        assert_int_equal(s->pull.state, PULL_ENDED);
+        scene_free(s);
+    }
+}
+
+static void test_a_clean_end_without_success_is_a_failure(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 0);
+    list_models(s, nothing);
+    answer_pull(s, "{\"status\":\"pulling manifest\"}\n");
+    assert_int_equal(s->models.items[0].failure, FAILURE_CUT);
+    scene_free(s);
+}
+
+static void test_an_error_after_success_counts(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 0);
+    list_models(s, nothing);
+    answer_pull(s, "{\"status\":\"success\"}\n{\"error\":\"digest mismatch\"}\n");
+    assert_int_equal(s->models.items[0].failure, FAILURE_CORRUPT);
+    scene_free(s);
+}
+
+static void test_half_a_line_does_not_reach_the_next_try(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    list_models(s, nothing);
+    say(s, "{\"status\":\"pull");
+    pass(s, 60000);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    pass(s, RETRY_FIRST_MS * 3 / 2);
+    list_models(s, nothing);
+    answer_pull(s, success);
+    list_models(s, has_tiny);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_READY);
+    scene_free(s);
+}
+
+static void test_losing_ollama_waits_for_it_and_costs_no_try(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 0);
+    list_models(s, nothing);
+    for (int i = 0; i < RETRY_LOSSES_FREE; i++) {
+        assert_int_equal(s->pull.ask, PULL_ASK_PULL);
+        lose(s);
+        assert_int_equal(s->pull.state, PULL_WAITING);
+        assert_int_equal(row_state(s, 0), CONTRACT_MODEL_PENDING);
+        pass(s, 500);
+        lose(s);
+        pass(s, 1000);
+        list_models(s, nothing);
+    }
+    lose(s);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    assert_int_equal(s->models.items[0].failure, FAILURE_GONE);
+    scene_free(s);
+}
+
+static void test_losing_ollama_while_verifying(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 0);
+    list_models(s, nothing);
+    answer_pull(s, success);
+    lose(s);
+    assert_int_equal(s->pull.state, PULL_WAITING);
+    pass(s, 500);
+    list_models(s, has_tiny);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_READY);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
+static void test_waiting_for_ollama_has_an_end(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    int64_t started_ms = s->now_ms;
+    while (s->pull.state != PULL_ENDED) {
+        if (s->pull.ask == PULL_ASK_TAGS)
+            lose(s);
+        assert_true(s->pull.state == PULL_ENDED || pull_may_sleep(&s->pull));
+        pass(s, 500);
+        assert_true(s->now_ms < started_ms + 700 * 1000);
+    }
+    assert_true(s->now_ms >= started_ms + 600 * 1000);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_FAILED);
+    assert_int_equal(s->page->phase, CONTRACT_PHASE_DONE);
+    scene_free(s);
+}
+
+static void test_an_ollama_that_failed_for_good_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    snprintf(s->page->programs[0].name, sizeof s->page->programs[0].name, "ollama");
+    s->page->programs[0].state = CONTRACT_FAILED;
+    lose(s);
+    pass(s, 500);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(s->models.items[0].failure, FAILURE_NO_ANSWER);
+    scene_free(s);
+}
+
+static void test_a_list_that_hangs_or_is_none(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    pass(s, 11000);
+    assert_string_equal(s->pull.why, "GET /api/tags had no answer in time");
+    while (s->pull.ask != PULL_ASK_TAGS)
+        pass(s, 50);
+    say(s, "<html>");
+    end(s, 200);
+    assert_int_equal(s->pull.state, PULL_WAITING);
+    while (s->pull.ask != PULL_ASK_TAGS)
+        pass(s, 50);
+    list_models(s, has_tiny);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
+static void test_an_empty_list_needs_no_ollama(void **state)
+{
+    (void)state;
+    static const char *const none[] = {NULL};
+    struct scene *s = scene_new(none, 5);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(s->page->phase, CONTRACT_PHASE_DONE);
+    scene_free(s);
+}
+
+static void test_stop_gives_every_row_an_end(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, nothing);
+    pull_stop(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(s->pull.ask, PULL_ASK_NOTHING);
+    assert_int_equal(row_state(s, 0), CONTRACT_MODEL_FAILED);
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_FAILED);
+    assert_int_equal(s->contract.line->in_flight_n, 0);
+    end(s, 200);
+    pass(s, 500);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
+static void test_stop_of_everything_leaves_the_rows(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(two, 5);
+    list_models(s, nothing);
+    s->page->is_stopping = 1;
+    pull_stop(&s->pull, s->now_ms);
+    assert_int_equal(row_state(s, 1), CONTRACT_MODEL_PENDING);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
+static void test_progress_is_told_four_times_a_second(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    list_models(s, nothing);
+    messages(s);
+    for (int i = 1; i <= 100; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"status\":\"p\",\"digest\":\"a\",\"total\":1000,\"completed\":%d}\n", i);
+        s->now_ms += 10;
+        say(s, text);
+        models_tell(&s->models, s->now_ms);
+    }
+    unsigned told_n = messages(s);
+    assert_in_range(told_n, 3, 5);
+    scene_free(s);
+}
+
+static void test_a_full_channel_is_told_later(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    while (contract_send(s->contract.channel_fd, CONTRACT_WANT, 0, "x") == 0)
+        ;
+    list_models(s, has_tiny);
+    assert_true(s->models.is_untold);
+    messages(s);
+    assert_int_equal(models_tell(&s->models, s->now_ms + 1000), -1);
+    assert_int_equal(messages(s), 1);
+    scene_free(s);
+}
+
+static void test_more_models_than_rows(void **state)
+{
+    (void)state;
+    static char names[CONTRACT_MODELS + 10][16];
+    const char *list[CONTRACT_MODELS + 11];
+    for (size_t i = 0; i < CONTRACT_MODELS + 10; i++) {
+        snprintf(names[i], sizeof names[i], "m%zu", i);
+        list[i] = names[i];
+    }
+    list[CONTRACT_MODELS + 10] = NULL;
+    struct scene *s = scene_new(list, 0);
+    assert_int_equal(s->page->models_n, CONTRACT_MODELS + 10);
+    list_models(s, nothing);
+    for (size_t i = 0; i < CONTRACT_MODELS + 10; i++)
+        answer_pull(s, "{\"error\":\"file does not exist\"}");
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    assert_int_equal(models_count(&s->models, CONTRACT_MODEL_FAILED), CONTRACT_MODELS + 10);
+    scene_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_cell_is_empty),
+        cmocka_unit_test(test_rows_are_pending_before_anything_else),
+        cmocka_unit_test(test_what_is_there_costs_no_pull),
+        cmocka_unit_test(test_missing_models_are_pulled_in_order_and_verified),
+        cmocka_unit_test(test_success_without_the_model_is_a_failure),
+        cmocka_unit_test(test_final_failures_are_not_retried_and_the_rest_goes_on),
+        cmocka_unit_test(test_passing_failures_are_retried_so_often),
+        cmocka_unit_test(test_lines_without_bytes_stall),
+        cmocka_unit_test(test_being_frozen_is_no_stall),
+        cmocka_unit_test(test_garbage_in_place_of_progress),
+        cmocka_unit_test(test_a_clean_end_without_success_is_a_failure),
+        cmocka_unit_test(test_an_error_after_success_counts),
+        cmocka_unit_test(test_half_a_line_does_not_reach_the_next_try),
+        cmocka_unit_test(test_losing_ollama_waits_for_it_and_costs_no_try),
+        cmocka_unit_test(test_losing_ollama_while_verifying),
+        cmocka_unit_test(test_waiting_for_ollama_has_an_end),
+        cmocka_unit_test(test_an_ollama_that_failed_for_good_is_not_waited_for),
+        cmocka_unit_test(test_a_list_that_hangs_or_is_none),
+        cmocka_unit_test(test_an_empty_list_needs_no_ollama),
+        cmocka_unit_test(test_stop_gives_every_row_an_end),
+        cmocka_unit_test(test_stop_of_everything_leaves_the_rows),
+        cmocka_unit_test(test_progress_is_told_four_times_a_second),
+        cmocka_unit_test(test_a_full_channel_is_told_later),
+        cmocka_unit_test(test_more_models_than_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
