@@ -1,0 +1,39 @@
+/*
+ * admit: what becomes of a request, from its head alone: its route, whether its sender may ask, or the refusal.
+ */
+#ifndef PROXY_ADMIT_H
+#define PROXY_ADMIT_H
+
+#include "proxy/message.h"
+#include "proxy/route.h"
+#include "proxy/trust.h"
+
+enum { ADMIT_TEXT_BYTES = TRUST_WHY_BYTES, ADMIT_LINES_BYTES = 128, ADMIT_ID_BYTES = 129 };
+
+struct admission {
+    const struct route *route; /* NULL where it was refused for its path */
+    enum route_dialect dialect;
+    struct trust_answer trust;
+    struct span origin;        /* in the request; n = 0: none */
+    int status;                /* 0: admitted; else the status of the refusal, with code, text and lines */
+    const char *code;
+    char text[ADMIT_TEXT_BYTES];
+    char lines[ADMIT_LINES_BYTES]; /* further header lines, or "" */
+};
+
+/* max_body_bytes: of a body that would be held. */
+void admit(const struct trust_rules *rules, const struct message *m, const struct sockaddr_storage *peer,
+           int64_t max_body_bytes, struct admission *a);
+
+/* Whether the body is passed on as it comes. */
+int admit_is_streamed(const struct admission *a, const struct message *m);
+
+/* The client's own X-Request-Id where it is a plain word, else the number in hexadecimal. */
+void admit_id(const struct message *m, uint64_t number, char id[ADMIT_ID_BYTES]);
+
+/* Appends the CORS lines that go with our own answers to this origin. 0 or -errno. */
+int admit_cors_lines(const struct admission *a, const struct message *m, struct buf *out) WARN_UNUSED;
+/* The same for a preflight that is answered here. WHATWG Fetch, section 3.2 */
+int admit_preflight_lines(const struct admission *a, const struct message *m, struct buf *out) WARN_UNUSED;
+
+#endif

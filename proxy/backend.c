@@ -1,0 +1,129 @@
+/*
+ * See backend.h. Knows addresses and idle connections, nothing of HTTP. A kept connection is watched: whatever
+ * comes on it, an end or bytes that nobody asked for, closes it.
+ */
+#include "proxy/backend.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_address(struct backend *b, const struct sockaddr *at, socklen_t at_n)
+{
+    if (b->addresses_n == BACKEND_ADDRESSES || at_n > sizeof b->addresses[0])
+        return;
+    memcpy(&b->addresses[b->addresses_n], at, at_n);
+    b->addresses_bytes[b->addresses_n++] = at_n;
+}
+
+static int resolve(struct backend *b, const struct address *at, char *why, size_t why_n)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    char port[8];
+    snprintf(port, sizeof port, "%u", at->port);
+    int error = getaddrinfo(at->host, port, &hints, &found);
+    if (error) {
+        snprintf(why, why_n, "%s: %s", at->host, error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error));
+        return -EHOSTUNREACH;
+    }
+    for (struct addrinfo *a = found; a; a = a->ai_next)
+        add_address(b, a->ai_addr, a->ai_addrlen);
+    freeaddrinfo(found);
+    return b->addresses_n ? 0 : -EHOSTUNREACH;
+}
+
+int backend_init(struct backend *b, struct loop *loop, const struct address *at, char *why, size_t why_n)
+{
+    *b = (struct backend){.loop = loop, .is_keeping = 1};
+    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
+        b->idle[i] = (struct backend_idle){.backend = b, .fd = -1};
+    address_text(at, b->host);
+    b->scratch = malloc(BACKEND_READ_BYTES);
+    if (!b->scratch) {
+        snprintf(why, why_n, "out of memory");
+        return -ENOMEM;
+    }
+    return resolve(b, at, why, why_n);
+}
+
+void backend_fini(struct backend *b)
+{
+    backend_drop_idle(b);
+    free(b->scratch);
+    b->scratch = NULL;
+}
+
+static void drop(struct backend_idle *idle)
+{
+    loop_remove(idle->backend->loop, idle->fd);
+    sys_close(idle->fd);
+    idle->fd = -1;
+}
+
+static void on_idle_event(void *context, short revents)
+{
+    (void)revents;
+    drop(context);
+}
+
+int backend_take(struct backend *b)
+{
+    struct backend_idle *latest = NULL;
+    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
+        if (b->idle[i].fd >= 0 && (!latest || b->idle[i].order > latest->order))
+            latest = &b->idle[i];
+    if (!latest)
+        return -EAGAIN;
+    int fd = latest->fd;
+    loop_remove(b->loop, fd);
+    latest->fd = -1;
+    return fd;
+}
+
+int backend_connect(struct backend *b, size_t nth)
+{
+    if (nth >= b->addresses_n)
+        return -ENOENT;
+    size_t place = (b->preferred + nth) % b->addresses_n;
+    int fd = sys_socket(b->addresses[place].ss_family, SOCK_STREAM, 0);
+    if (fd < 0)
+        return fd;
+    (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    int error = sys_connect(fd, (const struct sockaddr *)&b->addresses[place], b->addresses_bytes[place]);
+    if (error < 0 && error != -EINPROGRESS) {
+        sys_close(fd);
+        return error;
+    }
+    return fd;
+}
+
+void backend_prefer(struct backend *b, size_t nth)
+{
+    b->preferred = (b->preferred + nth) % b->addresses_n;
+}
+
+void backend_give(struct backend *b, int fd)
+{
+    for (size_t i = 0; i < BACKEND_IDLE_MAX && b->is_keeping; i++) {
+        struct backend_idle *idle = &b->idle[i];
+        if (idle->fd >= 0)
+            continue;
+        if (loop_add(b->loop, fd, POLLIN, on_idle_event, idle) < 0)
+            break;
+        idle->fd = fd;
+        idle->order = ++b->order;
+        return;
+    }
+    sys_close(fd);
+}
+
+void backend_drop_idle(struct backend *b)
+{
+    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
+        if (b->idle[i].fd >= 0)
+            drop(&b->idle[i]);
+}

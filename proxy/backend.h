@@ -1,0 +1,49 @@
+/*
+ * backend: one server that answers for us: where it is, and the connections to it that are kept.
+ */
+#ifndef PROXY_BACKEND_H
+#define PROXY_BACKEND_H
+
+#include "common/loop.h"
+#include "common/parse.h"
+
+enum { BACKEND_ADDRESSES = 4, BACKEND_IDLE_MAX = 64, BACKEND_READ_BYTES = 64 * 1024 };
+
+struct backend;
+
+struct backend_idle {
+    struct backend *backend;
+    int fd; /* owned; -1: a free place */
+    uint64_t order;
+};
+
+struct backend {
+    struct loop *loop; /* borrowed */
+    char host[ADDRESS_TEXT_BYTES]; /* HOST:PORT, for the Host field */
+    struct sockaddr_storage addresses[BACKEND_ADDRESSES];
+    socklen_t addresses_bytes[BACKEND_ADDRESSES];
+    size_t addresses_n;
+    size_t preferred; /* the address that answered last */
+    struct backend_idle idle[BACKEND_IDLE_MAX];
+    uint64_t order;
+    int is_keeping;   /* 0: connections are not kept any more */
+    char *scratch;    /* BACKEND_READ_BYTES, into which every answer is read; owned */
+};
+
+/* Resolves the name, once. 0, or -errno with a sentence in why. */
+int backend_init(struct backend *b, struct loop *loop, const struct address *at, char *why, size_t why_n) WARN_UNUSED;
+void backend_fini(struct backend *b);
+
+/* The descriptor of a kept connection, now the caller's; -EAGAIN where there is none. */
+int backend_take(struct backend *b);
+/* Starts a connection to the nth address, counted from the preferred one; the descriptor may still be connecting, and
+ * is the caller's. -ENOENT behind the last address, else -errno. */
+int backend_connect(struct backend *b, size_t nth);
+/* The nth address answered. */
+void backend_prefer(struct backend *b, size_t nth);
+/* Gives back a connection on which nothing is under way; it is kept or closed. */
+void backend_give(struct backend *b, int fd);
+/* Closes what is kept. */
+void backend_drop_idle(struct backend *b);
+
+#endif

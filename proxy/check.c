@@ -1,0 +1,98 @@
+/*
+ * See check.h. Where the supervisor watches the backend, its page is the answer, at no cost; elsewhere the
+ * backend is asked. Nothing here wakes or starts anything.
+ */
+#include "proxy/check.h"
+
+#include "proxy/health.h"
+#include "proxy/reply.h"
+
+enum { HEALTH_LIMIT_BYTES = 1 << 20 };
+
+static const char no_store[] = "Cache-Control: no-store\r\n";
+
+static void answer_health(struct check *c, enum health_api api, const char *reason)
+{
+    const struct check_facts *f = &c->facts;
+    struct health_input in = {.page = f->page, .api = api, .api_reason = reason, .uptime_ms = f->uptime_ms};
+    struct buf out;
+    int status = 503;
+    buf_init(&out, HEALTH_LIMIT_BYTES);
+    in.in_flight_n = atomic_load(&f->line->in_flight_n);
+    in.held_n = atomic_load(&f->line->held_n);
+    in.requests_n = atomic_load(&f->line->requests_n);
+    if (health_write(&out, &in, &status) < 0)
+        reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);
+    else
+        reply_json(c->deliver, status, buf_data(&out), buf_size(&out), no_store);
+    buf_fini(&out);
+    c->fn(c->context);
+}
+
+static void on_ping(void *context, int is_answering, const char *why)
+{
+    answer_health(context, is_answering ? HEALTH_API_READY : HEALTH_API_SILENT, why);
+}
+
+static int is_watched(const struct check_facts *f)
+{
+    return f->page && f->is_backend_ours && contract_find_program(f->page, "ollama");
+}
+
+static void check_health(struct check *c, struct backend *backend)
+{
+    char why[CONTRACT_REASON_BYTES];
+    if (is_watched(&c->facts)) {
+        enum health_api api = health_api_of_page(c->facts.page, why);
+        answer_health(c, api, why);
+    } else if (ping_start(&c->ping, backend, on_ping, c, why, sizeof why) < 0) {
+        answer_health(c, HEALTH_API_SILENT, why);
+    }
+}
+
+static void answer_ok(struct check *c)
+{
+    static const char ok[] = "{\"status\":\"ok\"}\n";
+    reply_json(c->deliver, 200, ok, sizeof ok - 1, no_store);
+    c->fn(c->context);
+}
+
+static void check_ready(struct check *c)
+{
+    char reason[CONTRACT_REASON_BYTES] = "";
+    int has_failed = is_watched(&c->facts) && health_api_of_page(c->facts.page, reason) == HEALTH_API_FAILED;
+    if (!c->facts.is_draining && !has_failed) {
+        answer_ok(c);
+        return;
+    }
+    reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL,
+                c->facts.is_draining ? "the server is shutting down"
+                : *reason            ? reason
+                                     : "ollama has failed",
+                no_store);
+    c->fn(c->context);
+}
+
+void check_start(struct check *c, enum route_kind kind, const struct check_facts *facts, struct backend *backend,
+                 struct deliver *deliver, check_fn *fn, void *context)
+{
+    *c = (struct check){.facts = *facts, .deliver = deliver, .fn = fn, .context = context};
+    switch (kind) {
+    case ROUTE_HEALTH:
+        check_health(c, backend);
+        return;
+    case ROUTE_READY:
+        check_ready(c);
+        return;
+    case ROUTE_LIVE:
+    case ROUTE_BACKEND:
+        answer_ok(c);
+        return;
+    }
+}
+
+void check_fini(struct check *c)
+{
+    ping_fini(&c->ping);
+    *c = (struct check){.fn = NULL};
+}

@@ -1,0 +1,37 @@
+/*
+ * check: /health, /live and /ready as answers.
+ */
+#ifndef PROXY_CHECK_H
+#define PROXY_CHECK_H
+
+#include "common/contract.h"
+#include "proxy/deliver.h"
+#include "proxy/ping.h"
+#include "proxy/route.h"
+
+/* Borrowed, all of it. */
+struct check_facts {
+    const struct contract_page *page;  /* NULL where there is no supervisor */
+    const struct contract_line *line;
+    int is_backend_ours;
+    int is_draining;
+    int64_t uptime_ms;
+};
+
+typedef void check_fn(void *context); /* the answer is given */
+
+struct check {
+    struct check_facts facts;
+    struct deliver *deliver;
+    struct ping ping;
+    check_fn *fn;
+    void *context;
+};
+
+/* Answers by `deliver`, now or later; then fn is called, possibly before this returns. check_fini is due after it. */
+void check_start(struct check *c, enum route_kind kind, const struct check_facts *facts, struct backend *backend,
+                 struct deliver *deliver, check_fn *fn, void *context);
+/* Ends one that is under way, too; harmless for one that is all zero. */
+void check_fini(struct check *c);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * client: one connection of somebody who asks.
+ *
+ *     IDLE -> HEAD -> BODY -> ANSWER -> FLUSH -> IDLE      one request after the other
+ *                     BODY -> DISCARD -> FLUSH             answered early, the rest of a small body is read
+ *                                        FLUSH -> LINGER   the last answer: half-closed, so that it can be read
+ */
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
+
+#include "proxy/env.h"
+
+enum {
+    CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
+    CLIENT_LINGER_BYTES = 1 << 20,
+    CLIENT_LINGER_MS = 2000,
+};
+
+struct client;
+
+/* Where it stands among the others; its owner's. */
+struct client_link {
+    struct client_link *next, *previous;
+    struct client *client;
+};
+
+/* What all clients share; borrowed by each. */
+struct client_host {
+    struct env *env; /* borrowed */
+    char *scratch;   /* CONNECTION_READ_BYTES, into which every client is read; owned by the host's owner */
+    void (*gone)(void *context, struct client_link *link); /* it has closed; its memory goes at the end of the turn */
+    void *context;
+    int has_told_tls; /* once is enough */
+};
+
+/* Serves a connection that was accepted. take_fd: closed where this fails. 0 or -errno. */
+int client_new(struct client_host *host, int take_fd, const struct sockaddr_storage *peer,
+               struct client_link **link) WARN_UNUSED;
+/* Closes it at once, and its backend's connection too. */
+void client_close(struct client *c);
+/* Ends its answer now, honestly, with this text; closes it where nothing is under way. */
+void client_abort(struct client *c, const char *text);
+/* No request is under way. */
+int client_is_idle(const struct client *c);
+/* … and none has come, or is waiting in the socket. */
+int client_is_quiet(const struct client *c);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * See clients.h. A list and what is done to all of it. A client that closes leaves the list at once, by a call
+ * back from it, so every walk reads the next link first.
+ */
+#include "proxy/clients.h"
+
+#include "proxy/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void on_gone(void *context, struct client_link *link)
+{
+    struct clients *all = context;
+    *(link->previous ? &link->previous->next : &all->first) = link->next;
+    if (link->next)
+        link->next->previous = link->previous;
+    all->clients_n--;
+    all->left(all->context);
+}
+
+int clients_init(struct clients *all, struct env *env, void (*left)(void *context), void *context)
+{
+    *all = (struct clients){.left = left, .context = context};
+    all->host = (struct client_host){.env = env, .gone = on_gone, .context = all};
+    all->host.scratch = malloc(CONNECTION_READ_BYTES);
+    return all->host.scratch ? 0 : -ENOMEM;
+}
+
+void clients_fini(struct clients *all)
+{
+    while (all->first)
+        client_close(all->first->client);
+    free(all->host.scratch);
+    all->host.scratch = NULL;
+}
+
+int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage *peer)
+{
+    struct client_link *link;
+    int error = client_new(&all->host, take_fd, peer, &link);
+    if (error)
+        return error;
+    link->previous = NULL;
+    link->next = all->first;
+    if (link->next)
+        link->next->previous = link;
+    all->first = link;
+    all->clients_n++;
+    return 0;
+}
+
+void clients_drain(struct clients *all)
+{
+    for (struct client_link *link = all->first, *next; link; link = next) {
+        next = link->next;
+        if (client_is_idle(link->client) && client_is_quiet(link->client))
+            client_close(link->client);
+    }
+}
+
+void clients_abort(struct clients *all, const char *text)
+{
+    for (struct client_link *link = all->first, *next; link; link = next) {
+        next = link->next;
+        client_abort(link->client, text);
+    }
+}
+
+int clients_are_quiet(const struct clients *all)
+{
+    for (const struct client_link *link = all->first; link; link = link->next)
+        if (!client_is_quiet(link->client))
+            return 0;
+    return 1;
+}

@@ -1,0 +1,32 @@
+/*
+ * clients: all connections of those who ask.
+ */
+#ifndef PROXY_CLIENTS_H
+#define PROXY_CLIENTS_H
+
+#include "proxy/client.h"
+
+struct clients {
+    struct client_host host;
+    struct client_link *first;
+    size_t clients_n;
+    void (*left)(void *context); /* one has ended */
+    void *context;
+};
+
+/* 0 or -ENOMEM. */
+int clients_init(struct clients *all, struct env *env, void (*left)(void *context), void *context) WARN_UNUSED;
+/* Ends all of them at once; the loop's deferred work must still run. */
+void clients_fini(struct clients *all);
+
+/* Serves a connection that was accepted. take_fd: closed where this fails. 0 or -errno. */
+int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage *peer) WARN_UNUSED;
+
+/* Closes those on which nothing is under way; env->is_draining makes the others the last of their connection. */
+void clients_drain(struct clients *all);
+/* Ends all answers now, honestly, with this text. */
+void clients_abort(struct clients *all, const char *text);
+/* Whether no request is under way, half read, or waiting in a socket. */
+int clients_are_quiet(const struct clients *all);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * See deliver.h. Pieces are not copied: they point into the buffer that the backend's bytes were read into, and
+ * go out in the same turn. Knows nothing of where an answer comes from, nor of sockets.
+ */
+#include "proxy/deliver.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char last_chunk[] = "0\r\n\r\n", line_end_and_last_chunk[] = "\r\n0\r\n\r\n";
+
+void deliver_init(struct deliver *d, const struct deliver_sink *sink, unsigned minor, int is_head_request)
+{
+    *d = (struct deliver){.sink = sink, .minor = minor, .is_head_request = is_head_request};
+    buf_init(&d->extra, DELIVER_HEAD_BYTES);
+    buf_init(&d->head, DELIVER_HEAD_BYTES);
+}
+
+void deliver_fini(struct deliver *d)
+{
+    buf_fini(&d->extra);
+    buf_fini(&d->head);
+}
+
+int deliver_begin(struct deliver *d, int is_bodiless, int64_t length_bytes)
+{
+    int error = 0;
+    if (d->is_head_request || is_bodiless)
+        d->framing = DELIVER_NOTHING;
+    else if (length_bytes >= 0)
+        d->framing = DELIVER_LENGTH;
+    else
+        d->framing = d->minor > 0 ? DELIVER_CHUNKED : DELIVER_CLOSE;
+    d->is_begun = 1;
+    d->is_kept = d->framing != DELIVER_CLOSE && d->sink->can_keep(d->sink->context);
+    if (length_bytes >= 0 && (d->framing == DELIVER_LENGTH || d->is_head_request))
+        error = buf_printf(&d->head, "Content-Length: %lld\r\n", (long long)length_bytes);
+    if (!error && d->framing == DELIVER_CHUNKED)
+        error = buf_text(&d->head, "Transfer-Encoding: chunked\r\n");
+    if (!error && !d->is_kept)
+        error = buf_text(&d->head, "Connection: close\r\n");
+    else if (!error && d->minor == 0)
+        error = buf_text(&d->head, "Connection: keep-alive\r\n");
+    return error ? error : buf_append(&d->head, "\r\n", 2);
+}
+
+void deliver_body(struct deliver *d, const char *bytes, size_t bytes_n)
+{
+    if (bytes_n == 0 || d->framing == DELIVER_NOTHING)
+        return;
+    if (d->parts_n == DELIVER_PARTS)
+        deliver_flush(d);
+    d->parts[d->parts_n++] = (struct iovec){(void *)(uintptr_t)bytes, bytes_n};
+    d->body_n += bytes_n;
+    d->body_bytes += bytes_n;
+    d->last[0] = bytes_n > 1 ? bytes[bytes_n - 2] : d->last[1];
+    d->last[1] = bytes[bytes_n - 1];
+}
+
+static struct iovec part(const void *bytes, size_t bytes_n)
+{
+    return (struct iovec){(void *)(uintptr_t)bytes, bytes_n};
+}
+
+static void transmit(struct deliver *d, int is_end)
+{
+    struct iovec out[DELIVER_PARTS + 3];
+    char size[24];
+    int out_n = 0, is_chunk = d->framing == DELIVER_CHUNKED && d->body_n > 0;
+    if (buf_size(&d->head) > 0)
+        out[out_n++] = part(buf_data(&d->head), buf_size(&d->head));
+    if (is_chunk)
+        out[out_n++] = part(size, (size_t)snprintf(size, sizeof size, "%zx\r\n", d->body_n));
+    memcpy(out + out_n, d->parts, (size_t)d->parts_n * sizeof *out);
+    out_n += d->parts_n;
+    if (is_chunk && is_end)
+        out[out_n++] = part(line_end_and_last_chunk, sizeof line_end_and_last_chunk - 1);
+    else if (is_chunk)
+        out[out_n++] = part("\r\n", 2);
+    else if (is_end && d->framing == DELIVER_CHUNKED)
+        out[out_n++] = part(last_chunk, sizeof last_chunk - 1);
+    if (out_n > 0)
+        d->sink->write(d->sink->context, out, out_n);
+    buf_release(&d->head);
+    d->parts_n = 0;
+    d->body_n = 0;
+}
+
+void deliver_flush(struct deliver *d)
+{
+    transmit(d, 0);
+}
+
+void deliver_end(struct deliver *d)
+{
+    d->is_ended = 1;
+    transmit(d, 1);
+}
+
+void deliver_break(struct deliver *d)
+{
+    d->is_ended = 1;
+    d->is_kept = 0;
+    transmit(d, 0);
+}

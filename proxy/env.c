@@ -1,0 +1,70 @@
+/*
+ * See env.h. The proxy's only common ground: built once by main, handed down by pointer. It counts, and it looks
+ * at the supervisor's page; it knows no request.
+ */
+#include "proxy/env.h"
+
+enum { REVIEW_MS = 1000, WANT_INTERVAL_MS = 1000 };
+
+void env_review(struct env *env)
+{
+    gate_review(&env->gate);
+    if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)
+        backend_drop_idle(env->backend); /* connections to a server that is gone, or going */
+}
+
+static void on_review(void *context, int64_t now_ms)
+{
+    struct env *env = context;
+    env_review(env);
+    if (env->gate.waiting_n > 0)
+        loop_arm(env->loop, &env->review_timer, now_ms + REVIEW_MS);
+}
+
+void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
+              struct contract_line *line, struct backend *backend)
+{
+    *env = (struct env){.loop = loop, .conf = conf, .line = line, .backend = backend};
+    env->page = contract->page;
+    env->channel_fd = contract->channel_fd;
+    env->started_at_ms = loop_now_ms(loop);
+    env->trust.open = (enum conf_open)conf->proxy.open;
+    env->trust.manage_from = (enum conf_manage)conf->proxy.manage_from;
+    env->trust.allowed_hosts = &conf->proxy.allowed_hosts;
+    env->trust.cors_origins = &conf->proxy.cors_origins;
+    gate_init(&env->gate, contract->page, conf->is_backend_ours, (size_t)conf->proxy.max_queue);
+    sys_random(&env->next_id, sizeof env->next_id);
+    timer_init(&env->review_timer, on_review, env);
+    atomic_store(&line->pid, (int32_t)sys_getpid());
+}
+
+/* Whoever waits may wake what was stopped; the supervisor decides. */
+static void want_ollama(struct env *env)
+{
+    int64_t now_ms = loop_now_ms(env->loop);
+    const struct gate_view *view = &env->gate.view;
+    if (env->channel_fd < 0 || !view->is_api_watched || view->ollama != CONTRACT_DOWN)
+        return;
+    if (env->wanted_at_ms && now_ms - env->wanted_at_ms < WANT_INTERVAL_MS)
+        return;
+    if (contract_send(env->channel_fd, CONTRACT_WANT, 0, "ollama") == 0)
+        env->wanted_at_ms = now_ms;
+}
+
+void env_wait(struct env *env)
+{
+    if (!timer_is_armed(&env->review_timer))
+        loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + REVIEW_MS);
+    want_ollama(env);
+}
+
+void env_count_activity(struct env *env, int is_begun)
+{
+    atomic_fetch_add(&env->line->in_flight_n, is_begun ? 1u : (uint32_t)-1);
+    atomic_store(&env->line->last_active_ms, loop_now_ms(env->loop));
+}
+
+void env_count_held(struct env *env, int is_begun)
+{
+    atomic_fetch_add(&env->line->held_n, is_begun ? 1u : (uint32_t)-1);
+}

@@ -1,0 +1,45 @@
+/*
+ * env: what all exchanges share.
+ */
+#ifndef PROXY_ENV_H
+#define PROXY_ENV_H
+
+#include "common/conf.h"
+#include "common/contract.h"
+#include "common/loop.h"
+#include "proxy/backend.h"
+#include "proxy/gate.h"
+#include "proxy/trust.h"
+
+/* It outlives every exchange. All that it points to is borrowed. */
+struct env {
+    struct loop *loop;
+    const struct conf *conf;
+    const struct contract_page *page; /* NULL where there is no supervisor */
+    struct contract_line *line;       /* never NULL */
+    int channel_fd;                   /* -1 where there is no supervisor */
+    struct backend *backend;
+    struct gate gate;
+    struct trust_rules trust;
+    struct timer review_timer;        /* looks at the page again while somebody waits */
+    int64_t started_at_ms;
+    int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */
+    uint64_t next_id;
+    int is_draining;
+};
+
+/* contract, line: as adopted; line may be any other where there is no supervisor. */
+void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
+              struct contract_line *line, struct backend *backend);
+
+/* Somebody waits at the gate: it is reviewed from time to time, should a message be lost, and the supervisor is told
+ * where ollama is down. */
+void env_wait(struct env *env);
+/* The page has changed. */
+void env_review(struct env *env);
+
+/* One activity more, or less, under way: what the supervisor reads to know whether anything is. */
+void env_count_activity(struct env *env, int is_begun);
+void env_count_held(struct env *env, int is_begun);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * exchange: one answer in the making, from a request's head to the answer's last byte.
+ *
+ *     BODY -> GATE -> FETCH -> RELAY -> END        what the backend answers
+ *             GATE <- PAUSE <- FETCH               once more, while no byte of an answer has come
+ *             CHECK -> END                         /health and the like
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "proxy/deliver.h"
+#include "proxy/env.h"
+#include "proxy/message.h"
+
+enum exchange_end {
+    EXCHANGE_CLEAN, /* the answer is whole */
+    EXCHANGE_BROKEN /* it ended in the middle: the connection must not end it well */
+};
+
+/* The client's side. Neither call calls back. */
+struct exchange_sink {
+    struct deliver_sink deliver;
+    /* The answer is given; the exchange does nothing more. */
+    void (*done)(void *context, enum exchange_end end);
+    /* exchange_wants_body() may have changed. */
+    void (*body_wanted)(void *context);
+};
+
+struct exchange;
+
+/* request, peer and sink are borrowed for the exchange's life. It may be done before this returns. 0 or -ENOMEM. */
+int exchange_new(struct exchange **out, struct env *env, const struct message *request,
+                 const struct sockaddr_storage *peer, const struct exchange_sink *sink) WARN_UNUSED;
+/* Ends whatever is under way, without a word to the client. */
+void exchange_free(struct exchange **x);
+
+/* The request's body, piece by piece, then its end. What comes after an early answer is dropped. */
+void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n);
+void exchange_body_end(struct exchange *x);
+int exchange_wants_body(const struct exchange *x);
+
+/* The client has taken what it had not: see RELAY_LOW_BYTES. */
+void exchange_drained(struct exchange *x);
+/* Ends the answer now and honestly; done() comes before this returns, unless it has come before. */
+void exchange_abort(struct exchange *x, const char *text);
+
+int exchange_is_begun(const struct exchange *x);           /* the answer's head is made */
+int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
+enum deliver_framing exchange_framing(const struct exchange *x);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * See forward.h. Pure text work on heads that http1 has accepted: it knows no connection and decides nothing
+ * about who may ask. Fields that belong to one hop are dropped on both ways, with all that Connection names.
+ */
+#include "proxy/forward.h"
+
+#include <string.h>
+
+static int is_hop_by_hop(const struct message *m, struct span name)
+{
+    static const char *const names[] = {"connection", "keep-alive",        "proxy-connection", "te",
+                                        "trailer",    "transfer-encoding", "upgrade",          "http2-settings"};
+    const char *text = message_at(m, name);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_is(text, name.n, names[i]))
+            return 1;
+    return name.n > 6 && text_is(text, 6, "proxy-");
+}
+
+/* Whether Connection names this field. RFC 9110 section 7.6.1 */
+static int is_named(const struct message *m, struct span name, int has_connection)
+{
+    char word[64];
+    if (!has_connection || name.n >= sizeof word)
+        return 0;
+    memcpy(word, message_at(m, name), name.n);
+    word[name.n] = '\0';
+    return message_has_token(m, "connection", word);
+}
+
+static int is_one_of(const struct message *m, struct span name, const char *const *names)
+{
+    for (; *names; names++)
+        if (message_is(m, name, *names))
+            return 1;
+    return 0;
+}
+
+static int append_field(struct buf *out, const struct message *m, const struct field *f)
+{
+    int error = buf_append(out, message_at(m, f->name), f->name.n);
+    error = error ? error : buf_append(out, ": ", 2);
+    error = error ? error : buf_append(out, message_at(m, f->value), f->value.n);
+    return error ? error : buf_append(out, "\r\n", 2);
+}
+
+static int append_fields(struct buf *out, const struct message *m, const char *const *dropped)
+{
+    int has_connection = message_find(m, "connection", 0) >= 0;
+    for (size_t i = 0; i < m->fields_n; i++) {
+        const struct field *f = &m->fields[i];
+        if (is_hop_by_hop(m, f->name) || is_one_of(m, f->name, dropped) || is_named(m, f->name, has_connection))
+            continue;
+        int error = append_field(out, m, f);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int forward_request_head(struct buf *out, const struct forward_request *f)
+{
+    static const char *const dropped[] = {"host",   "content-length", "expect", "accept-encoding", "x-request-id",
+                                          "origin", NULL};
+    static const char *const dropped_but_origin[] = {"host",         "content-length", "expect", "accept-encoding",
+                                                     "x-request-id", NULL};
+    const struct message *m = f->request;
+    int error = buf_append(out, message_at(m, m->method_name), m->method_name.n);
+    error = error ? error : buf_append(out, " ", 1);
+    error = error ? error : buf_append(out, message_at(m, m->target), m->target.n);
+    error = error ? error : buf_printf(out, " HTTP/1.1\r\nHost: %s\r\nX-Request-Id: %s\r\n", f->host, f->request_id);
+    error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin);
+    if (error)
+        return error;
+    if (f->body_bytes < 0)
+        error = buf_text(out, "Transfer-Encoding: chunked\r\n");
+    else if (f->body_bytes > 0 || (m->method & (METHOD_POST | METHOD_PUT | METHOD_PATCH)) || m->length_bytes == 0)
+        error = buf_printf(out, "Content-Length: %lld\r\n", (long long)f->body_bytes);
+    return error ? error : buf_append(out, "\r\n", 2);
+}
+
+/* The words behind the status. RFC 9112 section 4 */
+static int append_status(struct buf *out, const struct message *m)
+{
+    enum { REASON_AT = 13 }; /* behind `HTTP/1.1 200 ` */
+    const char *line = buf_data(&m->text);
+    const char *end = memchr(line, '\r', buf_size(&m->text));
+    size_t line_n = end ? (size_t)(end - line) : 0;
+    int error = buf_printf(out, "HTTP/1.1 %03d ", m->status);
+    if (!error && line_n > REASON_AT)
+        error = buf_append(out, line + REASON_AT, line_n - REASON_AT);
+    return error ? error : buf_append(out, "\r\n", 2);
+}
+
+int forward_answer_head(struct buf *out, const struct forward_answer *f)
+{
+    static const char *const dropped[] = {"content-length", "x-request-id", NULL};
+    static const char *const dropped_cors[] = {"content-length",
+                                               "x-request-id",
+                                               "access-control-allow-origin",
+                                               "access-control-allow-credentials",
+                                               NULL};
+    const struct message *m = f->answer;
+    int error = append_status(out, m);
+    error = error ? error : append_fields(out, m, f->is_cors_dropped ? dropped_cors : dropped);
+    error = error ? error : buf_printf(out, "X-Request-Id: %s\r\n", f->request_id);
+    error = error ? error : buf_append(out, f->extra, f->extra_n);
+    if (!error && f->is_stream && message_find(m, "x-accel-buffering", 0) < 0)
+        error = buf_text(out, "X-Accel-Buffering: no\r\n");
+    if (!error && f->is_stream && message_find(m, "cache-control", 0) < 0)
+        error = buf_text(out, "Cache-Control: no-transform\r\n");
+    return error;
+}
+
+/* Whether Content-Type is this, parameters aside. RFC 9110 section 8.3 */
+static int is_type(const struct message *answer, const char *type)
+{
+    int place = message_find(answer, "content-type", 0);
+    if (place < 0)
+        return 0;
+    struct span value = answer->fields[place].value;
+    const char *text = message_at(answer, value);
+    const char *end = memchr(text, ';', value.n);
+    size_t n = end ? (size_t)(end - text) : value.n;
+    while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\t'))
+        n--;
+    return text_is(text, n, type);
+}
+
+enum forward_stream forward_stream_kind(const struct message *answer)
+{
+    if (is_type(answer, "application/x-ndjson"))
+        return STREAM_NDJSON;
+    return is_type(answer, "text/event-stream") ? STREAM_SSE : STREAM_NONE;
+}
+
+int forward_is_html(const struct message *answer)
+{
+    return is_type(answer, "text/html");
+}

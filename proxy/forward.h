@@ -1,0 +1,41 @@
+/*
+ * forward: heads on their way through: a client's request as the backend gets it, an answer as the client gets it.
+ * Nothing is relayed as bytes that decides where a message ends. RFC 9110 section 7.6, RFC 9112.
+ */
+#ifndef PROXY_FORWARD_H
+#define PROXY_FORWARD_H
+
+#include "proxy/message.h"
+
+struct forward_request {
+    const struct message *request;
+    const char *host;       /* the backend's, for Host */
+    const char *request_id;
+    int64_t body_bytes;     /* -1: not known, chunked */
+    int is_origin_dropped;  /* CORS is our own business */
+};
+
+/* Appends the backend's head, with its empty line. 0 or -errno. */
+int forward_request_head(struct buf *out, const struct forward_request *f) WARN_UNUSED;
+
+/* What kind of stream an answer is: how an error is told in the middle of it. */
+enum forward_stream { STREAM_NONE, STREAM_NDJSON, STREAM_SSE };
+
+struct forward_answer {
+    const struct message *answer;
+    const char *request_id;
+    const char *extra;      /* further lines, each with its CRLF */
+    size_t extra_n;
+    int is_cors_dropped;    /* the backend's own CORS fields are left out */
+    int is_stream;          /* of unknown length: ask those in between not to gather */
+};
+
+/* Appends the client's head without framing (Content-Length, Transfer-Encoding, Connection) and without its empty
+ * line. 0 or -errno. */
+int forward_answer_head(struct buf *out, const struct forward_answer *f) WARN_UNUSED;
+
+enum forward_stream forward_stream_kind(const struct message *answer);
+/* No API answers with a page: something else listens there. */
+int forward_is_html(const struct message *answer);
+
+#endif

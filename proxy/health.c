@@ -1,0 +1,199 @@
+/*
+ * See health.h. Turns facts into words and numbers; it asks nobody and decides nothing. 200 means that a request
+ * for a model of the list would be served at once: the API answers and the preload list has ended, failed
+ * optional models included.
+ */
+#include "proxy/health.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#ifndef SIDECAR_VERSION
+#define SIDECAR_VERSION "unknown"
+#endif
+
+struct health {
+    const char *status, *state;
+    char error[CONTRACT_REASON_BYTES + 64];
+    enum contract_phase phase;
+    size_t models_n;
+    struct contract_model_view models[CONTRACT_MODELS];
+};
+
+enum health_api health_api_of_page(const struct contract_page *page, char reason[CONTRACT_REASON_BYTES])
+{
+    const struct contract_program *ollama = contract_find_program(page, "ollama");
+    reason[0] = '\0';
+    if (!ollama)
+        return HEALTH_API_READY;
+    uint32_t state = atomic_load_explicit(&ollama->state, memory_order_acquire);
+    if (state == CONTRACT_READY)
+        return HEALTH_API_READY;
+    contract_program_read_reason(ollama, reason);
+    return state == CONTRACT_FAILED ? HEALTH_API_FAILED : HEALTH_API_STARTING;
+}
+
+static void read_models(struct health *h, const struct contract_page *page)
+{
+    h->phase = CONTRACT_PHASE_NONE;
+    if (!page)
+        return;
+    uint32_t phase = atomic_load_explicit(&page->phase, memory_order_acquire);
+    h->phase = phase <= CONTRACT_PHASE_DONE ? (enum contract_phase)phase : CONTRACT_PHASE_NONE;
+    if (h->phase == CONTRACT_PHASE_WAITING)
+        return;
+    for (size_t i = 0; i < CONTRACT_MODELS; i++) {
+        struct contract_model_view *view = &h->models[h->models_n];
+        if (atomic_load_explicit(&page->models[i].state, memory_order_relaxed) == CONTRACT_MODEL_EMPTY)
+            continue;
+        contract_model_read(&page->models[i], view);
+        if (view->state != CONTRACT_MODEL_EMPTY)
+            h->models_n++;
+    }
+}
+
+static int is_pending(const struct contract_model_view *m)
+{
+    return m->state == CONTRACT_MODEL_PENDING || m->state == CONTRACT_MODEL_PULLING;
+}
+
+static void judge(struct health *h, const struct health_input *in)
+{
+    const char *reason = *in->api_reason ? in->api_reason : NULL;
+    switch (in->api) {
+    case HEALTH_API_FAILED:
+        h->status = h->state = "failed";
+        snprintf(h->error, sizeof h->error, "ollama has failed: %s", reason ? reason : "see the log");
+        return;
+    case HEALTH_API_SILENT:
+        h->status = h->state = "failed";
+        snprintf(h->error, sizeof h->error, "the backend does not answer: %s", reason ? reason : "no reason known");
+        return;
+    case HEALTH_API_STARTING:
+        h->status = h->state = "starting";
+        snprintf(h->error, sizeof h->error, "ollama does not answer yet%s%s", reason ? ": " : "", reason ? reason : "");
+        return;
+    case HEALTH_API_READY:
+        break;
+    }
+    if (h->phase == CONTRACT_PHASE_NONE || h->phase == CONTRACT_PHASE_DONE) {
+        h->status = "ok";
+        h->state = "ready";
+        return;
+    }
+    h->status = "starting";
+    h->state = h->phase == CONTRACT_PHASE_WAITING ? "starting" : "pulling";
+    snprintf(h->error, sizeof h->error, "models are not there yet");
+}
+
+static int append_names(struct buf *out, const struct health *h)
+{
+    int error = 0, is_first = 1;
+    for (size_t i = 0; i < h->models_n && !error; i++) {
+        if (h->models[i].state != CONTRACT_MODEL_READY)
+            continue;
+        error = is_first ? 0 : buf_text(out, ",");
+        error = error ? error : buf_json_string(out, h->models[i].name, strlen(h->models[i].name));
+        is_first = 0;
+    }
+    return error;
+}
+
+static int append_pulling(struct buf *out, const struct health *h)
+{
+    int error = 0, is_first = 1;
+    for (size_t i = 0; i < h->models_n && !error; i++) {
+        const struct contract_model_view *m = &h->models[i];
+        if (!is_pending(m))
+            continue;
+        error = buf_text(out, is_first ? "{\"name\":" : ",{\"name\":");
+        error = error ? error : buf_json_string(out, m->name, strlen(m->name));
+        error = error ? error
+                      : buf_printf(out, ",\"completed\":%llu,\"total\":%llu}", (unsigned long long)m->completed_bytes,
+                                   (unsigned long long)m->total_bytes);
+        is_first = 0;
+    }
+    return error;
+}
+
+static int append_failed(struct buf *out, const struct health *h)
+{
+    int error = 0, is_first = 1;
+    for (size_t i = 0; i < h->models_n && !error; i++) {
+        const struct contract_model_view *m = &h->models[i];
+        if (m->state != CONTRACT_MODEL_FAILED)
+            continue;
+        error = buf_text(out, is_first ? "{\"name\":" : ",{\"name\":");
+        error = error ? error : buf_json_string(out, m->name, strlen(m->name));
+        error = error ? error : buf_text(out, ",\"reason\":");
+        error = error ? error : buf_json_string(out, m->reason, strlen(m->reason));
+        error = error ? error : buf_text(out, "}");
+        is_first = 0;
+    }
+    return error;
+}
+
+static int append_waiting_model(struct buf *out, const struct contract_model_view *m)
+{
+    char text[CONTRACT_NAME_BYTES + 64];
+    uint64_t percent = 0;
+    if (m->total_bytes && m->completed_bytes <= m->total_bytes)
+        percent = (uint64_t)((double)m->completed_bytes / (double)m->total_bytes * 100);
+    if (m->state == CONTRACT_MODEL_PULLING)
+        snprintf(text, sizeof text, "model %s: %llu %%", m->name, (unsigned long long)percent);
+    else
+        snprintf(text, sizeof text, "model %s", m->name);
+    return buf_json_string(out, text, strlen(text));
+}
+
+/* One thing at a time: without the API nothing can be said of the models. */
+static int append_waiting_for(struct buf *out, const struct health *h, const struct health_input *in)
+{
+    int error = 0, is_first = 1;
+    if (in->api == HEALTH_API_FAILED)
+        return 0;
+    if (in->api != HEALTH_API_READY)
+        return buf_text(out, "\"ollama: GET /api/tags\"");
+    if (h->phase == CONTRACT_PHASE_WAITING)
+        return buf_text(out, "\"the preload list\"");
+    for (size_t i = 0; i < h->models_n && !error && h->phase == CONTRACT_PHASE_LISTED; i++) {
+        if (!is_pending(&h->models[i]))
+            continue;
+        error = is_first ? 0 : buf_text(out, ",");
+        error = error ? error : append_waiting_model(out, &h->models[i]);
+        is_first = 0;
+    }
+    return error;
+}
+
+static int write_object(struct buf *out, const struct health *h, const struct health_input *in)
+{
+    int error = buf_printf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"waiting_for\":[", h->status, h->state);
+    error = error ? error : append_waiting_for(out, h, in);
+    error = error ? error : buf_text(out, "],\"models\":{\"ready\":[");
+    error = error ? error : append_names(out, h);
+    error = error ? error : buf_text(out, "],\"pulling\":[");
+    error = error ? error : append_pulling(out, h);
+    error = error ? error : buf_text(out, "],\"failed\":[");
+    error = error ? error : append_failed(out, h);
+    error = error ? error
+                  : buf_printf(out,
+                               "]},\"version\":\"%s\",\"uptime_s\":%lld,"
+                               "\"requests\":{\"in_flight\":%llu,\"held\":%llu,\"total\":%llu}",
+                               SIDECAR_VERSION, (long long)(in->uptime_ms / 1000), (unsigned long long)in->in_flight_n,
+                               (unsigned long long)in->held_n, (unsigned long long)in->requests_n);
+    if (!error && *h->error) {
+        error = buf_text(out, ",\"error\":");
+        error = error ? error : buf_json_string(out, h->error, strlen(h->error));
+    }
+    return error ? error : buf_text(out, "}\n");
+}
+
+int health_write(struct buf *out, const struct health_input *in, int *status)
+{
+    struct health h = {0};
+    read_models(&h, in->page);
+    judge(&h, in);
+    *status = strcmp(h.status, "ok") == 0 ? 200 : 503;
+    return write_object(out, &h, in);
+}

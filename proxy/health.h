@@ -1,0 +1,32 @@
+/*
+ * health: what /health and /ready say, from the shared page or from a probe of the backend.
+ */
+#ifndef PROXY_HEALTH_H
+#define PROXY_HEALTH_H
+
+#include "common/contract.h"
+#include "common/buf.h"
+
+/* What is known of the backend's API. */
+enum health_api {
+    HEALTH_API_READY,
+    HEALTH_API_STARTING, /* the supervisor is at it */
+    HEALTH_API_SILENT,   /* a probe had no good answer */
+    HEALTH_API_FAILED    /* the supervisor has given it up */
+};
+
+struct health_input {
+    const struct contract_page *page; /* NULL where there is no supervisor */
+    enum health_api api;
+    const char *api_reason;           /* words, or "" */
+    int64_t uptime_ms;
+    uint64_t in_flight_n, held_n, requests_n;
+};
+
+/* What the page says of the backend, where it is the supervisor's own. reason: what to say about it. */
+enum health_api health_api_of_page(const struct contract_page *page, char reason[CONTRACT_REASON_BYTES]);
+
+/* Appends the object of /health; *status: 200 or 503. 0 or -errno. */
+int health_write(struct buf *out, const struct health_input *in, int *status) WARN_UNUSED;
+
+#endif

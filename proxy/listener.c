@@ -1,0 +1,137 @@
+/*
+ * See listener.h. Knows sockets and how many clients there may be. Where there is no room, or no descriptor,
+ * it stops asking: the kernel's queue holds who comes, and nobody is refused.
+ */
+#include "proxy/listener.h"
+
+#include "common/listen.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+static void set_paused(struct listeners *l, int is_paused)
+{
+    if (l->is_paused == is_paused)
+        return;
+    l->is_paused = is_paused;
+    for (size_t i = 0; i < l->fds_n; i++)
+        loop_set_events(l->loop, l->fds[i], is_paused ? 0 : POLLIN);
+}
+
+void listeners_resume(struct listeners *l)
+{
+    if (l->clients->clients_n < l->clients_max_n && !timer_is_armed(&l->retry))
+        set_paused(l, 0);
+}
+
+static void on_retry(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    listeners_resume(context);
+}
+
+static void pause_for(struct listeners *l, int error)
+{
+    log_event(LOG_WARNING, "accept_failed", "reason=\"%s\" clients=%zu", strerror(-error), l->clients->clients_n);
+    set_paused(l, 1);
+    loop_arm(l->loop, &l->retry, loop_now_ms(l->loop) + LISTENER_RETRY_MS);
+}
+
+static int accept_one(struct listeners *l, int listen_fd)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t peer_n;
+    int fd = sys_accept(listen_fd, &peer, &peer_n);
+    if (fd == -EAGAIN)
+        return -EAGAIN;
+    if (fd == -ECONNABORTED || fd == -EPROTO || fd == -EPERM || fd == -ENETDOWN || fd == -EHOSTUNREACH)
+        return 0; /* that one is gone; accept(2) */
+    if (fd < 0)
+        return fd;
+    (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return clients_add(l->clients, fd, &peer);
+}
+
+static void accept_batch(struct listeners *l, int listen_fd)
+{
+    int error = 0;
+    for (int i = 0; i < LISTENER_BATCH && !error; i++) {
+        if (l->clients->clients_n >= l->clients_max_n) {
+            set_paused(l, 1);
+            return;
+        }
+        error = accept_one(l, listen_fd);
+    }
+    if (error && error != -EAGAIN)
+        pause_for(l, error);
+}
+
+static void on_event(void *context, short revents)
+{
+    struct listeners *l = context;
+    if (!(revents & POLLIN))
+        return;
+    for (size_t i = 0; i < l->fds_n && !l->is_paused; i++) /* any of them; asking costs little */
+        accept_batch(l, l->fds[i]);
+}
+
+static int open_all(struct listeners *l, const struct conf *conf, char *why, size_t why_n)
+{
+    for (size_t i = 0; i < conf->listen_n; i++) {
+        int fd = listen_open(&conf->listen[i], LISTEN_BACKLOG, why, why_n);
+        if (fd < 0)
+            return fd;
+        l->fds[l->fds_n++] = fd;
+    }
+    return 0;
+}
+
+static int take_over(struct listeners *l, int first_fd, int fds_n, char *why, size_t why_n)
+{
+    for (int i = 0; i < fds_n && i < CONF_LISTEN_MAX; i++) {
+        l->fds[l->fds_n++] = first_fd + i;
+        int error = sys_set_nonblock(first_fd + i);
+        if (error < 0) {
+            snprintf(why, why_n, "descriptor %d from the supervisor: %s", first_fd + i, strerror(-error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+int listeners_init(struct listeners *l, struct loop *loop, struct clients *clients, const struct conf *conf,
+                   int first_fd, int fds_n, char *why, size_t why_n)
+{
+    *l = (struct listeners){.loop = loop, .clients = clients};
+    l->clients_max_n = (size_t)conf->proxy.max_clients;
+    timer_init(&l->retry, on_retry, l);
+    int error = fds_n > 0 ? take_over(l, first_fd, fds_n, why, why_n) : open_all(l, conf, why, why_n);
+    for (size_t i = 0; i < l->fds_n && !error; i++) {
+        error = loop_add(loop, l->fds[i], POLLIN, on_event, l);
+        if (error)
+            snprintf(why, why_n, "%s", strerror(-error));
+    }
+    if (error)
+        listeners_close(l);
+    return error;
+}
+
+void listeners_close(struct listeners *l)
+{
+    loop_disarm(l->loop, &l->retry);
+    for (size_t i = 0; i < l->fds_n; i++) {
+        loop_remove(l->loop, l->fds[i]);
+        sys_close(l->fds[i]);
+    }
+    l->fds_n = 0;
+}
+
+int listeners_are_quiet(const struct listeners *l)
+{
+    struct pollfd fds[CONF_LISTEN_MAX];
+    for (size_t i = 0; i < l->fds_n; i++)
+        fds[i] = (struct pollfd){.fd = l->fds[i], .events = POLLIN};
+    return l->fds_n == 0 || sys_poll(fds, l->fds_n, 0) == 0;
+}

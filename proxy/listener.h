@@ -1,0 +1,33 @@
+/*
+ * listener: the doors: accepts connections while there is room for them.
+ */
+#ifndef PROXY_LISTENER_H
+#define PROXY_LISTENER_H
+
+#include "common/conf.h"
+#include "proxy/clients.h"
+
+enum { LISTENER_BATCH = 64, LISTENER_RETRY_MS = 200 };
+
+struct listeners {
+    struct loop *loop;       /* borrowed */
+    struct clients *clients; /* borrowed */
+    size_t clients_max_n;
+    int fds[CONF_LISTEN_MAX]; /* owned */
+    size_t fds_n;
+    struct timer retry;      /* after a failure to accept */
+    int is_paused;           /* no room: those who come wait in the kernel's queue */
+};
+
+/* Takes over fds_n sockets from first_fd on, that are bound and listening; where there are none, opens conf->listen.
+ * 0, or -errno with a sentence in why. */
+int listeners_init(struct listeners *l, struct loop *loop, struct clients *clients, const struct conf *conf,
+                   int first_fd, int fds_n, char *why, size_t why_n) WARN_UNUSED;
+/* Closes the doors; who waits in the queue of a socket that others have open too is served by them. */
+void listeners_close(struct listeners *l);
+/* A client has left: there may be room again. */
+void listeners_resume(struct listeners *l);
+/* Whether nobody waits to be accepted. */
+int listeners_are_quiet(const struct listeners *l);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * ollama-proxy: the public door. Reads the configuration, takes what the supervisor hands down (or, alone, opens
+ * its own sockets), and runs the loop until it is told to stop. It builds the rooms and ties them together;
+ * requests are none of its business.
+ *
+ * The first signal to stop drains: no new connections, current answers to their end. The second ends the rest.
+ */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    EXIT_SYSTEM = 111,
+    ABORT_MS = 200,  /* from the second signal to the exit */
+    SPARE_FDS = 128, /* beside clients and their backends: sockets, pool, log */
+};
+
+enum phase { PHASE_RUN, PHASE_DRAIN, PHASE_ABORT };
+
+struct proxy {
+    enum phase phase;
+    struct loop loop;
+    struct conf *conf;
+    struct contract contract;
+    struct contract_line own_line; /* counts where there is no supervisor to read it */
+    struct backend backend;
+    struct env env;
+    struct clients clients;
+    struct listeners listeners;
+    struct timer deadline; /* of draining, then of aborting */
+    struct list origins;   /* OLLAMA_ORIGINS */
+    int signal_fd;
+};
+
+static const char usage[] =
+    "Usage: ollama-proxy [options]\n"
+    "The public door in front of Ollama: a streaming HTTP proxy. Started by ollama-supervisor, or alone.\n";
+
+static void stop_when_empty(struct proxy *p)
+{
+    if (p->phase != PHASE_RUN && p->clients.clients_n == 0)
+        loop_stop(&p->loop);
+}
+
+static void on_client_left(void *context)
+{
+    struct proxy *p = context;
+    listeners_resume(&p->listeners);
+    stop_when_empty(p);
+}
+
+static void abort_rest(struct proxy *p)
+{
+    p->phase = PHASE_ABORT;
+    log_event(LOG_INFO, "abort", "clients=%zu", p->clients.clients_n);
+    clients_abort(&p->clients, "the server is shutting down");
+    loop_arm(&p->loop, &p->deadline, loop_now_ms(&p->loop) + ABORT_MS);
+    stop_when_empty(p);
+}
+
+static void drain(struct proxy *p, const char *cause)
+{
+    p->phase = PHASE_DRAIN;
+    log_event(LOG_INFO, "drain", "cause=%s clients=%zu", cause, p->clients.clients_n);
+    p->env.is_draining = 1;
+    p->backend.is_keeping = 0;
+    (void)contract_notify(&p->contract, "STOPPING=1");
+    listeners_close(&p->listeners);
+    backend_drop_idle(&p->backend);
+    clients_drain(&p->clients);
+    env_review(&p->env); /* who waits for what will not come is told so */
+    loop_arm(&p->loop, &p->deadline, loop_now_ms(&p->loop) + p->conf->proxy.drain_timeout_ms);
+    stop_when_empty(p);
+}
+
+static void on_deadline(void *context, int64_t now_ms)
+{
+    struct proxy *p = context;
+    (void)now_ms;
+    if (p->phase == PHASE_ABORT)
+        loop_stop(&p->loop);
+    else
+        abort_rest(p);
+}
+
+/* The first request to stop drains, the second ends. */
+static void stop(struct proxy *p, const char *cause)
+{
+    if (p->phase == PHASE_RUN)
+        drain(p, cause);
+    else if (p->phase == PHASE_DRAIN)
+        abort_rest(p);
+}
+
+static void on_signal(void *context, short revents)
+{
+    struct proxy *p = context;
+    (void)revents;
+    for (int s; (s = sys_signalfd_read(p->signal_fd)) > 0;)
+        if (s != SIGHUP) /* the supervisor starts us anew where the configuration has changed */
+            stop(p, "signal");
+}
+
+static void answer_sleep(struct proxy *p)
+{
+    int is_quiet = atomic_load(&p->env.line->in_flight_n) == 0 && clients_are_quiet(&p->clients) &&
+                   listeners_are_quiet(&p->listeners);
+    if (contract_send(p->contract.channel_fd, CONTRACT_SLEEP, (uint32_t)is_quiet, "") < 0)
+        log_event(LOG_WARNING, "channel", "reason=\"an answer could not be sent\"");
+}
+
+static void on_channel(void *context, short revents)
+{
+    struct proxy *p = context;
+    struct contract_message m;
+    int got;
+    (void)revents;
+    while ((got = contract_receive(p->contract.channel_fd, &m)) == 1 || got == -EPROTO) {
+        if (got == -EPROTO)
+            log_event(LOG_WARNING, "channel", "reason=\"a message was not understood\"");
+        else if (m.kind == CONTRACT_STATE_CHANGED)
+            env_review(&p->env);
+        else if (m.kind == CONTRACT_MAY_I_SLEEP)
+            answer_sleep(p);
+    }
+    if (got == 0)
+        return;
+    loop_remove(&p->loop, p->contract.channel_fd); /* the supervisor is gone */
+    p->env.gate.is_orphaned = 1;
+    if (p->phase == PHASE_RUN)
+        drain(p, "supervisor_gone");
+    else
+        env_review(&p->env);
+}
+
+static int prepare_signals(struct proxy *p)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+    int error = sys_signal_ignore(SIGPIPE);
+    if (error < 0)
+        return error;
+    p->signal_fd = sys_signalfd(signals, sizeof signals / sizeof *signals);
+    return p->signal_fd < 0 ? p->signal_fd : loop_add(&p->loop, p->signal_fd, POLLIN, on_signal, p);
+}
+
+/* OLLAMA_ORIGINS, as ollama itself would get it. */
+static int read_origins(struct proxy *p)
+{
+    const struct conf_program *ollama = conf_program(p->conf, "ollama");
+    char **environment = ollama ? conf_environment(p->conf, ollama, NULL) : NULL;
+    const char *text = environment ? conf_variable(environment, "OLLAMA_ORIGINS") : getenv("OLLAMA_ORIGINS");
+    int error = text && *text ? parse_list(text, ",", &p->origins) : 0;
+    conf_environment_free(environment);
+    p->env.trust.ollama_origins = &p->origins;
+    return error;
+}
+
+static int open_rooms(struct proxy *p, char *why, size_t why_n)
+{
+    const struct conf *conf = p->conf;
+    struct contract_line *line = p->contract.line ? p->contract.line : &p->own_line;
+    size_t room_n = 2 * (size_t)conf->proxy.max_clients + SPARE_FDS;
+    int64_t fds_n = sys_raise_fd_limit((int64_t)room_n);
+    if (fds_n < (int64_t)room_n)
+        log_event(LOG_WARNING, "few_descriptors", "limit=%lld wanted=%zu hint=\"raise the limit, or lower max_clients\"",
+                  (long long)fds_n, room_n);
+    int error = backend_init(&p->backend, &p->loop, &conf->backend, why, why_n);
+    if (error)
+        return error;
+    env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
+    error = prepare_signals(p);
+    if (!error)
+        error = read_origins(p);
+    if (!error)
+        error = clients_init(&p->clients, &p->env, on_client_left, p);
+    if (!error && p->contract.channel_fd >= 0)
+        error = loop_add(&p->loop, p->contract.channel_fd, POLLIN, on_channel, p);
+    if (error) {
+        snprintf(why, why_n, "%s", strerror(-error));
+        return error;
+    }
+    return listeners_init(&p->listeners, &p->loop, &p->clients, conf, 3, p->contract.listen_fds_n, why, why_n);
+}
+
+static void tell_start(const struct proxy *p)
+{
+    for (size_t i = 0; i < p->conf->listen_n; i++) {
+        char text[ADDRESS_TEXT_BYTES];
+        address_text(&p->conf->listen[i], text);
+        log_event(LOG_INFO, "listening", "address=%s backend=%s", text, p->backend.host);
+    }
+}
+
+static void close_rooms(struct proxy *p)
+{
+    if (p->clients.host.env)
+        clients_fini(&p->clients);
+    if (p->listeners.loop)
+        listeners_close(&p->listeners);
+    (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
+    if (p->backend.loop)
+        backend_fini(&p->backend);
+    sys_close(p->signal_fd);
+    list_fini(&p->origins);
+    loop_fini(&p->loop);
+    contract_release(&p->contract);
+    conf_free(&p->conf);
+}
+
+static int run(struct proxy *p)
+{
+    char why[512] = "";
+    int error = loop_init(&p->loop);
+    if (!error)
+        error = open_rooms(p, why, sizeof why);
+    if (error) {
+        log_event(LOG_ERROR, "start_failed", "reason=\"%s\"", *why ? why : strerror(-error));
+        return EXIT_SYSTEM;
+    }
+    tell_start(p);
+    (void)contract_notify(&p->contract, "READY=1");
+    error = loop_run(&p->loop);
+    if (error)
+        log_event(LOG_ERROR, "loop_failed", "reason=\"%s\"", strerror(-error));
+    return error ? EXIT_SYSTEM : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct proxy *p = calloc(1, sizeof *p);
+    struct conf_options options = {0};
+    if (!p)
+        return EXIT_SYSTEM;
+    int code = conf_options(&options, argc, argv, usage);
+    if (code < 0)
+        code = conf_main(&p->conf, &options, environ);
+    if (code < 0) {
+        log_init("proxy", (enum log_level)p->conf->supervisor.log_level,
+                 (enum log_format)p->conf->supervisor.log_format);
+        (void)!contract_adopt(&p->contract);
+        p->signal_fd = -1;
+        timer_init(&p->deadline, on_deadline, p);
+        code = run(p);
+        close_rooms(p);
+    }
+    free(p);
+    return code;
+}

@@ -1,0 +1,125 @@
+/*
+ * See relay.h. The hot path: what a read brings from the backend leaves for the client in the same turn, in one
+ * call, uncopied and unread. It decides nothing: whether to try again, and how to end what broke, is the
+ * exchange's business.
+ */
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void on_head(void *context, const struct message *answer)
+{
+    struct relay *r = context;
+    struct deliver *d = r->deliver;
+    struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours};
+    int is_bodiless = answer->status == 204 || answer->status == 304;
+    r->fault = forward_is_html(answer) ? "an HTML page, where an API was expected" : NULL;
+    if (r->fault)
+        return;
+    r->stream = forward_stream_kind(answer);
+    f.is_stream = !is_bodiless && answer->length_bytes < 0 && !d->is_head_request;
+    f.extra = buf_data(&d->extra);
+    f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
+    int error = forward_answer_head(&d->head, &f);
+    error = error ? error : deliver_begin(d, is_bodiless, answer->length_bytes);
+    r->fault = error ? "out of memory" : NULL;
+    r->ops->begun(r->context);
+}
+
+static void on_body(void *context, const char *bytes, size_t bytes_n)
+{
+    struct relay *r = context;
+    atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
+    if (!r->fault)
+        deliver_body(r->deliver, bytes, bytes_n);
+}
+
+static void spoil(struct relay *r)
+{
+    fetch_cancel(&r->fetch);
+    buf_release(&r->deliver->head);
+    r->ops->end(r->context, FETCH_GARBAGE, r->fault);
+}
+
+static void on_flush(void *context)
+{
+    struct relay *r = context;
+    const struct deliver_sink *sink = r->deliver->sink;
+    if (r->fault) {
+        spoil(r);
+        return;
+    }
+    if (!r->deliver->is_begun)
+        return;
+    deliver_flush(r->deliver);
+    if (sink->pending_bytes(sink->context) > RELAY_HIGH_BYTES)
+        fetch_pause(&r->fetch);
+}
+
+static void on_sent(void *context)
+{
+    struct relay *r = context;
+    r->ops->room(r->context);
+}
+
+static void on_end(void *context, enum fetch_end end, const char *why)
+{
+    struct relay *r = context;
+    if (end == FETCH_DONE && r->fault) {
+        spoil(r);
+        return;
+    }
+    if (end == FETCH_DONE)
+        deliver_end(r->deliver);
+    r->ops->end(r->context, end, why);
+}
+
+static const struct fetch_ops fetch_ops = {on_head, on_body, on_flush, on_sent, on_end};
+
+void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct contract_line *line,
+                const struct relay_ops *ops, void *context)
+{
+    *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line};
+    buf_init(&r->head, DELIVER_HEAD_BYTES);
+    fetch_init(&r->fetch, backend, &fetch_ops, r);
+}
+
+void relay_fini(struct relay *r)
+{
+    fetch_fini(&r->fetch);
+    buf_fini(&r->head);
+}
+
+int relay_start(struct relay *r, const struct relay_request *request, char *why, size_t why_n)
+{
+    const struct message *m = request->request;
+    struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->deliver->request_id};
+    f.body_bytes = request->body ? (int64_t)buf_size(request->body) : m->length_bytes;
+    f.is_origin_dropped = request->is_cors_ours;
+    r->is_cors_ours = request->is_cors_ours;
+    r->fault = NULL;
+    buf_consume(&r->head, buf_size(&r->head));
+    int error = forward_request_head(&r->head, &f);
+    if (error) {
+        snprintf(why, why_n, "out of memory");
+        return error;
+    }
+    struct fetch_request to = {
+        .head = buf_data(&r->head),
+        .head_n = buf_size(&r->head),
+        .body = request->body ? buf_data(request->body) : NULL,
+        .body_n = request->body ? buf_size(request->body) : 0,
+        .is_streamed = !request->body,
+        .is_chunked = f.body_bytes < 0,
+        .is_head = m->method == METHOD_HEAD,
+        .is_fresh = request->is_fresh,
+    };
+    return fetch_start(&r->fetch, &to, why, why_n);
+}
+
+void relay_drained(struct relay *r)
+{
+    if (r->fetch.is_paused)
+        fetch_resume(&r->fetch);
+}

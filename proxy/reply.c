@@ -1,0 +1,206 @@
+/*
+ * See reply.h. The shapes of errors are those that the clients of each API know: Ollama's {"error": text}
+ * (docs/api.md), OpenAI's and Anthropic's error objects.
+ */
+#include "proxy/reply.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { BODY_LIMIT_BYTES = 1 << 20 };
+
+static const char *reason_of(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 417:
+        return "Expectation Failed";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "";
+    }
+}
+
+/* RFC 9110 section 6.6.1 */
+static int append_date(struct buf *head)
+{
+    char text[64];
+    time_t now = (time_t)(sys_realtime_ms() / 1000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    size_t n = strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+    return buf_append(head, text, n);
+}
+
+static int append_head(struct deliver *d, int status, const char *type, const char *lines)
+{
+    struct buf *head = &d->head;
+    int error = buf_printf(head, "HTTP/1.1 %03d %s\r\n", status, reason_of(status));
+    error = error ? error : append_date(head);
+    if (!error && type)
+        error = buf_printf(head, "Content-Type: %s\r\n", type);
+    if (!error && *d->request_id)
+        error = buf_printf(head, "X-Request-Id: %s\r\n", d->request_id);
+    error = error ? error : buf_append(head, buf_data(&d->extra), buf_size(&d->extra));
+    return error || !lines ? error : buf_text(head, lines);
+}
+
+static void give_up(struct deliver *d)
+{
+    buf_release(&d->head);
+    deliver_break(d);
+}
+
+void reply_json(struct deliver *d, int status, const char *json, size_t json_n, const char *lines)
+{
+    int error = append_head(d, status, "application/json", lines);
+    error = error ? error : deliver_begin(d, 0, (int64_t)json_n);
+    if (error) {
+        give_up(d);
+        return;
+    }
+    deliver_body(d, json, json_n);
+    deliver_end(d);
+}
+
+void reply_empty(struct deliver *d, int status, const char *lines)
+{
+    int error = append_head(d, status, NULL, lines);
+    error = error ? error : deliver_begin(d, 1, -1);
+    if (error) {
+        give_up(d);
+        return;
+    }
+    deliver_end(d);
+}
+
+static const char *openai_type(int status)
+{
+    if (status == 403)
+        return "permission_error";
+    if (status == 404)
+        return "not_found_error";
+    return status < 500 ? "invalid_request_error" : "api_error";
+}
+
+static const char *anthropic_type(int status)
+{
+    if (status == 413)
+        return "request_too_large";
+    if (status == 503)
+        return "overloaded_error";
+    return openai_type(status);
+}
+
+static int append_error(struct buf *out, enum route_dialect dialect, int status, const char *code, const char *text)
+{
+    int error = 0;
+    switch (dialect) {
+    case DIALECT_OLLAMA:
+        error = buf_text(out, "{\"error\":");
+        error = error ? error : buf_json_string(out, text, strlen(text));
+        break;
+    case DIALECT_OPENAI:
+        error = buf_text(out, "{\"error\":{\"message\":");
+        error = error ? error : buf_json_string(out, text, strlen(text));
+        error = error ? error : buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", openai_type(status));
+        error = error ? error : code ? buf_printf(out, "\"%s\"}", code) : buf_text(out, "null}");
+        break;
+    case DIALECT_ANTHROPIC:
+        error = buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));
+        error = error ? error : buf_json_string(out, text, strlen(text));
+        error = error ? error : buf_text(out, "}");
+        break;
+    }
+    return error ? error : buf_text(out, "}");
+}
+
+void reply_error(struct deliver *d, enum route_dialect dialect, int status, const char *code, const char *text,
+                 const char *lines)
+{
+    struct buf body;
+    buf_init(&body, BODY_LIMIT_BYTES);
+    if (append_error(&body, dialect, status, code, text) < 0)
+        give_up(d);
+    else
+        reply_json(d, status, buf_data(&body), buf_size(&body), lines);
+    buf_fini(&body);
+}
+
+/* The dialect shows in the target, be it read or still in the raw first line. */
+static enum route_dialect dialect_of(const struct message *m)
+{
+    if (m->target.n > 0)
+        return route_dialect(message_at(m, m->path), m->path.n);
+    const char *text = buf_data(&m->text);
+    size_t text_n = buf_size(&m->text);
+    const char *space = memchr(text, ' ', text_n);
+    return space ? route_dialect(space + 1, text_n - (size_t)(space + 1 - text)) : DIALECT_OLLAMA;
+}
+
+void reply_refusal(const struct deliver_sink *sink, const struct message *m, int status, const char *code,
+                   const char *text)
+{
+    struct deliver d;
+    deliver_init(&d, sink, m->target.n ? m->minor : 1, m->method == METHOD_HEAD);
+    reply_error(&d, dialect_of(m), status, code, text, NULL);
+    deliver_fini(&d);
+}
+
+/* Starts at a line of its own: whatever was cut stays a broken line, and the error a whole one. */
+static int append_tail(struct buf *out, const struct deliver *d, enum forward_stream stream, enum route_dialect dialect,
+                       const char *text)
+{
+    int is_begun = d->body_bytes > 0, error = 0;
+    if (stream == STREAM_NDJSON) {
+        error = is_begun && d->last[1] != '\n' ? buf_text(out, "\n") : 0;
+        error = error ? error : append_error(out, dialect, 500, NULL, text);
+        return error ? error : buf_text(out, "\n");
+    }
+    if (is_begun && d->last[1] != '\n')
+        error = buf_text(out, "\n\n");
+    else if (is_begun && d->last[0] != '\n')
+        error = buf_text(out, "\n");
+    if (!error && dialect == DIALECT_ANTHROPIC)
+        error = buf_text(out, "event: error\n");
+    error = error ? error : buf_text(out, "data: ");
+    error = error ? error : append_error(out, dialect, 500, NULL, text);
+    return error ? error : buf_text(out, "\n\n");
+}
+
+void reply_break(struct deliver *d, enum forward_stream stream, enum route_dialect dialect, const char *text)
+{
+    struct buf tail;
+    buf_init(&tail, BODY_LIMIT_BYTES);
+    int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE;
+    if (has_room && stream != STREAM_NONE && append_tail(&tail, d, stream, dialect, text) == 0)
+        deliver_body(d, buf_data(&tail), buf_size(&tail));
+    deliver_break(d);
+    buf_fini(&tail);
+}

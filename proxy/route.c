@@ -1,0 +1,153 @@
+/*
+ * See route.h. An allow-list: Ollama serves more than its API (a profiler, for one), and what is not named here
+ * does not exist. Paths are compared as bytes, never normalised: one that could be read in two ways is refused,
+ * so that nothing is forwarded as something else than was checked.
+ */
+#include "proxy/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { GET = METHOD_GET, READ = METHOD_GET | METHOD_HEAD, POST = METHOD_POST };
+
+/* is_activity, needs_model */
+#define READS 0, 0
+#define INFERS 1, 1
+#define CHANGES 1, 0
+
+static const struct route routes[] = {
+    {"/", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/health", READ, ROUTE_HEALTH, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/live", READ, ROUTE_LIVE, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/ready", READ, ROUTE_READY, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+
+    {"/api/version", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/tags", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/ps", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/status", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/show", POST, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/generate", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS},
+    {"/api/chat", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS},
+    {"/api/embed", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS},
+    {"/api/embeddings", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS},
+    {"/api/pull", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/push", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/create", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/copy", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/delete", METHOD_DELETE, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/blobs/:", METHOD_HEAD | POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_STREAMED, DIALECT_OLLAMA, CHANGES},
+    {"/api/me", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/signout", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+
+    {"/v1/chat/completions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/completions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/embeddings", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/responses", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/messages", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_ANTHROPIC, INFERS},
+    {"/v1/audio/transcriptions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/models", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OPENAI, READS},
+    {"/v1/models/*", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OPENAI, READS},
+};
+
+const struct route *route_table(size_t *n)
+{
+    *n = sizeof routes / sizeof *routes;
+    return routes;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* A segment that is empty, `.` or `..`; as names of files go, and %2e too. */
+static int is_odd_segment(const char *segment, size_t n, int is_last)
+{
+    if (n == 0)
+        return !is_last; /* `//`; a slash at the end is just another path */
+    return (n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.');
+}
+
+/* Whether a path can be read in one way only. An encoded slash is left to names of models, a slash by other means. */
+static int is_plain(const char *path, size_t n)
+{
+    size_t start = 1;
+    int has_encoded_slash = 0;
+    if (n == 0 || path[0] != '/')
+        return 0;
+    for (size_t i = 1; i <= n; i++) {
+        size_t width = 1;
+        int is_slash = i == n || path[i] == '/';
+        if (i < n && path[i] == '%') {
+            int high = i + 2 < n ? hex_value(path[i + 1]) : -1, low = i + 2 < n ? hex_value(path[i + 2]) : -1;
+            int c = high < 0 || low < 0 ? -1 : high * 16 + low;
+            if (c < 0x21 || c > 0x7e || c == '.' || c == '\\' || c == '%')
+                return 0;
+            width = 3;
+            has_encoded_slash |= c == '/';
+            is_slash = c == '/';
+        }
+        if (i < n && path[i] == '\\')
+            return 0;
+        if (is_slash) {
+            if (is_odd_segment(path + start, i - start, i == n) && n > 1)
+                return 0;
+            start = i + width;
+        }
+        i += width - 1;
+    }
+    return !has_encoded_slash || (n > 11 && memcmp(path, "/v1/models/", 11) == 0);
+}
+
+/* Plain paths end exactly; `:` takes one segment, `*` what is left. */
+static int matches(const char *pattern, const char *path, size_t n)
+{
+    size_t fixed_n = strlen(pattern);
+    char last = pattern[fixed_n - 1];
+    if (last != ':' && last != '*')
+        return n == fixed_n && memcmp(path, pattern, n) == 0;
+    fixed_n--;
+    if (n <= fixed_n || memcmp(path, pattern, fixed_n) != 0)
+        return 0;
+    return path[n - 1] != '/' && (last == '*' || !memchr(path + fixed_n, '/', n - fixed_n));
+}
+
+enum route_verdict route_find(enum method method, const char *path, size_t path_n, const struct route **out)
+{
+    *out = NULL;
+    if (!is_plain(path, path_n))
+        return ROUTE_BAD_PATH;
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct route *r = &routes[i];
+        if (!matches(r->path, path, path_n))
+            continue;
+        *out = r;
+        int is_preflight = method == METHOD_OPTIONS && r->kind == ROUTE_BACKEND;
+        return (r->methods & method) || is_preflight ? ROUTE_FOUND : ROUTE_WRONG_METHOD;
+    }
+    return ROUTE_UNKNOWN;
+}
+
+enum route_dialect route_dialect(const char *path, size_t path_n)
+{
+    if (path_n >= 12 && memcmp(path, "/v1/messages", 12) == 0)
+        return DIALECT_ANTHROPIC;
+    return path_n >= 4 && memcmp(path, "/v1/", 4) == 0 ? DIALECT_OPENAI : DIALECT_OLLAMA;
+}
+
+void route_allow(const struct route *r, char *out, size_t out_n)
+{
+    unsigned methods = r->methods | (r->kind == ROUTE_BACKEND ? METHOD_OPTIONS : 0u);
+    size_t used_n = 0;
+    *out = '\0';
+    for (unsigned bit = 1; bit < METHOD_OTHER; bit <<= 1)
+        if ((methods & bit) && used_n < out_n)
+            used_n += (size_t)snprintf(out + used_n, out_n - used_n, "%s%s", used_n ? ", " : "",
+                                       method_name((enum method)bit));
+}

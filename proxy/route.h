@@ -1,0 +1,45 @@
+/*
+ * route: which paths there are, and what each is: the one table that decides what may reach the backend.
+ */
+#ifndef PROXY_ROUTE_H
+#define PROXY_ROUTE_H
+
+#include "proxy/message.h"
+
+enum route_right { RIGHT_NONE, RIGHT_INFERENCE, RIGHT_OBSERVE, RIGHT_MANAGE };
+
+/* Who answers. */
+enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY };
+
+/* What is done with a request's body: held whole, or passed on as it comes. */
+enum route_body { ROUTE_HELD, ROUTE_STREAMED };
+
+/* The shape of errors. */
+enum route_dialect { DIALECT_OLLAMA, DIALECT_OPENAI, DIALECT_ANTHROPIC };
+
+struct route {
+    const char *path; /* a trailing `*` stands for one or more segments, a trailing `:` for exactly one */
+    unsigned methods; /* enum method bits; OPTIONS is added for what the backend answers */
+    enum route_kind kind;
+    enum route_right right;
+    enum route_body body;
+    enum route_dialect dialect;
+    int is_activity; /* needs model work or changes models: keeps everything awake */
+    int needs_model; /* waits at the gate for its own model */
+};
+
+enum route_verdict { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_WRONG_METHOD, ROUTE_BAD_PATH };
+
+/* *out: the row, set for FOUND and WRONG_METHOD. path: as it came, without the query. */
+enum route_verdict route_find(enum method method, const char *path, size_t path_n, const struct route **out);
+
+/* What a sender under this path expects an error to look like, known path or not. */
+enum route_dialect route_dialect(const char *path, size_t path_n);
+
+/* `GET, HEAD`: for the Allow header. RFC 9110 section 10.2.1 */
+void route_allow(const struct route *r, char *out, size_t out_n);
+
+/* The table, for tests and documents. */
+const struct route *route_table(size_t *n);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * See strict.h. llhttp is lenient where servers once were; whatever two programs could read in two ways is
+ * refused here, before it can reach the backend. Nothing is repaired. The scanners keep their place between
+ * calls, so that a message gives the same verdict however it is cut.
+ */
+#include "proxy/strict.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { EXTRA_LIMIT_BYTES = 8192, SIZE_DIGITS_MAX = 16, LENGTH_DIGITS_MAX = 18 };
+
+static int refuse(struct strict_refusal *refusal, int status, const char *why)
+{
+    *refusal = (struct strict_refusal){status, why};
+    return -EPROTO;
+}
+
+static enum strict_verdict bad(struct strict_refusal *refusal, const char *why)
+{
+    (void)refuse(refusal, 400, why);
+    return STRICT_BAD;
+}
+
+static int is_token_char(unsigned char c) /* RFC 9110 section 5.6.2 */
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+enum strict_verdict strict_head_scan(struct strict_head *s, const char *bytes, size_t bytes_n, size_t *used_n,
+                                     struct strict_refusal *refusal)
+{
+    size_t i = 0;
+    *used_n = 0;
+    while (i < bytes_n) {
+        unsigned char c = (unsigned char)bytes[i++];
+        *used_n = i;
+        if (s->has_cr && c != '\n')
+            return bad(refusal, "a carriage return without a line feed");
+        if (c == '\n') {
+            if (!s->has_cr)
+                return bad(refusal, "a line feed without a carriage return");
+            s->has_cr = 0;
+            if (s->line_n == 0)
+                return STRICT_END;
+            s->line_n = 0;
+            s->lines_n++;
+            continue;
+        }
+        if (c == '\r') {
+            s->has_cr = 1;
+            continue;
+        }
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return bad(refusal, "a control character in the header");
+        if (c >= 0x80 && !s->is_obs_text_allowed)
+            return bad(refusal, "a byte beyond ASCII in the header");
+        if (s->line_n == 0 && (c == ' ' || c == '\t'))
+            return bad(refusal, "a header line that starts with white space");
+        s->line_n++;
+    }
+    return STRICT_MORE;
+}
+
+/* http://AUTHORITY/PATH: sets the authority, and the target to what follows it. */
+static int absolute_form(struct message *m, struct strict_refusal *refusal)
+{
+    const char *target = message_at(m, m->target);
+    size_t scheme_n = 0;
+    if (m->target.n > 7 && text_is(target, 7, "http://"))
+        scheme_n = 7;
+    else if (m->target.n > 8 && text_is(target, 8, "https://"))
+        scheme_n = 8;
+    else
+        return refuse(refusal, 400, "the target is neither a path nor an http URL");
+    size_t end = scheme_n;
+    while (end < m->target.n && target[end] != '/' && target[end] != '?')
+        end++;
+    if (end == m->target.n || target[end] == '?')
+        return refuse(refusal, 400, "the target URL has no path");
+    m->authority = (struct span){m->target.at + (uint32_t)scheme_n, (uint32_t)(end - scheme_n)};
+    m->target.at += (uint32_t)end;
+    m->target.n -= (uint32_t)end;
+    return 0;
+}
+
+static int split_target(struct message *m, struct strict_refusal *refusal)
+{
+    const char *target = message_at(m, m->target);
+    for (size_t i = 0; i < m->target.n; i++)
+        if (target[i] == '#' || (unsigned char)target[i] <= 0x20)
+            return refuse(refusal, 400, "the target holds a character that it must not");
+    if (m->target.n == 0)
+        return refuse(refusal, 400, "the request line has no target");
+    if (*target == '*' && m->target.n == 1)
+        return refuse(refusal, 400, "the target * is not served");
+    if (*target != '/') {
+        int error = absolute_form(m, refusal);
+        if (error)
+            return error;
+        target = message_at(m, m->target);
+    }
+    const char *mark = memchr(target, '?', m->target.n);
+    size_t path_n = mark ? (size_t)(mark - target) : m->target.n;
+    m->path = (struct span){m->target.at, (uint32_t)path_n};
+    m->query = (struct span){m->target.at + (uint32_t)path_n, m->target.n - (uint32_t)path_n};
+    return 0;
+}
+
+int strict_request_line(struct message *m, struct strict_refusal *refusal)
+{
+    const char *text = buf_data(&m->text);
+    const char *end = memchr(text, '\r', buf_size(&m->text));
+    size_t line_n = end ? (size_t)(end - text) : 0;
+    const char *space = memchr(text, ' ', line_n);
+    size_t method_n = space ? (size_t)(space - text) : 0;
+    if (method_n == 0)
+        return refuse(refusal, 400, "the first line is no HTTP request");
+    for (size_t i = 0; i < method_n; i++)
+        if (!is_token_char((unsigned char)text[i]))
+            return refuse(refusal, 400, "the first line is no HTTP request");
+    size_t at = method_n + 1;
+    const char *second = memchr(text + at, ' ', line_n - at);
+    if (!second)
+        return refuse(refusal, 400, "the request line has no HTTP version");
+    size_t target_n = (size_t)(second - text) - at;
+    const char *version = second + 1;
+    size_t version_n = line_n - at - target_n - 1;
+    if (version_n == 8 && memcmp(version, "HTTP/2", 6) == 0)
+        return refuse(refusal, 505, "HTTP/2 is not spoken here; use HTTP/1.1");
+    if (version_n != 8 || memcmp(version, "HTTP/", 5) != 0)
+        return refuse(refusal, 400, "the request line does not end with an HTTP version");
+    if (memcmp(version, "HTTP/1.0", 8) != 0 && memcmp(version, "HTTP/1.1", 8) != 0)
+        return refuse(refusal, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    m->minor = (unsigned)(version[7] - '0');
+    m->method_name = (struct span){0, (uint32_t)method_n};
+    m->method = method_from_name(text, method_n);
+    if (text_is(text, method_n, "CONNECT"))
+        return refuse(refusal, 405, "CONNECT is not offered: this is no general proxy");
+    m->target = (struct span){(uint32_t)at, (uint32_t)target_n};
+    return split_target(m, refusal);
+}
+
+int strict_field_lines(const struct message *m, struct strict_refusal *refusal)
+{
+    const char *at = buf_data(&m->text), *end = at + buf_size(&m->text);
+    at = memchr(at, '\n', (size_t)(end - at));
+    for (at = at ? at + 1 : end; at < end && *at != '\r';) {
+        const char *line = at;
+        while (at < end && is_token_char((unsigned char)*at))
+            at++;
+        if (at == line || at == end || *at != ':')
+            return refuse(refusal, 400, "a header line is not NAME: VALUE");
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : end;
+    }
+    return 0;
+}
+
+/* A Content-Length: digits only, once. RFC 9112 section 6.3 */
+static int read_length(struct message *m, struct strict_refusal *refusal)
+{
+    int place = message_find(m, "content-length", 0);
+    m->length_bytes = -1;
+    if (place < 0)
+        return 0;
+    if (message_find(m, "content-length", (size_t)place + 1) >= 0)
+        return refuse(refusal, 400, "more than one Content-Length");
+    struct span value = m->fields[place].value;
+    const char *digits = message_at(m, value);
+    if (value.n == 0 || value.n > LENGTH_DIGITS_MAX)
+        return refuse(refusal, 400, "Content-Length is no number");
+    int64_t length = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return refuse(refusal, 400, "Content-Length is no number");
+        length = length * 10 + (digits[i] - '0');
+    }
+    m->length_bytes = length;
+    return 0;
+}
+
+/* The whole of Transfer-Encoding must be one word, chunked: what else is there has been used for smuggling only. */
+static int read_transfer_encoding(struct message *m, struct strict_refusal *refusal)
+{
+    int place = message_find(m, "transfer-encoding", 0);
+    m->is_chunked = 0;
+    if (place < 0)
+        return 0;
+    struct span value = m->fields[place].value;
+    const char *at = message_at(m, value);
+    if (message_find(m, "transfer-encoding", (size_t)place + 1) >= 0 || !text_is(at, value.n, "chunked"))
+        return refuse(refusal, 400, "Transfer-Encoding must be chunked and nothing else");
+    if (at[-1] == '\t' || at[value.n] == '\t')
+        return refuse(refusal, 400, "a tab around Transfer-Encoding's value");
+    if (m->minor == 0)
+        return refuse(refusal, 400, "HTTP/1.0 has no Transfer-Encoding");
+    m->is_chunked = 1;
+    return 0;
+}
+
+static int read_framing(struct message *m, struct strict_refusal *refusal)
+{
+    int error = read_length(m, refusal);
+    if (!error)
+        error = read_transfer_encoding(m, refusal);
+    if (!error && m->is_chunked && m->length_bytes >= 0)
+        error = refuse(refusal, 400, "Content-Length and Transfer-Encoding together");
+    m->is_keep_alive = m->minor == 0 ? message_has_token(m, "connection", "keep-alive") : 1;
+    if (message_has_token(m, "connection", "close"))
+        m->is_keep_alive = 0;
+    return error;
+}
+
+static int is_authority(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || strchr("-._~:[]%", c)))
+            return 0;
+    }
+    return 1;
+}
+
+static int read_host(struct message *m, struct strict_refusal *refusal)
+{
+    int place = message_find(m, "host", 0);
+    if (place < 0 && m->minor > 0)
+        return refuse(refusal, 400, "HTTP/1.1 needs a Host header");
+    if (place >= 0 && message_find(m, "host", (size_t)place + 1) >= 0)
+        return refuse(refusal, 400, "more than one Host header");
+    if (place >= 0 && m->authority.n == 0)
+        m->authority = m->fields[place].value;
+    if (place >= 0 && !is_authority(message_at(m, m->fields[place].value), m->fields[place].value.n))
+        return refuse(refusal, 400, "Host is not NAME or NAME:PORT");
+    if (!is_authority(message_at(m, m->authority), m->authority.n))
+        return refuse(refusal, 400, "the target's host is not NAME or NAME:PORT");
+    return 0;
+}
+
+int strict_request_fields(struct message *m, struct strict_refusal *refusal)
+{
+    int error = read_framing(m, refusal);
+    if (!error)
+        error = read_host(m, refusal);
+    if (error)
+        return error;
+    int place = message_find(m, "expect", 0);
+    if (place >= 0 && m->minor > 0) {
+        if (!message_is(m, m->fields[place].value, "100-continue"))
+            return refuse(refusal, 417, "only Expect: 100-continue is understood");
+        m->is_continue_expected = 1;
+    }
+    return 0;
+}
+
+int strict_answer_fields(struct message *m, struct strict_refusal *refusal)
+{
+    return read_framing(m, refusal);
+}
+
+static int hex_value(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* One byte of a chunk's size line. */
+static enum strict_verdict chunk_line_byte(struct strict_chunks *s, unsigned char c, struct strict_refusal *refusal)
+{
+    if (s->state == STRICT_CHUNK_SIZE_LF) {
+        if (c != '\n')
+            return bad(refusal, "a carriage return without a line feed in a chunk's size");
+        s->state = s->left_bytes ? STRICT_CHUNK_DATA : STRICT_CHUNK_TRAILER;
+        return STRICT_MORE;
+    }
+    if (c == '\r' && s->digits_n > 0) {
+        s->state = STRICT_CHUNK_SIZE_LF;
+        return STRICT_MORE;
+    }
+    if (s->state == STRICT_CHUNK_EXTENSION) {
+        if ((c < 0x20 && c != '\t') || c >= 0x7f || ++s->extra_bytes > EXTRA_LIMIT_BYTES)
+            return bad(refusal, "a bad or endless chunk extension");
+        return STRICT_MORE;
+    }
+    if (c == ';' && s->digits_n > 0) {
+        s->state = STRICT_CHUNK_EXTENSION;
+        return STRICT_MORE;
+    }
+    int digit = hex_value(c);
+    if (digit < 0 || ++s->digits_n > SIZE_DIGITS_MAX || s->left_bytes >> 58)
+        return bad(refusal, "a chunk's size is no hexadecimal number");
+    s->left_bytes = s->left_bytes * 16 + (uint64_t)digit;
+    return STRICT_MORE;
+}
+
+static enum strict_verdict chunk_trailer(struct strict_chunks *s, const char *bytes, size_t bytes_n, size_t *used_n,
+                                         struct strict_refusal *refusal)
+{
+    enum strict_verdict verdict = strict_head_scan(&s->trailer, bytes, bytes_n, used_n, refusal);
+    s->extra_bytes += *used_n;
+    if (s->extra_bytes > EXTRA_LIMIT_BYTES)
+        return bad(refusal, "too many trailers");
+    return verdict;
+}
+
+enum strict_verdict strict_chunks_scan(struct strict_chunks *s, const char *bytes, size_t bytes_n, size_t *used_n,
+                                       struct strict_refusal *refusal)
+{
+    size_t i = 0;
+    enum strict_verdict verdict = STRICT_MORE;
+    while (i < bytes_n && verdict == STRICT_MORE) {
+        unsigned char c = (unsigned char)bytes[i];
+        size_t step_n = 1;
+        switch (s->state) {
+        case STRICT_CHUNK_SIZE:
+        case STRICT_CHUNK_EXTENSION:
+        case STRICT_CHUNK_SIZE_LF:
+            verdict = chunk_line_byte(s, c, refusal);
+            break;
+        case STRICT_CHUNK_DATA:
+            step_n = s->left_bytes < bytes_n - i ? (size_t)s->left_bytes : bytes_n - i;
+            s->left_bytes -= step_n;
+            if (s->left_bytes == 0)
+                s->state = STRICT_CHUNK_CR;
+            break;
+        case STRICT_CHUNK_CR:
+            verdict = c == '\r' ? STRICT_MORE : bad(refusal, "a chunk is longer than its size");
+            s->state = STRICT_CHUNK_LF;
+            break;
+        case STRICT_CHUNK_LF:
+            verdict = c == '\n' ? STRICT_MORE : bad(refusal, "a chunk is longer than its size");
+            s->state = STRICT_CHUNK_SIZE;
+            s->digits_n = 0;
+            break;
+        case STRICT_CHUNK_TRAILER:
+            verdict = chunk_trailer(s, bytes + i, bytes_n - i, &step_n, refusal);
+            break;
+        }
+        i += step_n;
+    }
+    *used_n = i;
+    return verdict;
+}
