@@ -1,0 +1,38 @@
+"""The official clients, before the stand-in, and before a real Ollama where one is on PATH."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+sys.path[:0] = [os.path.join(TESTS, "real"), os.path.join(TESTS, "e2e")]
+
+from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from real_ollama import RealModels, real_ollama  # noqa: E402
+from sidecar import Sidecar  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def real_models(tmp_path_factory):
+    """A models folder of the real Ollama, or None."""
+    path = real_ollama()
+    return RealModels(path, str(tmp_path_factory.mktemp("models"))) if path else None
+
+
+@pytest.fixture(params=["standin", "real"])
+def sidecar(request, folder, real_models):  # noqa: F811
+    """A ready sidecar with the model `tiny`."""
+    made = Sidecar(folder)
+    if request.param == "real":
+        if not real_models:
+            pytest.skip("no real ollama on PATH")
+        real_models.use(made)
+        made.start()
+        made.wait_ready(timeout=30)
+    else:
+        made.boot("tiny", tokens=12, token_delay_ms=5)
+    made.kind = request.param
+    yield made
+    complaints = made.clean_up()
+    assert not complaints, "\n".join(complaints + [process.tail() for process in made.processes])

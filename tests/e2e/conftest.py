@@ -1,0 +1,43 @@
+"""Fixtures: a sidecar before a stand-in, or a stand-in alone."""
+import os
+import sys
+import uuid
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import ports  # noqa: E402
+import standin as standin_module  # noqa: E402
+from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from process import clean_up  # noqa: E402
+from sidecar import Sidecar  # noqa: E402
+
+
+@pytest.fixture
+def sidecar(folder):  # noqa: F811
+    """A Sidecar, not yet started; afterwards nothing of it may be left."""
+    made = Sidecar(folder)
+    yield made
+    complaints = made.clean_up()
+    assert not complaints, "\n".join(complaints + [process.tail() for process in made.processes])
+
+
+@pytest.fixture
+def standin(folder):  # noqa: F811
+    """start(**script) gives (backend, process) of a stand-in alone that listens."""
+    started, mark = [], uuid.uuid4().hex
+    backend = standin_module.Backend(folder, ports.free())
+
+    def start(installed="", env=(), wait=True, host="", **script):
+        backend.script(**script)
+        before = len(backend.journal("listening"))
+        process = standin_module.start(backend, mark, installed, host.format(port=backend.port), env)
+        started.append(process)
+        if wait:
+            backend.wait("listening", count=before + 1)
+        return backend, process
+
+    yield start
+    complaints = clean_up(started, {mark})
+    assert not complaints, "\n".join(complaints)

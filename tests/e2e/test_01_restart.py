@@ -1,0 +1,126 @@
+"""What breaks is started again: at once the first time, with backoff after that, and not for ever."""
+import os
+import signal
+import time
+
+import pytest
+
+from client import Background, Connection
+from waiting import SLACK, until
+
+WITHIN = 1.0 * SLACK  # the promise is one second from the death to the exec
+
+
+def kill_and_wait_for_exec(sidecar, name):
+    """kill -9 a program; (its new pid, seconds until it was exec'd again)."""
+    old, lines = sidecar.pid_of(name), len(sidecar.process.log)
+    os.kill(old, signal.SIGKILL)
+    began = time.monotonic()
+    match = sidecar.process.wait_log(rf" exec .*program={name}\b.* pid=(\d+)", since=lines)
+    return int(match.group(1)), time.monotonic() - began
+
+
+@pytest.mark.parametrize("name", ["proxy", "ollama"])
+def test_kill_9_is_followed_by_an_exec_within_a_second(sidecar, name):
+    sidecar.boot(tokens=1)
+    old = sidecar.pid_of(name)
+    pid, took = kill_and_wait_for_exec(sidecar, name)
+    assert took < WITHIN and pid != old
+    assert sidecar.process.logged(rf"exited .*program={name}.* pid={old} .*signal=\S+")
+    assert sidecar.generate().status == 200
+    sidecar.wait_ready()
+
+
+def test_no_connection_is_refused_while_the_proxy_restarts(sidecar):
+    sidecar.boot(tokens=1)
+    refused, made = [], []
+    stop = time.monotonic() + 1.5
+
+    def hammer():
+        while time.monotonic() < stop:
+            try:
+                Connection(sidecar.port, timeout=2).close()
+                made.append(1)
+            except OSError as error:
+                refused.append(error)
+            time.sleep(0.002)
+
+    hammers = [Background(hammer) for _ in range(3)]
+    until(lambda: len(made) > 20, 2, "connections before the kill")
+    kill_and_wait_for_exec(sidecar, "proxy")
+    for one in hammers:
+        one.result()
+    assert not refused and len(made) > 100
+
+
+def test_request_sent_while_the_proxy_is_down_is_answered(sidecar):
+    sidecar.boot(tokens=2)
+    os.kill(sidecar.pid_of("proxy"), signal.SIGKILL)
+    assert sidecar.generate().json["response"] == "t0 t1 "
+
+
+def test_request_is_held_while_ollama_restarts(sidecar):
+    sidecar.boot(tokens=2)
+    sidecar.backend.script(tokens=2, start_delay_s=0.5)
+    lines = len(sidecar.process.log)
+    os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    sidecar.process.wait_log(r"exited .*program=ollama", since=lines)
+    assert sidecar.generate().json["response"] == "t0 t1 "
+
+
+def test_crash_at_start_backs_off_and_recovers(sidecar):
+    sidecar.configure("program:ollama", backoff_min="200ms", backoff_max="2s")
+    sidecar.installed = "m"
+    sidecar.backend.script(tokens=1, crash_at_start={"times": 3, "code": 3})
+    sidecar.start()
+    assert sidecar.generate().status == 200
+    assert len(sidecar.process.logged(r"exited .*program=ollama.* code=3")) == 3
+    starts = [entry["t"] for entry in sidecar.backend.journal("started")]
+    gaps = [b - a for a, b in zip(starts, starts[1:])]
+    assert len(gaps) == 3 and gaps[2] > gaps[0], gaps
+
+
+def test_failed_for_good_ends_with_exit_code_1(sidecar):
+    sidecar.configure("program:ollama", max_restarts="3", backoff_min="50ms", backoff_max="100ms")
+    sidecar.backend.script(crash_at_start={"times": 99, "code": 3})
+    process = sidecar.start()
+    assert process.wait() == 1
+    assert len(sidecar.backend.journal("started")) == 4
+    assert process.logged(r" state .*program=ollama .*to=failed")
+
+
+def test_optional_program_may_fail(sidecar):
+    sidecar.configure("program:extra", command="false", required="no", max_restarts="2", backoff_min="50ms")
+    sidecar.boot(tokens=1)
+    sidecar.process.wait_log(r" state .*program=extra .*to=failed")
+    assert sidecar.generate().status == 200
+
+
+def test_start_that_hangs_is_ended_and_tried_again(sidecar):
+    sidecar.configure("program:ollama", start_timeout="1s", backoff_min="50ms")
+    sidecar.installed = "m"
+    sidecar.backend.script(tags_hang=True, tokens=1)
+    sidecar.start()
+    sidecar.backend.wait("started", count=2, timeout=8)
+    sidecar.backend.script(tokens=1)
+    sidecar.wait_ready()
+    assert sidecar.process.logged(r"program=ollama.*(start_timeout|timeout)")
+
+
+@pytest.mark.parametrize("kind", ["html", "truncated", "not_json", "status_500", "reset", "empty", "bad_http"])
+def test_garbage_from_tags_is_not_taken_for_ready(sidecar, kind):
+    sidecar.installed = "m"
+    sidecar.backend.script(tags_garbage=kind, tokens=1)
+    sidecar.start()
+    until(lambda: len(sidecar.backend.requests("/api/tags")) >= 2, 5, "two probes", sidecar.process.tail)
+    assert not sidecar.process.logged(r"program=ollama .*to=ready")
+    assert sidecar.health()["code"] == 503
+    sidecar.backend.script(tokens=1)
+    sidecar.wait_ready()
+
+
+def test_children_do_not_outlive_a_killed_supervisor(sidecar):
+    sidecar.boot(tokens=1)
+    sidecar.process.kill(signal.SIGKILL)
+    sidecar.process.wait()
+    until(lambda: not sidecar.programs(), 5, "the children to go", lambda: str(sidecar.programs()))
