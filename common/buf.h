@@ -23,6 +23,7 @@ static inline const char *buf_data(const struct buf *b)
     return b->bytes ? b->bytes + b->head_n : "";
 }
 
+/* How many bytes the data has. */
 static inline size_t buf_size(const struct buf *b)
 {
     return b->tail_n - b->head_n;

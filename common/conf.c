@@ -11,18 +11,34 @@
 
 static const char *const default_files[] = {"supervisor.ini", "/etc/ollama-sidecar/supervisor.ini"};
 
+/* The file under the name it was given, as an absolute path: a link may lead elsewhere at the next reload. */
+static char *named_file(struct conf *c, const char *path)
+{
+    char folder[4096], *named = NULL;
+    if (path[0] == '/' || sys_getcwd(folder) < 0)
+        return conf_text(c, path, strlen(path));
+    if (asprintf(&named, "%s/%s", folder, path) < 0)
+        return NULL;
+    char *kept = conf_text(c, named, strlen(named));
+    free(named);
+    return kept;
+}
+
 /* Finds the file and the folder that relative paths start from. */
 static int find_file(struct conf *c, const char *path, struct diag *d)
 {
     char resolved[4096];
+    const char *found = path;
     int error = -ENOENT;
     if (path) {
         error = sys_realpath(path, resolved);
         if (error)
             diag_add(d, DIAG_ERROR, path, 0, "can't be read: %s", strerror(-error));
     }
-    for (size_t i = 0; !path && error && i < sizeof default_files / sizeof *default_files; i++)
-        error = sys_realpath(default_files[i], resolved);
+    for (size_t i = 0; !path && error && i < sizeof default_files / sizeof *default_files; i++) {
+        found = default_files[i];
+        error = sys_realpath(found, resolved);
+    }
     if (error) {
         if (sys_getcwd(resolved) < 0)
             snprintf(resolved, sizeof resolved, "/");
@@ -30,7 +46,7 @@ static int find_file(struct conf *c, const char *path, struct diag *d)
         return c->base_dir ? 0 : -ENOMEM;
     }
     const char *slash = strrchr(resolved, '/');
-    c->file = conf_text(c, resolved, strlen(resolved));
+    c->file = named_file(c, found);
     c->base_dir = conf_text(c, resolved, slash == resolved ? 1 : (size_t)(slash - resolved));
     return c->file && c->base_dir ? 0 : -ENOMEM;
 }

@@ -59,6 +59,34 @@ static void warn(const struct conf *c, const struct conf_head *at, const char *s
              "[%s] %s: %s", section, key, what);
 }
 
+static int is_wildcard(const struct address *a)
+{
+    return a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0;
+}
+
+/* `wide` listens on every interface, and so on the other's too; 0.0.0.0 does so for IPv4 alone. */
+static int is_covered_by(const struct address *wide, const struct address *other)
+{
+    return is_wildcard(wide) && (strcmp(wide->host, "0.0.0.0") != 0 || !strchr(other->host, ':') || !strcmp(other->host, "::"));
+}
+
+static void check_overlap(const struct conf *c, const struct address *a, struct diag *d)
+{
+    const struct conf_head *at = (const struct conf_head *)&c->proxy;
+    char first[ADDRESS_TEXT_BYTES], second[ADDRESS_TEXT_BYTES], why[PARSE_WHY_BYTES];
+    for (size_t k = 0; k < c->listen_n; k++) {
+        const struct address *other = &c->listen[k];
+        if (address_equal(other, a)) {
+            mistake(c, at, "proxy", "listen", d, "the same listener stands twice");
+        } else if (other->port == a->port && (is_covered_by(other, a) || is_covered_by(a, other))) {
+            address_text(other, first);
+            address_text(a, second);
+            snprintf(why, sizeof why, "%.100s and %.100s overlap: one of them is enough", first, second);
+            mistake(c, at, "proxy", "listen", d, why);
+        }
+    }
+}
+
 static void check_listen(struct conf *c, struct diag *d)
 {
     const struct conf_head *at = (const struct conf_head *)&c->proxy;
@@ -82,9 +110,7 @@ static void check_listen(struct conf *c, struct diag *d)
             mistake(c, at, "proxy", "listen", d, why);
             continue;
         }
-        for (size_t k = 0; k < c->listen_n; k++)
-            if (address_equal(&c->listen[k], &a))
-                mistake(c, at, "proxy", "listen", d, "the same listener stands twice");
+        check_overlap(c, &a, d);
         c->listen[c->listen_n++] = a;
     }
 }
@@ -97,8 +123,16 @@ static int is_listener_port(const struct conf *c, uint16_t port)
     return 0;
 }
 
+/* An IP address, localhost, or every interface; a name is something for clients. */
+static int is_bindable(const struct address *a)
+{
+    struct sockaddr_storage address;
+    socklen_t address_n;
+    return address_to_sockaddr(a, &address, &address_n) == 0;
+}
+
 /* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners. */
-static int derive_ollama(struct conf *c)
+static int derive_ollama(struct conf *c, struct diag *d)
 {
     char **environment = conf_environment(c, conf_program(c, "ollama"), NULL);
     if (!environment)
@@ -110,18 +144,16 @@ static int derive_ollama(struct conf *c)
     conf_environment_free(environment);
     if (is_set && c->ollama.port == 0) /* Ollama would choose one, and nobody know which */
         c->ollama.port = OLLAMA_OWN_PORT;
-    if (is_set && !is_listener_port(c, c->ollama.port))
+    if (is_set && is_bindable(&c->ollama) && !is_listener_port(c, c->ollama.port))
         return 0;
+    if (is_set && !is_bindable(&c->ollama) && conf_program(c, "ollama")->autostart)
+        diag_add(d, DIAG_ERROR, "OLLAMA_HOST", 0,
+                 "\"%.100s\" is a name: here it says where Ollama binds, so write an IP address or localhost", c->ollama.host);
     c->is_ollama_moved = is_set;
     c->ollama = (struct address){.host = "127.0.0.1", .port = OLLAMA_OWN_PORT};
     while (is_listener_port(c, c->ollama.port))
         c->ollama.port++;
     return 0;
-}
-
-static int is_wildcard(const struct address *a)
-{
-    return a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0;
 }
 
 static void derive_backend(struct conf *c, struct diag *d)
@@ -278,7 +310,7 @@ int conf_check(struct conf *c, struct diag *d)
     if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
         warn(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
              "stop and suspend have no effect in this version: everything stays up");
-    int error = derive_ollama(c);
+    int error = derive_ollama(c, d);
     if (error)
         return error;
     derive_backend(c, d);

@@ -148,6 +148,7 @@ void contract_program_read_reason(const struct contract_program *p, char reason[
 /* The supervisor's row of this program, or NULL. */
 const struct contract_program *contract_find_program(const struct contract_page *page, const char *name);
 
+/* Its word in logs and JSON; "unknown" for what is none. */
 const char *contract_state_name(enum contract_state state);
 
 #endif

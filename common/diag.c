@@ -1,12 +1,15 @@
 /* See diag.h. Text is bounded: a hostile file can't make us eat memory by its mistakes. */
 #include "common/diag.h"
 
+#include "common/sys.h"
+
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DIAG_LIMIT_BYTES = 1 << 20, DIAG_WORD_BYTES = 64 };
+enum { DIAG_LIMIT_BYTES = 1 << 20, DIAG_WORD_BYTES = 64, READER_WAIT_MS = 1000 };
 
 void diag_init(struct diag *d)
 {
@@ -43,7 +46,10 @@ void diag_print(struct diag *d)
     const char *at = buf_data(&d->text);
     size_t left_n = buf_size(&d->text);
     while (left_n > 0) {
-        ssize_t n = sys_write(STDERR_FILENO, at, left_n);
+        struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (sys_poll(&out, 1, READER_WAIT_MS) <= 0 || !(out.revents & POLLOUT))
+            break; /* a pipe that nobody reads must not keep anything from starting */
+        ssize_t n = sys_write(STDERR_FILENO, at, left_n < PIPE_BUF ? left_n : PIPE_BUF);
         if (n <= 0)
             break;
         at += n;

@@ -100,6 +100,8 @@ static void emit(const char *module, enum log_level level, const char *event, co
         write_text(module, level, event, message);
 }
 
+static void emit_formatted(const char *module, enum log_level level, const char *event, const char *format, va_list args)
+    PRINTF_LIKE(4, 0);
 static void emit_formatted(const char *module, enum log_level level, const char *event,
                            const char *format, va_list args)
 {

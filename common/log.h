@@ -20,6 +20,7 @@ enum { LOG_LINE_BYTES = 2048, LOG_JSON_BYTES = 4096 };
 /* Call once at the start. module: the program's short name; borrowed for the process's life. */
 void log_init(const char *module, enum log_level level, enum log_format format);
 
+/* 1 when a line of this level is written at all. */
 int log_is_on(enum log_level level);
 
 /* event: a word of the closed list in docs/log-events.md. format makes `key=value …`; values with spaces are

@@ -175,12 +175,23 @@ int parse_signal(const char *text, int *out, char *why)
     return -EINVAL;
 }
 
-int list_append(struct list *l, const char *item, size_t item_n)
+/* There is room for 8 items, or for the next power of two. */
+static int make_room(struct list *l)
 {
-    char **items = realloc(l->items, (l->items_n + 1) * sizeof *items);
+    size_t n = l->items_n;
+    if (n != 0 && (n < 8 || (n & (n - 1)) != 0))
+        return 0;
+    char **items = realloc(l->items, (n ? n * 2 : 8) * sizeof *items);
     if (!items)
         return -ENOMEM;
     l->items = items;
+    return 0;
+}
+
+int list_append(struct list *l, const char *item, size_t item_n)
+{
+    if (make_room(l) < 0)
+        return -ENOMEM;
     char *copy = malloc(item_n + 1);
     if (!copy)
         return -ENOMEM;

@@ -74,9 +74,13 @@ struct span {
     size_t n;
 };
 
-static int span_is(struct span s, const char *text)
+/* Whatever their case; unlike strncasecmp(3) it does not stop at a NUL. */
+static int span_equal(struct span a, struct span b)
 {
-    return s.n == strlen(text) && strncasecmp(s.at, text, s.n) == 0;
+    for (size_t i = 0; a.n == b.n && i < a.n; i++)
+        if (tolower((unsigned char)a.at[i]) != tolower((unsigned char)b.at[i]))
+            return 0;
+    return a.n == b.n;
 }
 
 static struct span drop_prefix(struct span s, const char *prefix)
@@ -108,9 +112,7 @@ int model_name_equal(const char *a, size_t a_n, const char *b, size_t b_n)
 {
     struct span a_tag, b_tag;
     struct span a_name = bare(a, a_n, &a_tag), b_name = bare(b, b_n, &b_tag);
-    return a_name.n == b_name.n && strncasecmp(a_name.at, b_name.at, a_name.n) == 0 &&
-           a_tag.n == b_tag.n && (span_is(a_tag, "latest") ? span_is(b_tag, "latest")
-                                                           : strncasecmp(a_tag.at, b_tag.at, a_tag.n) == 0);
+    return span_equal(a_name, b_name) && span_equal(a_tag, b_tag);
 }
 
 static uint32_t hash_span(uint32_t h, struct span s)

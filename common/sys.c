@@ -1,24 +1,20 @@
 /*
  * The kernel's door. No policy lives here: each function does one call (or the few that always go
- * together), turns errno into a negative result and comes back. Keep it dull.
+ * together), turns errno into a negative result and comes back. Keep it dull. Sockets are in sys_socket.c, processes and
+ * signals in sys_process.c.
  */
 #include "common/sys.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -171,6 +167,12 @@ int sys_unlink(const char *path)
     return result(unlink(path));
 }
 
+int sys_is_socket(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) < 0 ? -errno : S_ISSOCK(st.st_mode);
+}
+
 int sys_readlink(const char *path, char *target, size_t target_n)
 {
     ssize_t n = readlink(path, target, target_n - 1);
@@ -190,6 +192,11 @@ int sys_each_entry(const char *path, int (*fn)(void *context, const char *name),
         found = fn(context, entry->d_name);
     closedir(dir);
     return found;
+}
+
+int sys_lock(int fd)
+{
+    return result(flock(fd, LOCK_EX | LOCK_NB));
 }
 
 int sys_chmod(const char *path, int mode)
@@ -310,279 +317,6 @@ int sys_file_size(int fd, size_t *bytes_n)
         return -errno;
     *bytes_n = (size_t)st.st_size;
     return 0;
-}
-
-int sys_socket(int family, int type, int protocol)
-{
-    return result(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
-}
-
-int sys_socketpair(int family, int type, int fds[2])
-{
-    return result(socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-}
-
-int sys_bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-    return result(bind(fd, address, length));
-}
-
-int sys_listen(int fd, int backlog)
-{
-    return result(listen(fd, backlog));
-}
-
-int sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *length)
-{
-    int client;
-    *length = sizeof *peer;
-    do
-        client = accept4(fd, (struct sockaddr *)peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    while (client < 0 && errno == EINTR);
-    return result(client);
-}
-
-int sys_connect(int fd, const struct sockaddr *address, socklen_t length)
-{
-    int r;
-    do
-        r = connect(fd, address, length);
-    while (r < 0 && errno == EINTR);
-    return result(r);
-}
-
-int sys_setsockopt_int(int fd, int level, int name, int value)
-{
-    return result(setsockopt(fd, level, name, &value, sizeof value));
-}
-
-int sys_socket_error(int fd)
-{
-    int error = 0;
-    socklen_t length = sizeof error;
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
-        return -errno;
-    return -error;
-}
-
-int sys_socket_name(int fd, struct sockaddr_storage *address, socklen_t *length)
-{
-    *length = sizeof *address;
-    return result(getsockname(fd, (struct sockaddr *)address, length));
-}
-
-int sys_shutdown_write(int fd)
-{
-    return result(shutdown(fd, SHUT_WR));
-}
-
-int sys_reset_on_close(int fd)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
-}
-
-ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags)
-{
-    ssize_t n;
-    do
-        n = recv(fd, bytes, bytes_n, flags);
-    while (n < 0 && errno == EINTR);
-    return result_n(n);
-}
-
-ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags)
-{
-    ssize_t n;
-    do
-        n = send(fd, bytes, bytes_n, flags | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return result_n(n);
-}
-
-ssize_t sys_sendto(int fd, const void *bytes, size_t bytes_n, const struct sockaddr *to,
-                   socklen_t to_length)
-{
-    ssize_t n;
-    do
-        n = sendto(fd, bytes, bytes_n, MSG_NOSIGNAL, to, to_length);
-    while (n < 0 && errno == EINTR);
-    return result_n(n);
-}
-
-ssize_t sys_recv_with_pid(int fd, void *bytes, size_t bytes_n, pid_t *pid)
-{
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(4 * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec part = {bytes, bytes_n};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
-    *pid = 0;
-    ssize_t n;
-    do
-        n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET)
-            continue;
-        if (c->cmsg_type == SCM_CREDENTIALS) {
-            struct ucred who;
-            memcpy(&who, CMSG_DATA(c), sizeof who);
-            *pid = who.pid;
-        } else if (c->cmsg_type == SCM_RIGHTS) { /* nobody may push descriptors at us */
-            size_t fds_n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            for (size_t i = 0; i < fds_n; i++) {
-                int stray_fd;
-                memcpy(&stray_fd, CMSG_DATA(c) + i * sizeof(int), sizeof stray_fd);
-                close(stray_fd);
-            }
-        }
-    }
-    return n;
-}
-
-pid_t sys_fork(void)
-{
-    pid_t pid = fork();
-    return pid < 0 ? -errno : pid;
-}
-
-int sys_execve(const char *path, char *const argv[], char *const envp[])
-{
-    execve(path, argv, envp);
-    return -errno;
-}
-
-void sys_exit_now(int code)
-{
-    _exit(code);
-}
-
-pid_t sys_getpid(void)
-{
-    return getpid();
-}
-
-pid_t sys_getppid(void)
-{
-    return getppid();
-}
-
-unsigned sys_getuid(void)
-{
-    return getuid();
-}
-
-int sys_kill(pid_t pid, int signal_number)
-{
-    return result(kill(pid, signal_number));
-}
-
-int sys_kill_group(pid_t group, int signal_number)
-{
-    return result(kill(-group, signal_number));
-}
-
-int sys_setpgid(pid_t pid, pid_t group)
-{
-    return result(setpgid(pid, group));
-}
-
-pid_t sys_dead_child(void)
-{
-    siginfo_t info = {0};
-    int r;
-    do
-        r = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
-    while (r < 0 && errno == EINTR);
-    return r < 0 ? -errno : info.si_pid;
-}
-
-pid_t sys_reap(pid_t pid, int *status)
-{
-    pid_t reaped;
-    do
-        reaped = waitpid(pid, status, WNOHANG);
-    while (reaped < 0 && errno == EINTR);
-    return reaped < 0 ? -errno : reaped;
-}
-
-int sys_become_subreaper(void)
-{
-    return result(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
-}
-
-int sys_die_with_parent(int signal_number)
-{
-    return result(prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0));
-}
-
-int64_t sys_raise_fd_limit(int64_t want_n)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return 0;
-    rlim_t want = (rlim_t)want_n;
-    if (limit.rlim_cur < want) {
-        struct rlimit more = {.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max, .rlim_max = limit.rlim_max};
-        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-            limit = more;
-    }
-    return limit.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)limit.rlim_cur;
-}
-
-int sys_signalfd(const int *signals, size_t signals_n)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < signals_n; i++)
-        sigaddset(&set, signals[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return -errno;
-    /* A signal that is ignored (as a shell leaves SIGINT for `x &`) would never be queued. */
-    for (size_t i = 0; i < signals_n; i++)
-        signal(signals[i], SIG_DFL);
-    return result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-}
-
-int sys_signalfd_read(int fd)
-{
-    struct signalfd_siginfo info;
-    ssize_t n = sys_read(fd, &info, sizeof info);
-    if (n == -EAGAIN)
-        return 0;
-    if (n < 0)
-        return (int)n;
-    return n == sizeof info ? (int)info.ssi_signo : 0;
-}
-
-void sys_signals_reset(void)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int s = 1; s <= SIGRTMAX; s++)
-        (void)sigaction(s, &action, NULL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-int sys_signal_ignore(int signal_number)
-{
-    return signal(signal_number, SIG_IGN) == SIG_ERR ? -errno : 0;
-}
-
-int sys_controlling_tty(void)
-{
-    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return 0;
-    close(fd);
-    return 1;
 }
 
 void sys_random(void *bytes, size_t bytes_n)

@@ -39,10 +39,12 @@ int sys_isatty(int fd);
 void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one by one */
 int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
 int sys_unlink(const char *path);
+int sys_is_socket(const char *path) WARN_UNUSED; /* 1 or 0, or -errno; links are not followed */
 /* Where a symbolic link points, NUL-terminated and cut at target_n. readlink(2) */
 int sys_readlink(const char *path, char *target, size_t target_n) WARN_UNUSED;
 /* Calls fn with each name in a folder until it returns other than 0, and returns that; else 0 or -errno. */
 int sys_each_entry(const char *path, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
+int sys_lock(int fd) WARN_UNUSED; /* 0, or -EWOULDBLOCK where another process has it; ends with the descriptor. flock(2) */
 int sys_chmod(const char *path, int mode) WARN_UNUSED;
 int sys_chdir(const char *path) WARN_UNUSED;
 int sys_access_exec(const char *path) WARN_UNUSED; /* 0 for an executable regular file */

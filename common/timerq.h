@@ -34,6 +34,7 @@ static inline void timer_init(struct timer *t, timer_fn *fn, void *context)
     *t = (struct timer){.fn = fn, .context = context};
 }
 
+/* 1 while it waits for its time. */
 static inline int timer_is_armed(const struct timer *t)
 {
     return t->place_n != 0;

@@ -82,8 +82,11 @@ int models_init(struct models *m, const struct list *list, struct contract *cont
         atomic_store(&row->total_bytes, 0);
         contract_model_write(row, CONTRACT_MODEL_PENDING, m->items[i].name, "");
     }
-    if (page_of(m))
+    if (page_of(m)) {
+        for (size_t i = m->items_n; i < CONTRACT_MODELS; i++) /* of a longer list before this one */
+            contract_model_write(&page_of(m)->models[i], CONTRACT_MODEL_EMPTY, "", "");
         atomic_store(&page_of(m)->models_n, (uint32_t)m->items_n);
+    }
     set_phase(m, CONTRACT_PHASE_LISTED);
     models_tell(m, now_ms);
     return 0;

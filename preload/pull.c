@@ -262,17 +262,23 @@ static void on_paused(struct pull *p, const struct pull_answer *answer)
     enter_listing(p);
 }
 
-/* Where everything stops, whoever waits for a model is answered by the one who stops it; where only we stop, the
- * rows have to have an end. */
+/* Where everything stops, whoever waits for a model is answered by the one who stops it; where another preloader follows
+ * (the supervisor has taken our phase off the page), the page is no longer ours; where only we stop, the rows have to have
+ * an end. */
 static void on_stop(struct pull *p, const struct pull_answer *answer)
 {
     (void)answer;
     struct models *models = p->setup.models;
     const struct contract_page *page = models->contract->page;
     int is_all_stopping = page && atomic_load(&page->is_stopping);
+    int is_replaced = page && atomic_load(&page->phase) != CONTRACT_PHASE_LISTED;
     char reason[CONTRACT_REASON_BYTES];
     failure_reason(reason, sizeof reason, FAILURE_STOPPED, "");
     p->is_stopped = 1;
+    if (is_replaced) {
+        enter(p, PULL_ENDED, PULL_ASK_NOTHING, PULL_NEVER_MS);
+        return;
+    }
     for (struct model *model; !is_all_stopping && page && (model = models_next(models));) {
         model->failure = FAILURE_STOPPED;
         models_set(models, model, CONTRACT_MODEL_FAILED, reason, p->now_ms);

@@ -31,6 +31,8 @@ void show_init(struct show *s, int has_terminal, int has_colours);
 /* Takes the bar off the screen, so that a line may be written. */
 void show_clear(struct show *s);
 
+/* What happened to a model, each as a bar or a log line: it is there already; a try begins; bytes came (told now and then);
+ * it is there now; it failed and is tried again after a pause; it failed for good; Ollama is waited for. */
 void show_there(struct show *s, const char *name);
 void show_started(struct show *s, const char *name, unsigned try_n, int64_t now_ms);
 void show_progress(struct show *s, const struct progress *p, int64_t now_ms);

@@ -9,8 +9,8 @@
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/http1.h"
+#include "proxy/refusal.h"
 #include "proxy/relay.h"
-#include "proxy/reply.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,6 +52,7 @@ struct client {
     int is_reset_due;         /* only a reset can tell that the answer is not whole */
     int has_peer_ended;
     int is_continue_sent;
+    int has_asked;            /* there was a request on this connection */
 };
 
 static const struct conf_proxy *conf_of(const struct client *c)
@@ -149,8 +150,8 @@ static void refuse(struct client *c, int status, const char *code, const char *t
 {
     exchange_free(&c->exchange);
     c->request.is_keep_alive = 0;
+    refusal_answer(&c->sink.deliver, &c->request, status, code, text);
     c->is_kept = 0;
-    reply_refusal(&c->sink.deliver, &c->request, status, code, text);
     enter(c, CLIENT_FLUSH);
 }
 
@@ -170,22 +171,12 @@ static int on_body(void *context, const char *bytes, size_t bytes_n)
     return 0;
 }
 
-static enum step refuse_tls(struct client_host *host)
-{
-    if (!host->has_told_tls)
-        log_event(LOG_WARNING, "tls_refused",
-                  "hint=\"a client speaks https to this port, which takes http only; use http:// in its address\"");
-    host->has_told_tls = 1;
-    return STEP_CLOSE;
-}
-
 static enum step step_idle(struct client *c)
 {
-    enum { TLS_HANDSHAKE = 0x16 };
     if (c->bytes.input_n == 0)
-        return c->host->env->is_draining ? STEP_CLOSE : STEP_WAIT;
-    if (c->bytes.input[0] == TLS_HANDSHAKE)
-        return refuse_tls(c->host);
+        return c->host->env->is_draining && c->has_asked ? STEP_CLOSE : STEP_WAIT;
+    if (refusal_is_tls(c->bytes.input, &c->host->has_told_tls))
+        return STEP_CLOSE;
     enter(c, CLIENT_HEAD);
     return STEP_NEXT;
 }
@@ -212,6 +203,7 @@ static enum step step_head(struct client *c)
         break;
     }
     enter(c, CLIENT_BODY);
+    c->has_asked = 1;
     c->is_answered = c->is_continue_sent = 0;
     if (exchange_new(&c->exchange, c->host->env, &c->request, &c->peer, &c->sink) < 0) {
         refuse(c, 503, NULL, "out of memory");
@@ -486,9 +478,21 @@ void client_abort(struct client *c, const char *text)
         client_close(c);
 }
 
-int client_is_idle(const struct client *c)
+void client_drain(struct client *c)
 {
-    return c->state == CLIENT_IDLE;
+    if (c->state != CLIENT_IDLE || !client_is_quiet(c))
+        return;
+    if (c->has_asked)
+        client_close(c);
+    else
+        arm_in(c, CLIENT_FIRST_REQUEST_MS);
+}
+
+int client_is_spare(const struct client *c)
+{
+    int64_t idle_since_ms = c->timer.at_ms - deadline_ms(c, CLIENT_IDLE);
+    return c->state == CLIENT_IDLE &&
+           (c->has_asked || loop_now_ms(c->bytes.loop) - idle_since_ms >= CLIENT_FIRST_REQUEST_MS);
 }
 
 int client_is_quiet(const struct client *c)

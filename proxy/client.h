@@ -14,6 +14,7 @@ enum {
     CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
     CLIENT_LINGER_BYTES = 1 << 20,
     CLIENT_LINGER_MS = 2000,
+    CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others, nor by a drain */
 };
 
 struct client;
@@ -40,8 +41,11 @@ int client_new(struct client_host *host, int take_fd, const struct sockaddr_stor
 void client_close(struct client *c);
 /* Ends its answer now, honestly, with this text; closes it where nothing is under way. */
 void client_abort(struct client *c, const char *text);
-/* No request is under way. */
-int client_is_idle(const struct client *c);
+/* No more requests: closes a connection that is only kept; one that has not asked yet may do so for a moment, or its client
+ * would see a connection that ends without an answer. */
+void client_drain(struct client *c);
+/* It is only kept, or has not asked for a moment: another may have its place. */
+int client_is_spare(const struct client *c);
 /* … and none has come, or is waiting in the socket. */
 int client_is_quiet(const struct client *c);
 

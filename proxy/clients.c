@@ -54,9 +54,20 @@ void clients_drain(struct clients *all)
 {
     for (struct client_link *link = all->first, *next; link; link = next) {
         next = link->next;
-        if (client_is_idle(link->client) && client_is_quiet(link->client))
-            client_close(link->client);
+        client_drain(link->client);
     }
+}
+
+int clients_make_room(struct clients *all)
+{
+    struct client_link *oldest = NULL; /* new ones come first in the list */
+    for (struct client_link *link = all->first; link; link = link->next)
+        if (client_is_spare(link->client))
+            oldest = link;
+    if (!oldest || !client_is_quiet(oldest->client))
+        return 0;
+    client_close(oldest->client);
+    return 1;
 }
 
 void clients_abort(struct clients *all, const char *text)

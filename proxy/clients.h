@@ -26,6 +26,8 @@ int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage 
 void clients_drain(struct clients *all);
 /* Ends all answers now, honestly, with this text. */
 void clients_abort(struct clients *all, const char *text);
+/* There is no room and somebody waits: closes the oldest connection that is only kept. 1, or 0 where all are at work. */
+int clients_make_room(struct clients *all);
 /* Whether no request is under way, half read, or waiting in a socket. */
 int clients_are_quiet(const struct clients *all);
 

@@ -103,6 +103,7 @@ static void let_go(struct exchange *x)
     gate_leave(&x->env->gate, &x->ticket);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
+    check_fini(&x->check);
     count_held(x, 0);
     count_activity(x, 0);
 }
@@ -220,7 +221,6 @@ void exchange_free(struct exchange **x)
         return;
     let_go(*x);
     relay_fini(&(*x)->relay);
-    check_fini(&(*x)->check);
     deliver_fini(&(*x)->deliver);
     buf_fini(&(*x)->body);
     free(*x);
@@ -374,7 +374,7 @@ static void on_refused(struct exchange *x, const char *why)
 
 static void begin_fetch(struct exchange *x)
 {
-    struct relay_request request = {.request = x->request, .is_fresh = x->is_fresh_needed};
+    struct relay_request request = {.request = x->request, .is_fresh = x->is_fresh_needed || is_streamed(x)};
     char why[128];
     count_held(x, 0);
     loop_disarm(x->env->loop, &x->timer);
@@ -408,6 +408,7 @@ static void on_room(void *context)
 static void on_lost(struct exchange *x, const char *why)
 {
     int is_held = x->relay.fetch.sent_body_bytes == 0;
+    x->hold_until_ms = x->refused_since_ms = 0; /* what was waited for came; it is waited for anew */
     if (is_held && x->relay.fetch.is_reused && !x->is_fresh_needed) {
         x->is_fresh_needed = 1; /* it was closed while it was kept: as good as never tried */
         pass_gate(x);

@@ -46,6 +46,6 @@ void exchange_abort(struct exchange *x, const char *text);
 
 int exchange_is_begun(const struct exchange *x);           /* the answer's head is made */
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
-enum deliver_framing exchange_framing(const struct exchange *x);
+enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
 
 #endif

@@ -207,6 +207,8 @@ static void on_connected(struct fetch *f)
     backend_prefer(f->backend, f->nth_address);
     f->state = FETCH_RUNNING;
     send_more(f);
+    if (f->request.is_streamed)
+        f->ops->sent(f->context);
 }
 
 int fetch_is_sent(const struct fetch *f)

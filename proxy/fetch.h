@@ -78,10 +78,11 @@ void fetch_resume(struct fetch *f);
 /* A streamed body: more of it, then its end. 0 or -ENOMEM. */
 int fetch_send(struct fetch *f, const char *bytes, size_t bytes_n) WARN_UNUSED;
 int fetch_send_end(struct fetch *f) WARN_UNUSED;
-/* Whether fetch_send() should wait for ops->sent. */
+/* Whether fetch_send() should wait for ops->sent. Before there is a connection nothing is taken: what was refused may
+ * be started again, and then the body must still be whole. */
 static inline int fetch_is_full(const struct fetch *f)
 {
-    return !f->is_deaf && buf_size(&f->out) >= FETCH_OUT_BYTES;
+    return f->state == FETCH_CONNECTING || (!f->is_deaf && buf_size(&f->out) >= FETCH_OUT_BYTES);
 }
 
 #endif

@@ -51,10 +51,13 @@ void http1_fini(struct http1 *p);
 /* Starts over for the next message of the connection; the struct message is emptied. */
 void http1_restart(struct http1 *p);
 
+/* Takes bytes up to the next step: the head is complete, the message has ended, it is refused, or more is wanted. *used_n: how
+ * many it took. RFC 9112 section 2 */
 enum http1_step http1_feed(struct http1 *p, const char *bytes, size_t bytes_n, size_t *used_n);
 /* The sender has ended: HTTP1_END where that ends the message, HTTP1_MORE before its first byte, else HTTP1_BAD. */
 enum http1_step http1_finish(struct http1 *p);
 
+/* 1 when the message has ended. */
 static inline int http1_is_complete(const struct http1 *p)
 {
     return p->place == HTTP1_AT_END;

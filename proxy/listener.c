@@ -1,6 +1,7 @@
 /*
  * See listener.h. Knows sockets and how many clients there may be. Where there is no room, or no descriptor,
- * it stops asking: the kernel's queue holds who comes, and nobody is refused.
+ * it stops asking: the kernel's queue holds who comes, and nobody is refused. One who is only kept makes room for one who
+ * asks, or idle connections could shut everybody out.
  */
 #include "proxy/listener.h"
 
@@ -22,19 +23,24 @@ static void set_paused(struct listeners *l, int is_paused)
 
 void listeners_resume(struct listeners *l)
 {
-    if (l->clients->clients_n < l->clients_max_n && !timer_is_armed(&l->retry))
-        set_paused(l, 0);
+    if (l->is_short_of_fds || l->clients->clients_n >= l->clients_max_n)
+        return;
+    loop_disarm(l->loop, &l->retry);
+    set_paused(l, 0);
 }
 
 static void on_retry(void *context, int64_t now_ms)
 {
+    struct listeners *l = context;
     (void)now_ms;
-    listeners_resume(context);
+    l->is_short_of_fds = 0;
+    set_paused(l, 0);
 }
 
 static void pause_for(struct listeners *l, int error)
 {
     log_event(LOG_WARNING, "accept_failed", "reason=\"%s\" clients=%zu", strerror(-error), l->clients->clients_n);
+    l->is_short_of_fds = 1;
     set_paused(l, 1);
     loop_arm(l->loop, &l->retry, loop_now_ms(l->loop) + LISTENER_RETRY_MS);
 }
@@ -58,8 +64,9 @@ static void accept_batch(struct listeners *l, int listen_fd)
 {
     int error = 0;
     for (int i = 0; i < LISTENER_BATCH && !error; i++) {
-        if (l->clients->clients_n >= l->clients_max_n) {
+        if (l->clients->clients_n >= l->clients_max_n && !clients_make_room(l->clients)) {
             set_paused(l, 1);
+            loop_arm(l->loop, &l->retry, loop_now_ms(l->loop) + LISTENER_RETRY_MS); /* one may be idle by then */
             return;
         }
         error = accept_one(l, listen_fd);

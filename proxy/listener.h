@@ -15,7 +15,8 @@ struct listeners {
     size_t clients_max_n;
     int fds[CONF_LISTEN_MAX]; /* owned */
     size_t fds_n;
-    struct timer retry;      /* after a failure to accept */
+    struct timer retry;      /* after a failure to accept, or when all were at work */
+    int is_short_of_fds;     /* the kernel gave no descriptor: wait for the timer */
     int is_paused;           /* no room: those who come wait in the kernel's queue */
 };
 

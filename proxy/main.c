@@ -159,15 +159,27 @@ static int read_origins(struct proxy *p)
     return error;
 }
 
+/* How many clients there are descriptors for. Each may need one to the backend as well: who came in without it would
+ * be refused, who stays in the kernel's queue waits. */
+static size_t fit_clients(size_t wanted_n)
+{
+    size_t room_n = 2 * wanted_n + SPARE_FDS;
+    int64_t fds_n = sys_raise_fd_limit((int64_t)room_n);
+    if (fds_n >= (int64_t)room_n)
+        return wanted_n;
+    size_t limit_n = fds_n > 4 ? (size_t)fds_n : 4;
+    size_t fit_n = limit_n > 2 * SPARE_FDS ? (limit_n - SPARE_FDS) / 2 : limit_n / 4;
+    log_event(LOG_WARNING, "few_descriptors",
+              "limit=%lld wanted=%zu clients=%zu hint=\"raise the limit, or lower max_clients\"", (long long)fds_n,
+              room_n, fit_n);
+    return fit_n;
+}
+
 static int open_rooms(struct proxy *p, char *why, size_t why_n)
 {
     const struct conf *conf = p->conf;
     struct contract_line *line = p->contract.line ? p->contract.line : &p->own_line;
-    size_t room_n = 2 * (size_t)conf->proxy.max_clients + SPARE_FDS;
-    int64_t fds_n = sys_raise_fd_limit((int64_t)room_n);
-    if (fds_n < (int64_t)room_n)
-        log_event(LOG_WARNING, "few_descriptors", "limit=%lld wanted=%zu hint=\"raise the limit, or lower max_clients\"",
-                  (long long)fds_n, room_n);
+    size_t clients_max_n = fit_clients((size_t)conf->proxy.max_clients);
     int error = backend_init(&p->backend, &p->loop, &conf->backend, why, why_n);
     if (error)
         return error;
@@ -183,7 +195,9 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         snprintf(why, why_n, "%s", strerror(-error));
         return error;
     }
-    return listeners_init(&p->listeners, &p->loop, &p->clients, conf, 3, p->contract.listen_fds_n, why, why_n);
+    error = listeners_init(&p->listeners, &p->loop, &p->clients, conf, 3, p->contract.listen_fds_n, why, why_n);
+    p->listeners.clients_max_n = clients_max_n;
+    return error;
 }
 
 static void tell_start(const struct proxy *p)

@@ -51,6 +51,7 @@ void message_fini(struct message *m);
 /* Empties it for the next message. */
 void message_reset(struct message *m);
 
+/* The text of a span; borrowed until the next field is added. */
 static inline const char *message_at(const struct message *m, struct span s)
 {
     return buf_data(&m->text) + s.at;
@@ -70,6 +71,7 @@ int message_is(const struct message *m, struct span s, const char *word);
 /* Whether n bytes are this word, in any case (ASCII only). */
 int text_is(const char *bytes, size_t n, const char *word);
 
+/* The method of this name (METHOD_OTHER for the rest), and its name. RFC 9110 section 9.1: case matters */
 enum method method_from_name(const char *name, size_t n);
 const char *method_name(enum method method);
 

@@ -81,7 +81,7 @@ void relay_init(struct relay *r, struct backend *backend, struct deliver *delive
                 const struct relay_ops *ops, void *context)
 {
     *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line};
-    buf_init(&r->head, DELIVER_HEAD_BYTES);
+    buf_init(&r->head, 0); /* the client's head has its limit */
     fetch_init(&r->fetch, backend, &fetch_ops, r);
 }
 

@@ -41,6 +41,7 @@ struct trust_answer {
     char why[TRUST_WHY_BYTES]; /* of a refusal: what, and which setting would permit it */
 };
 
+/* Whether the request may do what its route needs; pure: the origin first, then the right by peer and Host. */
 void trust_decide(const struct trust_rules *rules, const struct trust_request *request, struct trust_answer *answer);
 
 /* Parts of it, for tests. */

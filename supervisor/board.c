@@ -38,6 +38,13 @@ static void clear(struct contract_line *line, int32_t pid)
     atomic_store(&line->pid, pid);
 }
 
+void board_forget_models(struct board *b)
+{
+    for (size_t i = 0; i < CONTRACT_MODELS; i++)
+        contract_model_write(&b->page->models[i], CONTRACT_MODEL_EMPTY, "", "");
+    atomic_store(&b->page->models_n, 0);
+}
+
 int board_take_line(struct board *b)
 {
     for (int i = 0; i < CONTRACT_LINES; i++) {

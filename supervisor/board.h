@@ -16,6 +16,9 @@ struct board {
 int board_init(struct board *b) WARN_UNUSED;
 void board_fini(struct board *b);
 
+/* No preloader is there, and none will come: its rows are forgotten. */
+void board_forget_models(struct board *b);
+
 /* A free line for a new writer, zeroed; -1 where all are taken. */
 int board_take_line(struct board *b);
 /* The writer was reaped: what it counted is forgotten, but not when it was last active. */
@@ -25,6 +28,7 @@ struct board_activity {
     uint64_t in_flight_n, held_n;
     int64_t last_active_ms; /* never later than now */
 };
+/* What all writers do together. */
 void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out);
 
 #endif

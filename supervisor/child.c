@@ -151,6 +151,14 @@ static void child_said(void *context, const struct contract_message *m)
     c->site->heard(c->site->context, c, m);
 }
 
+/* What its launch says of the program. */
+static void follow_launch(struct child *c)
+{
+    c->program.is_built_in = c->launch.has_contract;
+    c->program.is_handed_over = c->launch.has_listeners;
+    c->program.is_task = c->launch.has_contract && !c->launch.has_listeners;
+}
+
 int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf)
 {
     memset(c, 0, sizeof *c);
@@ -164,9 +172,7 @@ int child_init(struct child *c, const struct child_site *site, const struct conf
     int error = program_init(&c->program, conf, &child_ops, c);
     if (!error)
         error = launch_init(&c->launch, site->launch, conf);
-    c->program.is_built_in = c->launch.has_contract;
-    c->program.is_handed_over = c->launch.has_listeners;
-    c->program.is_task = c->launch.has_contract && !c->launch.has_listeners;
+    follow_launch(c);
     return error;
 }
 
@@ -181,6 +187,7 @@ int child_reconfigure(struct child *c, const struct conf_program *conf)
     launch_fini(&c->launch);
     c->launch = fresh;
     c->output.name = c->channel.name = conf->name;
+    follow_launch(c);
     return program_reconfigure(&c->program, conf);
 }
 

@@ -86,7 +86,7 @@ static int act(struct supervisor *s, const char *name, enum program_event event,
         return refuse(reply, "everything is being stopped");
     c->program.is_wanted = event != PROGRAM_STOP;
     if (event == PROGRAM_START && c->program.state == CONTRACT_DOWN)
-        state_evaluate_soon(s); /* when what it depends on is ready */
+        state_want(s, name); /* it starts when what it depends on is ready */
     else
         program_event(&c->program, event, loop_now_ms(&s->loop));
     return buf_printf(reply, "{\"ok\":true,\"program\":\"%s\",\"state\":\"%s\"}", name,

@@ -127,6 +127,9 @@ static void make_folders(const char *path)
 /* A socket that nobody answers on is left over from a crash. */
 static int remove_stale(const struct sockaddr_un *name)
 {
+    int is_socket = sys_is_socket(name->sun_path);
+    if (is_socket <= 0)
+        return is_socket == 0 ? -EEXIST : 0; /* somebody's file: not ours to remove */
     int fd = sys_socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;

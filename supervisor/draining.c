@@ -69,6 +69,13 @@ void draining_hurry(struct draining_table *t)
         hurry(&t->items[i]);
 }
 
+void draining_stop_by(struct draining_table *t, int64_t at_ms)
+{
+    for (int i = 0; i < DRAINING_MAX; i++)
+        if (t->items[i].pid > 0 && t->items[i].stage == 0 && at_ms < t->items[i].timer.at_ms)
+            loop_arm(t->items[i].loop, &t->items[i].timer, at_ms);
+}
+
 void draining_tell(struct draining_table *t, enum contract_kind kind)
 {
     for (int i = 0; i < DRAINING_MAX; i++)

@@ -7,7 +7,8 @@
 #include "supervisor/board.h"
 #include "supervisor/channel.h"
 
-enum { DRAINING_MAX = 4 };
+/* With one proxy and one preloader they fit the lines of the page. */
+enum { DRAINING_MAX = 12 };
 
 struct draining {
     struct loop *loop;
@@ -32,6 +33,8 @@ struct draining *draining_find(struct draining_table *t, pid_t pid);
 void draining_reaped(struct draining *d);
 /* Asks all again (they end their answers honestly), and kills them soon after. */
 void draining_hurry(struct draining_table *t);
+/* They have until then at the latest, and are hurried. */
+void draining_stop_by(struct draining_table *t, int64_t at_ms);
 void draining_tell(struct draining_table *t, enum contract_kind kind);
 int draining_is_empty(const struct draining_table *t);
 

@@ -32,16 +32,14 @@ static void extra(struct extras *e, const char *format, ...)
     e->list[e->n] = NULL;
 }
 
-static const struct conf_origin *origin_of_command(const struct conf_program *p)
-{
-    return &p->origins[0]; /* the table's first row of [program] */
-}
-
-/* proxy and preload, unless the file gives them another command. */
+/* proxy and preload, unless the file gives them another command than the built-in one (which --dump writes out). */
 static int is_own(const struct conf_program *p)
 {
-    return (strcmp(p->name, "proxy") == 0 || strcmp(p->name, "preload") == 0) &&
-           origin_of_command(p)->kind == CONF_FROM_BUILT_IN;
+    static const char *const commands[][2] = {{"proxy", "ollama-proxy"}, {"preload", "ollama-preload"}};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(p->name, commands[i][0]) == 0)
+            return p->command.items_n == 1 && strcmp(p->command.items[0], commands[i][1]) == 0;
+    return 0;
 }
 
 static int make_argv(struct launch *l, const struct launch_site *site, const struct conf_program *p)

@@ -86,7 +86,7 @@ static void refuse_answer(struct probe *p)
         snprintf(why, sizeof why, "closed without an answer");
     else
         snprintf(why, sizeof why, "answers \"%.*s\"%s", line_n > 40 ? 40 : (int)line_n, p->answer,
-                 strncmp(p->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
+                 p->answer_n >= 12 && strncmp(p->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
     try_later(p, why);
 }
 

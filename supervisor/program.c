@@ -97,9 +97,9 @@ static void ask_to_stop(struct program *p, enum program_after after, const char 
     p->stop_stage = 0;
     p->stop_soft_ms = soft_ms;
     p->stop_hard_ms = hard_ms;
-    p->ops->signal(p, p->conf->stop_signal);
     p->ops->deadline(p, soft_ms);
-    enter(p, CONTRACT_STOPPING, cause, now_ms);
+    enter(p, CONTRACT_STOPPING, cause, now_ms); /* before it is told: what changes with it has changed by then */
+    p->ops->signal(p, p->conf->stop_signal);
 }
 
 static void ask_within_timeout(struct program *p, enum program_after after, const char *cause, int64_t now_ms)
@@ -205,7 +205,9 @@ static int is_final_exit(const struct program *p)
 static void died(struct program *p, int64_t now_ms)
 {
     p->ops->deadline(p, -1);
-    if (is_final_exit(p))
+    if (p->is_over)
+        enter(p, CONTRACT_DOWN, "exited", now_ms);
+    else if (is_final_exit(p))
         give_up(p, "final_exit", now_ms);
     else if (p->conf->restart == CONF_RESTART_ALWAYS)
         failure(p, "exited", now_ms);
@@ -220,7 +222,7 @@ static void died(struct program *p, int64_t now_ms)
 static void died_while_stopping(struct program *p, int64_t now_ms)
 {
     p->ops->deadline(p, -1);
-    switch (p->after) {
+    switch (p->is_over ? PROGRAM_AFTER_DOWN : p->after) {
     case PROGRAM_AFTER_DOWN:
         enter(p, CONTRACT_DOWN, "stopped", now_ms);
         break;
@@ -358,6 +360,14 @@ void program_stop_by(struct program *p, int64_t soft_ms, int64_t hard_ms, int64_
             program_event(p, PROGRAM_STOP, now_ms);
         break;
     }
+}
+
+void program_end(struct program *p, int64_t now_ms)
+{
+    p->is_over = 1;
+    p->is_wanted = 0;
+    if (p->state == CONTRACT_BACKOFF)
+        program_event(p, PROGRAM_STOP, now_ms);
 }
 
 int program_is_alive(const struct program *p)

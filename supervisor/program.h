@@ -57,6 +57,7 @@ struct program {
     int is_built_in;                    /* one of our own: its exit codes mean what we say */
     int is_handed_over;                 /* on restart its process goes on until it has finished */
     int is_task;                        /* does one thing and exits; ready is not a state it has */
+    int is_over;                        /* everything stops: it is not started again */
     int is_wanted;                      /* should be up when what it depends on is */
     int last_status;                    /* as of waitpid(2) */
     int has_exited;
@@ -77,7 +78,9 @@ void program_event(struct program *p, enum program_event event, int64_t now_ms);
 void program_exited(struct program *p, int status, const char *last_line, int64_t now_ms);
 /* Stops with these deadlines instead of stop_timeout: ask again at soft_ms, kill at hard_ms. */
 void program_stop_by(struct program *p, int64_t soft_ms, int64_t hard_ms, int64_t now_ms);
-/* Says in words how the last process ended ("" when none has): "exit code 3", "killed by signal 9 (KILL)". */
+/* Everything stops: what runs may go on until it is asked, what dies or waits stays down. */
+void program_end(struct program *p, int64_t now_ms);
+/* Says in words how the last process ended ("" when none has): "exit code 3", "killed by signal 9 (Killed)". */
 void program_last_exit(const struct program *p, char *out, size_t out_n);
 /* 1 while there is a process. */
 int program_is_alive(const struct program *p);

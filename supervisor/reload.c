@@ -63,19 +63,24 @@ static int apply_to(struct supervisor *s, const struct conf_program *conf, int64
         return 0;
     }
     uint64_t before = c->launch.signature;
+    int is_new_at_start = conf->autostart && !c->program.conf->autostart;
     int error = child_reconfigure(c, conf);
     if (error)
         return error;
-    if (before == c->launch.signature)
+    if (before == c->launch.signature && !is_new_at_start)
         return 0;
     log_event(LOG_INFO, "changed", "program=%s", conf->name);
+    if (is_new_at_start || (conf->autostart && c->program.state == CONTRACT_FAILED))
+        c->program.is_wanted = 1;
     if (strcmp(conf->name, "preload") == 0) { /* another list: it is waited for again */
         error = state_count_models(s);
         if (error)
             return error;
     }
-    if (!c->program.is_wanted)
-        program_event(&c->program, PROGRAM_STOP, now_ms);
+    if (!c->program.is_wanted || c->program.state == CONTRACT_FAILED)
+        program_event(&c->program, PROGRAM_STOP, now_ms); /* from failed: down, and from there it starts in its turn */
+    else if (before == c->launch.signature)
+        return 0;
     else if (program_is_alive(&c->program) || c->program.state == CONTRACT_DONE)
         program_event(&c->program, PROGRAM_RESTART, now_ms);
     return 0;
@@ -84,6 +89,10 @@ static int apply_to(struct supervisor *s, const struct conf_program *conf, int64
 int reload_configuration(struct supervisor *s, struct diag *d)
 {
     struct conf *fresh = NULL;
+    if (s->is_stopping) {
+        diag_add(d, DIAG_ERROR, s->conf->file ? s->conf->file : "built-in", 0, "everything is being stopped: it is not read again");
+        return -EBUSY;
+    }
     int error = conf_load(&fresh, s->conf->file, s->conf->environment_in, d);
     if (error)
         return error;

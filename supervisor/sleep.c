@@ -13,10 +13,10 @@ static void idle_later(struct supervisor *s, int64_t at_ms)
     loop_arm(&s->loop, &s->idle_timer, at_ms);
 }
 
+/* One that is down waits for what is on its way itself, or for what nobody has asked for: that keeps nobody awake. */
 static int is_on_its_way(const struct child *c)
 {
-    return c->program.state == CONTRACT_STARTING || c->program.state == CONTRACT_BACKOFF ||
-           (c->program.is_wanted && c->program.state == CONTRACT_DOWN);
+    return c->program.state == CONTRACT_STARTING || c->program.state == CONTRACT_BACKOFF;
 }
 
 static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)

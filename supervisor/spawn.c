@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, FIRST_FD = 3, ABOVE_FDS = 256, EXIT_NO_EXEC = 126, EXIT_NO_COMMAND = 127 };
+_Static_assert(SPAWN_FDS_MAX + 8 < 64, "the places end below ABOVE_FDS");
+
+enum { PATH_BYTES = 4096, FIRST_FD = 3, ABOVE_FDS = 64, EXIT_NO_EXEC = 126, EXIT_NO_COMMAND = 127 };
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -47,11 +49,17 @@ static int find_command(const struct spawn_plan *plan, char out[PATH_BYTES])
     }
 }
 
+/* Without leading zeros, which readers may take for octal; the place is longer than any pid. */
 static void write_pid(char *at)
 {
-    unsigned pid = (unsigned)sys_getpid();
-    for (int i = 9; i >= 0; i--, pid /= 10)
-        at[i] = (char)('0' + pid % 10);
+    char digits[10];
+    size_t n = 0;
+    for (unsigned pid = (unsigned)sys_getpid(); pid > 0 && n < sizeof digits; pid /= 10)
+        digits[n++] = (char)('0' + pid % 10);
+    for (size_t i = 0; i < n; i++)
+        at[i] = digits[n - 1 - i];
+    if (n < sizeof digits)
+        at[n] = '\0';
 }
 
 /* Puts each descriptor in its place. They are copied out of the way first, as places and sources overlap. */
@@ -61,7 +69,9 @@ static int place_fds(const struct spawn_plan *plan, int *exec_fd)
     int null_fd = sys_open("/dev/null", O_RDWR, 0);
     int error = null_fd < 0 ? null_fd : sys_dup_to(null_fd, 0);
     if (error >= 0)
-        error = *exec_fd = sys_dup_high(*exec_fd, ABOVE_FDS);
+        error = sys_dup_high(*exec_fd, ABOVE_FDS);
+    if (error >= 0)
+        *exec_fd = error; /* else what is wrong can still be told over the old one */
     for (size_t i = 0; i < plan->fds_n && error >= 0; i++)
         error = copies[i] = sys_dup_high(plan->fds[i], ABOVE_FDS);
     if (plan->output_fd >= 0 && error >= 0)

@@ -1,6 +1,8 @@
 /* See state.h. */
 #include "supervisor/state.h"
 
+#include "common/log.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -40,4 +42,24 @@ int state_count_models(struct supervisor *s)
     preload->program.is_wanted = is_waited_for || (!preload->launch.has_contract && preload->program.conf->autostart);
     atomic_store(&s->board.page->phase, is_waited_for ? CONTRACT_PHASE_WAITING : CONTRACT_PHASE_NONE);
     return 0;
+}
+
+static void want(struct supervisor *s, const char *name, unsigned char seen[CONF_PROGRAMS_MAX])
+{
+    struct child *c = state_child(s, name);
+    if (!c || seen[c - s->children] || s->is_stopping || c->program.state == CONTRACT_FAILED)
+        return;
+    seen[c - s->children] = 1; /* many may depend on it */
+    for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
+        want(s, c->program.conf->depends.items[i], seen);
+    if (!c->program.is_wanted && c->program.state == CONTRACT_DOWN)
+        log_event(LOG_INFO, "wanted", "program=%s", name);
+    c->program.is_wanted = 1;
+    state_evaluate_soon(s);
+}
+
+void state_want(struct supervisor *s, const char *name)
+{
+    unsigned char seen[CONF_PROGRAMS_MAX] = {0};
+    want(s, name, seen);
 }

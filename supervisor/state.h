@@ -27,6 +27,8 @@ struct supervisor {
     char own_dir[4096];
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
     int64_t started_at_ms;
+    char models_folder[1024];
+    int models_lock_fd; /* our claim on that folder; -1: none */
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
     /* sleep.c */
@@ -44,6 +46,8 @@ struct child *state_child(struct supervisor *s, const char *name);
 void state_tell_all(struct supervisor *s, enum contract_kind kind);
 /* Something changed: at the end of the turn it is looked at who may start, or stop next. */
 void state_evaluate_soon(struct supervisor *s);
+/* The program, and with it what that needs, is to be up: what is declared, and nothing else. */
+void state_want(struct supervisor *s, const char *name);
 /* Counts the models of the preload list, and says on the page whether they are waited for. 0 or -ENOMEM. */
 int state_count_models(struct supervisor *s) WARN_UNUSED;
 

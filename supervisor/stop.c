@@ -8,6 +8,35 @@
 
 enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000 };
 
+/* When a program must be gone so that those that wait for its end have their reserve. */
+static int64_t last_moment_ms(const struct supervisor *s, unsigned behind_n)
+{
+    int64_t budget_ms = s->conf->supervisor.shutdown_timeout_ms;
+    int64_t reserve_ms = s->is_hurried ? 0 : budget_ms / 4 < RESERVE_MS ? budget_ms / 4 : RESERVE_MS;
+    return s->stop_by_ms - FINAL_MS - reserve_ms * (int64_t)behind_n;
+}
+
+/* How many run that were started before the proxy. */
+static unsigned behind_proxy(const struct supervisor *s)
+{
+    unsigned behind_n = 0, order = 0;
+    for (size_t i = 0; i < s->children_n; i++)
+        if (s->children[i].launch.has_listeners)
+            order = s->start_order[i];
+    for (size_t i = 0; i < s->children_n; i++)
+        behind_n += program_is_alive(&s->children[i].program) && s->start_order[i] < order;
+    return behind_n;
+}
+
+/* An old proxy still answers somebody: what was started before its successor is kept for it. */
+static int is_needed_by_draining(const struct supervisor *s, const struct child *c)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        if (s->children[i].launch.has_listeners)
+            return s->start_order[c - s->children] < s->start_order[i] && !draining_is_empty(&s->draining);
+    return 0;
+}
+
 static struct child *last_started(struct supervisor *s, unsigned *behind_n)
 {
     struct child *last = NULL;
@@ -34,11 +63,9 @@ void stop_step(struct supervisor *s)
         loop_stop(&s->loop);
         return;
     }
-    if (!c || (c->program.state == CONTRACT_STOPPING && !s->is_hurried && c->program.stop_hard_ms <= s->stop_by_ms))
+    if (!c || is_needed_by_draining(s, c) || (c->program.state == CONTRACT_STOPPING && !s->is_hurried && c->program.stop_hard_ms <= s->stop_by_ms))
         return;
-    int64_t budget_ms = s->conf->supervisor.shutdown_timeout_ms;
-    int64_t reserve_ms = s->is_hurried ? 0 : budget_ms / 4 < RESERVE_MS ? budget_ms / 4 : RESERVE_MS;
-    int64_t hard_ms = s->stop_by_ms - FINAL_MS - reserve_ms * (int64_t)behind_n;
+    int64_t hard_ms = last_moment_ms(s, behind_n);
     if (!c->launch.has_listeners && now_ms + c->program.conf->stop_timeout_ms < hard_ms)
         hard_ms = now_ms + c->program.conf->stop_timeout_ms; /* the proxy alone may use all there is: it drains */
     if (hard_ms < now_ms)
@@ -56,6 +83,7 @@ void stop_begin(struct supervisor *s, int exit_code, const char *cause)
         s->is_hurried = 1;
         if (now_ms + 2 * HURRY_MS < s->stop_by_ms)
             s->stop_by_ms = now_ms + 2 * HURRY_MS;
+        draining_hurry(&s->draining);
     } else {
         log_event(LOG_INFO, "stopping", "cause=%s exit_code=%d", cause, exit_code);
         s->is_stopping = 1;
@@ -63,12 +91,9 @@ void stop_begin(struct supervisor *s, int exit_code, const char *cause)
         s->stop_by_ms = now_ms + s->conf->supervisor.shutdown_timeout_ms;
         atomic_store(&s->board.page->is_stopping, 1);
         state_tell_all(s, CONTRACT_STATE_CHANGED);
-        for (size_t i = 0; i < s->children_n; i++) {
-            s->children[i].program.is_wanted = 0;
-            if (s->children[i].program.state == CONTRACT_BACKOFF)
-                program_event(&s->children[i].program, PROGRAM_STOP, now_ms);
-        }
+        for (size_t i = 0; i < s->children_n; i++)
+            program_end(&s->children[i].program, now_ms);
+        draining_stop_by(&s->draining, last_moment_ms(s, behind_proxy(s)) - HURRY_MS);
     }
-    draining_hurry(&s->draining);
     state_evaluate_soon(s);
 }

@@ -12,6 +12,7 @@
 #include "supervisor/taken.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,17 @@ static int may_start(struct supervisor *s, const struct child *c)
     return 1;
 }
 
+/* Two that pull into one folder disturb each other, and one may prune what the other has half. It may be meant, as on a
+ * shared volume; so it is told, and not refused. Ollama has made the folder by the time it is ready. */
+static void claim_models(struct supervisor *s)
+{
+    if (s->models_lock_fd >= 0 || s->models_folder[0] == '\0')
+        return;
+    s->models_lock_fd = sys_open(s->models_folder, O_RDONLY | O_DIRECTORY, 0);
+    if (s->models_lock_fd >= 0 && sys_lock(s->models_lock_fd) == -EWOULDBLOCK)
+        log_event(LOG_WARNING, "models_shared", "folder=\"%s\" hint=\"another ollama-sidecar uses these models: pulls of both may disturb each other\"", s->models_folder);
+}
+
 static void announce(struct supervisor *s)
 {
     struct child *ollama = state_child(s, "ollama");
@@ -48,6 +60,8 @@ static void announce(struct supervisor *s)
         phase == CONTRACT_PHASE_WAITING || phase == CONTRACT_PHASE_LISTED)
         return;
     s->is_announced = 1;
+    if (ollama->program.state == CONTRACT_READY)
+        claim_models(s);
     log_event(LOG_INFO, "ready", "after_ms=%lld", (long long)(loop_now_ms(&s->loop) - s->started_at_ms));
 }
 
@@ -76,6 +90,21 @@ static void evaluate(void *context)
     announce(s);
 }
 
+/* The phase of the list where no preloader can write it: none is there any more, or another one is to follow. */
+static void preload_changed(struct supervisor *s, const struct program *p)
+{
+    _Atomic uint32_t *phase = &s->board.page->phase;
+    int is_at_rest = p->state == CONTRACT_FAILED || (p->state == CONTRACT_DOWN && !p->is_wanted);
+    if (s->is_stopping)
+        return; /* who waits is answered by the proxy */
+    if (is_at_rest && atomic_load(phase) == CONTRACT_PHASE_NONE)
+        board_forget_models(&s->board);
+    else if (is_at_rest)
+        atomic_store(phase, CONTRACT_PHASE_DONE);
+    else if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_RESTART)
+        atomic_store(phase, CONTRACT_PHASE_WAITING);
+}
+
 static void changed(void *context, struct child *c)
 {
     struct supervisor *s = context;
@@ -88,34 +117,20 @@ static void changed(void *context, struct child *c)
     atomic_store(&row->pid, (int32_t)c->program.pid);
     atomic_store(&row->restarts_n, c->program.restarts_n);
     contract_program_reason(row, c->program.reason);
-    if (strcmp(c->program.conf->name, "preload") == 0 && c->program.state == CONTRACT_FAILED)
-        atomic_store(&s->board.page->phase, CONTRACT_PHASE_DONE); /* nobody will write it any more */
+    if (strcmp(c->program.conf->name, "preload") == 0)
+        preload_changed(s, &c->program);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
     state_evaluate_soon(s);
 }
 
 /* ---- what children say ---- */
 
-/* A child may want what is declared, and with it what that needs; nothing else. */
-static void want(struct supervisor *s, const char *name, int depth)
-{
-    struct child *c = state_child(s, name);
-    if (!c || depth > CONF_PROGRAMS_MAX || s->is_stopping || c->program.state == CONTRACT_FAILED)
-        return;
-    for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
-        want(s, c->program.conf->depends.items[i], depth + 1);
-    if (!c->program.is_wanted && c->program.state == CONTRACT_DOWN)
-        log_event(LOG_INFO, "wanted", "program=%s", name);
-    c->program.is_wanted = 1;
-    state_evaluate_soon(s);
-}
-
 static void heard(void *context, struct child *c, const struct contract_message *m)
 {
     struct supervisor *s = context;
     switch (m->kind) {
     case CONTRACT_WANT:
-        want(s, m->name, 0);
+        state_want(s, m->name);
         break;
     case CONTRACT_SLEEP:
         sleep_answered(s, m->value == 1);
@@ -217,6 +232,18 @@ static int add_children(struct supervisor *s)
     return state_count_models(s);
 }
 
+/* Where Ollama keeps its models; "" where nobody knows. */
+static void find_models(struct supervisor *s)
+{
+    char **environment = conf_environment(s->conf, conf_program(s->conf, "ollama"), NULL);
+    const char *models = conf_variable(environment, "OLLAMA_MODELS"), *home = conf_variable(environment, "HOME");
+    if (models && *models)
+        snprintf(s->models_folder, sizeof s->models_folder, "%s", models);
+    else if (home)
+        snprintf(s->models_folder, sizeof s->models_folder, "%s/.ollama/models", home);
+    conf_environment_free(environment);
+}
+
 static void find_own_dir(struct supervisor *s)
 {
     if (sys_own_path(s->own_dir) < 0) {
@@ -254,6 +281,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command)
                                           .page_fd = s->board.fd};
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
                                         .launch = &s->launch_site, .changed = changed, .heard = heard, .context = s};
+    find_models(s);
     return add_children(s);
 }
 
@@ -261,7 +289,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
 {
     memset(s, 0, sizeof *s);
     s->conf = take_conf;
-    s->board.fd = s->notify.fd = s->control.fd = -1;
+    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = -1;
     find_own_dir(s);
     if (take_conf->is_ollama_moved) {
         char bind[ADDRESS_TEXT_BYTES];
@@ -286,6 +314,7 @@ void supervisor_fini(struct supervisor *s)
     control_fini(&s->control);
     notify_fini(&s->notify);
     board_fini(&s->board);
+    sys_close(s->models_lock_fd);
     for (size_t i = 0; i < s->listen_fds_n; i++)
         sys_close(s->listen_fds[i]);
     loop_fini(&s->loop);

@@ -73,6 +73,7 @@ def test_crash_at_start_backs_off_and_recovers(sidecar):
     sidecar.installed = "m"
     sidecar.backend.script(tokens=1, crash_at_start={"times": 3, "code": 3})
     sidecar.start()
+    sidecar.process.wait_log(r" exec .*program=proxy")
     assert sidecar.generate().status == 200
     assert len(sidecar.process.logged(r"exited .*program=ollama.* code=3")) == 3
     starts = [entry["t"] for entry in sidecar.backend.journal("started")]

@@ -53,6 +53,31 @@ def test_stream_is_drained_also_when_ollama_was_restarted_after_the_proxy(sideca
     connection.close()
 
 
+def test_an_old_proxy_is_drained_too(sidecar):
+    sidecar.boot(tokens=20, token_delay_ms=100)
+    connection, answer, objects = start_stream(sidecar)
+    assert sidecar.ctl("restart", "proxy").returncode == 0
+    sidecar.process.kill(signal.SIGTERM)
+    rest = [value for _, value in objects]
+    assert answer.clean and rest[-1]["done"] is True and len(rest) == 20
+    assert sidecar.process.wait() == 0
+    connection.close()
+
+
+def test_what_dies_meanwhile_is_not_started_again_and_nothing_is_reloaded(sidecar):
+    sidecar.boot(tokens=20, token_delay_ms=100)
+    connection, answer, objects = start_stream(sidecar)
+    sidecar.process.kill(signal.SIGTERM)
+    sidecar.process.wait_log(r"to=stopping")
+    run = sidecar.ctl("reload")
+    assert run.returncode == 1 and "being stopped" in run.stdout + run.stderr
+    os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    list(objects)
+    assert not answer.clean and sidecar.process.wait() == 0
+    assert len(sidecar.process.logged(r" exec .*program=ollama")) == 1
+    connection.close()
+
+
 def test_in_time_though_ollama_ignores_term_and_a_stream_never_ends(sidecar):
     sidecar.configure("supervisor", shutdown_timeout="3s")
     sidecar.boot(tokens=100000, token_delay_ms=50, ignore_term=True)

@@ -1,5 +1,6 @@
 """The preload list: how it is read, that it costs nothing twice, and what becomes of pulls that fail."""
 import os
+import signal
 
 import pytest
 
@@ -195,10 +196,41 @@ def test_success_but_absent_is_noticed(sidecar):
     assert health["models"]["failed"][0]["name"] == "m:latest" and health["models"]["ready"] == []
 
 
+def test_another_list_in_mid_pull_loses_no_request(sidecar):
+    list_file(sidecar, "a\n", "models.txt")
+    sidecar.backend.script(tokens=1, pull_bytes=4_000_000, pull_rate_bytes_s=2_000_000)
+    sidecar.start()
+    sidecar.wait_health(lambda health: health.get("state") == "pulling")
+    held = [sidecar.background("POST", "/api/generate", {"model": "a", "prompt": "x", "stream": False})]
+    sidecar.wait_health(lambda health: health["requests"]["held"] == 1)
+    sidecar.write("models.txt", "a\nb\n")
+    assert sidecar.ctl("reload").returncode == 0
+    held.append(sidecar.background("POST", "/api/generate", {"model": "b", "prompt": "x", "stream": False}))
+    assert [request.result(20).status for request in held] == [200, 200]
+    sidecar.write("models.txt", "")
+    assert sidecar.ctl("reload").returncode == 0
+    sidecar.wait_health(lambda health: not any(health["models"].values()))
+
+
+def test_another_list_after_the_preloader_has_failed(sidecar):
+    list_file(sidecar, "a\n", "models.txt")
+    sidecar.configure("program:preload", max_restarts="0", required="no")
+    sidecar.backend.script(tokens=1, pull_bytes=40_000_000, pull_rate_bytes_s=1_000_000)
+    sidecar.start()
+    sidecar.wait_health(lambda health: health.get("state") == "pulling")
+    os.kill(sidecar.pid_of("preload"), signal.SIGKILL)
+    sidecar.process.wait_log(r"program=preload .*to=failed")
+    sidecar.write("models.txt", "b\n")
+    sidecar.backend.script(tokens=1, pull_bytes=4000)
+    assert sidecar.ctl("reload").returncode == 0
+    sidecar.wait_health(lambda health: health["models"]["ready"] == ["b:latest"])
+
+
 def test_optional_failure_opens_the_gate_for_the_others(sidecar):
     sidecar.configure("preload", models="bad good", retries="0", required="no")
     small(sidecar, models={"bad": {"pull_error": "unknown_model"}})
     sidecar.start()
+    sidecar.process.wait_log(r" exec .*program=proxy")
     held = sidecar.background("POST", "/api/generate", {"model": "good", "prompt": "x", "stream": False})
     refused = sidecar.background("POST", "/api/generate", {"model": "bad", "prompt": "x", "stream": False})
     assert held.result().status == 200

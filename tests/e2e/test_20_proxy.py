@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import socket
 import time
 
@@ -88,6 +89,23 @@ def test_client_that_left_while_held_is_forgotten(sidecar):
     sidecar.wait_ready()
     assert sidecar.generate().status == 200
     assert len(sidecar.backend.requests("/api/generate")) == 1
+
+
+# waiting
+
+@pytest.mark.limit(60)
+def test_hold_timeout_counts_anew_when_ollama_dies_before_its_answer(sidecar):
+    """It waited at first and was served then; when that is lost, it has not used up its time to wait."""
+    sidecar.installed = "m"
+    sidecar.configure("proxy", hold_timeout="3s")
+    sidecar.backend.script(tokens=1, start_delay_s=1, first_token_delay_ms=3500)
+    sidecar.start()
+    sidecar.wait_health(lambda health: health["code"] == 503)
+    call = sidecar.background("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False})
+    sidecar.backend.wait("request", path="/api/generate")
+    time.sleep(3)  # longer than hold_timeout since it came
+    os.kill(sidecar.pid_of("ollama"), 9)
+    assert call.result(20).status == 200
 
 
 # honest ends
@@ -197,6 +215,14 @@ def test_head_beyond_the_limit(sidecar):
         except OSError:
             pass
         ollama_error(connection.receive(), 431)
+
+
+def test_head_as_large_as_max_headers_permits_arrives(sidecar):
+    sidecar.configure("proxy", max_headers="1M")
+    sidecar.boot()
+    with sidecar.connect() as connection:
+        assert connection.request("GET", "/live", headers=[("X-Big", "x" * 400000)]).status == 200
+        assert connection.request("GET", "/api/tags", headers=[("X-Big", "x" * 400000)]).status != 502
 
 
 @pytest.mark.parametrize("request_bytes", [
@@ -331,6 +357,39 @@ def test_fifty_streams(sidecar):
 
     for clean, count, done, spread in [one.result(20) for one in [Background(one, number) for number in range(50)]]:
         assert clean and count == 21 and done is True and spread > 0.3
+
+
+def test_where_descriptors_are_few_clients_wait_and_none_is_refused(sidecar):
+    sidecar.boot(tokens=1, first_token_delay_ms=200)
+    resource.prlimit(sidecar.process.pid, resource.RLIMIT_NOFILE, (300, 300))
+    assert sidecar.ctl("restart", "proxy").returncode == 0
+    sidecar.process.wait_log(r"few_descriptors limit=300 .*clients=86")
+    calls = [sidecar.background("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False})
+             for _ in range(200)]
+    assert {call.result(20).status for call in calls} == {200}
+
+
+def test_connections_that_are_only_kept_make_room(sidecar):
+    sidecar.configure("proxy", max_clients="3")
+    sidecar.boot(tokens=1)
+    kept = [sidecar.connect() for _ in range(3)]
+    for connection in kept:
+        assert connection.request("GET", "/api/version").body
+    for _ in range(5):  # more than there is room for, each beside the others
+        kept.append(sidecar.connect(timeout=3))
+        assert kept[-1].request("GET", "/live").status == 200
+    for connection in kept:
+        connection.close()
+
+
+def test_at_the_limit_clients_wait_for_those_at_work(sidecar):
+    sidecar.configure("proxy", max_clients="2")
+    sidecar.boot(tokens=1, first_token_delay_ms=700)
+    calls = [sidecar.background("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False}) for _ in range(2)]
+    until(lambda: len(sidecar.backend.requests("/api/generate")) == 2, 5, "two at work")
+    began = time.monotonic()
+    assert sidecar.ask("GET", "/live").status == 200
+    assert time.monotonic() - began > 0.1 and [call.result().status for call in calls] == [200, 200]
 
 
 def test_pause_longer_than_any_usual_limit_between_tokens(sidecar):

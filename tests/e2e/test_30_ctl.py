@@ -7,6 +7,7 @@ import stat
 import pytest
 
 import ports
+from sidecar import Sidecar
 from waiting import until
 
 
@@ -91,6 +92,34 @@ def test_reload_changes_the_idle_timeout(sidecar):
     assert sidecar.process.wait(8) == 0
 
 
+def test_reload_starts_what_had_failed_or_was_not_to_start(sidecar):
+    sidecar.configure("program:broken", command="/nonexistent/x", required="no", max_restarts="0")
+    sidecar.configure("program:later", command="sleep 1000", autostart="no")
+    sidecar.boot(tokens=1)
+    sidecar.configure("program:broken", command="sleep 1000")
+    sidecar.configure("program:later", autostart="yes")
+    sidecar.write_ini()
+    assert sidecar.ctl("reload").returncode == 0
+    for name in ("broken", "later"):
+        sidecar.process.wait_log(rf"program={name} from=down to=ready")
+
+
+def test_reload_follows_a_link_to_where_it_leads_now(sidecar):
+    sidecar.write_ini()
+    os.rename(sidecar.ini, sidecar.ini + ".1")
+    os.symlink(sidecar.ini + ".1", sidecar.ini)
+    sidecar.backend.script(tokens=1)
+    sidecar.start(ini=False)
+    sidecar.wait_ready()
+    with open(sidecar.ini + ".1", encoding="utf-8") as old, open(sidecar.ini + ".2", "w", encoding="utf-8") as new:
+        new.write(old.read() + "\n[program:more]\ncommand = sleep 1000\n")
+    os.unlink(sidecar.ini + ".1")
+    os.unlink(sidecar.ini)
+    os.symlink(sidecar.ini + ".2", sidecar.ini)
+    assert sidecar.ctl("reload").returncode == 0
+    sidecar.process.wait_log(r"program=more from=down to=ready")
+
+
 def test_dump(sidecar):
     sidecar.env["SIDECAR_SUPERVISOR_SHUTDOWN_TIMEOUT"] = "6s"
     sidecar.boot(tokens=1)
@@ -151,3 +180,19 @@ def test_second_instance_on_the_same_socket_is_refused(sidecar):
     assert second.wait() in (100, 111)
     sidecar.process = first
     assert sidecar.ctl("status").returncode == 0
+
+
+def test_second_instance_on_the_same_models_is_told(sidecar, folder):
+    sidecar.boot("m", tokens=1)
+    path = os.path.join(folder, "other")
+    os.mkdir(path)
+    other = Sidecar(path)
+    try:
+        other.env["OLLAMA_MODELS"] = sidecar.backend.models
+        other.start()
+        other.wait_ready()
+        assert other.process.logged(rf"warning supervisor models_shared folder=\"{sidecar.backend.models}\"")
+        assert not sidecar.process.logged("models_shared")
+        assert other.stop() == 0
+    finally:
+        assert not other.clean_up()

@@ -208,6 +208,15 @@ static void test_backend_and_probe_follow_ollama(void **state)
     }
 }
 
+static void test_a_name_is_no_place_for_our_ollama(void **state)
+{
+    (void)state;
+    load("", "OLLAMA_HOST=gpu:11434", NULL, NULL); /* a client's setting */
+    conf_case_told_of(&k, "error", "OLLAMA_HOST", "is a name");
+    assert_int_equal(k.diag.errors_n, 1);
+    good("[proxy]\nbackend = 127.0.0.1:5000\n[program:ollama]\nautostart = no\n", "OLLAMA_HOST=gpu:11434", NULL, NULL);
+}
+
 /* Port 0 lets Ollama choose, and nobody would know what. */
 static void test_ollama_is_never_left_on_port_0(void **state)
 {
@@ -414,6 +423,7 @@ int main(void)
         CASE(test_a_port_does_not_hide_a_bad_listener),
         CASE(test_ollama_moves_out_of_the_way_of_our_listeners),
         CASE(test_backend_and_probe_follow_ollama),
+        CASE(test_a_name_is_no_place_for_our_ollama),
         CASE(test_ollama_is_never_left_on_port_0),
         CASE(test_ollama_has_defaults_that_the_environment_overrides),
         CASE(test_who_wins_among_a_programs_variables),

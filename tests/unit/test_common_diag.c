@@ -84,6 +84,21 @@ static void test_printing_empties_and_keeps_the_counters(void **state)
     diag_fini(&d);
 }
 
+static void test_a_pipe_that_nobody_reads_holds_nobody_up(void **state)
+{
+    (void)state;
+    struct diag d;
+    struct stderr_pipe pipe_;
+    diag_init(&d);
+    for (int i = 0; i < 3000; i++)
+        diag_add(&d, DIAG_WARNING, "f", i + 1, "more than a pipe of 64 KB can take");
+    stderr_pipe_begin(&pipe_);
+    diag_print(&d); /* comes back */
+    stderr_pipe_end(&pipe_);
+    assert_int_equal(buf_size(&d.text), 0);
+    diag_fini(&d);
+}
+
 static void test_the_nearest_word(void **state)
 {
     (void)state;
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_c1_controls_reach_no_terminal),
         cmocka_unit_test(test_a_flood_of_mistakes_is_bounded_and_counted),
         cmocka_unit_test(test_printing_empties_and_keeps_the_counters),
+        cmocka_unit_test(test_a_pipe_that_nobody_reads_holds_nobody_up),
         cmocka_unit_test(test_the_nearest_word),
         cmocka_unit_test(test_a_word_without_end_is_near_to_nothing),
     };

@@ -141,6 +141,9 @@ static void test_names_are_compared_by_length_and_not_by_their_end(void **state)
     assert_true(model_name_equal("x:latest,y", 8, "x", 1));
     assert_true(model_name_equal("xyz", 1, "x", 1));
     assert_false(model_name_equal("xyz", 2, "x", 1));
+    assert_false(model_name_equal("x\0y", 3, "x\0z", 3)); /* a JSON string may have such */
+    assert_int_equal(model_name_hash("X:Latest", 8), model_name_hash("library/x", 9));
+    assert_int_not_equal(model_name_hash("x:1b", 4), model_name_hash("x", 1));
 }
 
 int main(void)

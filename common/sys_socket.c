@@ -1,0 +1,151 @@
+/* The kernel's door, sockets. See sys.h and sys.c. */
+#include "common/sys.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+static int result(int value)
+{
+    return value < 0 ? -errno : value;
+}
+
+static ssize_t result_n(ssize_t value)
+{
+    return value < 0 ? -errno : value;
+}
+
+int sys_socket(int family, int type, int protocol)
+{
+    return result(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+int sys_socketpair(int family, int type, int fds[2])
+{
+    return result(socketpair(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+}
+
+int sys_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return result(bind(fd, address, length));
+}
+
+int sys_listen(int fd, int backlog)
+{
+    return result(listen(fd, backlog));
+}
+
+int sys_accept(int fd, struct sockaddr_storage *peer, socklen_t *length)
+{
+    int client;
+    *length = sizeof *peer;
+    do
+        client = accept4(fd, (struct sockaddr *)peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (client < 0 && errno == EINTR);
+    return result(client);
+}
+
+int sys_connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int r;
+    do
+        r = connect(fd, address, length);
+    while (r < 0 && errno == EINTR);
+    return result(r);
+}
+
+int sys_setsockopt_int(int fd, int level, int name, int value)
+{
+    return result(setsockopt(fd, level, name, &value, sizeof value));
+}
+
+int sys_socket_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        return -errno;
+    return -error;
+}
+
+int sys_socket_name(int fd, struct sockaddr_storage *address, socklen_t *length)
+{
+    *length = sizeof *address;
+    return result(getsockname(fd, (struct sockaddr *)address, length));
+}
+
+int sys_shutdown_write(int fd)
+{
+    return result(shutdown(fd, SHUT_WR));
+}
+
+int sys_reset_on_close(int fd)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
+}
+
+ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags)
+{
+    ssize_t n;
+    do
+        n = recv(fd, bytes, bytes_n, flags);
+    while (n < 0 && errno == EINTR);
+    return result_n(n);
+}
+
+ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags)
+{
+    ssize_t n;
+    do
+        n = send(fd, bytes, bytes_n, flags | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return result_n(n);
+}
+
+ssize_t sys_sendto(int fd, const void *bytes, size_t bytes_n, const struct sockaddr *to,
+                   socklen_t to_length)
+{
+    ssize_t n;
+    do
+        n = sendto(fd, bytes, bytes_n, MSG_NOSIGNAL, to, to_length);
+    while (n < 0 && errno == EINTR);
+    return result_n(n);
+}
+
+ssize_t sys_recv_with_pid(int fd, void *bytes, size_t bytes_n, pid_t *pid)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {bytes, bytes_n};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    *pid = 0;
+    ssize_t n;
+    do
+        n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+        if (c->cmsg_level != SOL_SOCKET)
+            continue;
+        if (c->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred who;
+            memcpy(&who, CMSG_DATA(c), sizeof who);
+            *pid = who.pid;
+        } else if (c->cmsg_type == SCM_RIGHTS) { /* nobody may push descriptors at us */
+            size_t fds_n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            for (size_t i = 0; i < fds_n; i++) {
+                int stray_fd;
+                memcpy(&stray_fd, CMSG_DATA(c) + i * sizeof(int), sizeof stray_fd);
+                close(stray_fd);
+            }
+        }
+    }
+    return n;
+}

@@ -1,0 +1,337 @@
+/* supervisor/control: the socket, its clients, and what they may send. */
+#include "supervisor/control.h"
+
+#include "tests/unit/scratch.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static struct scratch scratch;
+static struct loop loop;
+static struct control control;
+static char path[SCRATCH_PATH_BYTES];
+static char asked[CONTROL_LINE_BYTES];
+static unsigned asked_n;
+static size_t reply_n; /* 0: the line again */
+static int reply_error;
+
+static int command(void *context, const char *line, struct buf *reply)
+{
+    assert_ptr_equal(context, &control);
+    asked_n++;
+    snprintf(asked, sizeof asked, "%s", line);
+    for (size_t i = 0; i < reply_n; i++)
+        if (buf_text(reply, "r") < 0)
+            return -ENOMEM;
+    return reply_error ? reply_error : reply_n ? 0 : buf_text(reply, line);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    scratch_init(&scratch);
+    scratch_path(&scratch, "c.sock", path);
+    asked[0] = '\0';
+    asked_n = 0;
+    reply_n = 0;
+    reply_error = 0;
+    return loop_init(&loop) < 0 || control_init(&control, &loop, path, command, &control) < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    control_fini(&control);
+    loop_fini(&loop);
+    scratch_fini(&scratch);
+    return 0;
+}
+
+static int client(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    snprintf(to.sun_path, sizeof to.sun_path, "%.100s", path);
+    int fd = sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(sys_connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void turns(int n)
+{
+    while (n-- > 0)
+        assert_int_equal(loop_turn(&loop, 0), 0);
+}
+
+static void says(int fd, const void *bytes, size_t bytes_n)
+{
+    assert_int_equal(sys_send(fd, bytes, bytes_n, 0), bytes_n);
+    turns(3);
+}
+
+/* What came back; 1 in *is_closed at the end of the stream. */
+static const char *answer(int fd, int *is_closed)
+{
+    static char text[4096];
+    size_t have_n = 0;
+    ssize_t n = -EAGAIN;
+    while (have_n < sizeof text - 1 && (n = sys_recv(fd, text + have_n, sizeof text - 1 - have_n, 0)) > 0)
+        have_n += (size_t)n;
+    text[have_n] = '\0';
+    *is_closed = n == 0 || n == -ECONNRESET;
+    return text;
+}
+
+static void test_a_line_is_answered_by_a_line_and_the_end(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    says(fd, "status\n", 7);
+    assert_string_equal(answer(fd, &is_closed), "status\n");
+    assert_true(is_closed);
+    assert_string_equal(asked, "status");
+    sys_close(fd);
+    fd = client();
+    says(fd, "restart proxy\r\n", 15);
+    assert_string_equal(answer(fd, &is_closed), "restart proxy\n");
+    sys_close(fd);
+}
+
+static void test_a_line_in_pieces(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    static const char line[] = "start ollama\n";
+    for (size_t i = 0; i < sizeof line - 1; i++) {
+        assert_string_equal(answer(fd, &is_closed), "");
+        assert_false(is_closed);
+        says(fd, line + i, 1);
+    }
+    assert_string_equal(answer(fd, &is_closed), "start ollama\n");
+    sys_close(fd);
+}
+
+static void test_of_two_lines_the_first_is_answered(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    says(fd, "one\ntwo\n", 8);
+    assert_string_equal(answer(fd, &is_closed), "one\n");
+    assert_true(is_closed);
+    assert_int_equal(asked_n, 1);
+    sys_close(fd);
+}
+
+static void test_a_line_that_is_too_long_is_closed_and_not_run(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    char line[CONTROL_LINE_BYTES * 2];
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    says(fd, line, sizeof line);
+    assert_string_equal(answer(fd, &is_closed), "");
+    assert_true(is_closed);
+    assert_int_equal(asked_n, 0);
+    sys_close(fd);
+    fd = client();
+    says(fd, line + sizeof line - (CONTROL_LINE_BYTES - 1), CONTROL_LINE_BYTES - 1); /* the longest that fits */
+    (void)answer(fd, &is_closed);
+    assert_int_equal(asked_n, 1);
+    assert_int_equal(strlen(asked), CONTROL_LINE_BYTES - 2);
+    sys_close(fd);
+}
+
+static void test_a_client_that_goes_away_is_forgotten(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3 * CONTROL_CLIENTS_MAX; i++) {
+        int fd = client();
+        says(fd, "half a li", 9);
+        sys_close(fd);
+        turns(2);
+    }
+    assert_int_equal(asked_n, 0);
+    assert_int_equal(timerq_next_ms(&loop.timers), -1);
+    int is_closed, fd = client();
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "x\n");
+    sys_close(fd);
+}
+
+static void test_a_client_that_asks_and_goes_away_harms_nobody(void **state)
+{
+    (void)state;
+    int fd = client();
+    assert_int_equal(sys_send(fd, "x\n", 2, 0), 2);
+    sys_close(fd);
+    turns(3);
+    assert_int_equal(asked_n, 1);
+    assert_int_equal(loop.fds_n, 1);
+}
+
+static void test_one_that_dawdles_is_closed(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    says(fd, "stat", 4);
+    int64_t at_ms = timerq_next_ms(&loop.timers);
+    assert_in_range(at_ms, loop_now_ms(&loop) + 1, loop_now_ms(&loop) + 10000);
+    timerq_run(&loop.timers, at_ms);
+    (void)answer(fd, &is_closed);
+    assert_true(is_closed);
+    sys_close(fd);
+}
+
+static void test_more_clients_than_places_are_turned_away(void **state)
+{
+    (void)state;
+    int fds[CONTROL_CLIENTS_MAX + 1], is_closed;
+    for (int i = 0; i <= CONTROL_CLIENTS_MAX; i++) {
+        fds[i] = client();
+        turns(1);
+    }
+    (void)answer(fds[CONTROL_CLIENTS_MAX], &is_closed);
+    assert_true(is_closed);
+    says(fds[0], "x\n", 2);
+    assert_string_equal(answer(fds[0], &is_closed), "x\n");
+    for (int i = 0; i <= CONTROL_CLIENTS_MAX; i++)
+        sys_close(fds[i]);
+}
+
+static void test_a_long_answer_waits_for_a_slow_reader(void **state)
+{
+    (void)state;
+    int is_closed = 0, fd = client();
+    size_t got_n = 0;
+    reply_n = 900000;
+    says(fd, "dump\n", 5);
+    for (int i = 0; i < 2000 && !is_closed; i++) {
+        got_n += strlen(answer(fd, &is_closed));
+        turns(1);
+    }
+    assert_true(is_closed);
+    assert_int_equal(got_n, 900001);
+    assert_int_equal(asked_n, 1);
+    sys_close(fd);
+}
+
+static void test_an_answer_that_has_no_memory_closes(void **state)
+{
+    (void)state;
+    int is_closed, fd = client();
+    reply_error = -ENOMEM;
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "");
+    assert_true(is_closed);
+    sys_close(fd);
+    reply_error = 0;
+    reply_n = 2 << 20; /* beyond the limit of a reply */
+    fd = client();
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "");
+    assert_true(is_closed);
+    sys_close(fd);
+}
+
+static void test_the_socket_is_the_owners_alone(void **state)
+{
+    (void)state;
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_true(S_ISSOCK(st.st_mode));
+}
+
+static void test_a_second_supervisor_finds_it_taken(void **state)
+{
+    (void)state;
+    static struct control second;
+    struct stat st;
+    assert_int_equal(control_init(&second, &loop, path, command, &second), -EADDRINUSE);
+    control_fini(&second);
+    assert_int_equal(stat(path, &st), 0); /* and leaves it alone */
+    int is_closed, fd = client();
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "x\n");
+    sys_close(fd);
+}
+
+static void test_a_socket_left_over_from_a_crash_is_replaced(void **state)
+{
+    (void)state;
+    static struct control second;
+    int is_closed;
+    loop_remove(&loop, control.fd);
+    sys_close(control.fd); /* died: nobody removed the file */
+    control.fd = -1;
+    control.path[0] = '\0';
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(control_init(&second, &loop, path, command, &control), 0);
+    int fd = client();
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "x\n");
+    sys_close(fd);
+    control_fini(&second);
+    assert_true(access(path, F_OK) < 0); /* an orderly end removes it */
+}
+
+static void test_a_file_that_is_no_socket_is_never_removed(void **state)
+{
+    (void)state;
+    static struct control second;
+    char file[SCRATCH_PATH_BYTES];
+    scratch_text(&scratch, "precious.ini", "[proxy]\n");
+    assert_true(control_init(&second, &loop, scratch_path(&scratch, "precious.ini", file), command, NULL) < 0);
+    control_fini(&second);
+    assert_int_equal(access(file, F_OK), 0);
+    assert_true(control_init(&second, &loop, scratch.dir, command, NULL) < 0); /* a folder */
+    control_fini(&second);
+    assert_int_equal(access(scratch.dir, F_OK), 0);
+}
+
+static void test_folders_are_made_and_long_paths_refused(void **state)
+{
+    (void)state;
+    static struct control second;
+    char deep[SCRATCH_PATH_BYTES], folder[SCRATCH_PATH_BYTES];
+    scratch_path(&scratch, "a", folder);
+    scratch_path(&scratch, "a/d.sock", deep);
+    assert_int_equal(control_init(&second, &loop, deep, command, NULL), 0);
+    assert_int_equal(access(deep, F_OK), 0);
+    control_fini(&second);
+    char endless[200];
+    memset(endless, 'x', sizeof endless - 1);
+    endless[0] = '/';
+    endless[sizeof endless - 1] = '\0';
+    assert_int_equal(control_init(&second, &loop, endless, command, NULL), -ENAMETOOLONG);
+    control_fini(&second);
+    scratch_text(&scratch, "file", "x");
+    assert_true(control_init(&second, &loop, scratch_path(&scratch, "file/x.sock", deep), command, NULL) < 0);
+    control_fini(&second);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_line_is_answered_by_a_line_and_the_end),
+        CASE(test_a_line_in_pieces),
+        CASE(test_of_two_lines_the_first_is_answered),
+        CASE(test_a_line_that_is_too_long_is_closed_and_not_run),
+        CASE(test_a_client_that_goes_away_is_forgotten),
+        CASE(test_a_client_that_asks_and_goes_away_harms_nobody),
+        CASE(test_one_that_dawdles_is_closed),
+        CASE(test_more_clients_than_places_are_turned_away),
+        CASE(test_a_long_answer_waits_for_a_slow_reader),
+        CASE(test_an_answer_that_has_no_memory_closes),
+        CASE(test_the_socket_is_the_owners_alone),
+        CASE(test_a_second_supervisor_finds_it_taken),
+        CASE(test_a_socket_left_over_from_a_crash_is_replaced),
+        CASE(test_a_file_that_is_no_socket_is_never_removed),
+        CASE(test_folders_are_made_and_long_paths_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,237 @@
+/* supervisor/launch: the words, variables and descriptors of a process, laid out beforehand. */
+#include "supervisor/launch.h"
+
+#include "common/contract.h"
+#include "tests/unit/conf_case.h"
+
+#include <errno.h>
+
+static struct conf_case k;
+static struct launch_site site;
+static const int listen_fds[] = {10, 11};
+static struct launch launch;
+
+static int setup(void **state)
+{
+    (void)state;
+    conf_case_begin(&k);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    launch_fini(&launch);
+    launch_fini(&launch);
+    conf_case_end(&k);
+    return 0;
+}
+
+static void prepare(const char *ini, char **environment, const char *program)
+{
+    launch_fini(&launch);
+    conf_case_load(&k, ini, environment);
+    conf_case_good(&k);
+    site = (struct launch_site){.conf = k.conf, .notify_path = "@12345", .own_dir = "/opt/bin", .listen_fds = listen_fds,
+                                .listen_fds_n = 2, .page_fd = 12};
+    assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, program)), 0);
+}
+
+static void variable(const char *name, const char *value)
+{
+    const char *got = conf_variable(launch.envp, name);
+    if (value && got)
+        assert_string_equal(got, value);
+    else if (value || got)
+        fail_msg("%s is %s", name, got ? got : "not set");
+}
+
+static void words(const char *joined)
+{
+    char got[2000] = "";
+    for (char **a = launch.argv; *a; a++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "<%s>", *a);
+    assert_string_equal(got, joined);
+}
+
+static void test_the_proxy_gets_listeners_channel_and_page(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    char joined[SCRATCH_PATH_BYTES + 64];
+    prepare("", NULL, "proxy");
+    snprintf(joined, sizeof joined, "<ollama-proxy><-c><%s>", k.file);
+    words(joined);
+    variable("LISTEN_FDS", "2");
+    variable("LISTEN_PID", "0000000000");
+    variable("LISTEN_FDNAMES", "listen0:listen1");
+    variable(CONTRACT_ENV_CHANNEL, "5"); /* behind the listeners, 3 and 4 */
+    variable(CONTRACT_ENV_PAGE, "6");
+    variable(CONTRACT_ENV_LINE, "00");
+    variable("NOTIFY_SOCKET", "@12345");
+    variable("OLLAMA_NOPRUNE", NULL);
+    launch_plan(&launch, &site, 20, 21, 13, 0, &plan);
+    variable(CONTRACT_ENV_LINE, "13");
+    assert_int_equal(plan.fds_n, 4);
+    static const int wanted[] = {10, 11, 20, 12};
+    assert_memory_equal(plan.fds, wanted, sizeof wanted);
+    assert_int_equal(plan.output_fd, 21);
+    assert_ptr_equal(plan.listen_pid_at, conf_variable(launch.envp, "LISTEN_PID"));
+    assert_string_equal(plan.first_dir, "/opt/bin");
+    launch_plan(&launch, &site, 20, -1, 3, 0, &plan);
+    variable(CONTRACT_ENV_LINE, "03");
+}
+
+static void test_the_preloader_gets_no_listeners(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    prepare("", NULL, "preload");
+    variable("LISTEN_FDS", NULL);
+    variable("LISTEN_PID", NULL);
+    variable(CONTRACT_ENV_CHANNEL, "3");
+    variable(CONTRACT_ENV_PAGE, "4");
+    variable("NOTIFY_SOCKET", "@12345");
+    launch_plan(&launch, &site, 20, -1, 0, 0, &plan);
+    assert_int_equal(plan.fds_n, 2);
+    assert_int_equal(plan.fds[0], 20);
+    assert_int_equal(plan.fds[1], 12);
+    assert_null(plan.listen_pid_at);
+}
+
+static void test_ollama_gets_nothing_of_the_contract(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    static char host[] = "OLLAMA_HOST=0.0.0.0:11434", notify[] = "NOTIFY_SOCKET=/run/outer", pid[] = "LISTEN_PID=1";
+    static char *environment[] = {host, notify, pid, NULL};
+    prepare("", environment, "ollama");
+    words("<ollama><serve>");
+    variable("OLLAMA_HOST", "127.0.0.1:11435"); /* moved */
+    variable("NOTIFY_SOCKET", NULL);
+    variable("LISTEN_PID", NULL);
+    variable(CONTRACT_ENV_CHANNEL, NULL);
+    launch_plan(&launch, &site, -1, 21, -1, 0, &plan);
+    assert_int_equal(plan.fds_n, 0);
+    assert_null(plan.first_dir);
+}
+
+static void test_ollama_prunes_only_when_nothing_is_wanted_any_more(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    prepare("", NULL, "ollama");
+    launch_plan(&launch, &site, -1, -1, -1, 0, &plan);
+    variable("OLLAMA_NOPRUNE", "1");
+    launch_plan(&launch, &site, -1, -1, -1, 1, &plan);
+    variable("OLLAMA_NOPRUNE", NULL);
+    launch_plan(&launch, &site, -1, -1, -1, 0, &plan);
+    variable("OLLAMA_NOPRUNE", "1");
+    static char own[] = "OLLAMA_NOPRUNE=0"; /* the owner's word stays */
+    static char *environment[] = {own, NULL};
+    prepare("", environment, "ollama");
+    launch_plan(&launch, &site, -1, -1, -1, 1, &plan);
+    variable("OLLAMA_NOPRUNE", "0");
+    launch_plan(&launch, &site, -1, -1, -1, 0, &plan);
+    variable("OLLAMA_NOPRUNE", "0");
+}
+
+static void test_another_command_for_the_proxy_is_a_stranger(void **state)
+{
+    (void)state;
+    prepare("[program:proxy]\ncommand = nginx -g 'daemon off;'\nready = none\n", NULL, "proxy");
+    words("<nginx><-g><daemon off;>");
+    assert_false(launch.has_contract);
+    assert_false(launch.has_listeners);
+    variable(CONTRACT_ENV_CHANNEL, NULL);
+    variable("NOTIFY_SOCKET", NULL);
+}
+
+/* As in a file that --dump wrote. */
+static void test_our_own_command_written_out_is_still_ours(void **state)
+{
+    (void)state;
+    prepare("[program:proxy]\ncommand = ollama-proxy\n[program:preload]\ncommand = ollama-preload\n", NULL, "proxy");
+    assert_true(launch.has_contract);
+    assert_true(launch.has_listeners);
+}
+
+static void test_programs_that_notify_are_told_where(void **state)
+{
+    (void)state;
+    prepare("[program:x]\ncommand = x\nready = notify\ndirectory = sub\n", NULL, "x");
+    char path[SCRATCH_PATH_BYTES];
+    variable("NOTIFY_SOCKET", "@12345");
+    assert_string_equal(launch.directory, scratch_path(&k.scratch, "sub", path));
+    assert_false(launch.has_contract);
+    prepare("[program:x]\ncommand = x\n", NULL, "x");
+    variable("NOTIFY_SOCKET", NULL);
+    assert_null(launch.directory);
+}
+
+static uint64_t signature(const char *ini, char **environment, const char *program)
+{
+    prepare(ini, environment, program);
+    return launch.signature;
+}
+
+static void test_what_a_reload_restarts(void **state)
+{
+    (void)state;
+    static const char *const programs[] = {"ollama", "proxy", "preload"};
+    static char a[] = "OLLAMA_DEBUG=1";
+    static char *environment[] = {a, NULL};
+    scratch_text(&k.scratch, "preload-models.txt", "x\n");
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t before = signature("[proxy]\nmax_queue = 1\n", NULL, programs[i]);
+        assert_true(before == signature("[proxy]\nmax_queue = 1\n", NULL, programs[i]));
+        assert_true(before == signature("; a comment moves lines\n\n[proxy]\nmax_queue = 1\n", NULL, programs[i]));
+        assert_true(before == signature("[proxy]\nmax_queue = 1\n[supervisor]\nidle_timeout = 1h\n", NULL, programs[i]));
+        assert_true(before != signature("[proxy]\nmax_queue = 1\n", environment, programs[i]));
+    }
+    uint64_t ollama = signature("", NULL, "ollama"), proxy = signature("", NULL, "proxy");
+    assert_true(ollama == signature("[proxy]\nmax_queue = 2\n", NULL, "ollama"));
+    assert_true(proxy != signature("[proxy]\nmax_queue = 2\n", NULL, "proxy"));
+    assert_true(ollama != signature("[program:ollama]\ncommand = ollama serve -x\n", NULL, "ollama"));
+    assert_true(ollama != signature("[program:ollama]\ndirectory = /\n", NULL, "ollama"));
+    uint64_t preload = signature("", NULL, "preload");
+    scratch_text(&k.scratch, "preload-models.txt", "x\ny\n");
+    assert_true(preload != signature("", NULL, "preload"));
+    assert_true(ollama == signature("", NULL, "ollama"));
+}
+
+static void test_sixteen_listeners_fit(void **state)
+{
+    (void)state;
+    static int many[CONF_LISTEN_MAX];
+    struct spawn_plan plan;
+    prepare("", NULL, "proxy");
+    launch_fini(&launch);
+    site.listen_fds = many;
+    site.listen_fds_n = CONF_LISTEN_MAX;
+    assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, "proxy")), 0);
+    variable("LISTEN_FDS", "16");
+    variable(CONTRACT_ENV_PAGE, "20");
+    assert_non_null(strstr(conf_variable(launch.envp, "LISTEN_FDNAMES"), ":listen15"));
+    launch_plan(&launch, &site, 1, 1, 15, 0, &plan);
+    assert_int_equal(plan.fds_n, 18);
+    assert_true(plan.fds_n <= SPAWN_FDS_MAX);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_the_proxy_gets_listeners_channel_and_page),
+        CASE(test_the_preloader_gets_no_listeners),
+        CASE(test_ollama_gets_nothing_of_the_contract),
+        CASE(test_ollama_prunes_only_when_nothing_is_wanted_any_more),
+        CASE(test_another_command_for_the_proxy_is_a_stranger),
+        CASE(test_our_own_command_written_out_is_still_ours),
+        CASE(test_programs_that_notify_are_told_where),
+        CASE(test_what_a_reload_restarts),
+        CASE(test_sixteen_listeners_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
