@@ -114,8 +114,9 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 unit: $(TESTS)
 	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
 
-lint:
+lint: $(BUILD)/ollama-supervisor
 	tests/lint/run
+	BUILD_DIR=$(BUILD) scripts/gen-docs --check
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.

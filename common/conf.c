@@ -4,7 +4,10 @@
  */
 #include "common/conf_internal.h"
 
+#include "common/contract.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,30 @@ static char *named_file(struct conf *c, const char *path)
     return kept;
 }
 
+/* The descriptor of the text that the supervisor hands to its children; -1: there is none. */
+static int handed_fd(const struct conf *c)
+{
+    const char *text = conf_variable(c->environment_in, CONTRACT_ENV_CONFIG);
+    int64_t fd;
+    char why[PARSE_WHY_BYTES];
+    return c->environment_in && text && parse_integer(text, 3, INT_MAX, &fd, why) == 0 ? (int)fd : -1;
+}
+
+/* Reads the file's text, or what was handed to us in its place. 0 or -errno. */
+static int read_text(struct conf *c)
+{
+    enum { INI_LIMIT_BYTES = 4 << 20 };
+    char *bytes;
+    int fd = handed_fd(c);
+    int error = fd >= 0 ? sys_read_fd(fd, INI_LIMIT_BYTES, &bytes, &c->text_n)
+                        : sys_read_file(c->file, INI_LIMIT_BYTES, &bytes, &c->text_n);
+    if (error)
+        return error;
+    c->text = conf_text(c, bytes, c->text_n);
+    free(bytes);
+    return c->text ? 0 : -ENOMEM;
+}
+
 /* Finds the file and the folder that relative paths start from. */
 static int find_file(struct conf *c, const char *path, struct diag *d)
 {
@@ -32,6 +59,8 @@ static int find_file(struct conf *c, const char *path, struct diag *d)
     int error = -ENOENT;
     if (path) {
         error = sys_realpath(path, resolved);
+        if (error && handed_fd(c) >= 0) /* the file may be gone: its text was handed to us */
+            error = snprintf(resolved, sizeof resolved, "%s", path) < (int)sizeof resolved ? 0 : -ENAMETOOLONG;
         if (error)
             diag_add(d, DIAG_ERROR, path, 0, "can't be read: %s", strerror(-error));
     }
@@ -215,7 +244,9 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
     static const char *const unnamed[] = {"supervisor", "preload", "proxy"};
     int error = find_file(c, path, d);
     if (!error && c->file) {
-        int read_error = conf_read_ini(c, c->file, entries, d);
+        int read_error = read_text(c);
+        if (!read_error)
+            read_error = conf_read_ini(c, c->text, c->text_n, entries, d);
         if (read_error == -ENOMEM)
             error = read_error;
         else if (read_error)

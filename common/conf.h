@@ -79,6 +79,8 @@ struct conf_variables {
 struct conf {
     char *file;     /* absolute path of the ini; NULL where there is none */
     char *base_dir; /* relative paths start here */
+    const char *text; /* of the file, as it was read; NULL where there is none */
+    size_t text_n;
     struct conf_supervisor supervisor;
     struct conf_preload preload;
     struct conf_proxy proxy;

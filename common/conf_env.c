@@ -53,7 +53,7 @@ static int is_link(const char *value)
 
 static int is_contract_name(const char *name)
 {
-    static const char *const names[] = {"SIDECAR_CHANNEL_FD", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE"};
+    static const char *const names[] = {"SIDECAR_CHANNEL_FD", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE", "SIDECAR_CONFIG_FD"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;

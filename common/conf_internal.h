@@ -57,8 +57,8 @@ const char *conf_env(const struct conf *c, const char *name);
 int conf_variables_add(struct conf *c, struct conf_variables *v, const char *name, size_t name_n, const char *value,
                        int line) WARN_UNUSED;
 
-/* conf_read.c: the lines of a file into entries; mistakes into d. 0, -errno when the file can't be read. */
-int conf_read_ini(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
+/* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. An env_file: also -errno. */
+int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
 int conf_read_env_file(struct conf *c, const char *path, struct diag *d) WARN_UNUSED;
 
 /* conf_table.c */

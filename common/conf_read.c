@@ -243,25 +243,17 @@ static int take_pair(void *context, const char *section, const char *key, const 
     return 1;
 }
 
-int conf_read_ini(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d)
+int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_entries *entries, struct diag *d)
 {
-    char *bytes;
-    size_t bytes_n;
-    int error = sys_read_file(path, INI_LIMIT_BYTES, &bytes, &bytes_n);
-    if (error)
-        return error;
     struct reader *r = calloc(1, sizeof *r);
-    if (!r) {
-        free(bytes);
+    if (!r)
         return -ENOMEM;
-    }
-    *r = (struct reader){.c = c, .entries = entries, .d = d, .path = path, .at = bytes, .end = bytes + bytes_n};
+    *r = (struct reader){.c = c, .entries = entries, .d = d, .path = c->file, .at = text, .end = text + text_n};
     buf_init(&r->value, VALUE_LIMIT_BYTES);
     (void)ini_parse_stream(read_piece, r, take_pair, r); /* its error is one line number; ours are all told */
-    error = finish_value(r) < 0 || r->has_error ? -ENOMEM : 0;
+    int error = finish_value(r) < 0 || r->has_error ? -ENOMEM : 0;
     buf_fini(&r->value);
     free(r);
-    free(bytes);
     return error;
 }
 

@@ -4,6 +4,8 @@
  *   LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES   listening sockets, from descriptor 3 on (sd_listen_fds(3))
  *   NOTIFY_SOCKET                            sd_notify(3): READY=1, STATUS=…, STOPPING=1
  *   SIDECAR_CHANNEL_FD                       one end of a SOCK_SEQPACKET pair: struct contract_message each way
+ *   SIDECAR_CONFIG_FD                        supervisor.ini as the supervisor accepted it, sealed: what was edited since, and
+ *                                            not reloaded, is nobody's yet
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
  *
  * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
@@ -27,6 +29,7 @@ enum {
 #define CONTRACT_ENV_CHANNEL "SIDECAR_CHANNEL_FD"
 #define CONTRACT_ENV_PAGE "SIDECAR_PAGE_FD"
 #define CONTRACT_ENV_LINE "SIDECAR_PAGE_LINE"
+#define CONTRACT_ENV_CONFIG "SIDECAR_CONFIG_FD"
 
 /* What a program is in; the supervisor's table of states uses the same words. */
 enum contract_state {

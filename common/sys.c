@@ -243,16 +243,16 @@ int sys_own_path(char out[4096])
     return 0;
 }
 
-int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_n)
+int sys_read_fd(int fd, size_t limit_bytes, char **out, size_t *out_n)
 {
-    int fd = sys_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd;
     size_t have_n = 0, room_n = 4096;
     char *bytes = malloc(room_n + 1);
-    int error = bytes ? 0 : -ENOMEM;
+    int error = bytes ? 0 : -ENOMEM, is_seekable = lseek(fd, 0, SEEK_CUR) >= 0;
     while (!error) {
-        ssize_t n = sys_read(fd, bytes + have_n, room_n - have_n);
+        ssize_t n = is_seekable ? result_n(pread(fd, bytes + have_n, room_n - have_n, (off_t)have_n))
+                                : sys_read(fd, bytes + have_n, room_n - have_n);
+        if (n == -EINTR)
+            continue;
         if (n <= 0) {
             error = (int)n;
             break;
@@ -270,7 +270,6 @@ int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_
             }
         }
     }
-    sys_close(fd);
     if (error) {
         free(bytes);
         return error;
@@ -279,6 +278,37 @@ int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_
     *out = bytes;
     *out_n = have_n;
     return 0;
+}
+
+int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_n)
+{
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    int error = sys_read_fd(fd, limit_bytes, out, out_n);
+    sys_close(fd);
+    return error;
+}
+
+int sys_memfd_text(const char *name, const char *bytes, size_t bytes_n)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -errno;
+    for (size_t done_n = 0; done_n < bytes_n;) {
+        ssize_t n = sys_write(fd, bytes + done_n, bytes_n - done_n);
+        if (n <= 0) {
+            close(fd);
+            return n < 0 ? (int)n : -EIO;
+        }
+        done_n += (size_t)n;
+    }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
 }
 
 int sys_memfd(const char *name, size_t bytes_n)

@@ -55,6 +55,11 @@ int sys_own_path(char out[4096]) WARN_UNUSED; /* the path of the running binary 
 /* Reads a whole file of at most limit_bytes; *out is malloc'd, NUL-terminated and the caller's. -EFBIG beyond. */
 int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_n) WARN_UNUSED;
 
+/* The same of an open descriptor, from its start; its offset stays. pread(2) */
+int sys_read_fd(int fd, size_t limit_bytes, char **out, size_t *out_n) WARN_UNUSED;
+
+/* A descriptor with these bytes, sealed against any change. memfd_create(2) */
+int sys_memfd_text(const char *name, const char *bytes, size_t bytes_n) WARN_UNUSED;
 /* Shared memory sealed against growing and shrinking. memfd_create(2) */
 int sys_memfd(const char *name, size_t bytes_n) WARN_UNUSED;
 int sys_map_shared(int fd, size_t bytes_n, void **out) WARN_UNUSED;

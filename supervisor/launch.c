@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_FD = 3, EXTRA_MAX = 8, EXTRA_BYTES = 320 };
+enum { FIRST_FD = 3, EXTRA_MAX = 10, EXTRA_BYTES = 320 };
 
 struct extras {
     char text[EXTRA_MAX][EXTRA_BYTES];
@@ -89,6 +89,8 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         extra(&e, CONTRACT_ENV_CHANNEL "=%zu", FIRST_FD + listen_n);
         extra(&e, CONTRACT_ENV_PAGE "=%zu", FIRST_FD + listen_n + 1);
         extra(&e, CONTRACT_ENV_LINE "=00");
+        if (site->config_fd >= 0)
+            extra(&e, CONTRACT_ENV_CONFIG "=%zu", FIRST_FD + listen_n + 2);
     }
     if (l->has_contract || strcmp(p->ready, "notify") == 0)
         extra(&e, "NOTIFY_SOCKET=%s", site->notify_path);
@@ -196,9 +198,21 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
     if (l->has_contract) {
         plan->fds[plan->fds_n++] = channel_fd;
         plan->fds[plan->fds_n++] = site->page_fd;
+        if (site->config_fd >= 0)
+            plan->fds[plan->fds_n++] = site->config_fd;
         l->line_at[0] = (char)('0' + line / 10);
         l->line_at[1] = (char)('0' + line % 10);
     }
     if (l->has_noprune) /* a variable of another name is as good as none */
         l->envp[l->envp_n - 1][0] = is_pruning ? '_' : 'O';
+}
+
+int launch_site_config(struct launch_site *site)
+{
+    int fd = site->conf->text ? sys_memfd_text("supervisor.ini", site->conf->text, site->conf->text_n) : -1;
+    if (site->conf->text && fd < 0)
+        return fd;
+    sys_close(site->config_fd);
+    site->config_fd = fd;
+    return 0;
 }

@@ -28,7 +28,11 @@ struct launch_site {
     const int *listen_fds;
     size_t listen_fds_n;
     int page_fd;
+    int config_fd; /* supervisor.ini as it was accepted; -1: there is none */
 };
+
+/* (Re-)makes site->config_fd from the text of site->conf. 0 or -errno. */
+int launch_site_config(struct launch_site *site) WARN_UNUSED;
 
 /* 0 or -ENOMEM. */
 int launch_init(struct launch *l, const struct launch_site *site, const struct conf_program *p) WARN_UNUSED;

@@ -106,6 +106,7 @@ int reload_configuration(struct supervisor *s, struct diag *d)
     struct conf *old = s->conf;
     s->conf = fresh;
     s->launch_site.conf = fresh;
+    error = launch_site_config(&s->launch_site);
     for (size_t i = 0; i < fresh->programs_n && !error; i++)
         error = apply_to(s, &fresh->programs[i], loop_now_ms(&s->loop));
     if (error) { /* no memory in the middle: both stay, and nothing dangles */

@@ -278,7 +278,10 @@ static int boot(struct supervisor *s, supervisor_command_fn *command)
         return error;
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
-                                          .page_fd = s->board.fd};
+                                          .page_fd = s->board.fd, .config_fd = -1};
+    error = launch_site_config(&s->launch_site);
+    if (error)
+        return error;
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
                                         .launch = &s->launch_site, .changed = changed, .heard = heard, .context = s};
     find_models(s);
@@ -289,7 +292,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
 {
     memset(s, 0, sizeof *s);
     s->conf = take_conf;
-    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = -1;
+    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = -1;
     find_own_dir(s);
     if (take_conf->is_ollama_moved) {
         char bind[ADDRESS_TEXT_BYTES];
@@ -315,6 +318,7 @@ void supervisor_fini(struct supervisor *s)
     notify_fini(&s->notify);
     board_fini(&s->board);
     sys_close(s->models_lock_fd);
+    sys_close(s->launch_site.config_fd);
     for (size_t i = 0; i < s->listen_fds_n; i++)
         sys_close(s->listen_fds[i]);
     loop_fini(&s->loop);

@@ -125,3 +125,20 @@ def test_children_do_not_outlive_a_killed_supervisor(sidecar):
     sidecar.process.kill(signal.SIGKILL)
     sidecar.process.wait()
     until(lambda: not sidecar.programs(), 5, "the children to go", lambda: str(sidecar.programs()))
+
+
+@pytest.mark.parametrize("edit", ["broken", "gone"])
+def test_what_was_edited_and_not_reloaded_is_not_in_force_after_a_crash(sidecar, edit):
+    sidecar.boot(tokens=1)
+    if edit == "broken":
+        with open(sidecar.ini, "a", encoding="utf-8") as file:
+            file.write("[bogus]\n")
+    else:
+        os.rename(sidecar.ini, sidecar.ini + ".away")
+    first = sidecar.pid_of("proxy")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: sidecar.pid_of("proxy") != first, 5, "the next proxy")
+    assert sidecar.generate().status == 200
+    assert sidecar.ctl("reload").returncode == 1  # it is told when it is asked for
+    assert sidecar.generate().status == 200
+    assert sidecar.stop() == 0

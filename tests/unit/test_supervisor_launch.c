@@ -33,7 +33,7 @@ static void prepare(const char *ini, char **environment, const char *program)
     conf_case_load(&k, ini, environment);
     conf_case_good(&k);
     site = (struct launch_site){.conf = k.conf, .notify_path = "@12345", .own_dir = "/opt/bin", .listen_fds = listen_fds,
-                                .listen_fds_n = 2, .page_fd = 12};
+                                .listen_fds_n = 2, .page_fd = 12, .config_fd = -1};
     assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, program)), 0);
 }
 
