@@ -112,7 +112,8 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
 
 unit: $(TESTS)
-	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done
+	@for t in $(TESTS); do $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+		echo "$${t##*/}: $$(grep -c '^\[       OK' $$t.log) passed"; done
 
 lint: $(BUILD)/ollama-supervisor
 	tests/lint/run
