@@ -1,6 +1,8 @@
 /* See buf.h. Growth doubles; the data is moved to the front before memory is asked for. */
 #include "common/buf.h"
 
+#include "common/utf8.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,35 +129,16 @@ void buf_neutralise(char *text)
     *out = '\0';
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629: no surrogates, nothing overlong), 0 where it is none. */
-static size_t utf8_length(const unsigned char *s, size_t left_n)
+/* What may not stand raw in a string, and the line ends U+0085, U+2028 and U+2029, at which some line readers stop. */
+static int is_json_escaped(uint32_t point)
 {
-    unsigned char c = s[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-    if (n == 0 || n > left_n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
-        (c == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
+    return point < 0x20 || point == '"' || point == '\\' || point == 0x7f || point == 0x85 || point == 0x2028 ||
+           point == 0x2029;
 }
 
-/* The line ends that JSON allows raw and some line readers do not. */
-static const char *line_end_escape(const unsigned char *s, size_t n)
+static int json_escape(struct buf *b, uint32_t point)
 {
-    if (n == 2 && s[0] == 0xc2 && s[1] == 0x85)
-        return "\\u0085";
-    if (n == 3 && s[0] == 0xe2 && s[1] == 0x80)
-        return s[2] == 0xa8 ? "\\u2028" : s[2] == 0xa9 ? "\\u2029" : NULL;
-    return NULL;
-}
-
-static int json_control(struct buf *b, unsigned char c)
-{
-    switch (c) {
+    switch (point) {
     case '"':
         return buf_text(b, "\\\"");
     case '\\':
@@ -167,23 +150,18 @@ static int json_control(struct buf *b, unsigned char c)
     case '\t':
         return buf_text(b, "\\t");
     default:
-        return buf_printf(b, "\\u%04x", c);
+        return buf_printf(b, "\\u%04x", (unsigned)point);
     }
 }
 
 int buf_json_string(struct buf *b, const char *bytes, size_t bytes_n)
 {
-    const unsigned char *s = (const unsigned char *)bytes;
+    enum { REPLACEMENT = 0xfffd };
     int error = buf_text(b, "\"");
     for (size_t i = 0; i < bytes_n && !error;) {
-        size_t n = utf8_length(s + i, bytes_n - i);
-        const char *escape = n ? line_end_escape(s + i, n) : "\\ufffd";
-        if (escape)
-            error = buf_text(b, escape);
-        else if (n == 1 && (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f))
-            error = json_control(b, s[i]);
-        else
-            error = buf_append(b, s + i, n);
+        uint32_t point = REPLACEMENT;
+        size_t n = utf8_decode(bytes + i, bytes_n - i, &point);
+        error = n == 0 || is_json_escaped(point) ? json_escape(b, point) : buf_append(b, bytes + i, n);
         i += n ? n : 1;
     }
     return error ? error : buf_text(b, "\"");

@@ -7,44 +7,22 @@
  */
 #include "ctl/plain.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "common/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The length of the well-formed character at `at` (RFC 3629), 0 where there is none. */
-static size_t utf8_length(const unsigned char *at, size_t left_n, uint32_t *point)
-{
-    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : at[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > left_n)
-        return 0;
-    uint32_t value = n == 1 ? at[0] : at[0] & (0xffU >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (at[i] & 0x3fU);
-    }
-    if ((n == 3 && value < 0x800) || (n == 4 && (value < 0x10000 || value > 0x10ffff)) ||
-        (value >= 0xd800 && value <= 0xdfff))
-        return 0;
-    *point = value;
-    return n;
-}
-
 static int is_harmful(uint32_t point, int is_block)
 {
-    if (point < ' ')
-        return !(is_block && (point == '\n' || point == '\t'));
-    return point == 0x7f || (point >= 0x80 && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
+    return utf8_is_harmful(point) && !(is_block && (point == '\n' || point == '\t'));
 }
 
 /* The next piece of clean text at *at, which moves on. */
 static size_t next_piece(const char **at, const char *end, int is_block, const char **piece)
 {
     uint32_t point = 0;
-    size_t length = utf8_length((const unsigned char *)*at, (size_t)(end - *at), &point);
+    size_t length = utf8_decode(*at, (size_t)(end - *at), &point);
     int is_bad = length == 0 || is_harmful(point, is_block);
     *piece = is_bad ? "?" : *at;
     *at += length > 0 ? length : 1;
@@ -75,20 +53,6 @@ void plain_clean_to(char *out, size_t out_n, const char *text)
     }
     if (out_n > 0)
         out[n] = '\0';
-}
-
-void plain_duration(char out[PLAIN_DURATION_BYTES], int64_t s)
-{
-    if (s < 0)
-        snprintf(out, PLAIN_DURATION_BYTES, "-");
-    else if (s < 60)
-        snprintf(out, PLAIN_DURATION_BYTES, "%" PRId64 "s", s);
-    else if (s < 3600)
-        snprintf(out, PLAIN_DURATION_BYTES, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
-    else if (s < 86400)
-        snprintf(out, PLAIN_DURATION_BYTES, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
-    else
-        snprintf(out, PLAIN_DURATION_BYTES, "%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
 }
 
 size_t plain_width(const char *text)

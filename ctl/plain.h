@@ -1,12 +1,10 @@
 /*
- * plain: foreign words, durations and colours for a person at a terminal.
+ * plain: foreign words and colours for a person at a terminal.
  */
 #ifndef CTL_PLAIN_H
 #define CTL_PLAIN_H
 
 #include "common/buf.h"
-
-enum { PLAIN_DURATION_BYTES = 32 };
 
 /* Appends text of others without what could move a cursor or hide something: control characters (lines and tabs stay
  * where is_block), broken UTF-8 and marks of direction become '?'. 0 or -errno. */
@@ -14,9 +12,6 @@ int plain_clean(struct buf *out, const char *text, size_t text_n, int is_block) 
 
 /* The same into a fixed room, cut at whole characters, terminated. */
 void plain_clean_to(char *out, size_t out_n, const char *text);
-
-/* `12s`, `3m12s`, `2h05m`, `3d04h`; `-` below zero. */
-void plain_duration(char out[PLAIN_DURATION_BYTES], int64_t seconds);
 
 /* Columns on a terminal, taken as one a character. */
 size_t plain_width(const char *text);

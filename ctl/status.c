@@ -5,6 +5,7 @@
 #include "ctl/status.h"
 
 #include "ctl/ask.h"
+#include "common/human.h"
 #include "ctl/plain.h"
 #include "ctl/table.h"
 
@@ -44,9 +45,9 @@ static int write_clean(struct buf *out, const char *text)
 
 static int write_head(const cJSON *answer, struct buf *out)
 {
-    char up[PLAIN_DURATION_BYTES], pid[CELL_BYTES];
+    char up[HUMAN_BYTES], pid[CELL_BYTES];
     const char *version = ask_text(answer, "version"), *state = ask_text(answer, "state");
-    plain_duration(up, number(answer, "uptime_s"));
+    human_duration(up, number(answer, "uptime_s"));
     cell_text(answer, "pid", pid);
     int error = buf_text(out, "supervisor ");
     error = error ? error : write_clean(out, version);
@@ -82,7 +83,7 @@ static int write_doors(const cJSON *answer, struct buf *out)
 
 static void add_program(struct table *t, const cJSON *program)
 {
-    char cell[CELL_BYTES], up[PLAIN_DURATION_BYTES];
+    char cell[CELL_BYTES], up[HUMAN_BYTES];
     int64_t pid = number(program, "pid");
     cell_text(program, "name", cell);
     table_add(t, cell);
@@ -90,7 +91,7 @@ static void add_program(struct table *t, const cJSON *program)
     table_add(t, cell);
     snprintf(cell, sizeof cell, "%" PRId64, pid);
     table_add(t, pid > 0 ? cell : "");
-    plain_duration(up, pid > 0 ? number(program, "uptime_s") : -1);
+    human_duration(up, pid > 0 ? number(program, "uptime_s") : -1);
     table_add(t, up);
     static const char *const rest[] = {"restarts", "last_exit", "required", "reason"};
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {

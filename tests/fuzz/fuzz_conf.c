@@ -1,42 +1,17 @@
 /* The ini file, and behind a byte 0x1e the variables of the environment, a line each. What was taken can be dumped and
  * read back with the same values. */
 #include "common/conf.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "tests/fuzz/folder.h"
 
 enum { VARIABLES_MAX = 16 };
-
-static char dir[64], file[96], models[96];
-
-static void put(const char *path, const void *bytes, size_t bytes_n)
-{
-    FILE *f = fopen(path, "wb");
-    if (!f || fwrite(bytes, 1, bytes_n, f) != bytes_n || fclose(f) != 0)
-        abort();
-}
-
-static void clean(void)
-{
-    (void)unlink(file);
-    (void)unlink(models);
-    (void)rmdir(dir);
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    snprintf(dir, sizeof dir, "%s/sidecar-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(dir))
-        abort();
-    snprintf(file, sizeof file, "%s/supervisor.ini", dir);
-    snprintf(models, sizeof models, "%s/preload-models.txt", dir);
+    folder_init();
     put(models, "x\n", 2);
-    atexit(clean);
     return 0;
 }
 

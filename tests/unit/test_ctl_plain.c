@@ -1,4 +1,5 @@
 /* ctl/plain and ctl/table: foreign words, durations, aligned columns. */
+#include "common/human.h"
 #include "ctl/plain.h"
 #include "ctl/table.h"
 
@@ -64,8 +65,8 @@ static void test_durations(void **state)
         const char *text;
     } cases[] = {{-1, "-"}, {0, "0s"}, {59, "59s"}, {60, "1m00s"}, {192, "3m12s"}, {3600, "1h00m"}, {7500, "2h05m"}, {86400, "1d00h"}, {273600, "3d04h"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char out[PLAIN_DURATION_BYTES];
-        plain_duration(out, cases[i].s);
+        char out[HUMAN_BYTES];
+        human_duration(out, cases[i].s);
         assert_string_equal(out, cases[i].text);
     }
 }

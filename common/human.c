@@ -1,0 +1,20 @@
+/* See human.h. */
+#include "common/human.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void human_duration(char out[HUMAN_BYTES], int64_t seconds)
+{
+    int64_t s = seconds;
+    if (s < 0)
+        snprintf(out, HUMAN_BYTES, "-");
+    else if (s < 60)
+        snprintf(out, HUMAN_BYTES, "%" PRId64 "s", s);
+    else if (s < 3600)
+        snprintf(out, HUMAN_BYTES, "%" PRId64 "m%02" PRId64 "s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(out, HUMAN_BYTES, "%" PRId64 "h%02" PRId64 "m", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, HUMAN_BYTES, "%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
+}

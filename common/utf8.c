@@ -1,0 +1,27 @@
+/* See utf8.h. */
+#include "common/utf8.h"
+
+size_t utf8_decode(const char *at, size_t left_n, uint32_t *point)
+{
+    const unsigned char *s = (const unsigned char *)at;
+    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    if (n == 0 || n > left_n)
+        return 0;
+    uint32_t value = n == 1 ? s[0] : s[0] & (0xffU >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        value = value << 6 | (s[i] & 0x3fU);
+    }
+    if ((n == 3 && value < 0x800) || (n == 4 && (value < 0x10000 || value > 0x10ffff)) ||
+        (value >= 0xd800 && value <= 0xdfff))
+        return 0;
+    *point = value;
+    return n;
+}
+
+int utf8_is_harmful(uint32_t point)
+{
+    return point < ' ' || point == 0x7f || (point >= 0x80 && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
+           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
+}
