@@ -73,6 +73,15 @@ $(BUILD)/obj/%.o: %.c
 
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
+# What tells the version is compiled again when it changes.
+VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)
+$(VERSIONED:%.c=$(BUILD)/obj/%.o): $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FULL_VERSION)' | cmp -s - $@ || echo '$(FULL_VERSION)' >$@
+.PHONY: FORCE
+FORCE:
+
 # Generated code of others: its warnings are not ours.
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c
 	@mkdir -p $(@D)
