@@ -30,7 +30,7 @@ def _next(kind: str) -> int:
 
 def _bind(host: str, port: int) -> list:
     """Listening sockets for every address of host; SystemExit with Ollama's words where one is taken."""
-    passive = host or None
+    passive = "127.0.0.1" if host == "localhost" else host or None  # a minimal system has no /etc/hosts
     try:
         found = socket.getaddrinfo(passive, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
@@ -54,7 +54,7 @@ def _bind(host: str, port: int) -> list:
                 raise SystemExit(f"Error: listen tcp {shown}: bind: address already in use") from error
             continue
         listeners.append(sock)
-        if family == socket.AF_INET6 and address[0] == "::" or host == "localhost":
+        if family == socket.AF_INET6 and address[0] == "::":
             break
     if not listeners:
         raise SystemExit(f"Error: listen tcp {host}:{port}: bind: cannot assign requested address")
