@@ -14,11 +14,26 @@
 
 enum { EXIT_USAGE = 100, EXIT_SYSTEM = 111 };
 
+/* Whether a line of an ini file can say this value: it would lose blanks at the ends, ` ;` starts a comment, and a line has its bound. */
+static int is_writable(const char *value)
+{
+    enum { KEY_AND_ORIGIN_BYTES = 512 };
+    size_t n = strlen(value), written_n = n;
+    for (const char *c = value; *c; c++) {
+        if (*c == ';' && c > value && (c[-1] == ' ' || c[-1] == '\t'))
+            return 0;
+        written_n += *c == '%';
+    }
+    return n == 0 || (!strchr(" \t", value[0]) && !strchr(" \t", value[n - 1]) &&
+                      written_n < CONF_LINE_BYTES - KEY_AND_ORIGIN_BYTES);
+}
+
 /* Percent signs are doubled, so that what is dumped can be read back; a line end must not begin another line. */
 static int dump_line(struct buf *out, const char *key, const char *value, const char *origin)
 {
-    int error = buf_printf(out, "%s = ", key);
-    for (const char *c = value ? value : ""; *c && !error; c++)
+    const char *text = value ? value : "";
+    int error = buf_printf(out, "%s%s%s", is_writable(text) ? "" : "; ", key, *text == ';' ? "=" : " = ");
+    for (const char *c = text; *c && !error; c++)
         error = *c == '%' ? buf_text(out, "%%") : buf_append(out, (unsigned char)*c < 0x20 || *c == 0x7f ? "?" : c, 1);
     return error ? error : buf_printf(out, "%s%s\n", *origin ? "  ; " : "", origin);
 }

@@ -117,6 +117,29 @@ static void test_percent_signs_survive(void **state)
     reads_back("[environment]\nA = 100%%\nB = %(ENV_X)s\n", environment);
 }
 
+static void test_a_value_may_start_with_a_semicolon(void **state)
+{
+    (void)state;
+    reads_back("[environment]\nA=;b c\nB = x;y\n", NULL);
+}
+
+/* Only the environment can bring such values; the dump says what they are without claiming that a file could. */
+static void test_what_no_file_can_say_is_a_remark(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"a ;b", " a", "a "};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char variable[64], line[64];
+        char *environment[] = {variable, NULL};
+        snprintf(variable, sizeof variable, "SIDECAR_PROXY_CONTAINERS=%s", texts[i]);
+        snprintf(line, sizeof line, "\n; containers = %s  ; SIDECAR_PROXY_CONTAINERS", texts[i]);
+        conf_case_load(&k, "", environment);
+        char *text = dump();
+        has(text, line);
+        free(text);
+    }
+}
+
 static void test_variables_of_an_env_file_do_not_collide(void **state)
 {
     (void)state;
@@ -156,6 +179,8 @@ int main(void)
         CASE(test_each_value_has_its_origin),
         CASE(test_a_dump_can_be_read_back_and_gives_the_same_values),
         CASE(test_percent_signs_survive),
+        CASE(test_a_value_may_start_with_a_semicolon),
+        CASE(test_what_no_file_can_say_is_a_remark),
         CASE(test_variables_of_an_env_file_do_not_collide),
         CASE(test_long_values_survive),
         CASE(test_line_ends_in_a_variable_stay_on_their_line),
