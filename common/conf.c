@@ -133,7 +133,7 @@ static void unknown_key(const struct conf *c, const struct conf_section *s, cons
 
 static int is_variable_name(const char *name)
 {
-    if (*name >= '0' && *name <= '9')
+    if (*name == '\0' || (*name >= '0' && *name <= '9'))
         return 0;
     for (; *name; name++)
         if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||

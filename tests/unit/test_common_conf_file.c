@@ -47,6 +47,8 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
         {"[environment]\n[environment]\n", 2, "[environment] stands twice, first in line 1"},
         {"[environment]\nA = 1\nA = 2\n", 3, "A is set twice, first in line 2"},
         {"[environment]\n1A = 1\n", 2, "\"1A\" is no variable's name"},
+        {"[environment]\n= 1\n", 2, "\"\" is no variable's name"},
+        {"[environment]\n://x\n", 2, "\"\" is no variable's name"},
         {"[environment]\nA-B = 1\n", 2, "\"A-B\" is no variable's name"},
         {"max_queue = 1\n", 1, "\"max_queue\" stands before the first [section]"},
         {"[proxy]\nmax_queue\n", 2, "\"max_queue\" is neither `key = value` nor [section]"},
