@@ -199,11 +199,6 @@ int sys_lock(int fd)
     return result(flock(fd, LOCK_EX | LOCK_NB));
 }
 
-int sys_chmod(const char *path, int mode)
-{
-    return result(chmod(path, (mode_t)mode));
-}
-
 int sys_chdir(const char *path)
 {
     return result(chdir(path));

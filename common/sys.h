@@ -45,7 +45,6 @@ int sys_readlink(const char *path, char *target, size_t target_n) WARN_UNUSED;
 /* Calls fn with each name in a folder until it returns other than 0, and returns that; else 0 or -errno. */
 int sys_each_entry(const char *path, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
 int sys_lock(int fd) WARN_UNUSED; /* 0, or -EWOULDBLOCK where another process has it; ends with the descriptor. flock(2) */
-int sys_chmod(const char *path, int mode) WARN_UNUSED;
 int sys_chdir(const char *path) WARN_UNUSED;
 int sys_access_exec(const char *path) WARN_UNUSED; /* 0 for an executable regular file */
 int sys_umask(int mask);
@@ -91,9 +90,7 @@ pid_t sys_fork(void) WARN_UNUSED;
 int sys_execve(const char *path, char *const argv[], char *const envp[]);
 void sys_exit_now(int code) __attribute__((noreturn));
 pid_t sys_getpid(void);
-pid_t sys_getppid(void);
 unsigned sys_getuid(void);
-int sys_kill(pid_t pid, int signal_number);
 int sys_kill_group(pid_t group, int signal_number);
 int sys_setpgid(pid_t pid, pid_t group);
 /* The next dead child, not yet reaped, so that its pid and group can't be somebody else's: its pid, 0 when none is

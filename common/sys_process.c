@@ -37,19 +37,9 @@ pid_t sys_getpid(void)
     return getpid();
 }
 
-pid_t sys_getppid(void)
-{
-    return getppid();
-}
-
 unsigned sys_getuid(void)
 {
     return getuid();
-}
-
-int sys_kill(pid_t pid, int signal_number)
-{
-    return result(kill(pid, signal_number));
 }
 
 int sys_kill_group(pid_t group, int signal_number)

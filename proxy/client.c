@@ -8,9 +8,9 @@
 
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
-#include "proxy/http1.h"
-#include "proxy/refusal.h"
 #include "proxy/relay.h"
+#include "proxy/reply.h"
+#include "proxy/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,7 +149,7 @@ static void refuse(struct client *c, int status, const char *code, const char *t
 {
     exchange_free(&c->exchange);
     c->request.is_keep_alive = 0;
-    refusal_answer(&c->sink.deliver, &c->request, status, code, text);
+    reply_refusal(&c->sink.deliver, &c->request, status, code, text);
     c->is_kept = 0;
     enter(c, CLIENT_FLUSH);
 }
@@ -174,7 +174,7 @@ static enum step step_idle(struct client *c)
 {
     if (c->bytes.input_n == 0)
         return c->host->env->is_draining && c->has_asked ? STEP_CLOSE : STEP_WAIT;
-    if (refusal_is_tls(c->bytes.input, &c->host->has_told_tls))
+    if (tls_is_handshake(c->bytes.input, &c->host->has_told_tls))
         return STEP_CLOSE;
     enter(c, CLIENT_HEAD);
     return STEP_NEXT;
