@@ -116,9 +116,12 @@ $(BUILD)/libctl.a: $(filter-out %/main.o,$(call objects,ctl))
 
 $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
+# Where a test sets the clock.
+$(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll
+
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
 
 unit: $(TESTS)
 	@for t in $(TESTS); do $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \

@@ -32,6 +32,7 @@ int conf_add_built_in(struct conf *c, struct diag *d)
         {"proxy", "command", "ollama-proxy"},
         {"proxy", "ready", "notify"},
         {"preload", "command", "ollama-preload"},
+        {"preload", "ready", "exit"},
         {"preload", "restart", "on-failure"},
     };
     int error = 0;
@@ -211,19 +212,26 @@ static int follow(const struct conf *c, int from, unsigned char *seen, struct di
     return 0;
 }
 
-static void check_ready(const struct conf *c, const struct conf_program *p, struct diag *d)
+/* The URL of a probe. */
+static void check_url(const struct conf *c, const struct conf_program *p, const char *key, const char *url, struct diag *d)
 {
     struct address a;
     struct sockaddr_storage address;
     socklen_t address_n;
     char path[512], why[PARSE_WHY_BYTES];
     const struct conf_head *at = (const struct conf_head *)p;
-    if (strcmp(p->ready, "none") == 0 || strcmp(p->ready, "notify") == 0)
-        return;
-    if (parse_http_url(p->ready, &a, path, sizeof path, why) < 0)
-        mistake(c, at, "program", "ready", d, why);
+    if (parse_http_url(url, &a, path, sizeof path, why) < 0)
+        mistake(c, at, "program", key, d, why);
     else if (address_to_sockaddr(&a, &address, &address_n) < 0)
-        mistake(c, at, "program", "ready", d, "a probe needs an IP address or localhost: the supervisor asks no name server");
+        mistake(c, at, "program", key, d, "a probe needs an IP address or localhost: the supervisor asks no name server");
+}
+
+static int is_word(const char *text, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(text, *words) == 0)
+            return 1;
+    return 0;
 }
 
 static void check_program(const struct conf *c, const struct conf_program *p, struct diag *d)
@@ -243,7 +251,10 @@ static void check_program(const struct conf *c, const struct conf_program *p, st
             mistake(c, at, "program", "environment", d, "write NAME=value, with commas between them");
     if (p->backoff_min_ms > p->backoff_max_ms)
         mistake(c, at, "program", "backoff_min", d, "it is longer than backoff_max");
-    check_ready(c, p, d);
+    if (!is_word(p->ready, (const char *const[]){"none", "notify", "exit", NULL}))
+        check_url(c, p, "ready", p->ready, d);
+    if (strcmp(p->live, "none") != 0)
+        check_url(c, p, "live", p->live, d);
 }
 
 /* What the built-in programs do unless the file says otherwise, now that the addresses are known. */
@@ -255,12 +266,20 @@ static int complete_built_in(struct conf *c, struct diag *d)
     address_text(&own, host);
     snprintf(url, sizeof url, "http://%s/api/tags", host);
     int error = set_built_in(c, "ollama", "ready", url, d);
+    if (!error && strcmp(conf_program(c, "ollama")->ready, url) == 0) /* else it is something of the owner's */
+        error = set_built_in(c, "ollama", "live", url, d);
     if (!error && c->is_backend_ours)
         error = set_built_in(c, "preload", "depends", "ollama", d);
     if (!error)
         error = set_built_in(c, "preload", "required", c->preload.required ? "yes" : "no", d);
+    const struct list *command = &conf_program(c, "proxy")->command;
+    if (!error && command->items_n == 1 && strcmp(command->items[0], "ollama-proxy") == 0) /* it knows of watchdogs */
+        error = set_built_in(c, "proxy", "watchdog", "60s", d);
     if (!error && c->proxy.start == CONF_START_READY)
         error = set_built_in(c, "proxy", "depends", c->is_backend_ours ? "ollama, preload" : "preload", d);
+    for (size_t i = 0; i < c->programs_n && !error; i++)
+        if (strcmp(c->programs[i].ready, "exit") == 0) /* nobody knows how long a task may take but its owner */
+            error = set_built_in(c, c->programs[i].name, "start_timeout", "0", d);
     return error;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "common/contract.h"
 
+#include "common/parse.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
@@ -38,10 +40,23 @@ static int env_number(const char *name, int low, int high)
     return errno || *end || number < low || number > high ? -1 : (int)number;
 }
 
+/* sd_watchdog_enabled(3): meant for us where WATCHDOG_PID is us, or not set. */
+static int64_t watchdog_ms(void)
+{
+    int64_t usec;
+    char why[PARSE_WHY_BYTES];
+    const char *text = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (!text || parse_integer(text, 2000, INT64_MAX, &usec, why) < 0 ||
+        (pid && env_number("WATCHDOG_PID", 1, INT_MAX) != (int)sys_getpid()))
+        return 0;
+    return usec / 1000;
+}
+
 static void forget_variables(void)
 {
     static const char *const names[] = {CONTRACT_ENV_CHANNEL, CONTRACT_ENV_PAGE, CONTRACT_ENV_LINE, "LISTEN_FDS",
-                                        "LISTEN_PID",         "LISTEN_FDNAMES",  "NOTIFY_SOCKET"};
+                                        "LISTEN_PID",         "LISTEN_FDNAMES",  "NOTIFY_SOCKET",
+                                        "WATCHDOG_USEC",      "WATCHDOG_PID"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);
 }
@@ -107,6 +122,7 @@ int contract_adopt(struct contract *c)
         c->notify_path = strdup(notify_path);
         error = c->notify_path ? 0 : -ENOMEM;
     }
+    c->watchdog_ms = watchdog_ms();
     if (!error && page_fd >= 0) {
         error = adopt_page(c, page_fd);
         sys_close(page_fd);

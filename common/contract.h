@@ -2,7 +2,8 @@
  * contract: all that the supervisor and its built-in children know of each other. docs/contract.md explains it.
  *
  *   LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES   listening sockets, from descriptor 3 on (sd_listen_fds(3))
- *   NOTIFY_SOCKET                            sd_notify(3): READY=1, STATUS=…, STOPPING=1
+ *   NOTIFY_SOCKET                            sd_notify(3): READY=1, STATUS=…, STOPPING=1, WATCHDOG=1, EXTEND_TIMEOUT_USEC=…
+ *   WATCHDOG_USEC, WATCHDOG_PID              how often WATCHDOG=1 is to come (sd_watchdog_enabled(3))
  *   SIDECAR_CHANNEL_FD                       one end of a SOCK_SEQPACKET pair: struct contract_message each way
  *   SIDECAR_CONFIG_FD                        supervisor.ini as the supervisor accepted it, sealed: what was edited since, and
  *                                            not reloaded, is nobody's yet
@@ -122,6 +123,7 @@ struct contract {
     struct contract_line *line;
     int listen_fds_n; /* descriptors 3 to 3 + n - 1 */
     char *notify_path; /* owned */
+    int64_t watchdog_ms; /* WATCHDOG=1 is to come at least so often; 0: nobody waits for it */
 };
 
 /* Child's side: reads the variables, checks that each descriptor is what it should be, makes all of them close-on-exec

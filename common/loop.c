@@ -176,13 +176,25 @@ static int wait_ms(const struct loop *l, int64_t max_wait_ms)
     return wait > INT_MAX ? INT_MAX : (int)wait;
 }
 
+/* at_latest_ms: when we would have been back here, had we been running all the time. */
+static void read_clock(struct loop *l, int64_t at_latest_ms)
+{
+    int64_t now_ms = sys_monotonic_ms() - l->frozen_ms;
+    if (now_ms - at_latest_ms > LOOP_FREEZE_MS) {
+        l->frozen_ms += now_ms - at_latest_ms;
+        now_ms = at_latest_ms;
+    }
+    l->now_ms = now_ms;
+}
+
 int loop_turn(struct loop *l, int64_t max_wait_ms)
 {
     run_deferred(l);
     close_gaps(l);
-    l->now_ms = sys_monotonic_ms();
-    int ready_n = sys_poll(l->fds, l->fds_n, wait_ms(l, max_wait_ms));
-    l->now_ms = sys_monotonic_ms();
+    read_clock(l, l->now_ms);
+    int wait = wait_ms(l, max_wait_ms);
+    int ready_n = sys_poll(l->fds, l->fds_n, wait);
+    read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
     if (ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM)
         return ready_n;
     size_t seen_n = l->fds_n; /* what callbacks add waits for the next turn */

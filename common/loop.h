@@ -1,5 +1,9 @@
 /*
  * loop: one thread, level-triggered poll(2), absolute deadlines, the clock read once a turn.
+ *
+ * Its time is monotonic and stands still while the process does: what a stop, a frozen cgroup or a suspended machine took
+ * (seen as a wait that ended more than LOOP_FREEZE_MS after its time) is not counted. So a deadline that passed
+ * meanwhile is not missed, it is still to come, and everything that is measured in the loop's time keeps its meaning.
  */
 #ifndef COMMON_LOOP_H
 #define COMMON_LOOP_H
@@ -18,6 +22,8 @@ struct deferred {
 
 struct loop_watch;
 
+enum { LOOP_FREEZE_MS = 1000 };
+
 struct loop {
     struct pollfd *fds;         /* dense, what poll(2) takes */
     struct loop_watch *watches; /* beside fds: who is called */
@@ -26,6 +32,7 @@ struct loop {
     struct timerq timers;
     struct deferred *deferred_first, **deferred_last;
     int64_t now_ms;
+    int64_t frozen_ms; /* how much of the monotonic clock was not counted, ever growing */
     int has_gaps;   /* entries were removed during the turn */
     int is_stopped;
 };
@@ -36,10 +43,16 @@ void loop_fini(struct loop *l);
 /* Room for descriptors up to this number, so that adding never has to allocate. 0 or -ENOMEM. */
 int loop_reserve(struct loop *l, size_t fds_n) WARN_UNUSED;
 
-/* The monotonic time of this turn. */
+/* The loop's time in this turn. */
 static inline int64_t loop_now_ms(const struct loop *l)
 {
     return l->now_ms;
+}
+
+/* The same moment on the monotonic clock, which other processes read too. */
+static inline int64_t loop_monotonic_ms(const struct loop *l)
+{
+    return l->now_ms + l->frozen_ms;
 }
 
 /* Watches fd for events (POLLIN…; errors and hang-ups always come). One watch a descriptor. 0 or -ENOMEM. */

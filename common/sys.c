@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,24 @@ static int64_t clock_ms(clockid_t id)
 int64_t sys_monotonic_ms(void)
 {
     return clock_ms(CLOCK_MONOTONIC);
+}
+
+int64_t sys_boottime_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+int sys_clock_watch(void)
+{
+    struct itimerspec never = {.it_value.tv_sec = (time_t)(sizeof(time_t) > 4 ? 1LL << 34 : INT32_MAX)}; /* the year 2514 */
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    if (timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0)
+        return fd;
+    int error = -errno;
+    close(fd);
+    return error;
 }
 
 int64_t sys_realtime_ms(void)

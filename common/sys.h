@@ -18,9 +18,12 @@
 #define WARN_UNUSED __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Clocks. MONOTONIC and REALTIME in milliseconds. clock_gettime(2) */
+/* Clocks, in milliseconds. clock_gettime(2) */
 int64_t sys_monotonic_ms(void);
+int64_t sys_boottime_ms(void);
 int64_t sys_realtime_ms(void);
+/* A descriptor that is readable (-ECANCELED) whenever REALTIME was set. timerfd_create(2) TFD_TIMER_CANCEL_ON_SET */
+int sys_clock_watch(void) WARN_UNUSED;
 
 /* Files and descriptors. */
 int sys_open(const char *path, int flags, int mode) WARN_UNUSED;

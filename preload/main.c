@@ -5,8 +5,8 @@
  * whose row is not there yet; alone it just prints. It never decides what a missing model means for others: that is
  * the gate's business in the proxy, and `required` is the supervisor's.
  *
- * Exit: 0 done or stopped, 1 a model is missing and [preload] required = yes, 100 usage or configuration (the list
- * included), 111 a system call failed, 130 interrupted from a terminal.
+ * Exit: 0 done, 1 a model is missing and [preload] required = yes, 100 usage or configuration (the list included),
+ * 111 a system call failed, 128 + n stopped by signal n.
  */
 #include "common/conf.h"
 #include "common/contract.h"
@@ -18,7 +18,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { EXIT_MISSING = 1, EXIT_CONFIGURATION = 100, EXIT_SYSTEM = 111, EXIT_INTERRUPTED = 130 };
+enum { EXIT_MISSING = 1, EXIT_CONFIGURATION = 100, EXIT_SYSTEM = 111, EXIT_SIGNAL = 128 };
 
 static const char usage[] = "usage: ollama-preload [-c FILE] [--check | --dump | --help | --version]\n"
                             "Pulls the models of the preload list that the Ollama of supervisor.ini does not have.\n";
@@ -49,8 +49,8 @@ static int preload(const struct conf *conf, const struct list *names, struct con
     models_fini(&models);
     if (error)
         return EXIT_SYSTEM;
-    if (result.stopped_by)
-        return result.stopped_by == SIGINT ? EXIT_INTERRUPTED : 0;
+    if (result.stopped_by) /* as a shell tells it: whoever did not ask for it sees that the work is not done */
+        return EXIT_SIGNAL + result.stopped_by;
     return result.failed_n > 0 && conf->preload.required ? EXIT_MISSING : 0;
 }
 

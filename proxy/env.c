@@ -61,7 +61,7 @@ void env_wait(struct env *env)
 void env_count_activity(struct env *env, int is_begun)
 {
     atomic_fetch_add(&env->line->in_flight_n, is_begun ? 1u : (uint32_t)-1);
-    atomic_store(&env->line->last_active_ms, loop_now_ms(env->loop));
+    atomic_store(&env->line->last_active_ms, loop_monotonic_ms(env->loop));
 }
 
 void env_count_held(struct env *env, int is_begun)

@@ -32,6 +32,7 @@ struct proxy {
     struct clients clients;
     struct listeners listeners;
     struct timer deadline; /* of draining, then of aborting */
+    struct timer watchdog; /* when to say again that the loop turns */
     struct list origins;   /* OLLAMA_ORIGINS */
     int signal_fd;
 };
@@ -85,6 +86,14 @@ static void on_deadline(void *context, int64_t now_ms)
         loop_stop(&p->loop);
     else
         abort_rest(p);
+}
+
+/* Twice in the time that we are given: a loop that no longer turns is found out, and replaced. */
+static void ping_watchdog(void *context, int64_t now_ms)
+{
+    struct proxy *p = context;
+    (void)contract_notify(&p->contract, "WATCHDOG=1");
+    loop_arm(&p->loop, &p->watchdog, now_ms + p->contract.watchdog_ms / 2);
 }
 
 /* The first request to stop drains, the second ends. */
@@ -237,6 +246,8 @@ static int run(struct proxy *p)
     }
     tell_start(p);
     (void)contract_notify(&p->contract, "READY=1");
+    if (p->contract.watchdog_ms > 0)
+        ping_watchdog(p, loop_now_ms(&p->loop));
     error = loop_run(&p->loop);
     if (error)
         log_event(LOG_ERROR, "loop_failed", "reason=\"%s\"", strerror(-error));
@@ -258,6 +269,7 @@ int main(int argc, char **argv)
         (void)!contract_adopt(&p->contract);
         p->signal_fd = -1;
         timer_init(&p->deadline, on_deadline, p);
+        timer_init(&p->watchdog, ping_watchdog, p);
         code = run(p);
         close_rooms(p);
     }

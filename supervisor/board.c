@@ -70,6 +70,7 @@ void board_free_line(struct board *b, int line, int64_t now_ms)
         at_ms = now_ms; /* it was at work when it died */
     if (at_ms > b->last_active_ms)
         b->last_active_ms = at_ms;
+    b->progress_bytes += atomic_load(&b->page->lines[line].progress_bytes);
     clear(&b->page->lines[line], 0);
 }
 
@@ -84,4 +85,12 @@ void board_activity(const struct board *b, int64_t now_ms, struct board_activity
         if (at_ms > out->last_active_ms)
             out->last_active_ms = at_ms;
     }
+}
+
+uint64_t board_progress(const struct board *b)
+{
+    uint64_t bytes = b->progress_bytes;
+    for (int i = 0; i < CONTRACT_LINES; i++)
+        bytes += atomic_load(&b->page->lines[i].progress_bytes);
+    return bytes;
 }

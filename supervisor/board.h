@@ -9,7 +9,8 @@
 struct board {
     int fd;
     struct contract_page *page;
-    int64_t last_active_ms; /* of writers that are gone */
+    int64_t last_active_ms; /* of writers that are gone; times here are of the monotonic clock, which all processes share */
+    uint64_t progress_bytes; /* of writers that are gone */
 };
 
 /* Makes the page. 0 or -errno. */
@@ -28,6 +29,8 @@ struct board_activity {
     uint64_t in_flight_n, held_n;
     int64_t last_active_ms; /* never later than now */
 };
+/* Bytes from backends that all writers have counted, ever growing. */
+uint64_t board_progress(const struct board *b);
 /* What all writers do together. */
 void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out);
 

@@ -31,7 +31,7 @@ static int is_pruning(const struct board *b)
 
 static void give_back(struct child *c)
 {
-    board_free_line(c->site->board, c->line, loop_now_ms(c->site->loop));
+    board_free_line(c->site->board, c->line, loop_monotonic_ms(c->site->loop));
     c->line = -1;
     channel_close(&c->channel);
 }
@@ -100,25 +100,42 @@ static void child_timer(void *context, int64_t now_ms)
     program_event(&c->program, PROGRAM_TIMER, now_ms);
 }
 
-static void child_answered(void *context)
+static void child_answered(void *context, int is_good)
 {
     struct child *c = context;
-    program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(c->site->loop));
+    if (is_good)
+        program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(c->site->loop));
 }
 
-static void probe_while_starting(struct child *c)
+/* Bytes of answers and of pulls: the work of Ollama alone. */
+static uint64_t child_progress(void *context)
+{
+    const struct child *c = context;
+    return c->launch.is_backend ? board_progress(c->site->board) : 0;
+}
+
+static void child_hung(void *context, const char *why)
+{
+    struct child *c = context;
+    program_hung(&c->program, why, loop_now_ms(c->site->loop));
+}
+
+static const struct live_ops child_live_ops = {child_progress, child_hung};
+
+/* Asks for readiness while it starts, and for life while it is ready. */
+static void follow_state(struct child *c)
 {
     const struct conf_program *conf = c->program.conf;
     struct address address;
     char path[PROBE_PATH_BYTES], why[PARSE_WHY_BYTES];
-    if (c->program.state != CONTRACT_STARTING) {
+    if (c->program.state == CONTRACT_READY)
+        live_begin(&c->live, conf);
+    else
+        live_end(&c->live);
+    if (c->program.state != CONTRACT_STARTING)
         probe_stop(&c->probe);
-        return;
-    }
-    if (strcmp(conf->ready, "notify") == 0 || parse_http_url(conf->ready, &address, path, sizeof path, why) < 0)
-        return;
-    /* Ollama's list of models is JSON with "models"; anything else on that port is not Ollama. */
-    probe_start(&c->probe, &address, path, strcmp(path, "/api/tags") == 0 ? "\"models\"" : NULL);
+    else if (parse_http_url(conf->ready, &address, path, sizeof path, why) == 0) /* none, notify and exit are no URL */
+        probe_start(&c->probe, &address, path, live_text_for(path));
 }
 
 static void child_changed(struct program *p, enum contract_state from, const char *cause)
@@ -130,7 +147,7 @@ static void child_changed(struct program *p, enum contract_state from, const cha
     log_event(level, "state", "program=%s from=%s to=%s cause=%s pid=%d%s%s%s", p->conf->name,
               contract_state_name(from), contract_state_name(p->state), cause, (int)p->pid,
               p->reason[0] ? " reason=\"" : "", p->reason, p->reason[0] ? "\"" : "");
-    probe_while_starting(c);
+    follow_state(c);
     c->site->changed(c->site->context, c);
 }
 
@@ -156,7 +173,7 @@ static void follow_launch(struct child *c)
 {
     c->program.is_built_in = c->launch.has_contract;
     c->program.is_handed_over = c->launch.has_listeners;
-    c->program.is_task = c->launch.has_contract && !c->launch.has_listeners;
+    c->program.is_task = strcmp(c->program.conf->ready, "exit") == 0;
 }
 
 int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf)
@@ -168,6 +185,7 @@ int child_init(struct child *c, const struct child_site *site, const struct conf
     output_init(&c->output, site->loop, conf->name);
     channel_init(&c->channel, site->loop, conf->name, child_said, c);
     probe_init(&c->probe, site->loop, child_answered, c);
+    live_init(&c->live, site->loop, &child_live_ops, c);
     timer_init(&c->timer, child_timer, c);
     int error = program_init(&c->program, conf, &child_ops, c);
     if (!error)
@@ -187,19 +205,40 @@ int child_reconfigure(struct child *c, const struct conf_program *conf)
     launch_fini(&c->launch);
     c->launch = fresh;
     c->output.name = c->channel.name = conf->name;
+    error = program_reconfigure(&c->program, conf);
     follow_launch(c);
-    return program_reconfigure(&c->program, conf);
+    if (c->program.state == CONTRACT_READY)
+        live_begin(&c->live, conf); /* the old configuration goes, and the limits may be new */
+    return error;
 }
 
 void child_fini(struct child *c)
 {
     probe_stop(&c->probe);
+    live_end(&c->live);
     loop_disarm(c->site->loop, &c->timer);
     output_close(&c->output);
     channel_close(&c->channel);
     sys_close(c->exec_fd);
     launch_fini(&c->launch);
     program_fini(&c->program);
+}
+
+void child_notified(struct child *c, const char *name, const char *value)
+{
+    int64_t now_ms = loop_now_ms(c->site->loop), more_us = 0;
+    char why[PARSE_WHY_BYTES];
+    if (strcmp(name, "READY") == 0 && strcmp(value, "1") == 0 && strcmp(c->program.conf->ready, "notify") == 0)
+        program_event(&c->program, PROGRAM_BECAME_READY, now_ms);
+    else if (strcmp(name, "STATUS") == 0)
+        snprintf(c->status, sizeof c->status, "%s", value);
+    else if (strcmp(name, "WATCHDOG") == 0 && strcmp(value, "1") == 0)
+        live_ping(&c->live);
+    else if (strcmp(name, "WATCHDOG") == 0 && strcmp(value, "trigger") == 0)
+        program_hung(&c->program, "hung: it says so itself (WATCHDOG=trigger)", now_ms);
+    else if (strcmp(name, "EXTEND_TIMEOUT_USEC") == 0 &&
+             parse_integer(value, 0, CONF_DAY_MS * 1000, &more_us, why) == 0)
+        program_extend(&c->program, more_us / 1000, now_ms);
 }
 
 void child_reaped(struct child *c, int status)

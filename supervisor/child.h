@@ -8,6 +8,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/draining.h"
 #include "supervisor/launch.h"
+#include "supervisor/live.h"
 #include "supervisor/output.h"
 #include "supervisor/probe.h"
 #include "supervisor/program.h"
@@ -34,7 +35,8 @@ struct child {
     struct timer timer; /* the program's deadline */
     struct output output;
     struct channel channel;
-    struct probe probe;
+    struct probe probe; /* while it starts */
+    struct live live;   /* while it is ready */
     int line;    /* on the page; -1: none */
     int exec_fd; /* tells whether exec failed; -1: none */
     char status[CHILD_STATUS_BYTES]; /* what it says of itself, STATUS= */
@@ -46,6 +48,8 @@ void child_fini(struct child *c);
 /* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs.
  * 0 or -ENOMEM, then nothing has changed. */
 int child_reconfigure(struct child *c, const struct conf_program *conf) WARN_UNUSED;
+/* What its process says by sd_notify(3). */
+void child_notified(struct child *c, const char *name, const char *value);
 /* The process has died and been reaped, with this status. */
 void child_reaped(struct child *c, int status);
 

@@ -59,7 +59,7 @@ void draining_reaped(struct draining *d)
     log_event(LOG_INFO, "drained", "pid=%d", (int)d->pid);
     loop_disarm(d->loop, &d->timer);
     channel_close(&d->channel);
-    board_free_line(d->board, d->line, loop_now_ms(d->loop));
+    board_free_line(d->board, d->line, loop_monotonic_ms(d->loop));
     d->pid = 0;
 }
 

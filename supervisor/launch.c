@@ -92,8 +92,10 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         if (site->config_fd >= 0)
             extra(&e, CONTRACT_ENV_CONFIG "=%zu", FIRST_FD + listen_n + 2);
     }
-    if (l->has_contract || strcmp(p->ready, "notify") == 0)
+    if (l->has_contract || strcmp(p->ready, "notify") == 0 || p->watchdog_ms > 0)
         extra(&e, "NOTIFY_SOCKET=%s", site->notify_path);
+    if (p->watchdog_ms > 0)
+        extra(&e, "WATCHDOG_USEC=%lld", (long long)p->watchdog_ms * 1000);
     if (strcmp(p->name, "ollama") == 0) {
         char bind[ADDRESS_TEXT_BYTES];
         address_text(&site->conf->ollama, bind);
@@ -169,6 +171,7 @@ int launch_init(struct launch *l, const struct launch_site *site, const struct c
 {
     *l = (struct launch){.has_contract = is_own(p)};
     l->has_listeners = l->has_contract && strcmp(p->name, "proxy") == 0;
+    l->is_backend = strcmp(p->name, "ollama") == 0 && site->conf->is_backend_ours;
     if (p->directory[0] && !(l->directory = conf_path(site->conf, p->directory)))
         return -ENOMEM;
     int error = make_argv(l, site, p);

@@ -14,6 +14,7 @@ struct launch {
     int has_noprune;
     int has_contract;     /* one of our own: channel, page, perhaps listeners */
     int has_listeners;
+    int is_backend;       /* the Ollama that our proxy asks: what that counts is its work */
     char *directory;      /* absolute, or NULL; owned */
     char *listen_pid_at;  /* into envp; NULL: none */
     char *line_at;        /* two digits in envp for the number of its line on the page */

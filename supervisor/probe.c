@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_WITHIN_MS = 2000 };
+enum { READY_WITHIN_MS = 2000 };
 
 static void probe_timer(void *context, int64_t now_ms);
 
-void probe_init(struct probe *p, struct loop *loop, void (*answered)(void *context), void *context)
+void probe_init(struct probe *p, struct loop *loop, void (*told)(void *context, int is_good), void *context)
 {
     memset(p, 0, sizeof *p);
     p->loop = loop;
-    p->answered = answered;
+    p->told = told;
     p->context = context;
     p->fd = -1;
     timer_init(&p->timer, probe_timer, p);
@@ -35,16 +35,35 @@ static void hang_up(struct probe *p)
 static int64_t pause_ms(const struct probe *p, int64_t now_ms)
 {
     int64_t age_ms = now_ms - p->started_at_ms;
+    if (p->interval_ms > 0)
+        return p->interval_ms;
     return age_ms < 2000 ? 10 : age_ms < 10000 ? 100 : 500;
+}
+
+static void wait_for_next(struct probe *p)
+{
+    int64_t now_ms = loop_now_ms(p->loop);
+    hang_up(p);
+    p->state = PROBE_WAITING;
+    loop_arm(p->loop, &p->timer, now_ms + pause_ms(p, now_ms));
 }
 
 static void try_later(struct probe *p, const char *why)
 {
-    int64_t now_ms = loop_now_ms(p->loop);
-    hang_up(p);
     snprintf(p->why, sizeof p->why, "%s", why);
-    p->state = PROBE_WAITING;
-    loop_arm(p->loop, &p->timer, now_ms + pause_ms(p, now_ms));
+    wait_for_next(p);
+    if (p->interval_ms > 0)
+        p->told(p->context, 0);
+}
+
+static void answered(struct probe *p)
+{
+    p->why[0] = '\0';
+    if (p->interval_ms > 0)
+        wait_for_next(p);
+    else
+        probe_stop(p);
+    p->told(p->context, 1);
 }
 
 /* 1 when the body has come to its end (RFC 9112 section 6.3): by length, by the last chunk, or by the end of the stream. */
@@ -119,10 +138,8 @@ static void read_answer(struct probe *p)
     int verdict = judge(p, n <= 0);
     if (verdict < 0)
         refuse_answer(p);
-    if (verdict > 0) {
-        probe_stop(p);
-        p->answered(p->context);
-    }
+    if (verdict > 0)
+        answered(p);
 }
 
 static void probe_ready(void *context, short revents)
@@ -133,6 +150,11 @@ static void probe_ready(void *context, short revents)
         send_question(p);
     else
         read_answer(p);
+}
+
+static int64_t limit_ms(const struct probe *p)
+{
+    return p->interval_ms > 0 ? p->interval_ms : READY_WITHIN_MS;
 }
 
 static void ask(struct probe *p, int64_t now_ms)
@@ -154,28 +176,44 @@ static void ask(struct probe *p, int64_t now_ms)
         return;
     }
     p->state = PROBE_CONNECTING;
-    loop_arm(p->loop, &p->timer, now_ms + ANSWER_WITHIN_MS);
+    loop_arm(p->loop, &p->timer, now_ms + limit_ms(p));
 }
 
 static void probe_timer(void *context, int64_t now_ms)
 {
     struct probe *p = context;
-    if (p->state == PROBE_WAITING)
+    char why[PROBE_WHY_BYTES];
+    if (p->state == PROBE_WAITING) {
         ask(p, now_ms);
-    else if (p->state != PROBE_OFF)
-        try_later(p, "no answer within 2s");
+    } else if (p->state != PROBE_OFF) {
+        snprintf(why, sizeof why, "no answer within %lld ms", (long long)limit_ms(p));
+        try_later(p, why);
+    }
 }
 
-void probe_start(struct probe *p, const struct address *address, const char *path, const char *must_contain)
+static void begin(struct probe *p, const struct address *address, const char *path, const char *must_contain,
+                  int64_t interval_ms)
 {
     probe_stop(p);
     p->address = *address;
     snprintf(p->path, sizeof p->path, "%s", path);
     p->must_contain = must_contain;
     p->started_at_ms = loop_now_ms(p->loop);
+    p->interval_ms = interval_ms;
     p->why[0] = '\0';
     p->state = PROBE_WAITING;
-    loop_arm(p->loop, &p->timer, p->started_at_ms);
+    loop_arm(p->loop, &p->timer, p->started_at_ms + interval_ms);
+}
+
+void probe_start(struct probe *p, const struct address *address, const char *path, const char *must_contain)
+{
+    begin(p, address, path, must_contain, 0);
+}
+
+void probe_watch(struct probe *p, const struct address *address, const char *path, const char *must_contain,
+                 int64_t interval_ms)
+{
+    begin(p, address, path, must_contain, interval_ms);
 }
 
 void probe_stop(struct probe *p)

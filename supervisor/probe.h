@@ -1,5 +1,6 @@
 /*
- * probe: asks one HTTP URL again and again until it answers 200. A fixed GET to an IP literal or localhost; no library.
+ * probe: asks one HTTP URL again and again: until it answers 200, or whether it still does. A fixed GET to an IP literal or
+ * localhost; no library.
  */
 #ifndef SUPERVISOR_PROBE_H
 #define SUPERVISOR_PROBE_H
@@ -11,7 +12,8 @@ enum { PROBE_PATH_BYTES = 512, PROBE_ANSWER_BYTES = 4096, PROBE_WHY_BYTES = 128 
 
 struct probe {
     struct loop *loop;
-    void (*answered)(void *context); /* once, on the first good answer; the probe has ended then */
+    /* Of a probe for readiness once, on the first good answer, and it has ended then; else after each try. */
+    void (*told)(void *context, int is_good);
     void *context;
     struct address address;
     char path[PROBE_PATH_BYTES];
@@ -20,15 +22,20 @@ struct probe {
     enum { PROBE_OFF, PROBE_WAITING, PROBE_CONNECTING, PROBE_READING } state;
     struct timer timer;
     int64_t started_at_ms;
+    int64_t interval_ms; /* between tries, where they go on for ever; 0: for readiness */
     char answer[PROBE_ANSWER_BYTES];
     size_t answer_n;
     char why[PROBE_WHY_BYTES]; /* what was wrong with the last answer */
 };
 
-void probe_init(struct probe *p, struct loop *loop, void (*answered)(void *context), void *context);
-/* Begins to ask http://ADDRESS/PATH: every 10 ms in the first two seconds, then more and more rarely. A request that is
- * not answered within two seconds is given up and tried again. */
+void probe_init(struct probe *p, struct loop *loop, void (*told)(void *context, int is_good), void *context);
+/* Begins to ask http://ADDRESS/PATH for readiness: every 10 ms in the first two seconds, then more and more rarely. A
+ * request that is not answered within two seconds is given up and tried again. */
 void probe_start(struct probe *p, const struct address *address, const char *path, const char *must_contain);
+/* Begins to ask whether it still answers: every interval_ms, the first time after one; that is also how long an answer may
+ * take. */
+void probe_watch(struct probe *p, const struct address *address, const char *path, const char *must_contain,
+                 int64_t interval_ms);
 /* Ends; harmless when it is not running. */
 void probe_stop(struct probe *p);
 

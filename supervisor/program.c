@@ -34,9 +34,15 @@ static void because(struct program *p, const char *format, ...)
         *c = *c == '"' ? '\'' : (unsigned char)*c < 0x20 ? ' ' : *c;
 }
 
+static void set_deadline(struct program *p, int64_t at_ms)
+{
+    p->deadline_ms = at_ms;
+    p->ops->deadline(p, at_ms);
+}
+
 static void give_up(struct program *p, const char *cause, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     p->is_wanted = 0;
     enter(p, CONTRACT_FAILED, cause, now_ms);
 }
@@ -56,10 +62,19 @@ static void failure(struct program *p, const char *cause, int64_t now_ms)
         return;
     }
     p->restarts_n++;
-    p->ops->deadline(p, now_ms + wait_ms);
+    set_deadline(p, now_ms + wait_ms);
     enter(p, CONTRACT_BACKOFF, cause, now_ms);
     if (wait_ms == 0)
         launch(p, "restart", now_ms);
+}
+
+/* A run has failed; whether there is another one is the owner's to say. */
+static void run_failed(struct program *p, const char *cause, int64_t now_ms)
+{
+    if (p->conf->restart == CONF_RESTART_NEVER)
+        give_up(p, cause, now_ms);
+    else
+        failure(p, cause, now_ms);
 }
 
 static int has_readiness(const struct program *p)
@@ -69,7 +84,7 @@ static int has_readiness(const struct program *p)
 
 static void launch(struct program *p, const char *cause, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     p->stop_stage = 0;
     pid_t pid = p->ops->spawn(p);
     if (pid < 0) {
@@ -81,8 +96,8 @@ static void launch(struct program *p, const char *cause, int64_t now_ms)
     p->pid = pid;
     p->spawned_at_ms = now_ms;
     if (p->is_task || has_readiness(p)) {
-        if (!p->is_task)
-            p->ops->deadline(p, now_ms + p->conf->start_timeout_ms);
+        if (p->conf->start_timeout_ms > 0)
+            set_deadline(p, now_ms + p->conf->start_timeout_ms);
         enter(p, CONTRACT_STARTING, cause, now_ms);
     } else {
         enter(p, CONTRACT_READY, cause, now_ms);
@@ -97,7 +112,7 @@ static void ask_to_stop(struct program *p, enum program_after after, const char 
     p->stop_stage = 0;
     p->stop_soft_ms = soft_ms;
     p->stop_hard_ms = hard_ms;
-    p->ops->deadline(p, soft_ms);
+    set_deadline(p, soft_ms);
     enter(p, CONTRACT_STOPPING, cause, now_ms); /* before it is told: what changes with it has changed by then */
     p->ops->signal(p, p->conf->stop_signal);
 }
@@ -130,13 +145,13 @@ static void start_now(struct program *p, int64_t now_ms)
 
 static void settle_down(struct program *p, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     enter(p, CONTRACT_DOWN, "stop", now_ms);
 }
 
 static void become_ready(struct program *p, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     enter(p, CONTRACT_READY, "ready", now_ms);
 }
 
@@ -157,8 +172,13 @@ static void restart(struct program *p, int64_t now_ms)
 
 static void start_took_too_long(struct program *p, int64_t now_ms)
 {
-    because(p, "not ready within %lld ms", (long long)p->conf->start_timeout_ms);
+    because(p, "not %s within %lld ms", p->is_task ? "done" : "ready", (long long)(now_ms - p->spawned_at_ms));
     ask_within_timeout(p, PROGRAM_AFTER_FAILURE, "start_timeout", now_ms);
+}
+
+static void replace_hung(struct program *p, int64_t now_ms)
+{
+    ask_within_timeout(p, PROGRAM_AFTER_FAILURE, "hung", now_ms);
 }
 
 static void stop_for_good(struct program *p, int64_t now_ms)
@@ -179,12 +199,12 @@ static void stop_took_too_long(struct program *p, int64_t now_ms)
     if (p->stop_stage == 0 && now_ms < p->stop_hard_ms) {
         p->stop_stage = 1;
         p->ops->signal(p, p->conf->stop_signal);
-        p->ops->deadline(p, p->stop_hard_ms);
+        set_deadline(p, p->stop_hard_ms);
         return;
     }
     p->stop_stage = 2;
     p->ops->signal(p, SIGKILL);
-    p->ops->deadline(p, now_ms + 1000);
+    set_deadline(p, now_ms + 1000);
 }
 
 static int is_good_exit(const struct program *p)
@@ -204,24 +224,20 @@ static int is_final_exit(const struct program *p)
 
 static void died(struct program *p, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     if (p->is_over)
         enter(p, CONTRACT_DOWN, "exited", now_ms);
     else if (is_final_exit(p))
         give_up(p, "final_exit", now_ms);
-    else if (p->conf->restart == CONF_RESTART_ALWAYS)
-        failure(p, "exited", now_ms);
-    else if (is_good_exit(p))
+    else if (is_good_exit(p) && (p->is_task || p->conf->restart != CONF_RESTART_ALWAYS))
         enter(p, CONTRACT_DONE, "exited", now_ms);
-    else if (p->conf->restart == CONF_RESTART_ON_FAILURE)
-        failure(p, "exited", now_ms);
     else
-        give_up(p, "exited", now_ms);
+        run_failed(p, "exited", now_ms);
 }
 
 static void died_while_stopping(struct program *p, int64_t now_ms)
 {
-    p->ops->deadline(p, -1);
+    set_deadline(p, -1);
     switch (p->is_over ? PROGRAM_AFTER_DOWN : p->after) {
     case PROGRAM_AFTER_DOWN:
         enter(p, CONTRACT_DOWN, "stopped", now_ms);
@@ -230,7 +246,7 @@ static void died_while_stopping(struct program *p, int64_t now_ms)
         launch(p, "restart", now_ms);
         break;
     case PROGRAM_AFTER_FAILURE:
-        failure(p, "start_timeout", now_ms);
+        run_failed(p, "killed", now_ms);
         break;
     }
 }
@@ -241,31 +257,37 @@ static const struct {
     const char *name;
 } cells[CONTRACT_STATE_COUNT][PROGRAM_EVENT_COUNT] = {
     [CONTRACT_DOWN] = {[PROGRAM_START] = CELL(start), [PROGRAM_STOP] = CELL(ignore), [PROGRAM_RESTART] = CELL(start),
-                       [PROGRAM_BECAME_READY] = CELL(ignore), [PROGRAM_EXITED] = CELL(ignore),
-                       [PROGRAM_TIMER] = CELL(ignore)},
+                       [PROGRAM_BECAME_READY] = CELL(ignore), [PROGRAM_HUNG] = CELL(ignore),
+                       [PROGRAM_EXITED] = CELL(ignore), [PROGRAM_TIMER] = CELL(ignore)},
     [CONTRACT_STARTING] = {[PROGRAM_START] = CELL(ignore), [PROGRAM_STOP] = CELL(stop),
                            [PROGRAM_RESTART] = CELL(restart), [PROGRAM_BECAME_READY] = CELL(become_ready),
-                           [PROGRAM_EXITED] = CELL(died), [PROGRAM_TIMER] = CELL(start_took_too_long)},
+                           [PROGRAM_HUNG] = CELL(ignore), [PROGRAM_EXITED] = CELL(died), [PROGRAM_TIMER] = CELL(start_took_too_long)},
     [CONTRACT_READY] = {[PROGRAM_START] = CELL(ignore), [PROGRAM_STOP] = CELL(stop),
                         [PROGRAM_RESTART] = CELL(restart), [PROGRAM_BECAME_READY] = CELL(ignore),
-                        [PROGRAM_EXITED] = CELL(died), [PROGRAM_TIMER] = CELL(ignore)},
+                        [PROGRAM_HUNG] = CELL(replace_hung), [PROGRAM_EXITED] = CELL(died),
+                        [PROGRAM_TIMER] = CELL(ignore)},
     [CONTRACT_BACKOFF] = {[PROGRAM_START] = CELL(start), [PROGRAM_STOP] = CELL(settle_down),
                           [PROGRAM_RESTART] = CELL(start), [PROGRAM_BECAME_READY] = CELL(ignore),
-                          [PROGRAM_EXITED] = CELL(ignore), [PROGRAM_TIMER] = CELL(start_now)},
+                          [PROGRAM_HUNG] = CELL(ignore), [PROGRAM_EXITED] = CELL(ignore),
+                          [PROGRAM_TIMER] = CELL(start_now)},
     [CONTRACT_STOPPING] = {[PROGRAM_START] = CELL(start_after_stop), [PROGRAM_STOP] = CELL(stop_for_good),
                            [PROGRAM_RESTART] = CELL(start_after_stop), [PROGRAM_BECAME_READY] = CELL(ignore),
-                           [PROGRAM_EXITED] = CELL(died_while_stopping), [PROGRAM_TIMER] = CELL(stop_took_too_long)},
+                           [PROGRAM_HUNG] = CELL(ignore), [PROGRAM_EXITED] = CELL(died_while_stopping),
+                           [PROGRAM_TIMER] = CELL(stop_took_too_long)},
     [CONTRACT_DONE] = {[PROGRAM_START] = CELL(start), [PROGRAM_STOP] = CELL(settle_down),
                        [PROGRAM_RESTART] = CELL(start), [PROGRAM_BECAME_READY] = CELL(ignore),
-                       [PROGRAM_EXITED] = CELL(ignore), [PROGRAM_TIMER] = CELL(ignore)},
+                       [PROGRAM_HUNG] = CELL(ignore), [PROGRAM_EXITED] = CELL(ignore),
+                       [PROGRAM_TIMER] = CELL(ignore)},
     [CONTRACT_FAILED] = {[PROGRAM_START] = CELL(start), [PROGRAM_STOP] = CELL(settle_down),
                          [PROGRAM_RESTART] = CELL(start), [PROGRAM_BECAME_READY] = CELL(ignore),
-                         [PROGRAM_EXITED] = CELL(ignore), [PROGRAM_TIMER] = CELL(ignore)},
+                         [PROGRAM_HUNG] = CELL(ignore), [PROGRAM_EXITED] = CELL(ignore),
+                         [PROGRAM_TIMER] = CELL(ignore)},
 };
 
 static const char *const event_names[] = {
     [PROGRAM_START] = "start",        [PROGRAM_STOP] = "stop",     [PROGRAM_RESTART] = "restart",
-    [PROGRAM_BECAME_READY] = "ready", [PROGRAM_EXITED] = "exited", [PROGRAM_TIMER] = "timer",
+    [PROGRAM_BECAME_READY] = "ready", [PROGRAM_HUNG] = "hung",     [PROGRAM_EXITED] = "exited",
+    [PROGRAM_TIMER] = "timer",
 };
 _Static_assert(sizeof event_names / sizeof *event_names == PROGRAM_EVENT_COUNT, "a name for each event");
 
@@ -286,7 +308,8 @@ void program_event(struct program *p, enum program_event event, int64_t now_ms)
 
 int program_init(struct program *p, const struct conf_program *conf, const struct program_ops *ops, void *context)
 {
-    *p = (struct program){.ops = ops, .context = context, .state = CONTRACT_DOWN, .is_wanted = conf->autostart};
+    *p = (struct program){.ops = ops, .context = context, .state = CONTRACT_DOWN, .is_wanted = conf->autostart,
+                          .deadline_ms = -1};
     return program_reconfigure(p, conf);
 }
 
@@ -334,6 +357,29 @@ void program_exited(struct program *p, int status, const char *last_line, int64_
     program_event(p, PROGRAM_EXITED, now_ms);
 }
 
+void program_hung(struct program *p, const char *why, int64_t now_ms)
+{
+    if (p->state == CONTRACT_READY)
+        because(p, "%s", why);
+    program_event(p, PROGRAM_HUNG, now_ms);
+}
+
+static int64_t later_ms(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+void program_extend(struct program *p, int64_t more_ms, int64_t now_ms)
+{
+    if (p->state == CONTRACT_STARTING && p->deadline_ms >= 0) {
+        set_deadline(p, later_ms(p->deadline_ms, now_ms + more_ms));
+    } else if (p->state == CONTRACT_STOPPING && !p->is_over && p->stop_stage < 2) {
+        p->stop_soft_ms = later_ms(p->stop_soft_ms, now_ms + more_ms - HONEST_END_MS);
+        p->stop_hard_ms = later_ms(p->stop_hard_ms, now_ms + more_ms);
+        set_deadline(p, p->stop_stage == 0 ? p->stop_soft_ms : p->stop_hard_ms);
+    }
+}
+
 void program_stop_by(struct program *p, int64_t soft_ms, int64_t hard_ms, int64_t now_ms)
 {
     p->is_wanted = 0;
@@ -348,7 +394,7 @@ void program_stop_by(struct program *p, int64_t soft_ms, int64_t hard_ms, int64_
             p->stop_soft_ms = soft_ms;
             p->stop_hard_ms = hard_ms;
             if (p->stop_stage < 2)
-                p->ops->deadline(p, p->stop_stage == 0 ? soft_ms : hard_ms);
+                set_deadline(p, p->stop_stage == 0 ? soft_ms : hard_ms);
         }
         break;
     case CONTRACT_BACKOFF:

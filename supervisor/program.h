@@ -19,6 +19,7 @@ enum program_event {
     PROGRAM_STOP,    /* somebody wants it down */
     PROGRAM_RESTART, /* stop, then start, without counting it as a crash */
     PROGRAM_BECAME_READY,
+    PROGRAM_HUNG,    /* it runs, and does not answer */
     PROGRAM_EXITED,
     PROGRAM_TIMER,
     PROGRAM_EVENT_COUNT
@@ -51,12 +52,13 @@ struct program {
     enum program_after after;
     pid_t pid; /* 0: no process */
     int64_t state_since_ms, spawned_at_ms;
+    int64_t deadline_ms;                /* what ops->deadline was last told; -1: none */
     int64_t stop_soft_ms, stop_hard_ms; /* ask again; kill */
     int stop_stage;
     unsigned restarts_n;
     int is_built_in;                    /* one of our own: its exit codes mean what we say */
     int is_handed_over;                 /* on restart its process goes on until it has finished */
-    int is_task;                        /* does one thing and exits; ready is not a state it has */
+    int is_task;                        /* does one thing and exits: done when it exits with 0 */
     int is_over;                        /* everything stops: it is not started again */
     int is_wanted;                      /* should be up when what it depends on is */
     int last_status;                    /* as of waitpid(2) */
@@ -74,6 +76,11 @@ int program_reconfigure(struct program *p, const struct conf_program *conf) WARN
 
 /* Feeds one event. */
 void program_event(struct program *p, enum program_event event, int64_t now_ms);
+/* It does not answer, and this is how that was seen. */
+void program_hung(struct program *p, const char *why, int64_t now_ms);
+/* It asks for more time to start or to stop: at least more_ms from now (EXTEND_TIMEOUT_USEC= of sd_notify(3)). The budget of
+ * a stop of everything is not its to extend. */
+void program_extend(struct program *p, int64_t more_ms, int64_t now_ms);
 /* The process is gone, with its status as of waitpid(2); last_line: the last it said, or "". */
 void program_exited(struct program *p, int status, const char *last_line, int64_t now_ms);
 /* Stops with these deadlines instead of stop_timeout: ask again at soft_ms, kill at hard_ms. */

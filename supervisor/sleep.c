@@ -23,11 +23,13 @@ static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)
 {
     struct board_activity activity;
     int64_t now_ms = loop_now_ms(&s->loop);
-    board_activity(&s->board, now_ms, &activity);
+    board_activity(&s->board, loop_monotonic_ms(&s->loop), &activity);
     struct idle_view view = {.timeout_ms = s->conf->supervisor.idle_timeout_ms, .last_active_ms = s->started_at_ms,
                              .is_busy = activity.in_flight_n > 0 || activity.held_n > 0};
-    if (activity.last_active_ms > view.last_active_ms)
-        view.last_active_ms = activity.last_active_ms;
+    if (activity.last_active_ms - s->loop.frozen_ms > view.last_active_ms)
+        view.last_active_ms = activity.last_active_ms - s->loop.frozen_ms;
+    if (s->resumed_at_ms > view.last_active_ms) /* somebody woke the machine, and will say in a moment what for */
+        view.last_active_ms = s->resumed_at_ms;
     for (size_t i = 0; i < s->children_n; i++) {
         const struct program *p = &s->children[i].program;
         view.is_busy |= is_on_its_way(&s->children[i]);

@@ -6,6 +6,7 @@
 #define SUPERVISOR_STATE_H
 
 #include "supervisor/child.h"
+#include "supervisor/clocks.h"
 #include "supervisor/control.h"
 #include "supervisor/notify.h"
 
@@ -31,6 +32,10 @@ struct supervisor {
     int models_lock_fd; /* our claim on that folder; -1: none */
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
+    /* resume.c */
+    struct clocks clocks; /* at the last look */
+    int clock_fd;         /* readable when the calendar was set; -1: none */
+    int64_t resumed_at_ms;
     /* sleep.c */
     struct timer idle_timer;
     int is_asked_to_sleep; /* the proxies were asked, and have not all answered */

@@ -7,6 +7,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/resume.h"
 #include "supervisor/sleep.h"
 #include "supervisor/stop.h"
 #include "supervisor/taken.h"
@@ -103,6 +104,8 @@ static void preload_changed(struct supervisor *s, const struct program *p)
         atomic_store(phase, CONTRACT_PHASE_DONE);
     else if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_RESTART)
         atomic_store(phase, CONTRACT_PHASE_WAITING);
+    else if (p->state == CONTRACT_BACKOFF && atomic_load(phase) == CONTRACT_PHASE_DONE)
+        atomic_store(phase, CONTRACT_PHASE_WAITING); /* it gave up, and is not to: somebody else told it to stop */
 }
 
 static void changed(void *context, struct child *c)
@@ -148,13 +151,9 @@ static void notified(void *context, pid_t pid, const char *name, const char *val
 {
     struct supervisor *s = context;
     for (size_t i = 0; i < s->children_n; i++) {
-        struct child *c = &s->children[i];
-        if (c->program.pid != pid || pid <= 0)
+        if (s->children[i].program.pid != pid || pid <= 0)
             continue;
-        if (strcmp(name, "READY") == 0 && strcmp(value, "1") == 0 && strcmp(c->program.conf->ready, "notify") == 0)
-            program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(&s->loop));
-        if (strcmp(name, "STATUS") == 0)
-            snprintf(c->status, sizeof c->status, "%s", value);
+        child_notified(&s->children[i], name, value);
         return;
     }
     log_event(LOG_DEBUG, "notify_foreign", "pid=%d", (int)pid); /* not a child of ours, or an old one */
@@ -292,7 +291,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
 {
     memset(s, 0, sizeof *s);
     s->conf = take_conf;
-    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = -1;
+    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = s->clock_fd = -1;
     find_own_dir(s);
     if (take_conf->is_ollama_moved) {
         char bind[ADDRESS_TEXT_BYTES];
@@ -303,6 +302,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
     if (!error) {
         state_evaluate_soon(s);
         sleep_init(s);
+        resume_init(s);
         return 0;
     }
     log_event(LOG_ERROR, "boot_failed", "error=\"%s\"", strerror(-error));
@@ -314,6 +314,7 @@ void supervisor_fini(struct supervisor *s)
 {
     for (size_t i = 0; i < s->children_n; i++)
         child_fini(&s->children[i]);
+    resume_fini(s);
     control_fini(&s->control);
     notify_fini(&s->notify);
     board_fini(&s->board);
@@ -325,12 +326,22 @@ void supervisor_fini(struct supervisor *s)
     conf_free(&s->conf);
 }
 
+/* While a limit runs for a program, a freeze must be seen although nothing else wakes us. */
+static int64_t longest_wait_ms(const struct supervisor *s)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        if (program_is_alive(&s->children[i].program) && s->children[i].program.deadline_ms >= 0)
+            return LOOP_FREEZE_MS;
+    return -1;
+}
+
 int supervisor_run(struct supervisor *s)
 {
     while (!s->loop.is_stopped) {
-        int error = loop_turn(&s->loop, -1);
+        int error = loop_turn(&s->loop, longest_wait_ms(s));
         if (error < 0)
             log_event(LOG_ERROR, "loop_failed", "error=\"%s\"", strerror(-error));
+        resume_look(s);
     }
     log_event(LOG_INFO, "stopped", "exit_code=%d", s->exit_code);
     return s->exit_code;

@@ -5,9 +5,9 @@
 
 enum { ANSWER_WITHIN_MS = 500 };
 
-static void answered(void *context)
+static void told(void *context, int is_good)
 {
-    *(int *)context = 1;
+    *(int *)context = is_good;
 }
 
 static int answers(struct loop *loop, const struct address *a, const char *path, const char *must_contain)
@@ -17,7 +17,7 @@ static int answers(struct loop *loop, const struct address *a, const char *path,
     int is_answered = 0;
     int64_t until_ms = loop_now_ms(loop) + ANSWER_WITHIN_MS;
     address_reachable(a, &there);
-    probe_init(&probe, loop, answered, &is_answered);
+    probe_init(&probe, loop, told, &is_answered);
     probe_start(&probe, &there, path, must_contain);
     while (!is_answered && loop_now_ms(loop) < until_ms)
         if (loop_turn(loop, until_ms - loop_now_ms(loop)) < 0)

@@ -29,6 +29,15 @@ def marked(mark: str) -> dict:
     return found
 
 
+def state_of(pid: int) -> str:
+    """The state letter of a process, empty where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
 class Process:
     """A running program and its log."""
 

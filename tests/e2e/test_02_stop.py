@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from process import state_of
 from waiting import SLACK, STEP, until
 
 
@@ -195,12 +196,3 @@ def test_orphans_are_reaped(sidecar):
 
     sidecar.process.wait_log(r" exec .*program=spawner")
     until(lambda: not zombies(), 3, "no zombies", lambda: str(zombies()))
-
-
-def state_of(pid: int) -> str:
-    """The state letter of a process, empty where it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return ""

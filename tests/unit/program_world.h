@@ -82,6 +82,7 @@ static const struct program_ops ops = {fake_spawn,    fake_signal,  fake_hand_ov
                                        fake_deadline, fake_changed, fake_random};
 
 static char word_notify[] = "notify", word_name[] = "thing", word_command[] = "thingd";
+static char word_exit[] __attribute__((unused)) = "exit";
 static char word_none[] __attribute__((unused)) = "none", word_proxy[] __attribute__((unused)) = "proxy";
 static char word_preload[] __attribute__((unused)) = "preload", word_ollama[] __attribute__((unused)) = "ollama";
 

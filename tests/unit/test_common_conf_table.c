@@ -137,7 +137,8 @@ static void test_words_switches_and_signals(void **state)
 static int is_completed(const struct conf_section *s, const struct conf_param *p)
 {
     static const char *const keys[][2] = {{"supervisor", "control_socket"}, {"supervisor", "state_dir"},
-                                          {"program", "command"}, {"program", "ready"}};
+                                          {"program", "command"}, {"program", "ready"},
+                                          {"program", "live"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i][0], s->name) == 0 && strcmp(keys[i][1], p->key) == 0)
             return 1;

@@ -40,7 +40,7 @@ struct server {
     struct peer peers[CLIENTS_MAX];
     size_t peers_n;
     struct probe probe;
-    unsigned answered_n;
+    unsigned answered_n, missed_n;
 };
 
 static void peer_close(struct peer *p)
@@ -95,10 +95,11 @@ static void server_ready(void *context, short revents)
         peer_close(p);
 }
 
-static void answered(void *context)
+static void told(void *context, int is_good)
 {
     struct server *s = context;
-    s->answered_n++;
+    s->answered_n += is_good ? 1 : 0;
+    s->missed_n += is_good ? 0 : 1;
 }
 
 static void server_init(struct server *s, const struct step *steps, size_t steps_n)
@@ -117,7 +118,7 @@ static void server_init(struct server *s, const struct step *steps, size_t steps
     assert_int_equal(sys_socket_name(s->fd, &at, &at_n), 0);
     address_from_sockaddr(&at, &s->address);
     assert_int_equal(loop_add(&s->loop, s->fd, POLLIN, server_ready, s), 0);
-    probe_init(&s->probe, &s->loop, answered, s);
+    probe_init(&s->probe, &s->loop, told, s);
 }
 
 static void server_fini(struct server *s)
@@ -275,7 +276,7 @@ static void test_a_server_that_hangs_is_left_after_two_seconds(void **state)
     assert_true(given_up_ms > loop_now_ms(&s.loop) && given_up_ms <= loop_now_ms(&s.loop) + 2000);
     loop_arm(&s.loop, &s.probe.timer, loop_now_ms(&s.loop)); /* as if the time had passed */
     assert_int_equal(loop_turn(&s.loop, 0), 0);
-    assert_string_equal(s.probe.why, "no answer within 2s");
+    assert_string_equal(s.probe.why, "no answer within 2000 ms");
     assert_int_equal(s.probe.state, PROBE_WAITING);
     run(&s, 5);
     assert_int_equal(s.answered_n, 1);
@@ -341,6 +342,46 @@ static void test_a_stop_in_the_middle_asks_no_more(void **state)
     server_fini(&s);
 }
 
+/* Turns the loop until so many tries have been told of. */
+static void run_tries(struct server *s, unsigned tries_n)
+{
+    for (int i = 0; i < TURNS_MAX && s->answered_n + s->missed_n < tries_n; i++)
+        assert_int_equal(loop_turn(&s->loop, 100), 0);
+    assert_int_equal(s->answered_n + s->missed_n, tries_n);
+}
+
+static void test_a_watch_goes_on_and_tells_each_try(void **state)
+{
+    (void)state;
+    struct server s;
+    server_init(&s, STEPS({tags, 0, 0}, {"HTTP/1.1 500 Oops\r\n\r\n", 0, 0}, {tags, 0, 0}));
+    probe_watch(&s.probe, &s.address, "/api/tags", "\"models\"", 20);
+    assert_true(timerq_next_ms(&s.loop.timers) >= loop_now_ms(&s.loop) + 20); /* the first after an interval */
+    run_tries(&s, 1);
+    assert_int_equal(s.answered_n, 1);
+    assert_string_equal(s.probe.why, "");
+    int64_t pause_ms = timerq_next_ms(&s.loop.timers) - loop_now_ms(&s.loop);
+    assert_true(pause_ms > 0 && pause_ms <= 20);
+    run_tries(&s, 2);
+    assert_int_equal(s.missed_n, 1);
+    assert_string_equal(s.probe.why, "answers \"HTTP/1.1 500 Oops\"");
+    run_tries(&s, 3);
+    assert_int_equal(s.answered_n, 2);
+    server_fini(&s);
+}
+
+static void test_a_watch_waits_an_interval_for_an_answer(void **state)
+{
+    (void)state;
+    struct server s;
+    server_init(&s, STEPS({NULL, 0, 1}));
+    probe_watch(&s.probe, &s.address, "/", NULL, 40);
+    run_tries(&s, 2);
+    assert_int_equal(s.missed_n, 2);
+    assert_string_equal(s.probe.why, "no answer within 40 ms");
+    server_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +396,8 @@ int main(void)
         cmocka_unit_test(test_a_refused_connection_is_tried_again),
         cmocka_unit_test(test_it_asks_more_and_more_rarely),
         cmocka_unit_test(test_a_stop_in_the_middle_asks_no_more),
+        cmocka_unit_test(test_a_watch_goes_on_and_tells_each_try),
+        cmocka_unit_test(test_a_watch_waits_an_interval_for_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

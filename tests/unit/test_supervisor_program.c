@@ -18,15 +18,16 @@ static void test_every_transition(void **state)
 {
     (void)state;
     static const enum contract_state to[CONTRACT_STATE_COUNT][PROGRAM_EVENT_COUNT] = {
-        /*                      START,             STOP,              RESTART,           READY, EXITED, TIMER */
-        [CONTRACT_DOWN] = {CONTRACT_STARTING, SAME, CONTRACT_STARTING, SAME, SAME, SAME},
-        [CONTRACT_STARTING] = {SAME, CONTRACT_STOPPING, CONTRACT_STOPPING, CONTRACT_READY, CONTRACT_STARTING,
+        /*                      START,             STOP,              RESTART,           READY, HUNG, EXITED, TIMER */
+        [CONTRACT_DOWN] = {CONTRACT_STARTING, SAME, CONTRACT_STARTING, SAME, SAME, SAME, SAME},
+        [CONTRACT_STARTING] = {SAME, CONTRACT_STOPPING, CONTRACT_STOPPING, CONTRACT_READY, SAME, CONTRACT_STARTING,
                                CONTRACT_STOPPING},
-        [CONTRACT_READY] = {SAME, CONTRACT_STOPPING, CONTRACT_STOPPING, SAME, CONTRACT_STARTING, SAME},
-        [CONTRACT_BACKOFF] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, CONTRACT_STARTING},
-        [CONTRACT_STOPPING] = {SAME, SAME, SAME, SAME, CONTRACT_DOWN, SAME},
-        [CONTRACT_DONE] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, SAME},
-        [CONTRACT_FAILED] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, SAME},
+        [CONTRACT_READY] = {SAME, CONTRACT_STOPPING, CONTRACT_STOPPING, SAME, CONTRACT_STOPPING, CONTRACT_STARTING,
+                            SAME},
+        [CONTRACT_BACKOFF] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, SAME, CONTRACT_STARTING},
+        [CONTRACT_STOPPING] = {SAME, SAME, SAME, SAME, SAME, CONTRACT_DOWN, SAME},
+        [CONTRACT_DONE] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, SAME, SAME},
+        [CONTRACT_FAILED] = {CONTRACT_STARTING, CONTRACT_DOWN, CONTRACT_STARTING, SAME, SAME, SAME, SAME},
     };
     for (int s = 0; s < CONTRACT_STATE_COUNT; s++) {
         for (int e = 0; e < PROGRAM_EVENT_COUNT; e++) {
@@ -70,18 +71,140 @@ static void test_without_readiness_it_is_ready_at_once(void **state)
     assert_int_equal(w.deadline_ms, -1);
 }
 
-static void test_a_task_has_no_start_timeout_and_is_done(void **state)
+static void test_a_task_is_done_when_it_has_exited_well(void **state)
 {
     (void)state;
-    w.conf.ready = word_none;
-    w.conf.restart = CONF_RESTART_ON_FAILURE;
+    static const enum conf_restart restarts[] = {CONF_RESTART_ALWAYS, CONF_RESTART_ON_FAILURE, CONF_RESTART_NEVER};
+    for (size_t i = 0; i < sizeof restarts / sizeof *restarts; i++) {
+        teardown(NULL);
+        assert_int_equal(setup(NULL), 0);
+        w.conf.ready = word_exit;
+        w.conf.restart = restarts[i];
+        w.conf.start_timeout_ms = 0; /* no limit */
+        w.program.is_task = 1;
+        event(PROGRAM_START);
+        in(CONTRACT_STARTING);
+        assert_int_equal(w.deadline_ms, -1);
+        exits(code(0));
+        in(CONTRACT_DONE);
+        assert_string_equal(w.program.reason, "");
+    }
+}
+
+static void test_a_task_that_fails_is_tried_again_or_never(void **state)
+{
+    (void)state;
+    w.conf.ready = word_exit;
     w.program.is_task = 1;
     event(PROGRAM_START);
+    exits(code(4));
     in(CONTRACT_STARTING);
-    assert_int_equal(w.deadline_ms, -1);
-    exits(code(0));
-    in(CONTRACT_DONE);
+    assert_int_equal(w.program.restarts_n, 1);
+    w.conf.restart = CONF_RESTART_NEVER;
+    exits(code(4));
+    in(CONTRACT_FAILED);
+    assert_string_equal(w.program.reason, "exit code 4");
+}
+
+static void test_a_task_may_have_a_limit(void **state)
+{
+    (void)state;
+    w.conf.ready = word_exit;
+    w.program.is_task = 1;
+    event(PROGRAM_START);
+    wait_for_deadline();
+    in(CONTRACT_STOPPING);
+    assert_string_equal(w.program.reason, "not done within 60000 ms");
+}
+
+/* scenarios 42, 44 */
+static void test_a_program_that_hangs_is_replaced(void **state)
+{
+    (void)state;
+    up();
+    program_hung(&w.program, "hung: it says nothing", w.now_ms);
+    in(CONTRACT_STOPPING);
+    assert_string_equal(w.cause, "hung");
+    assert_int_equal(w.signals[0], SIGTERM);
+    assert_string_equal(w.program.reason, "hung: it says nothing");
+    wait_for_deadline();
+    wait_for_deadline();
+    assert_int_equal(w.signals[2], SIGKILL); /* as it does, TERM alone may not reach it */
+    exits(SIGKILL);
+    in(CONTRACT_STARTING);
+    assert_int_equal(w.program.restarts_n, 1);
+    assert_string_equal(w.program.reason, "hung: it says nothing");
+    event(PROGRAM_BECAME_READY);
     assert_string_equal(w.program.reason, "");
+}
+
+/* scenarios 43, 45 */
+static void test_only_what_is_ready_can_hang(void **state)
+{
+    (void)state;
+    reach(CONTRACT_STARTING);
+    program_hung(&w.program, "hung", w.now_ms);
+    in(CONTRACT_STARTING);
+    reach(CONTRACT_BACKOFF);
+    char before[CONTRACT_REASON_BYTES];
+    memcpy(before, w.program.reason, sizeof before);
+    program_hung(&w.program, "hung", w.now_ms);
+    in(CONTRACT_BACKOFF);
+    assert_string_equal(w.program.reason, before);
+}
+
+static void test_what_hangs_and_is_never_restarted_has_failed(void **state)
+{
+    (void)state;
+    w.conf.restart = CONF_RESTART_NEVER;
+    up();
+    program_hung(&w.program, "hung: it says nothing", w.now_ms);
+    exits(SIGTERM);
+    in(CONTRACT_FAILED);
+    assert_string_equal(w.program.reason, "hung: it says nothing");
+    assert_int_equal(w.spawns_n, 1);
+}
+
+static void test_a_start_may_be_extended(void **state)
+{
+    (void)state;
+    event(PROGRAM_START);
+    assert_int_equal(w.deadline_ms, 61000);
+    w.now_ms = 2000;
+    program_extend(&w.program, 10000, w.now_ms); /* that is sooner than the limit */
+    assert_int_equal(w.deadline_ms, 61000);
+    w.now_ms = 60000;
+    program_extend(&w.program, 30000, w.now_ms);
+    assert_int_equal(w.deadline_ms, 90000);
+    wait_for_deadline();
+    assert_string_equal(w.program.reason, "not ready within 89000 ms");
+    exits(SIGTERM);
+    event(PROGRAM_BECAME_READY);
+    program_extend(&w.program, 30000, w.now_ms);
+    assert_int_equal(w.deadline_ms, -1); /* nothing runs against it */
+}
+
+static void test_a_stop_may_be_extended_but_not_that_of_everything(void **state)
+{
+    (void)state;
+    up();
+    event(PROGRAM_STOP);
+    assert_int_equal(w.deadline_ms, 5700);
+    program_extend(&w.program, 20000, w.now_ms);
+    assert_int_equal(w.deadline_ms, 20700);
+    wait_for_deadline();
+    assert_int_equal(w.deadline_ms, 21000);
+    program_extend(&w.program, 1000, w.now_ms);
+    assert_int_equal(w.deadline_ms, 21700);
+    wait_for_deadline(); /* killed: no more extensions */
+    int64_t again_ms = w.deadline_ms;
+    program_extend(&w.program, 100000, w.now_ms);
+    assert_int_equal(w.deadline_ms, again_ms);
+    reach(CONTRACT_READY);
+    program_end(&w.program, w.now_ms);
+    program_stop_by(&w.program, 1500, 2000, w.now_ms);
+    program_extend(&w.program, 100000, w.now_ms);
+    assert_int_equal(w.deadline_ms, 1500);
 }
 
 static void test_a_crash_is_restarted_at_once_then_later_then_given_up(void **state)
@@ -215,7 +338,14 @@ int main(void)
         CASE(test_every_transition),
         CASE(test_start_and_ready_by_notification),
         CASE(test_without_readiness_it_is_ready_at_once),
-        CASE(test_a_task_has_no_start_timeout_and_is_done),
+        CASE(test_a_task_is_done_when_it_has_exited_well),
+        CASE(test_a_task_that_fails_is_tried_again_or_never),
+        CASE(test_a_task_may_have_a_limit),
+        CASE(test_a_program_that_hangs_is_replaced),
+        CASE(test_only_what_is_ready_can_hang),
+        CASE(test_what_hangs_and_is_never_restarted_has_failed),
+        CASE(test_a_start_may_be_extended),
+        CASE(test_a_stop_may_be_extended_but_not_that_of_everything),
         CASE(test_a_crash_is_restarted_at_once_then_later_then_given_up),
         CASE(test_a_long_last_line_is_cut_and_the_reason_ends),
         CASE(test_what_exits_mean),

@@ -1,0 +1,58 @@
+/*
+ * See resume.h. Deadlines need nothing: the loop's time stands still while we do. What is left is what others may have
+ * missed meanwhile: probes begin to count anew, and to have been woken is activity.
+ */
+#include "supervisor/resume.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+
+static struct clocks read_clocks(const struct supervisor *s)
+{
+    return (struct clocks){.awake_ms = loop_now_ms(&s->loop), .monotonic_ms = loop_monotonic_ms(&s->loop),
+                           .boottime_ms = sys_boottime_ms(), .realtime_ms = sys_realtime_ms()};
+}
+
+static void clock_was_set(void *context, short revents)
+{
+    struct supervisor *s = context;
+    uint64_t expirations_n;
+    (void)revents;
+    ssize_t n = sys_read(s->clock_fd, &expirations_n, sizeof expirations_n);
+    if (n < 0 && n != -ECANCELED && n != -EAGAIN)
+        resume_fini(s); /* it would be ready for ever */
+}
+
+void resume_init(struct supervisor *s)
+{
+    s->clocks = read_clocks(s);
+    s->clock_fd = sys_clock_watch();
+    if (s->clock_fd >= 0 && loop_add(&s->loop, s->clock_fd, POLLIN, clock_was_set, s) < 0)
+        resume_fini(s);
+}
+
+void resume_fini(struct supervisor *s)
+{
+    if (s->clock_fd < 0)
+        return;
+    loop_remove(&s->loop, s->clock_fd);
+    sys_close(s->clock_fd);
+    s->clock_fd = -1;
+}
+
+void resume_look(struct supervisor *s)
+{
+    int64_t by_ms;
+    struct clocks now = read_clocks(s);
+    enum clocks_event event = clocks_look(&s->clocks, &now, &by_ms);
+    if (event == CLOCKS_STEADY)
+        return;
+    if (event == CLOCKS_RESUMED)
+        log_event(LOG_INFO, "resumed", "by_ms=%lld", (long long)by_ms);
+    else
+        log_event(LOG_INFO, "clock_stepped", "by_ms=%lld", (long long)by_ms);
+    s->resumed_at_ms = now.awake_ms;
+    for (size_t i = 0; i < s->children_n; i++)
+        live_resumed(&s->children[i].live);
+}

@@ -1,0 +1,133 @@
+/* common/loop over a clock that the test sets: freezes are not counted. The Makefile wraps the two system calls. */
+#include "common/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static int64_t clock_ms;
+static int64_t freeze_ms; /* how much later than asked poll returns, once */
+static int64_t asked_ms;
+
+int64_t __wrap_sys_monotonic_ms(void);
+int64_t __wrap_sys_monotonic_ms(void)
+{
+    return clock_ms;
+}
+
+int __wrap_sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms);
+int __wrap_sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms)
+{
+    (void)fds;
+    (void)fds_n;
+    asked_ms = timeout_ms;
+    clock_ms += (timeout_ms < 0 ? 0 : timeout_ms) + freeze_ms;
+    freeze_ms = 0;
+    return 0;
+}
+
+struct bell {
+    struct timer timer;
+    unsigned rings_n;
+    int64_t at_ms;
+};
+
+static void ring(void *context, int64_t now_ms)
+{
+    struct bell *b = context;
+    b->rings_n++;
+    b->at_ms = now_ms;
+}
+
+static struct loop loop;
+static struct bell near, far;
+
+static int setup(void **state)
+{
+    (void)state;
+    clock_ms = 100000;
+    freeze_ms = 0;
+    near = far = (struct bell){0};
+    timer_init(&near.timer, ring, &near);
+    timer_init(&far.timer, ring, &far);
+    return loop_init(&loop);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loop_fini(&loop);
+    return 0;
+}
+
+static void turn(void)
+{
+    assert_int_equal(loop_turn(&loop, -1), 0);
+}
+
+/* scenario 52 */
+static void test_a_deadline_that_passed_while_frozen_is_still_to_come(void **state)
+{
+    (void)state;
+    loop_arm(&loop, &near.timer, loop_now_ms(&loop) + 100);
+    loop_arm(&loop, &far.timer, loop_now_ms(&loop) + 5000);
+    freeze_ms = 3600000;
+    turn();
+    assert_int_equal(near.rings_n, 1); /* it was its time before the freeze, or in it: nobody can know */
+    assert_int_equal(far.rings_n, 0);  /* this one has run for 100 ms only */
+    assert_int_equal(loop_now_ms(&loop), 100100);
+    assert_int_equal(loop_monotonic_ms(&loop), 3700100);
+    assert_int_equal(loop.frozen_ms, 3600000);
+    turn();
+    assert_int_equal(asked_ms, 4900);
+    assert_int_equal(far.rings_n, 1);
+    assert_int_equal(far.at_ms, 105000);
+}
+
+static void test_a_freeze_between_two_turns(void **state)
+{
+    (void)state;
+    loop_arm(&loop, &near.timer, loop_now_ms(&loop) + 100);
+    clock_ms += 60000;
+    assert_int_equal(loop_turn(&loop, 0), 0);
+    assert_int_equal(near.rings_n, 0);
+    assert_int_equal(loop.frozen_ms, 60000);
+}
+
+static void test_to_be_late_by_a_little_is_no_freeze(void **state)
+{
+    (void)state;
+    loop_arm(&loop, &near.timer, loop_now_ms(&loop) + 100);
+    loop_arm(&loop, &far.timer, loop_now_ms(&loop) + 1000);
+    freeze_ms = LOOP_FREEZE_MS;
+    turn();
+    assert_int_equal(near.rings_n, 1);
+    assert_int_equal(far.rings_n, 1);
+    assert_int_equal(loop.frozen_ms, 0);
+}
+
+static void test_without_a_deadline_a_long_wait_is_just_long(void **state)
+{
+    (void)state;
+    freeze_ms = 3600000;
+    turn();
+    assert_int_equal(asked_ms, -1);
+    assert_int_equal(loop.frozen_ms, 0);
+    assert_int_equal(loop_now_ms(&loop), 3700000);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_deadline_that_passed_while_frozen_is_still_to_come),
+        CASE(test_a_freeze_between_two_turns),
+        CASE(test_to_be_late_by_a_little_is_no_freeze),
+        CASE(test_without_a_deadline_a_long_wait_is_just_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
