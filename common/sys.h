@@ -95,6 +95,10 @@ void sys_exit_now(int code) __attribute__((noreturn));
 pid_t sys_getpid(void);
 unsigned sys_getuid(void);
 int sys_kill_group(pid_t group, int signal_number);
+int sys_kill(pid_t pid, int signal_number); /* signal 0: only whether we may. kill(2) */
+/* A descriptor that means this process and never another that gets its pid. -ENOSYS before Linux 5.3. pidfd_open(2) */
+int sys_pidfd_open(pid_t pid) WARN_UNUSED;
+int sys_pidfd_signal(int pidfd, int signal_number); /* pidfd_send_signal(2) */
 int sys_setpgid(pid_t pid, pid_t group);
 /* The next dead child, not yet reaped, so that its pid and group can't be somebody else's: its pid, 0 when none is
  * dead, -ECHILD when there are no children. waitid(2) WNOWAIT */

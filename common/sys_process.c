@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +46,32 @@ unsigned sys_getuid(void)
 int sys_kill_group(pid_t group, int signal_number)
 {
     return result(kill(-group, signal_number));
+}
+
+int sys_kill(pid_t pid, int signal_number)
+{
+    return result(kill(pid, signal_number));
+}
+
+int sys_pidfd_open(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+    return result((int)syscall(SYS_pidfd_open, pid, 0));
+#else
+    (void)pid;
+    return -ENOSYS;
+#endif
+}
+
+int sys_pidfd_signal(int pidfd, int signal_number)
+{
+#ifdef SYS_pidfd_send_signal
+    return result((int)syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0));
+#else
+    (void)pidfd;
+    (void)signal_number;
+    return -ENOSYS;
+#endif
 }
 
 int sys_setpgid(pid_t pid, pid_t group)

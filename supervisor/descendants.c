@@ -1,0 +1,188 @@
+/*
+ * See descendants.h. Two things could make us hit a stranger, and neither can happen:
+ *
+ * - The pid is given to another process between the look and the signal. So a pidfd is opened first, then the process is
+ *   looked at, then the signal goes to the pidfd: where it arrives, the pid has had one owner all the while. Kernels
+ *   before 5.3, and sandboxes, have no pidfd: there its start time is compared just before kill(2).
+ * - The pid of a parent is given to another process while we walk up the chain. A parent is never younger than its
+ *   child, so whoever took its pid gives itself away by its start time.
+ *
+ * No table of all processes is kept: each chain is walked anew, as what was read a moment ago may be wrong by now.
+ */
+#include "supervisor/descendants.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOOKS_MAX = 8, WALKS_MAX = 16, DEPTH_MAX = 4096, STAT_BYTES = 1024 };
+
+struct seen {
+    pid_t pid;
+    uint64_t started_ticks;
+};
+
+/* One call's work. Too large for a stack, and never allocated. */
+struct search {
+    int signal_number;
+    const pid_t *spare;
+    size_t spare_n;
+    pid_t self;
+    struct seen seen[DESCENDANTS_REMEMBERED_MAX];
+    size_t seen_n;
+    int found_n;
+    int is_new, is_full;
+};
+
+static struct search the_search;
+
+int descendants_parse(const char *text, struct descendants_stat *out)
+{
+    /* After the name, which ends at the last parenthesis: state(3) ppid(4) … num_threads(20) itrealvalue starttime(22). */
+    char state;
+    int parent;
+    long threads_n;
+    unsigned long long started_ticks;
+    const char *name_end = strrchr(text, ')');
+    char *pid_end;
+    long pid = strtol(text, &pid_end, 10);
+    if (pid <= 0 || pid > INT32_MAX || strncmp(pid_end, " (", 2) != 0 || !name_end ||
+        sscanf(name_end + 1, " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s %llu", &state,
+               &parent, &threads_n, &started_ticks) != 4)
+        return -EINVAL;
+    *out = (struct descendants_stat){.pid = (pid_t)pid,
+                                     .parent = parent,
+                                     .started_ticks = started_ticks,
+                                     .is_dead = (state == 'Z' && threads_n <= 1) || state == 'X' || state == 'x'};
+    return 0;
+}
+
+static int look_at(pid_t pid, struct descendants_stat *out)
+{
+    char path[32], text[STAT_BYTES];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t n = sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    if (n <= 0)
+        return n < 0 ? (int)n : -ESRCH;
+    text[n] = '\0';
+    return descendants_parse(text, out);
+}
+
+/* 1 where the chain leads to us, 0 where it ends elsewhere, -EAGAIN where it broke under our feet. */
+static int walk_up(pid_t self, const struct descendants_stat *from)
+{
+    struct descendants_stat at = *from, parent;
+    for (int depth = 0; depth < DEPTH_MAX; depth++) {
+        if (at.parent == self)
+            return 1;
+        if (at.parent <= 1) /* 0: from outside of our PID namespace, or the kernel's own */
+            return 0;
+        if (look_at(at.parent, &parent) < 0 || parent.started_ticks > at.started_ticks)
+            return -EAGAIN;
+        at = parent;
+    }
+    return 0;
+}
+
+/* Whether a process is alive and below us. A parent that dies during the walk has its children given away: look again. */
+static int is_below(pid_t self, pid_t pid, struct descendants_stat *out)
+{
+    for (int walk = 0; walk < WALKS_MAX; walk++) {
+        if (look_at(pid, out) < 0 || out->is_dead)
+            return 0;
+        int answer = walk_up(self, out);
+        if (answer >= 0)
+            return answer;
+    }
+    return 0;
+}
+
+static int send_to(int pidfd, const struct descendants_stat *to, int signal_number)
+{
+    struct descendants_stat now;
+    int error = pidfd >= 0 ? sys_pidfd_signal(pidfd, signal_number) : -ENOSYS;
+    if (error != -ENOSYS && error != -EPERM)
+        return error; /* -EPERM may be a sandbox that forbids this call and not kill(2) */
+    if (look_at(to->pid, &now) < 0 || now.started_ticks != to->started_ticks)
+        return -ESRCH;
+    return sys_kill(to->pid, signal_number);
+}
+
+static int is_seen(const struct search *s, const struct descendants_stat *p)
+{
+    for (size_t i = 0; i < s->seen_n; i++)
+        if (s->seen[i].pid == p->pid && s->seen[i].started_ticks == p->started_ticks)
+            return 1;
+    return 0;
+}
+
+static void remember(struct search *s, const struct descendants_stat *p)
+{
+    s->is_new = 1;
+    if (s->seen_n == DESCENDANTS_REMEMBERED_MAX)
+        s->is_full = 1; /* in another look it would get the signal twice */
+    else
+        s->seen[s->seen_n++] = (struct seen){.pid = p->pid, .started_ticks = p->started_ticks};
+}
+
+static int is_spared(const struct search *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->spare_n; i++)
+        if (s->spare[i] == pid)
+            return 1;
+    return pid == s->self;
+}
+
+static int visit(void *context, const char *name)
+{
+    struct search *s = context;
+    struct descendants_stat found;
+    char *end;
+    long pid = strtol(name, &end, 10);
+    if (*end != '\0' || pid <= 0 || pid > INT32_MAX || is_spared(s, (pid_t)pid))
+        return 0;
+    int pidfd = sys_pidfd_open((pid_t)pid); /* before the look; below 0: gone, or not to be had */
+    if (pidfd != -ESRCH && is_below(s->self, (pid_t)pid, &found) && !is_seen(s, &found)) {
+        remember(s, &found);
+        s->found_n += send_to(pidfd, &found, s->signal_number) == 0;
+    }
+    sys_close(pidfd);
+    return 0;
+}
+
+/* The pids in /proc must be those by which we signal: another PID namespace's /proc names other processes. */
+static int check_proc(pid_t self)
+{
+    char name[16], own[16];
+    int error = sys_readlink("/proc/self", name, sizeof name);
+    if (error < 0)
+        return error;
+    snprintf(own, sizeof own, "%d", (int)self);
+    return strcmp(name, own) == 0 ? 0 : -EXDEV;
+}
+
+int descendants_signal(int signal_number, const pid_t *spare, size_t spare_n)
+{
+    struct search *s = &the_search;
+    s->signal_number = signal_number;
+    s->spare = spare;
+    s->spare_n = spare_n;
+    s->self = sys_getpid();
+    s->seen_n = 0;
+    s->found_n = 0;
+    s->is_full = 0;
+    s->is_new = 1;
+    int error = signal_number < 0 || signal_number > SIGRTMAX ? -EINVAL : check_proc(s->self);
+    for (int look = 0; look < LOOKS_MAX && s->is_new && !s->is_full && error >= 0; look++) {
+        s->is_new = 0;
+        error = sys_each_entry("/proc", visit, s);
+    }
+    return error < 0 ? error : s->found_n;
+}
