@@ -13,7 +13,8 @@ enum { DESCENDANTS_REMEMBERED_MAX = 1024 };
  * signal 0 only counts. A process is below us when the chain of parents in /proc/PID/stat leads to us.
  *
  * Looks again until nobody new is found, as processes come while we look, but at most 8 times, and not after more than
- * DESCENDANTS_REMEMBERED_MAX were found: who must have them all gone asks again until 0 comes back.
+ * DESCENDANTS_REMEMBERED_MAX were found: who must have them all gone asks again until 0 comes back. Only a chain of
+ * processes that each live shorter than a look takes (some milliseconds) may run ahead of it for long.
  *
  * How many got it (zombies do not count; nor do those whom we have no right to signal), or -errno where /proc can't be
  * read, -EXDEV where it is that of another PID namespace, and -EINVAL for a signal that there is not. Nobody who is not

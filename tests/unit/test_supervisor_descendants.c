@@ -255,16 +255,31 @@ static void test_more_than_are_remembered(void **state)
     assert_int_equal(in_child(crowd, NULL), 0);
 }
 
-/* Each lives only until its child does. */
+/* Each is gone, an orphan in its place, after longer than a look takes. */
 static void keep_running_away(void)
 {
+    enum { STAY_MS = 50 };
     for (int is_first = 1;; is_first = 0) {
-        pid_t pid = fork();
-        if (pid != 0)
+        if (fork() != 0)
             _exit(0);
         alarm(LIFE_S);
         if (is_first && write(told[1], &(pid_t){getpid()}, sizeof(pid_t)) != sizeof(pid_t))
             _exit(1);
+        poll(NULL, 0, STAY_MS);
+    }
+}
+
+/* Has children that are gone at once, as fast as it can. */
+static void be_busy(void)
+{
+    pid_t pid = getpid();
+    alarm(LIFE_S);
+    CHILD_CHECK(write(told[1], &pid, sizeof pid) == sizeof pid);
+    for (;;) {
+        if (fork() == 0)
+            _exit(0);
+        while (waitpid(-1, NULL, 0) > 0)
+            ;
     }
 }
 
@@ -274,6 +289,7 @@ static void chase(void *context)
     begin();
     for (int i = 0; i < 4; i++)
         grow(keep_running_away);
+    grow(be_busy);
     grow(be_plain);
     pid_t reaped;
     do {
