@@ -162,6 +162,19 @@ static void cloexec_listed(int lowest_fd)
     closedir(dir);
 }
 
+static void close_listed(int lowest_fd, int kept_fd)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        if (fd >= lowest_fd && fd != kept_fd && fd != dirfd(dir))
+            close(fd);
+    }
+    closedir(dir);
+}
+
 void sys_cloexec_from(int lowest_fd)
 {
     enum { CLOSE_RANGE_BY_FLAG = 4 }; /* CLOSE_RANGE_CLOEXEC, newer than some headers */
@@ -170,6 +183,18 @@ void sys_cloexec_from(int lowest_fd)
         return;
 #endif
     cloexec_listed(lowest_fd);
+}
+
+void sys_close_from(int lowest_fd, int kept_fd)
+{
+#ifdef SYS_close_range
+    int error = 0;
+    if (kept_fd > lowest_fd)
+        error = syscall(SYS_close_range, (unsigned)lowest_fd, (unsigned)kept_fd - 1, 0) < 0;
+    if (!error && syscall(SYS_close_range, (unsigned)(kept_fd < lowest_fd ? lowest_fd : kept_fd + 1), ~0U, 0) == 0)
+        return;
+#endif
+    close_listed(lowest_fd, kept_fd);
 }
 
 int sys_mkdir(const char *path, int mode)

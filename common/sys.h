@@ -40,6 +40,7 @@ int sys_set_nonblock(int fd) WARN_UNUSED;
 int sys_is_open(int fd);
 int sys_isatty(int fd);
 void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one by one */
+void sys_close_from(int lowest_fd, int kept_fd); /* closes all from there on but one: close_range(2), else one by one */
 int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
 int sys_unlink(const char *path);
 int sys_is_socket(const char *path) WARN_UNUSED; /* 1 or 0, or -errno; links are not followed */

@@ -131,6 +131,9 @@ int main(int argc, char **argv)
     code = conf_main(&conf, &options, environ);
     if (code >= 0)
         return code;
+    /* Ours begin here: what else is open is a stray, and whoever waits for its end would wait for ours. Not earlier, as
+     * the file may be named by one of them (-c /dev/fd/7). */
+    sys_close_from(STDERR_FILENO + 1, signals.fd);
     log_init("supervisor", (enum log_level)conf->supervisor.log_level, (enum log_format)conf->supervisor.log_format);
     log_event(LOG_INFO, "boot", "version=%s pid=%d file=\"%s\"", SIDECAR_VERSION, (int)sys_getpid(),
               conf->file ? conf->file : "none");

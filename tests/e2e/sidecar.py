@@ -36,6 +36,7 @@ class Sidecar:
         self.process = None
         self.processes: list = []
         self.installed = ""
+        self.before: list = []  # the words of a command that execs what is to be started
         self.settings = {
             "supervisor": {"control_socket": self.socket, "state_dir": os.path.join(directory, "state")},
             "environment": {"OLLAMA_NUM_PARALLEL": "64"},
@@ -82,10 +83,14 @@ class Sidecar:
         """Start a program on the ini file; the first one is `process`."""
         if ini:
             self.write_ini()
-        process = Process([program(name), "-c", self.ini, *args], self.environment(), self.directory)
+        process = self.launch([program(name), "-c", self.ini, *args])
         self.processes.append(process)
         self.process = process
         return process
+
+    def launch(self, argv: list) -> Process:
+        """A process of these words, wherever it is to run."""
+        return Process([*self.before, *argv], self.environment(), self.directory)
 
     def run(self, name: str, *args, timeout: float = 10) -> subprocess.CompletedProcess:
         """Run a program to its end."""

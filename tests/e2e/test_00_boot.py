@@ -1,4 +1,5 @@
 """Boot: the socket is there at once, requests wait instead of failing, and each goes on as soon as it can."""
+import os
 import socket
 import time
 
@@ -152,3 +153,13 @@ def test_health_answers_while_ollama_hangs(sidecar):
     began = time.monotonic()
     assert sidecar.health()["code"] in (200, 503)
     assert time.monotonic() - began < 1 * SLACK
+
+
+def test_stray_descriptors_reach_nobody(sidecar):
+    """scenario 58: what was open by chance is closed in the supervisor and in its programs, once the file is read."""
+    stray = sidecar.write("stray", "x")
+    sidecar.before = ["sh", "-c", f'exec 7<{sidecar.ini} 9<{stray}; exec "$@" -c /dev/fd/7', "sh"]
+    sidecar.boot(tokens=1)
+    for pid in (sidecar.process.pid, sidecar.pid_of("ollama"), sidecar.pid_of("proxy")):
+        open_files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert not {stray, sidecar.ini} & set(open_files), (pid, open_files)
