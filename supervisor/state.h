@@ -43,6 +43,9 @@ struct supervisor {
     /* stop.c */
     int is_stopping, is_hurried, exit_code;
     int64_t stop_by_ms;
+    struct timer sweep_timer; /* when what is left below us is killed */
+    int is_sweeping;          /* it was asked to stop */
+    int sweep_kills_n;
 };
 
 /* The child of this name, or NULL. */

@@ -5,8 +5,11 @@
 #include "supervisor/stop.h"
 
 #include "common/log.h"
+#include "supervisor/descendants.h"
 
-enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000 };
+#include <signal.h>
+
+enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000, SWEEP_MS = 5000, KILL_AGAIN_MS = 50, KILLS_MAX = 10 };
 
 /* When a program must be gone so that those that wait for its end have their reserve. */
 static int64_t last_moment_ms(const struct supervisor *s, unsigned behind_n)
@@ -52,6 +55,43 @@ static struct child *last_started(struct supervisor *s, unsigned *behind_n)
     return last;
 }
 
+/* What was told to stop and is still there is killed: again and again, as it may have made others meanwhile. One that
+ * no KILL ends hangs in the kernel, and does not keep us. */
+static void sweep_timer(void *context, int64_t now_ms)
+{
+    struct supervisor *s = context;
+    int left_n = descendants_signal(SIGKILL, NULL, 0);
+    if (left_n > 0 && s->sweep_kills_n++ == 0)
+        log_event(LOG_WARNING, "swept", "processes=%d signal=9", left_n);
+    if (left_n <= 0 || s->sweep_kills_n > KILLS_MAX)
+        loop_stop(&s->loop);
+    else
+        loop_arm(&s->loop, &s->sweep_timer, now_ms + KILL_AGAIN_MS);
+}
+
+static int64_t sweep_by_ms(const struct supervisor *s)
+{
+    int64_t at_ms = loop_now_ms(&s->loop) + SWEEP_MS, last_ms = s->stop_by_ms - FINAL_MS;
+    return at_ms < last_ms ? at_ms : last_ms;
+}
+
+/* All programs are gone; what they left behind in groups of its own is asked to stop too. Each of these is a child of ours
+ * sooner or later, so its end is heard of. */
+static void sweep(struct supervisor *s)
+{
+    int left_n = descendants_signal(s->is_sweeping ? 0 : SIGTERM, NULL, 0);
+    if (left_n <= 0) {
+        loop_stop(&s->loop);
+    } else if (!s->is_sweeping) {
+        s->is_sweeping = 1;
+        log_event(LOG_INFO, "swept", "processes=%d signal=15", left_n);
+        timer_init(&s->sweep_timer, sweep_timer, s);
+        loop_arm(&s->loop, &s->sweep_timer, sweep_by_ms(s));
+    } else if (s->sweep_kills_n == 0 && sweep_by_ms(s) < s->sweep_timer.at_ms) {
+        loop_arm(&s->loop, &s->sweep_timer, sweep_by_ms(s)); /* hurried meanwhile */
+    }
+}
+
 /* Stops the program that was started last; the others wait until it is gone. The budget is one: each that waits
  * keeps a reserve, what is left is for the one that is asked now. */
 void stop_step(struct supervisor *s)
@@ -60,7 +100,7 @@ void stop_step(struct supervisor *s)
     int64_t now_ms = loop_now_ms(&s->loop);
     struct child *c = last_started(s, &behind_n);
     if (!c && draining_is_empty(&s->draining)) {
-        loop_stop(&s->loop);
+        sweep(s);
         return;
     }
     if (!c || is_needed_by_draining(s, c) || (c->program.state == CONTRACT_STOPPING && !s->is_hurried && c->program.stop_hard_ms <= s->stop_by_ms))

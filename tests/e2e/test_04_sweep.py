@@ -1,0 +1,77 @@
+"""What programs leave behind: process groups, and what left them."""
+import os
+import signal
+import time
+
+from process import state_of
+from waiting import SLACK, until
+
+# Leaves the group and the session; says its pid; ends on TERM when told to.
+STRAY = """
+import os, signal, sys, time
+if os.fork():
+    time.sleep(600)
+os.setsid()
+if os.fork():
+    os._exit(0)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if sys.argv[2] == "ignore" else lambda *_: (time.sleep(0.2), os._exit(0)))
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+while True:
+    time.sleep(600)
+"""
+
+
+def stray(sidecar, how: str) -> int:
+    """Boot with a program that has a child out of its reach; the child's pid."""
+    path, pid_file = sidecar.write("stray.py", STRAY), os.path.join(sidecar.directory, "stray.pid")
+    sidecar.configure("program:strayer", command=f"python3 {path} {pid_file} {how}", required="no")
+    sidecar.boot(tokens=1)
+    until(lambda: os.path.exists(pid_file), 10, "the stray's pid")
+    with open(pid_file, encoding="utf-8") as file:
+        return int(file.read())
+
+
+def test_what_left_its_group_is_told_to_stop(sidecar):
+    """scenario 21: TERM, and we are gone as soon as it is."""
+    pid = stray(sidecar, "heed")
+    began = time.monotonic()
+    assert sidecar.stop() == 0
+    assert 0.2 <= time.monotonic() - began < 3 * SLACK
+    assert not state_of(pid)
+    assert sidecar.process.logged(r" swept processes=1 signal=15")
+    assert not sidecar.process.logged(r" swept .*signal=9")
+
+
+def test_what_left_its_group_and_ignores_it_is_killed_within_the_budget(sidecar):
+    """scenario 21: then KILL."""
+    sidecar.configure("supervisor", shutdown_timeout="2s")
+    pid = stray(sidecar, "ignore")
+    began = time.monotonic()
+    assert sidecar.stop() == 0
+    assert time.monotonic() - began < 2 + 1 * SLACK
+    assert not state_of(pid)
+    assert sidecar.process.logged(r" swept processes=1 signal=9")
+
+
+def test_a_second_signal_hurries_the_sweep_too(sidecar):
+    """scenario 24"""
+    sidecar.configure("supervisor", shutdown_timeout="60s")
+    stray(sidecar, "ignore")
+    sidecar.process.kill(signal.SIGTERM)
+    sidecar.process.wait_log(r" swept processes=1 signal=15")
+    began = time.monotonic()
+    assert sidecar.stop() == 0
+    assert time.monotonic() - began < 2.5 * SLACK
+
+
+def test_a_whole_pipeline_is_stopped(sidecar):
+    """scenario 20: six processes of one group."""
+    script = sidecar.write("pipeline.sh", "sleep 600 | sleep 600 | sleep 600 | sleep 600 | sleep 600 | sleep 600\n")
+    sidecar.configure("program:pipeline", command=f"sh {script}", required="no")
+    sidecar.boot(tokens=1)
+    until(lambda: len([c for c in sidecar.programs().values() if c == "sleep 600"]) == 6, 5, "six processes")
+    assert sidecar.ctl("stop", "pipeline").returncode == 0
+    until(lambda: "sleep 600" not in sidecar.programs().values(), 5, "all of them to go")
+    assert sidecar.stop() == 0
