@@ -74,7 +74,7 @@ struct contract_program {
     _Alignas(64) _Atomic uint32_t state; /* enum contract_state */
     _Atomic int32_t pid;
     _Atomic uint32_t restarts_n;
-    char name[CONTRACT_NAME_BYTES]; /* written before the first child starts, constant from then on */
+    char name[CONTRACT_NAME_BYTES]; /* those of built-in programs never change; a reload may give the place of another one away */
     _Atomic uint32_t sequence;      /* odd while reason is written */
     char reason[CONTRACT_REASON_BYTES];
 };

@@ -2,6 +2,7 @@
 #include "supervisor/board.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 int board_init(struct board *b)
@@ -43,6 +44,16 @@ void board_forget_models(struct board *b)
     for (size_t i = 0; i < CONTRACT_MODELS; i++)
         contract_model_write(&b->page->models[i], CONTRACT_MODEL_EMPTY, "", "");
     atomic_store(&b->page->models_n, 0);
+}
+
+void board_name_program(struct board *b, size_t index, const char *name)
+{
+    struct contract_program *row = &b->page->programs[index];
+    atomic_store(&row->state, CONTRACT_DOWN);
+    atomic_store(&row->pid, 0);
+    atomic_store(&row->restarts_n, 0);
+    contract_program_reason(row, "");
+    snprintf(row->name, sizeof row->name, "%s", name);
 }
 
 int board_take_line(struct board *b)

@@ -20,6 +20,8 @@ void board_fini(struct board *b);
 /* No preloader is there, and none will come: its rows are forgotten. */
 void board_forget_models(struct board *b);
 
+/* The row of this place is this program's, which is down. */
+void board_name_program(struct board *b, size_t index, const char *name);
 /* A free line for a new writer, zeroed; -1 where all are taken. */
 int board_take_line(struct board *b);
 /* The writer was reaped: what it counted is forgotten, but not when it was last active. */

@@ -204,12 +204,38 @@ int child_reconfigure(struct child *c, const struct conf_program *conf)
     }
     launch_fini(&c->launch);
     c->launch = fresh;
+    if (c->is_retired) {
+        c->is_retired = 0;
+        c->program.is_over = 0;
+        c->program.is_wanted = conf->autostart;
+    }
     c->output.name = c->channel.name = conf->name;
     error = program_reconfigure(&c->program, conf);
     follow_launch(c);
     if (c->program.state == CONTRACT_READY)
         live_begin(&c->live, conf); /* the old configuration goes, and the limits may be new */
     return error;
+}
+
+void child_retire(struct child *c)
+{
+    const struct conf_program *conf = c->program.conf;
+    snprintf(c->retired_name, sizeof c->retired_name, "%s", conf->name);
+    snprintf(c->retired_none, sizeof c->retired_none, "none");
+    c->retired_conf = (struct conf_program){.name = c->retired_name, .ready = c->retired_none, .live = c->retired_none,
+                                            .restart = CONF_RESTART_NEVER, .stop_signal = conf->stop_signal,
+                                            .stop_timeout_ms = conf->stop_timeout_ms};
+    c->is_retired = 1;
+    c->program.conf = &c->retired_conf;
+    c->output.name = c->channel.name = c->retired_name;
+    live_end(&c->live);
+    program_end(&c->program, loop_now_ms(c->site->loop));
+    program_event(&c->program, PROGRAM_STOP, loop_now_ms(c->site->loop));
+}
+
+int child_is_vacant(const struct child *c)
+{
+    return c->is_retired && !program_is_alive(&c->program);
 }
 
 void child_fini(struct child *c)

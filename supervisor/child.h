@@ -40,6 +40,10 @@ struct child {
     int line;    /* on the page; -1: none */
     int exec_fd; /* tells whether exec failed; -1: none */
     char status[CHILD_STATUS_BYTES]; /* what it says of itself, STATUS= */
+    /* Gone from the configuration: what is still needed of it, to stop it. */
+    int is_retired;
+    struct conf_program retired_conf;
+    char retired_name[CONTRACT_NAME_BYTES], retired_none[8];
 };
 
 /* 0 or -ENOMEM. site is borrowed. */
@@ -48,6 +52,10 @@ void child_fini(struct child *c);
 /* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs.
  * 0 or -ENOMEM, then nothing has changed. */
 int child_reconfigure(struct child *c, const struct conf_program *conf) WARN_UNUSED;
+/* The program is gone from the configuration: it is stopped, and not started again. child_reconfigure takes it back. */
+void child_retire(struct child *c);
+/* 1 where it is retired and nothing of it is left: another program may have its place. */
+int child_is_vacant(const struct child *c);
 /* What its process says by sd_notify(3). */
 void child_notified(struct child *c, const char *name, const char *value);
 /* The process has died and been reaped, with this status. */

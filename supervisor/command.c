@@ -78,12 +78,15 @@ static int act(struct supervisor *s, const char *name, enum program_event event,
         char names[256] = "";
         size_t n = 0;
         for (size_t i = 0; i < s->children_n && n < sizeof names - 1; i++)
-            n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", s->children[i].program.conf->name);
+            if (!s->children[i].is_retired)
+                n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", s->children[i].program.conf->name);
         return *name ? refuse(reply, "there is no program \"%.64s\"; there are %s", name, names)
                      : refuse(reply, "which program? there are %s", names);
     }
     if (s->is_stopping)
         return refuse(reply, "everything is being stopped");
+    if (c->is_retired)
+        return refuse(reply, "\"%.64s\" is gone from the configuration, and is being stopped", name);
     c->program.is_wanted = event != PROGRAM_STOP;
     if (event == PROGRAM_START && c->program.state == CONTRACT_DOWN)
         state_want(s, name); /* it starts when what it depends on is ready */

@@ -50,7 +50,7 @@ static void reload(struct supervisor *s)
     diag_init(&d);
     int error = reload_configuration(s, &d);
     report(&d);
-    log_event(error ? LOG_ERROR : LOG_INFO, "reload", "result=%s", error ? "refused, nothing has changed" : "done");
+    log_event(error ? LOG_ERROR : LOG_INFO, "reload", "result=%s", error ? "refused hint=\"nothing has changed\"" : "done");
     diag_fini(&d);
 }
 

@@ -21,52 +21,87 @@ static int is_listening_changed(const struct conf *a, const struct conf *b)
     return strcmp(a->supervisor.control_socket, b->supervisor.control_socket) != 0;
 }
 
-/* Programs that are gone can be dropped from the end only: the page's rows must not move. */
-static size_t kept_children(const struct supervisor *s, const struct conf *fresh)
+/* The first place that nobody has, or NULL. */
+static struct child *free_place(struct supervisor *s)
 {
-    size_t kept_n = s->children_n;
-    while (kept_n > 0 && !conf_program(fresh, s->children[kept_n - 1].program.conf->name))
-        kept_n--;
-    return kept_n;
+    for (size_t i = 0; i < s->children_n; i++)
+        if (child_is_vacant(&s->children[i]))
+            return &s->children[i];
+    return s->children_n < CONF_PROGRAMS_MAX ? &s->children[s->children_n] : NULL;
 }
 
-/* Programs come and go only where no process is left behind unwatched. */
-static int check_programs(const struct supervisor *s, const struct conf *fresh, struct diag *d)
+static size_t free_places(const struct supervisor *s)
+{
+    size_t free_n = CONF_PROGRAMS_MAX - s->children_n;
+    for (size_t i = 0; i < s->children_n; i++)
+        free_n += child_is_vacant(&s->children[i]) != 0;
+    return free_n;
+}
+
+/* What can't be changed while we run. */
+static int check_change(struct supervisor *s, const struct conf *fresh, struct diag *d)
 {
     const char *where = fresh->file ? fresh->file : "built-in";
-    for (size_t i = 0; i < s->children_n; i++) {
-        const struct program *p = &s->children[i].program;
-        if (!conf_program(fresh, p->conf->name) && program_is_alive(p))
-            diag_add(d, DIAG_ERROR, where, 0, "[program:%s] is gone but still runs: stop it first", p->conf->name);
-    }
-    for (size_t i = 0; i < kept_children(s, fresh); i++)
-        if (!conf_program(fresh, s->children[i].program.conf->name))
-            diag_add(d, DIAG_ERROR, where, 0, "[program:%s] was removed before others: that needs a restart",
-                     s->children[i].program.conf->name);
+    size_t new_n = 0;
+    for (size_t i = 0; i < fresh->programs_n; i++)
+        new_n += state_child(s, fresh->programs[i].name) == NULL;
+    if (new_n > free_places(s))
+        diag_add(d, DIAG_ERROR, where, 0, "%zu programs are new, and with those that still stop there would be more than %d: try again when they are gone",
+                 new_n, CONF_PROGRAMS_MAX);
     if (is_listening_changed(s->conf, fresh))
         diag_add(d, DIAG_ERROR, where, 0, "[proxy] listen or [supervisor] control_socket changed: that needs a restart");
     return d->errors_n ? -EBUSY : 0;
 }
 
+/* The rows of the page stay where they are: each belongs to a place, not to a program. */
+static int add_program(struct supervisor *s, const struct conf_program *conf)
+{
+    struct child *c = free_place(s);
+    if (!c)
+        return -ENOSPC;
+    size_t index = (size_t)(c - s->children);
+    if (index < s->children_n)
+        child_fini(c);
+    int error = child_init(c, &s->child_site, conf);
+    if (index == s->children_n)
+        s->children_n++;
+    if (error) {
+        c->is_retired = 1; /* the place stays free */
+        return error;
+    }
+    s->start_order[index] = 0;
+    board_name_program(&s->board, index, conf->name);
+    log_event(LOG_INFO, "added", "program=%s", conf->name);
+    return 0;
+}
+
+static void retire_removed(struct supervisor *s, const struct conf *fresh)
+{
+    for (size_t i = 0; i < s->children_n; i++) {
+        struct child *c = &s->children[i];
+        if (c->is_retired || conf_program(fresh, c->program.conf->name))
+            continue;
+        log_event(LOG_INFO, "removed", "program=%s", c->program.conf->name);
+        child_retire(c);
+    }
+}
+
 static int apply_to(struct supervisor *s, const struct conf_program *conf, int64_t now_ms)
 {
     struct child *c = state_child(s, conf->name);
-    if (!c) {
-        if (s->children_n == CONF_PROGRAMS_MAX)
-            return -ENOSPC;
-        c = &s->children[s->children_n];
-        int error = child_init(c, &s->child_site, conf);
-        if (error)
-            return error;
-        struct contract_program *row = &s->board.page->programs[s->children_n++];
-        snprintf(row->name, sizeof row->name, "%s", conf->name);
-        return 0;
-    }
+    if (!c)
+        return add_program(s, conf);
+    int is_back = c->is_retired;
     uint64_t before = c->launch.signature;
     int is_new_at_start = conf->autostart && !c->program.conf->autostart;
     int error = child_reconfigure(c, conf);
     if (error)
         return error;
+    if (is_back) {
+        if (c->program.is_wanted)
+            program_event(&c->program, PROGRAM_START, now_ms);
+        return 0;
+    }
     if (before == c->launch.signature && !is_new_at_start)
         return 0;
     log_event(LOG_INFO, "changed", "program=%s", conf->name);
@@ -96,17 +131,17 @@ int reload_configuration(struct supervisor *s, struct diag *d)
     int error = conf_load(&fresh, s->conf->file, s->conf->environment_in, d);
     if (error)
         return error;
-    error = check_programs(s, fresh, d);
+    error = check_change(s, fresh, d);
     if (error) {
         conf_free(&fresh);
         return error;
     }
-    for (size_t kept_n = kept_children(s, fresh); s->children_n > kept_n;)
-        child_fini(&s->children[--s->children_n]);
     struct conf *old = s->conf;
     s->conf = fresh;
     s->launch_site.conf = fresh;
     error = launch_site_config(&s->launch_site);
+    if (!error)
+        retire_removed(s, fresh);
     for (size_t i = 0; i < fresh->programs_n && !error; i++)
         error = apply_to(s, &fresh->programs[i], loop_now_ms(&s->loop));
     if (error) { /* no memory in the middle: both stay, and nothing dangles */

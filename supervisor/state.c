@@ -9,7 +9,7 @@
 struct child *state_child(struct supervisor *s, const char *name)
 {
     for (size_t i = 0; i < s->children_n; i++)
-        if (strcmp(s->children[i].program.conf->name, name) == 0)
+        if (strcmp(s->children[i].program.conf->name, name) == 0 && !child_is_vacant(&s->children[i]))
             return &s->children[i];
     return NULL;
 }

@@ -50,6 +50,8 @@ int status_write(const struct supervisor *s, struct buf *out)
     address_text(&s->conf->backend, address);
     error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"programs\":[", address);
     for (size_t i = 0; i < s->children_n && !error; i++) {
+        if (child_is_vacant(&s->children[i]))
+            continue;
         if (i)
             error = buf_text(out, ",");
         error = error ? error : write_program(s, &s->children[i], out);

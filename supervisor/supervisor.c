@@ -220,13 +220,11 @@ static int add_children(struct supervisor *s)
 {
     for (size_t i = 0; i < s->conf->programs_n; i++) {
         const struct conf_program *conf = &s->conf->programs[i];
-        struct contract_program *row = &s->board.page->programs[i];
         int error = child_init(&s->children[i], &s->child_site, conf);
         if (error)
             return error;
         s->children_n++;
-        snprintf(row->name, sizeof row->name, "%s", conf->name);
-        atomic_store(&row->state, CONTRACT_DOWN);
+        board_name_program(&s->board, i, conf->name);
     }
     return state_count_models(s);
 }
