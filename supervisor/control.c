@@ -129,7 +129,7 @@ static int remove_stale(const struct sockaddr_un *name)
 {
     int is_socket = sys_is_socket(name->sun_path);
     if (is_socket <= 0)
-        return is_socket == 0 ? -EEXIST : 0; /* somebody's file: not ours to remove */
+        return is_socket == 0 ? -EEXIST : is_socket == -ENOENT ? 0 : is_socket; /* somebody's file: not ours to remove */
     int fd = sys_socket(AF_UNIX, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
@@ -137,9 +137,7 @@ static int remove_stale(const struct sockaddr_un *name)
     sys_close(fd);
     if (error == 0 || error == -EAGAIN)
         return -EADDRINUSE;
-    if (error == -ECONNREFUSED)
-        sys_unlink(name->sun_path);
-    return 0;
+    return error == -ECONNREFUSED ? sys_unlink(name->sun_path) : error == -ENOENT ? 0 : error;
 }
 
 int control_init(struct control *c, struct loop *loop, const char *path,
