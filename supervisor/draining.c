@@ -36,12 +36,14 @@ int draining_take(struct draining_table *t, struct loop *loop, struct board *boa
     struct draining *d = draining_find(t, 0);
     if (!d)
         return -EBUSY;
+    int error = sys_kill_group(pid, SIGTERM); /* one that can't be asked would serve on beside its successor */
+    if (error < 0)
+        return error;
     *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line};
     channel_init(&d->channel, loop, "proxy (draining)", draining_said, d);
     channel_move(channel, &d->channel);
     timer_init(&d->timer, draining_timer, d);
     loop_arm(loop, &d->timer, loop_now_ms(loop) + limit_ms);
-    sys_kill_group(pid, SIGTERM);
     log_event(LOG_INFO, "draining", "pid=%d", (int)pid);
     return 0;
 }

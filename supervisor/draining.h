@@ -25,7 +25,7 @@ struct draining_table {
 };
 
 /* Takes a process over with its channel and its line, asks it to finish (SIGTERM), and hurries it after limit_ms.
- * 0, or -EBUSY where the table is full. */
+ * 0, -EBUSY where the table is full, or -errno where it can't be asked. */
 int draining_take(struct draining_table *t, struct loop *loop, struct board *board, pid_t pid, struct channel *channel,
                   int line, int64_t limit_ms) WARN_UNUSED;
 /* The process of this pid, or NULL. */
