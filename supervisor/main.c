@@ -81,6 +81,13 @@ static void caught(void *context, int signal_number)
     }
 }
 
+/* Before there is a log. */
+static int cannot(const char *what, int error)
+{
+    fprintf(stderr, "ollama-supervisor: can't %s: error=\"%s\"\n", what, strerror(-error));
+    return EXIT_SYSTEM;
+}
+
 /* Descriptors 0, 1 and 2 must exist, or our own would land there. */
 static int open_standard_fds(void)
 {
@@ -117,8 +124,9 @@ int main(int argc, char **argv)
     struct conf_options options;
     struct conf *conf = NULL;
     struct signals signals;
-    if (open_standard_fds() < 0)
-        return EXIT_SYSTEM;
+    int error = open_standard_fds();
+    if (error < 0)
+        return cannot("make descriptors 0 to 2 ready", error);
     int code = conf_options(&options, argc, argv, usage);
     if (code >= 0)
         return code;
@@ -126,8 +134,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "ollama-supervisor: running a single command is not in this version; see --help\n");
         return EXIT_USAGE;
     }
-    if (signals_block(&signals) < 0) /* before anything slow: docker stop may come in the first millisecond */
-        return EXIT_SYSTEM;
+    error = signals_block(&signals); /* before anything slow: docker stop may come in the first millisecond */
+    if (error < 0)
+        return cannot("wait for signals", error);
     code = conf_main(&conf, &options, environ);
     if (code >= 0)
         return code;
