@@ -27,6 +27,7 @@ struct supervisor {
     size_t listen_fds_n;
     char own_dir[4096];
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
+    struct timer reap_timer;    /* the kernel would not tell who is dead: asked again */
     int64_t started_at_ms;
     char models_folder[1024];
     int models_lock_fd; /* our claim on that folder; -1: none */

@@ -159,6 +159,19 @@ static void notified(void *context, pid_t pid, const char *name, const char *val
     log_event(LOG_DEBUG, "notify_foreign", "pid=%d", (int)pid); /* not a child of ours, or an old one */
 }
 
+/* A death is told once: where it could not be looked at, it is looked for again. */
+static void reap_later(struct supervisor *s, int64_t now_ms)
+{
+    enum { REAP_AGAIN_MS = 100 };
+    loop_arm(&s->loop, &s->reap_timer, now_ms + REAP_AGAIN_MS);
+}
+
+static void reap_timer(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    supervisor_reap(context);
+}
+
 void supervisor_reap(struct supervisor *s)
 {
     pid_t pid;
@@ -171,8 +184,10 @@ void supervisor_reap(struct supervisor *s)
                 child = &s->children[i];
         if (child || draining)
             sys_kill_group(pid, SIGKILL); /* what it left behind, while the group's number is still its own */
-        if (sys_reap(pid, &status) != pid)
-            return;
+        if (sys_reap(pid, &status) != pid) {
+            reap_later(s, loop_now_ms(&s->loop));
+            break;
+        }
         if (child)
             child_reaped(child, status);
         else if (draining)
@@ -180,6 +195,8 @@ void supervisor_reap(struct supervisor *s)
         else
             log_event(LOG_DEBUG, "orphan", "pid=%d", (int)pid);
     }
+    if (pid < 0 && pid != -ECHILD)
+        reap_later(s, loop_now_ms(&s->loop));
     if (s->is_stopping)
         state_evaluate_soon(s);
 }
@@ -221,9 +238,9 @@ static int add_children(struct supervisor *s)
     for (size_t i = 0; i < s->conf->programs_n; i++) {
         const struct conf_program *conf = &s->conf->programs[i];
         int error = child_init(&s->children[i], &s->child_site, conf);
+        s->children_n++; /* also half of one is freed */
         if (error)
             return error;
-        s->children_n++;
         board_name_program(&s->board, i, conf->name);
     }
     return state_count_models(s);
@@ -252,9 +269,11 @@ static void find_own_dir(struct supervisor *s)
         *slash = '\0';
 }
 
-static int boot(struct supervisor *s, supervisor_command_fn *command)
+/* 0 or -errno; *what: what it was doing then. */
+static int boot(struct supervisor *s, supervisor_command_fn *command, const char **what)
 {
     enum { FDS_MAX = 256, TIMERS_MAX = 256 };
+    *what = "the loop";
     int error = loop_init(&s->loop);
     if (!error)
         error = loop_reserve(&s->loop, FDS_MAX);
@@ -263,22 +282,28 @@ static int boot(struct supervisor *s, supervisor_command_fn *command)
     if (error)
         return error;
     s->started_at_ms = loop_now_ms(&s->loop);
+    timer_init(&s->reap_timer, reap_timer, s);
     s->evaluation = (struct deferred){.fn = evaluate, .context = s};
-    error = open_listeners(s);
-    if (!error)
-        error = open_control(s, command);
-    if (!error)
-        error = board_init(&s->board);
-    if (!error)
-        error = notify_init(&s->notify, &s->loop, notified, s);
-    if (error)
+    *what = "the listeners";
+    if ((error = open_listeners(s)) < 0)
+        return error;
+    *what = "the control socket";
+    if ((error = open_control(s, command)) < 0)
+        return error;
+    *what = "the page in shared memory";
+    if ((error = board_init(&s->board)) < 0)
+        return error;
+    *what = "the notify socket";
+    if ((error = notify_init(&s->notify, &s->loop, notified, s)) < 0)
         return error;
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
                                           .page_fd = s->board.fd, .config_fd = -1};
+    *what = "the configuration for children";
     error = launch_site_config(&s->launch_site);
     if (error)
         return error;
+    *what = "the programs";
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
                                         .launch = &s->launch_site, .changed = changed, .heard = heard, .context = s};
     find_models(s);
@@ -296,14 +321,15 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
         address_text(&take_conf->ollama, bind);
         log_event(LOG_INFO, "ollama_moved", "OLLAMA_HOST=%s reason=\"its port is one of our listeners'\"", bind);
     }
-    int error = boot(s, command);
+    const char *what;
+    int error = boot(s, command, &what);
     if (!error) {
         state_evaluate_soon(s);
         sleep_init(s);
         resume_init(s);
         return 0;
     }
-    log_event(LOG_ERROR, "boot_failed", "error=\"%s\"", strerror(-error));
+    log_event(LOG_ERROR, "boot_failed", "part=\"%s\" error=\"%s\"", what, strerror(-error));
     supervisor_fini(s);
     return EXIT_SYSTEM;
 }
