@@ -176,7 +176,24 @@ static void follow_launch(struct child *c)
     c->program.is_task = strcmp(c->program.conf->ready, "exit") == 0;
 }
 
-int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf)
+int child_plan_init(struct child_plan *p, const struct launch_site *site, const struct conf_program *conf)
+{
+    *p = (struct child_plan){.backoff = {0}};
+    int error = program_backoff(&p->backoff, conf);
+    if (!error)
+        error = launch_init(&p->launch, site, conf);
+    if (error)
+        child_plan_fini(p);
+    return error;
+}
+
+void child_plan_fini(struct child_plan *p)
+{
+    launch_fini(&p->launch);
+    backoff_fini(&p->backoff);
+}
+
+void child_init(struct child *c, const struct child_site *site, const struct conf_program *conf, struct child_plan *take_plan)
 {
     memset(c, 0, sizeof *c);
     c->site = site;
@@ -187,34 +204,25 @@ int child_init(struct child *c, const struct child_site *site, const struct conf
     probe_init(&c->probe, site->loop, child_answered, c);
     live_init(&c->live, site->loop, &child_live_ops, c);
     timer_init(&c->timer, child_timer, c);
-    int error = program_init(&c->program, conf, &child_ops, c);
-    if (!error)
-        error = launch_init(&c->launch, site->launch, conf);
+    program_init(&c->program, conf, &take_plan->backoff, &child_ops, c);
+    c->launch = take_plan->launch;
     follow_launch(c);
-    return error;
 }
 
-int child_reconfigure(struct child *c, const struct conf_program *conf)
+void child_reconfigure(struct child *c, const struct conf_program *conf, struct child_plan *take_plan)
 {
-    struct launch fresh;
-    int error = launch_init(&fresh, c->site->launch, conf);
-    if (error) {
-        launch_fini(&fresh);
-        return error;
-    }
     launch_fini(&c->launch);
-    c->launch = fresh;
+    c->launch = take_plan->launch;
     if (c->is_retired) {
         c->is_retired = 0;
         c->program.is_over = 0;
         c->program.is_wanted = conf->autostart;
     }
     c->output.name = c->channel.name = conf->name;
-    error = program_reconfigure(&c->program, conf);
+    program_reconfigure(&c->program, conf, &take_plan->backoff);
     follow_launch(c);
     if (c->program.state == CONTRACT_READY)
         live_begin(&c->live, conf); /* the old configuration goes, and the limits may be new */
-    return error;
 }
 
 void child_retire(struct child *c)

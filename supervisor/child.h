@@ -46,12 +46,20 @@ struct child {
     char retired_name[CONTRACT_NAME_BYTES], retired_none[8];
 };
 
-/* 0 or -ENOMEM. site is borrowed. */
-int child_init(struct child *c, const struct child_site *site, const struct conf_program *conf) WARN_UNUSED;
+/* What of a child needs memory: made for all of a configuration before the first child hears of it. */
+struct child_plan {
+    struct launch launch;
+    struct backoff backoff;
+};
+
+/* 0, or -ENOMEM with nothing to free. */
+int child_plan_init(struct child_plan *p, const struct launch_site *site, const struct conf_program *conf) WARN_UNUSED;
+void child_plan_fini(struct child_plan *p);
+/* site and conf are borrowed, the plan is taken. */
+void child_init(struct child *c, const struct child_site *site, const struct conf_program *conf, struct child_plan *take_plan);
 void child_fini(struct child *c);
-/* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs.
- * 0 or -ENOMEM, then nothing has changed. */
-int child_reconfigure(struct child *c, const struct conf_program *conf) WARN_UNUSED;
+/* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs. */
+void child_reconfigure(struct child *c, const struct conf_program *conf, struct child_plan *take_plan);
 /* The program is gone from the configuration: it is stopped, and not started again. child_reconfigure takes it back. */
 void child_retire(struct child *c);
 /* 1 where it is retired and nothing of it is left: another program may have its place. */

@@ -61,8 +61,8 @@ static int command_reload(struct supervisor *s, const char *argument, struct buf
     (void)argument;
     diag_init(&d);
     int failed = reload_configuration(s, &d);
-    int error = failed ? buf_printf(reply, "{\"ok\":false,\"error\":\"%s; nothing has changed\"",
-                                    failed == -ENOMEM ? "no memory" : "the configuration has mistakes")
+    const char *why = failed == -EINVAL || failed == -EBUSY ? "the configuration has mistakes" : strerror(-failed);
+    int error = failed ? buf_printf(reply, "{\"ok\":false,\"error\":\"%s; nothing has changed\"", why)
                        : buf_text(reply, "{\"ok\":true");
     error = error ? error : buf_text(reply, ",\"mistakes\":");
     error = error ? error : write_mistakes(&d, reply);

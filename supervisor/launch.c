@@ -53,9 +53,7 @@ static int make_argv(struct launch *l, const struct launch_site *site, const str
         if (!(l->argv[i] = strdup(p->command.items[i])))
             return -ENOMEM;
     if (has_file) {
-        l->argv[words_n] = strdup("-c");
-        l->argv[words_n + 1] = strdup(site->conf->file);
-        if (!l->argv[words_n] || !l->argv[words_n + 1])
+        if (!(l->argv[words_n] = strdup("-c")) || !(l->argv[words_n + 1] = strdup(site->conf->file)))
             return -ENOMEM;
     }
     return 0;

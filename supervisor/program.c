@@ -306,28 +306,38 @@ void program_event(struct program *p, enum program_event event, int64_t now_ms)
     cells[p->state][event].act(p, now_ms);
 }
 
-int program_init(struct program *p, const struct conf_program *conf, const struct program_ops *ops, void *context)
+static struct backoff_rule rule_of(const struct conf_program *conf)
+{
+    return (struct backoff_rule){conf->backoff_min_ms, conf->backoff_max_ms, conf->restart_window_ms,
+                                 (unsigned)conf->max_restarts};
+}
+
+int program_backoff(struct backoff *out, const struct conf_program *conf)
+{
+    struct backoff_rule rule = rule_of(conf);
+    return backoff_init(out, &rule);
+}
+
+void program_init(struct program *p, const struct conf_program *conf, struct backoff *take_backoff,
+                  const struct program_ops *ops, void *context)
 {
     *p = (struct program){.ops = ops, .context = context, .state = CONTRACT_DOWN, .is_wanted = conf->autostart,
                           .deadline_ms = -1};
-    return program_reconfigure(p, conf);
+    program_reconfigure(p, conf, take_backoff);
 }
 
-int program_reconfigure(struct program *p, const struct conf_program *conf)
+void program_reconfigure(struct program *p, const struct conf_program *conf, struct backoff *take_backoff)
 {
-    struct backoff_rule rule = {conf->backoff_min_ms, conf->backoff_max_ms, conf->restart_window_ms,
-                                (unsigned)conf->max_restarts};
+    struct backoff_rule rule = rule_of(conf);
     if (!p->conf || rule.max_restarts != p->rule.max_restarts) {
-        struct backoff fresh;
-        int error = backoff_init(&fresh, &rule);
-        if (error)
-            return error;
         backoff_fini(&p->backoff);
-        p->backoff = fresh;
+        p->backoff = *take_backoff;
+        *take_backoff = (struct backoff){0};
+    } else {
+        backoff_fini(take_backoff);
     }
     p->rule = rule;
     p->conf = conf;
-    return 0;
 }
 
 void program_fini(struct program *p)

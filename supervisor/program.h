@@ -68,11 +68,14 @@ struct program {
     struct backoff backoff;
 };
 
-/* 0 or -ENOMEM. conf and ops are borrowed. */
-int program_init(struct program *p, const struct conf_program *conf, const struct program_ops *ops, void *context) WARN_UNUSED;
+/* The memory that a program needs by this configuration, had before anything changes. 0 or -ENOMEM. */
+int program_backoff(struct backoff *out, const struct conf_program *conf) WARN_UNUSED;
+/* conf and ops are borrowed; backoff is from program_backoff and taken. */
+void program_init(struct program *p, const struct conf_program *conf, struct backoff *take_backoff,
+                  const struct program_ops *ops, void *context);
 void program_fini(struct program *p);
-/* The same program by another configuration; state, process and past exits stay. 0 or -ENOMEM. */
-int program_reconfigure(struct program *p, const struct conf_program *conf) WARN_UNUSED;
+/* The same program by another configuration; state, process and past exits stay (the exits only where their limit does). */
+void program_reconfigure(struct program *p, const struct conf_program *conf, struct backoff *take_backoff);
 
 /* Feeds one event. */
 void program_event(struct program *p, enum program_event event, int64_t now_ms);

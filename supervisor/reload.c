@@ -30,11 +30,15 @@ static struct child *free_place(struct supervisor *s)
     return s->children_n < CONF_PROGRAMS_MAX ? &s->children[s->children_n] : NULL;
 }
 
-static size_t free_places(const struct supervisor *s)
+/* Those of programs that go and have no process count too. */
+static size_t free_places(const struct supervisor *s, const struct conf *fresh)
 {
     size_t free_n = CONF_PROGRAMS_MAX - s->children_n;
-    for (size_t i = 0; i < s->children_n; i++)
-        free_n += child_is_vacant(&s->children[i]) != 0;
+    for (size_t i = 0; i < s->children_n; i++) {
+        const struct program *p = &s->children[i].program;
+        int stays = !s->children[i].is_retired && conf_program(fresh, p->conf->name);
+        free_n += !stays && !program_is_alive(p);
+    }
     return free_n;
 }
 
@@ -45,7 +49,7 @@ static int check_change(struct supervisor *s, const struct conf *fresh, struct d
     size_t new_n = 0;
     for (size_t i = 0; i < fresh->programs_n; i++)
         new_n += state_child(s, fresh->programs[i].name) == NULL;
-    if (new_n > free_places(s))
+    if (new_n > free_places(s, fresh))
         diag_add(d, DIAG_ERROR, where, 0, "%zu programs are new, and with those that still stop there would be more than %d: try again when they are gone",
                  new_n, CONF_PROGRAMS_MAX);
     if (is_listening_changed(s->conf, fresh))
@@ -54,25 +58,20 @@ static int check_change(struct supervisor *s, const struct conf *fresh, struct d
 }
 
 /* The rows of the page stay where they are: each belongs to a place, not to a program. */
-static int add_program(struct supervisor *s, const struct conf_program *conf)
+static void add_program(struct supervisor *s, const struct conf_program *conf, struct child_plan *plan)
 {
     struct child *c = free_place(s);
-    if (!c)
-        return -ENOSPC;
+    if (!c) /* check_change has counted them */
+        return;
     size_t index = (size_t)(c - s->children);
     if (index < s->children_n)
         child_fini(c);
-    int error = child_init(c, &s->child_site, conf);
-    if (index == s->children_n)
+    else
         s->children_n++;
-    if (error) {
-        c->is_retired = 1; /* the place stays free */
-        return error;
-    }
+    child_init(c, &s->child_site, conf, plan);
     s->start_order[index] = 0;
     board_name_program(&s->board, index, conf->name);
     log_event(LOG_INFO, "added", "program=%s", conf->name);
-    return 0;
 }
 
 static void retire_removed(struct supervisor *s, const struct conf *fresh)
@@ -86,39 +85,68 @@ static void retire_removed(struct supervisor *s, const struct conf *fresh)
     }
 }
 
-static int apply_to(struct supervisor *s, const struct conf_program *conf, int64_t now_ms)
+/* All that a new configuration needs memory or a descriptor for: had before the first child hears of it. */
+struct plans {
+    struct child_plan of[CONF_PROGRAMS_MAX];
+    size_t made_n, models_n;
+    struct launch_site site;
+};
+
+static void drop_plans(struct plans *p)
 {
+    while (p->made_n > 0)
+        child_plan_fini(&p->of[--p->made_n]);
+    sys_close(p->site.config_fd);
+}
+
+/* 0, or -errno with nothing left of it. */
+static int make_plans(struct plans *p, const struct supervisor *s, const struct conf *fresh)
+{
+    p->made_n = 0;
+    p->site = s->launch_site;
+    p->site.conf = fresh;
+    p->site.config_fd = -1;
+    int error = launch_site_config(&p->site);
+    if (!error)
+        error = state_read_models(fresh, &p->models_n);
+    for (size_t i = 0; i < fresh->programs_n && !error; i++) {
+        error = child_plan_init(&p->of[i], &p->site, &fresh->programs[i]);
+        p->made_n += !error;
+    }
+    if (error)
+        drop_plans(p);
+    return error;
+}
+
+static void apply_to(struct supervisor *s, const struct conf_program *conf, struct plans *p, int64_t now_ms)
+{
+    struct child_plan *plan = &p->of[conf - s->conf->programs];
     struct child *c = state_child(s, conf->name);
-    if (!c)
-        return add_program(s, conf);
+    if (!c) {
+        add_program(s, conf, plan);
+        return;
+    }
     int is_back = c->is_retired;
     uint64_t before = c->launch.signature;
     int is_new_at_start = conf->autostart && !c->program.conf->autostart;
-    int error = child_reconfigure(c, conf);
-    if (error)
-        return error;
-    if (is_back) {
-        if (c->program.is_wanted)
-            program_event(&c->program, PROGRAM_START, now_ms);
-        return 0;
-    }
+    child_reconfigure(c, conf, plan);
+    if (is_back && c->program.is_wanted)
+        program_event(&c->program, PROGRAM_START, now_ms);
+    if (is_back)
+        return;
     if (before == c->launch.signature && !is_new_at_start)
-        return 0;
+        return;
     log_event(LOG_INFO, "changed", "program=%s", conf->name);
     if (is_new_at_start || (conf->autostart && c->program.state == CONTRACT_FAILED))
         c->program.is_wanted = 1;
-    if (strcmp(conf->name, "preload") == 0) { /* another list: it is waited for again */
-        error = state_count_models(s);
-        if (error)
-            return error;
-    }
+    if (strcmp(conf->name, "preload") == 0) /* another list: it is waited for again */
+        state_count_models(s, p->models_n);
     if (!c->program.is_wanted || c->program.state == CONTRACT_FAILED)
         program_event(&c->program, PROGRAM_STOP, now_ms); /* from failed: down, and from there it starts in its turn */
     else if (before == c->launch.signature)
-        return 0;
+        return;
     else if (program_is_alive(&c->program) || c->program.state == CONTRACT_DONE)
         program_event(&c->program, PROGRAM_RESTART, now_ms);
-    return 0;
 }
 
 int reload_configuration(struct supervisor *s, struct diag *d)
@@ -131,23 +159,25 @@ int reload_configuration(struct supervisor *s, struct diag *d)
     int error = conf_load(&fresh, s->conf->file, s->conf->environment_in, d);
     if (error)
         return error;
+    struct plans plans;
     error = check_change(s, fresh, d);
+    if (!error) {
+        error = make_plans(&plans, s, fresh);
+        if (error)
+            diag_add(d, DIAG_ERROR, fresh->file ? fresh->file : "built-in", 0, "can't be put in force: %s", strerror(-error));
+    }
     if (error) {
         conf_free(&fresh);
         return error;
     }
     struct conf *old = s->conf;
     s->conf = fresh;
+    sys_close(s->launch_site.config_fd);
     s->launch_site.conf = fresh;
-    error = launch_site_config(&s->launch_site);
-    if (!error)
-        retire_removed(s, fresh);
-    for (size_t i = 0; i < fresh->programs_n && !error; i++)
-        error = apply_to(s, &fresh->programs[i], loop_now_ms(&s->loop));
-    if (error) { /* no memory in the middle: both stay, and nothing dangles */
-        log_event(LOG_ERROR, "reload_failed", "error=\"%s\"", strerror(-error));
-        return error;
-    }
+    s->launch_site.config_fd = plans.site.config_fd;
+    retire_removed(s, fresh);
+    for (size_t i = 0; i < fresh->programs_n; i++)
+        apply_to(s, &fresh->programs[i], &plans, loop_now_ms(&s->loop));
     conf_free(&old);
     log_init("supervisor", (enum log_level)fresh->supervisor.log_level, (enum log_format)fresh->supervisor.log_format);
     sleep_init(s);

@@ -26,22 +26,25 @@ void state_evaluate_soon(struct supervisor *s)
     loop_defer(&s->loop, &s->evaluation);
 }
 
-int state_count_models(struct supervisor *s)
+int state_read_models(const struct conf *conf, size_t *models_n)
 {
     struct list models = {0};
     struct diag d;
     diag_init(&d);
-    int error = conf_preload_list(s->conf, &models, &d);
-    s->models_n = models.items_n;
+    int error = conf_preload_list(conf, &models, &d);
+    *models_n = models.items_n;
     list_fini(&models);
     diag_fini(&d);
-    if (error == -ENOMEM)
-        return error;
+    return error == -ENOMEM ? error : 0;
+}
+
+void state_count_models(struct supervisor *s, size_t models_n)
+{
+    s->models_n = models_n;
     struct child *preload = state_child(s, "preload");
     int is_waited_for = s->models_n > 0 && preload->launch.has_contract && preload->program.conf->autostart;
     preload->program.is_wanted = is_waited_for || (!preload->launch.has_contract && preload->program.conf->autostart);
     atomic_store(&s->board.page->phase, is_waited_for ? CONTRACT_PHASE_WAITING : CONTRACT_PHASE_NONE);
-    return 0;
 }
 
 static void want(struct supervisor *s, const char *name, unsigned char seen[CONF_PROGRAMS_MAX])

@@ -57,7 +57,9 @@ void state_tell_all(struct supervisor *s, enum contract_kind kind);
 void state_evaluate_soon(struct supervisor *s);
 /* The program, and with it what that needs, is to be up: what is declared, and nothing else. */
 void state_want(struct supervisor *s, const char *name);
-/* Counts the models of the preload list, and says on the page whether they are waited for. 0 or -ENOMEM. */
-int state_count_models(struct supervisor *s) WARN_UNUSED;
+/* How many models the preload list of this configuration has. 0 or -ENOMEM. */
+int state_read_models(const struct conf *conf, size_t *models_n) WARN_UNUSED;
+/* So many there are now; says on the page whether they are waited for. */
+void state_count_models(struct supervisor *s, size_t models_n);
 
 #endif

@@ -237,13 +237,19 @@ static int add_children(struct supervisor *s)
 {
     for (size_t i = 0; i < s->conf->programs_n; i++) {
         const struct conf_program *conf = &s->conf->programs[i];
-        int error = child_init(&s->children[i], &s->child_site, conf);
-        s->children_n++; /* also half of one is freed */
+        struct child_plan plan;
+        int error = child_plan_init(&plan, &s->launch_site, conf);
         if (error)
             return error;
+        child_init(&s->children[i], &s->child_site, conf, &plan);
+        s->children_n++;
         board_name_program(&s->board, i, conf->name);
     }
-    return state_count_models(s);
+    size_t models_n;
+    int error = state_read_models(s->conf, &models_n);
+    if (!error)
+        state_count_models(s, models_n);
+    return error;
 }
 
 /* Where Ollama keeps its models; "" where nobody knows. */

@@ -88,6 +88,9 @@ def test_too_many_programs_are_refused_and_nothing_changes(sidecar):
     run = sidecar.ctl("reload")
     assert run.returncode == 1 and "32" in run.stdout + run.stderr
     assert len(states(sidecar)) == 32 and sidecar.pid_of("proxy") == old
+    del sidecar.settings["program:p3"]  # which is down: its place is free at once
+    reload(sidecar)
+    assert "one-more" in states(sidecar) and "p3" not in states(sidecar)
     assert sidecar.generate().status == 200
 
 

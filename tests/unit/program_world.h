@@ -99,7 +99,11 @@ static inline int setup(void **state)
     w.next_pid = 100;
     w.deadline_ms = -1;
     w.now_ms = 1000;
-    return program_init(&w.program, &w.conf, &ops, NULL);
+    struct backoff backoff;
+    if (program_backoff(&backoff, &w.conf) < 0)
+        return -1;
+    program_init(&w.program, &w.conf, &backoff, &ops, NULL);
+    return 0;
 }
 
 static inline int teardown(void **state)

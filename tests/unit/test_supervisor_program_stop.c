@@ -240,11 +240,14 @@ static void test_another_configuration_keeps_the_past(void **state)
     up();
     exits(code(1));
     struct conf_program other = w.conf;
-    assert_int_equal(program_reconfigure(&w.program, &other), 0);
+    struct backoff fresh;
+    assert_int_equal(program_backoff(&fresh, &other), 0);
+    program_reconfigure(&w.program, &other, &fresh);
     exits(code(1));
     in(CONTRACT_BACKOFF); /* the second exit */
     other.max_restarts = 1;
-    assert_int_equal(program_reconfigure(&w.program, &other), 0);
+    assert_int_equal(program_backoff(&fresh, &other), 0);
+    program_reconfigure(&w.program, &other, &fresh);
     in(CONTRACT_BACKOFF);
     assert_int_equal(w.program.rule.max_restarts, 1);
 }
