@@ -36,6 +36,16 @@ static void forget_old(struct backoff *b, int64_t before_ms)
         memmove(b->exits_at_ms, b->exits_at_ms + old_n, b->exits_n * sizeof *b->exits_at_ms);
 }
 
+int64_t backoff_wait(const struct backoff_rule *rule, unsigned earlier_n, uint32_t random)
+{
+    int64_t wait_ms = rule->min_ms;
+    for (unsigned i = 1; i < earlier_n && wait_ms < rule->max_ms; i++)
+        wait_ms *= 2;
+    if (wait_ms > rule->max_ms)
+        wait_ms = rule->max_ms;
+    return wait_ms + (int64_t)(random % 1000) * wait_ms / 10000;
+}
+
 int64_t backoff_exit(struct backoff *b, const struct backoff_rule *rule, int64_t now_ms, uint32_t random)
 {
     forget_old(b, now_ms - rule->window_ms);
@@ -43,12 +53,5 @@ int64_t backoff_exit(struct backoff *b, const struct backoff_rule *rule, int64_t
         return -1;
     unsigned earlier_n = b->exits_n;
     b->exits_at_ms[b->exits_n++] = now_ms;
-    if (earlier_n == 0)
-        return 0;
-    int64_t wait_ms = rule->min_ms;
-    for (unsigned i = 1; i < earlier_n && wait_ms < rule->max_ms; i++)
-        wait_ms *= 2;
-    if (wait_ms > rule->max_ms)
-        wait_ms = rule->max_ms;
-    return wait_ms + (int64_t)(random % 1000) * wait_ms / 10000;
+    return earlier_n == 0 ? 0 : backoff_wait(rule, earlier_n, random);
 }

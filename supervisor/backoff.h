@@ -31,5 +31,7 @@ void backoff_reset(struct backoff *b);
  * … up to max_ms, each with up to a tenth more (random: any number) so that many machines do not march in step;
  * or -1: more than max_restarts within the window, give up. */
 int64_t backoff_exit(struct backoff *b, const struct backoff_rule *rule, int64_t now_ms, uint32_t random);
+/* The wait alone, after so many failures in a row (from 1 on). */
+int64_t backoff_wait(const struct backoff_rule *rule, unsigned earlier_n, uint32_t random);
 
 #endif

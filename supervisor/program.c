@@ -68,6 +68,18 @@ static void failure(struct program *p, const char *cause, int64_t now_ms)
         launch(p, "restart", now_ms);
 }
 
+/* What the machine is short of is no fault of the program's: it is not counted as a death, and never given up for. */
+static int is_shortage(int error)
+{
+    return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -ENOBUFS;
+}
+
+static void wait_for_plenty(struct program *p, int64_t now_ms)
+{
+    set_deadline(p, now_ms + backoff_wait(&p->rule, ++p->shortages_n, p->ops->random(p)));
+    enter(p, CONTRACT_BACKOFF, "shortage", now_ms);
+}
+
 /* A run has failed; whether there is another one is the owner's to say. */
 static void run_failed(struct program *p, const char *cause, int64_t now_ms)
 {
@@ -90,9 +102,13 @@ static void launch(struct program *p, const char *cause, int64_t now_ms)
     if (pid < 0) {
         because(p, "%s can't be started: %s", p->conf->command.items_n ? p->conf->command.items[0] : "it",
                 strerror(-pid));
-        failure(p, "spawn_failed", now_ms);
+        if (is_shortage(pid))
+            wait_for_plenty(p, now_ms);
+        else
+            failure(p, "spawn_failed", now_ms);
         return;
     }
+    p->shortages_n = 0;
     p->pid = pid;
     p->spawned_at_ms = now_ms;
     if (p->is_task || has_readiness(p)) {

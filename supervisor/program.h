@@ -56,6 +56,7 @@ struct program {
     int64_t stop_soft_ms, stop_hard_ms; /* ask again; kill */
     int stop_stage;
     unsigned restarts_n;
+    unsigned shortages_n; /* starts in a row that failed for want of descriptors, processes or memory */
     int is_built_in;                    /* one of our own: its exit codes mean what we say */
     int is_handed_over;                 /* on restart its process goes on until it has finished */
     int is_task;                        /* does one thing and exits: done when it exits with 0 */

@@ -36,6 +36,33 @@ static void test_a_command_that_cannot_be_started(void **state)
                         "thingd can't be started: No such file or directory; 3 restarts within 300s were not enough");
 }
 
+/* scenarios 30, 31: what the machine is short of is waited for, and is no reason to give up. */
+static void test_a_shortage_is_waited_for_and_never_given_up_for(void **state)
+{
+    static const int shortages[] = {-EAGAIN, -ENOMEM, -EMFILE, -ENFILE, -ENOBUFS};
+    (void)state;
+    w.next_pid = -EAGAIN;
+    event(PROGRAM_START);
+    in(CONTRACT_BACKOFF);
+    int64_t first_ms = w.deadline_ms - w.now_ms, last_ms = 0;
+    assert_in_range(first_ms, 1, w.conf.backoff_max_ms);
+    for (int i = 0; i < 50; i++) {
+        w.next_pid = shortages[i % 5];
+        wait_for_deadline();
+        in(CONTRACT_BACKOFF);
+        last_ms = w.deadline_ms - w.now_ms;
+        assert_in_range(last_ms, first_ms, w.conf.backoff_max_ms + w.conf.backoff_max_ms / 10);
+    }
+    assert_true(last_ms >= w.conf.backoff_max_ms);
+    assert_int_equal(w.program.restarts_n, 0);
+    assert_string_equal(w.program.reason, "thingd can't be started: No buffer space available");
+    w.next_pid = 100;
+    wait_for_deadline();
+    assert_true(program_is_alive(&w.program));
+    assert_int_equal(w.program.shortages_n, 0);
+    assert_int_equal(w.program.backoff.exits_n, 0);
+}
+
 static void test_stopping_asks_asks_again_and_kills(void **state)
 {
     (void)state;
@@ -257,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_start_that_takes_too_long_counts_as_a_failure),
         CASE(test_a_command_that_cannot_be_started),
+        CASE(test_a_shortage_is_waited_for_and_never_given_up_for),
         CASE(test_stopping_asks_asks_again_and_kills),
         CASE(test_a_short_stop_timeout_kills_without_asking_twice),
         CASE(test_a_stop_during_backoff_starts_nothing),
