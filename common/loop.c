@@ -195,8 +195,7 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
     int wait = wait_ms(l, max_wait_ms);
     int ready_n = sys_poll(l->fds, l->fds_n, wait);
     read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
-    if (ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM)
-        return ready_n;
+    int error = ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM ? ready_n : 0;
     size_t seen_n = l->fds_n; /* what callbacks add waits for the next turn */
     for (size_t i = 0; i < seen_n && ready_n > 0; i++) {
         short revents = l->fds[i].revents;
@@ -209,7 +208,7 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
     timerq_run(&l->timers, l->now_ms);
     run_deferred(l);
     close_gaps(l);
-    return 0;
+    return error;
 }
 
 int loop_run(struct loop *l)

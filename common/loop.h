@@ -68,7 +68,8 @@ void loop_disarm(struct loop *l, struct timer *t);
 /* Runs d->fn at the end of this turn; once, however often it is asked. */
 void loop_defer(struct loop *l, struct deferred *d);
 
-/* One turn: waits at most max_wait_ms (-1: until something happens), then runs what is due. 0 or -errno. */
+/* One turn: waits at most max_wait_ms (-1: until something happens), then runs what is due. 0 or -errno: then
+ * descriptors were not looked at, and timers were run all the same. */
 int loop_turn(struct loop *l, int64_t max_wait_ms);
 /* Turns until loop_stop(). 0 or -errno. */
 int loop_run(struct loop *l);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-enum { CLIENT_LIMIT_MS = 10000, REPLY_LIMIT_BYTES = 1 << 20, BACKLOG = 16 };
+enum { CLIENT_LIMIT_MS = 10000, REPLY_LIMIT_BYTES = 1 << 20, BACKLOG = 16, REST_MS = 200 };
 
 static void close_client(struct control_client *c)
 {
@@ -92,6 +92,13 @@ static struct control_client *free_client(struct control *c)
     return NULL;
 }
 
+static void rest_is_over(void *context, int64_t now_ms)
+{
+    struct control *c = context;
+    (void)now_ms;
+    loop_set_events(c->loop, c->fd, POLLIN);
+}
+
 static void control_ready(void *context, short revents)
 {
     struct control *c = context;
@@ -99,8 +106,13 @@ static void control_ready(void *context, short revents)
     socklen_t peer_n;
     (void)revents;
     int fd = sys_accept(c->fd, &peer, &peer_n);
-    if (fd < 0)
+    if (fd == -EAGAIN)
         return;
+    if (fd < 0) { /* who waits there would wake us again and again */
+        loop_set_events(c->loop, c->fd, 0);
+        loop_arm(c->loop, &c->rest, loop_now_ms(c->loop) + REST_MS);
+        return;
+    }
     struct control_client *client = free_client(c);
     if (!client || loop_add(c->loop, fd, POLLIN, client_ready, client) < 0) {
         sys_close(fd);
@@ -149,6 +161,7 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     c->command = command;
     c->context = context;
     c->fd = -1;
+    timer_init(&c->rest, rest_is_over, c);
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         c->clients[i] = (struct control_client){.control = c, .fd = -1};
         buf_init(&c->clients[i].reply, REPLY_LIMIT_BYTES);
@@ -182,6 +195,7 @@ void control_fini(struct control *c)
         if (c->clients[i].control)
             close_client(&c->clients[i]);
     if (c->fd >= 0) {
+        loop_disarm(c->loop, &c->rest);
         loop_remove(c->loop, c->fd);
         sys_close(c->fd);
     }

@@ -22,6 +22,7 @@ struct control {
     struct loop *loop;
     int fd;
     char path[CONTROL_PATH_BYTES];
+    struct timer rest; /* no client is taken until then */
     /* Answers one command; 0, or -errno when there was no memory for it. */
     int (*command)(void *context, const char *line, struct buf *reply);
     void *context;

@@ -368,10 +368,13 @@ static int64_t longest_wait_ms(const struct supervisor *s)
 
 int supervisor_run(struct supervisor *s)
 {
+    enum { LOOP_FAILED_PAUSE_MS = 100 };
     while (!s->loop.is_stopped) {
         int error = loop_turn(&s->loop, longest_wait_ms(s));
-        if (error < 0)
+        if (error < 0) {
             log_event(LOG_ERROR, "loop_failed", "error=\"%s\"", strerror(-error));
+            (void)!sys_poll(NULL, 0, LOOP_FAILED_PAUSE_MS); /* EINVAL lasts as long as a limit below our descriptors */
+        }
         resume_look(s);
     }
     log_event(LOG_INFO, "stopped", "exit_code=%d", s->exit_code);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -344,6 +345,41 @@ static void test_a_run_ends_when_it_is_told_to(void **state)
     loop_fini(&loop);
 }
 
+static void count_up(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    ++*(int *)context;
+}
+
+/* poll(2) says EINVAL for more descriptors than the process may have: deadlines are kept all the same. */
+static void test_a_poll_that_fails_is_told_and_timers_run(void **state)
+{
+    struct rlimit before, none;
+    struct loop loop;
+    struct tap tap;
+    struct timer timer;
+    int fired_n = 0;
+    (void)state;
+    assert_int_equal(loop_init(&loop), 0);
+    tap_open(&tap, &loop);
+    timer_init(&timer, count_up, &fired_n);
+    loop_arm(&loop, &timer, loop_now_ms(&loop));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int error = loop_turn(&loop, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(error, -EINVAL);
+    assert_int_equal(fired_n, 1);
+    tap_fill(&tap);
+    assert_int_equal(loop_turn(&loop, 0), 0);
+    assert_int_equal(tap.calls_n, 1);
+    loop_remove(&loop, tap.fds[0]);
+    sys_close(tap.fds[0]);
+    sys_close(tap.fds[1]);
+    loop_fini(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_deferred_work_runs_once_at_the_end_of_the_turn),
         cmocka_unit_test(test_deferred_work_may_free_itself),
         cmocka_unit_test(test_a_turn_waits_for_the_next_timer_and_no_longer),
+        cmocka_unit_test(test_a_poll_that_fails_is_told_and_timers_run),
         cmocka_unit_test(test_a_run_ends_when_it_is_told_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

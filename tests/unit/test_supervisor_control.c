@@ -4,6 +4,7 @@
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -314,6 +315,30 @@ static void test_folders_are_made_and_long_paths_refused(void **state)
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Without a descriptor for it a client waits, and does not wake us again and again meanwhile. */
+static void test_a_client_that_cannot_be_accepted_is_let_in_later(void **state)
+{
+    struct rlimit before, less;
+    (void)state;
+    int is_closed, fd = client(), next_fd = sys_open("/dev/null", 0, 0);
+    assert_true(next_fd >= 0);
+    sys_close(next_fd);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    less = (struct rlimit){.rlim_cur = (rlim_t)next_fd, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+    turns(1);
+    int64_t began_ms = sys_monotonic_ms();
+    assert_int_equal(loop_turn(&loop, 40), 0);
+    int64_t waited_ms = sys_monotonic_ms() - began_ms;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(waited_ms >= 39);
+    assert_int_equal(loop_turn(&loop, 5000), 0); /* the rest is over */
+    turns(1);
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "x\n");
+    sys_close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +354,7 @@ int main(void)
         CASE(test_an_answer_that_has_no_memory_closes),
         CASE(test_the_socket_is_the_owners_alone),
         CASE(test_a_second_supervisor_finds_it_taken),
+        CASE(test_a_client_that_cannot_be_accepted_is_let_in_later),
         CASE(test_a_socket_left_over_from_a_crash_is_replaced),
         CASE(test_a_file_that_is_no_socket_is_never_removed),
         CASE(test_folders_are_made_and_long_paths_refused),
