@@ -123,17 +123,19 @@ static void control_ready(void *context, short revents)
     loop_arm(c->loop, &client->timer, loop_now_ms(c->loop) + CLIENT_LIMIT_MS);
 }
 
-/* The folder above the socket, and those above that. */
-static void make_folders(const char *path)
+/* The folder above the socket, and those above that; 0, or why one of them can't be made. */
+static int make_folders(const char *path)
 {
     char folder[CONTROL_PATH_BYTES];
     snprintf(folder, sizeof folder, "%s", path);
     for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (sys_mkdir(folder, 0755) < 0)
-            return; /* bind will say what is wrong */
+        int error = sys_mkdir(folder, 0755);
+        if (error)
+            return error;
         *slash = '/';
     }
+    return 0;
 }
 
 /* A socket that nobody answers on is left over from a crash. */
@@ -170,7 +172,7 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     if (strlen(path) >= sizeof name.sun_path)
         return -ENAMETOOLONG;
     snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
-    make_folders(path);
+    int folder_error = make_folders(path);
     int error = remove_stale(&name);
     if (error)
         return error;
@@ -178,6 +180,8 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     int mask = sys_umask(0177); /* 0600 from the first moment on */
     error = c->fd < 0 ? c->fd : sys_bind(c->fd, (struct sockaddr *)&name, sizeof name);
     sys_umask(mask);
+    if (error == -ENOENT && folder_error)
+        error = folder_error; /* there is no such folder because it could not be made: that is what helps */
     if (error >= 0) {
         snprintf(c->path, sizeof c->path, "%s", path); /* ours from here on: fini removes it */
         error = sys_listen(c->fd, BACKLOG);

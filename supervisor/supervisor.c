@@ -229,7 +229,7 @@ static int open_control(struct supervisor *s, supervisor_command_fn *command)
         return error;
     }
     if (error)
-        log_event(LOG_WARNING, "control_failed", "path=\"%s\" error=\"%s\"; sidecarctl will not reach us", path, strerror(-error));
+        log_event(LOG_WARNING, "control_failed", "path=\"%s\" error=\"%s\" hint=\"sidecarctl will not reach us: set [supervisor] control_socket to a folder that can be written\"", path, strerror(-error));
     return 0;
 }
 

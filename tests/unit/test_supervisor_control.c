@@ -313,6 +313,16 @@ static void test_folders_are_made_and_long_paths_refused(void **state)
     control_fini(&second);
 }
 
+/* "No such file or directory" helps nobody whose file system is read-only. */
+static void test_a_folder_that_cannot_be_made_says_why(void **state)
+{
+    (void)state;
+    static struct control second;
+    int error = control_init(&second, &loop, "/sys/nobody-makes-folders-here/x.sock", command, NULL);
+    assert_true(error == -EPERM || error == -EACCES || error == -EROFS);
+    control_fini(&second);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 /* Without a descriptor for it a client waits, and does not wake us again and again meanwhile. */
@@ -358,6 +368,7 @@ int main(void)
         CASE(test_a_socket_left_over_from_a_crash_is_replaced),
         CASE(test_a_file_that_is_no_socket_is_never_removed),
         CASE(test_folders_are_made_and_long_paths_refused),
+        CASE(test_a_folder_that_cannot_be_made_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
