@@ -8,24 +8,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_LIMIT_BYTES = 4 << 20, LIST_MODELS_MAX = 10000, SLOTS_N = 32768 };
+enum { LIST_LIMIT_BYTES = 4 << 20, LIST_MODELS_MAX = 10000, FIRST_SLOTS_N = 64 };
 
-/* The list in the making, and which names are in it: slots has their 1-based places, at their hash or soon after. */
+/* The list in the making, and which names are in it: slots has their 1-based places, at their hash or soon after. It grows
+ * with the list: memory that was touched once stays PID 1's. */
 struct models {
     struct list *list;
-    uint16_t slots[SLOTS_N];
+    uint16_t *slots;
+    size_t slots_n;
 };
 
 /* The slot of this name: taken by the same model, or free. */
 static uint16_t *find_slot(struct models *out, const char *name)
 {
-    uint32_t at = model_name_hash(name, strlen(name)) % SLOTS_N;
-    for (; out->slots[at]; at = (at + 1) % SLOTS_N) {
+    size_t at = model_name_hash(name, strlen(name)) % out->slots_n;
+    for (; out->slots[at]; at = (at + 1) % out->slots_n) {
         const char *known = out->list->items[out->slots[at] - 1];
         if (model_name_equal(known, strlen(known), name, strlen(name)))
             break;
     }
     return &out->slots[at];
+}
+
+/* Keeps at least half of the slots free. 0 or -ENOMEM. */
+static int make_slots(struct models *out)
+{
+    if (out->list->items_n * 2 < out->slots_n)
+        return 0;
+    size_t slots_n = out->slots_n ? out->slots_n * 4 : FIRST_SLOTS_N;
+    uint16_t *slots = calloc(slots_n, sizeof *slots);
+    if (!slots)
+        return -ENOMEM;
+    free(out->slots);
+    out->slots = slots;
+    out->slots_n = slots_n;
+    for (size_t i = 0; i < out->list->items_n; i++)
+        *find_slot(out, out->list->items[i]) = (uint16_t)(i + 1);
+    return 0;
 }
 
 static int add_model(struct models *out, const char *name, const char *where, int line, struct diag *d)
@@ -35,6 +54,9 @@ static int add_model(struct models *out, const char *name, const char *where, in
         diag_add(d, DIAG_ERROR, where, line, "%s", why);
         return 0;
     }
+    int error = make_slots(out);
+    if (error)
+        return error;
     uint16_t *slot = find_slot(out, name);
     if (*slot)
         return 0; /* twice is as good as once */
@@ -42,7 +64,7 @@ static int add_model(struct models *out, const char *name, const char *where, in
         diag_add(d, DIAG_ERROR, where, line, "more than %d models", LIST_MODELS_MAX);
         return 0;
     }
-    int error = list_append(out->list, name, strlen(name));
+    error = list_append(out->list, name, strlen(name));
     if (!error)
         *slot = (uint16_t)out->list->items_n;
     return error;
@@ -131,11 +153,8 @@ static int read_list(const struct conf *c, struct models *out, struct diag *d)
 
 int conf_preload_list(const struct conf *c, struct list *out, struct diag *d)
 {
-    struct models *models = calloc(1, sizeof *models);
-    if (!models)
-        return -ENOMEM;
-    models->list = out;
-    int error = read_list(c, models, d);
-    free(models);
+    struct models models = {.list = out};
+    int error = read_list(c, &models, d);
+    free(models.slots);
     return error;
 }

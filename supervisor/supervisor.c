@@ -318,7 +318,6 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
 
 int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
 {
-    memset(s, 0, sizeof *s);
     s->conf = take_conf;
     s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = s->clock_fd = -1;
     find_own_dir(s);

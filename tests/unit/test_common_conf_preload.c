@@ -179,6 +179,24 @@ static void test_ten_thousand_lines_are_read_quickly(void **state)
     free(text);
 }
 
+static void test_a_long_list_knows_its_first_models_at_its_end(void **state)
+{
+    (void)state;
+    enum { MODELS = 3000 };
+    char *text = malloc(MODELS * 2 * 32);
+    struct list models = {0};
+    assert_non_null(text);
+    char *at = text;
+    for (int i = 0; i < MODELS * 2; i++)
+        at += snprintf(at, 32, i % 2 ? "m%d\n" : "M%d:latest\n", i % MODELS);
+    load_file(text);
+    conf_case_good(&k);
+    assert_int_equal(conf_preload_list(k.conf, &models, &k.diag), 0);
+    assert_int_equal(models.items_n, MODELS);
+    list_fini(&models);
+    free(text);
+}
+
 static void test_a_folder_in_place_of_the_file_is_told(void **state)
 {
     (void)state;
@@ -252,6 +270,7 @@ int main(void)
         CASE(test_a_file_has_a_model_a_line),
         CASE(test_windows_files_are_taken),
         CASE(test_the_same_model_twice_is_once),
+        CASE(test_a_long_list_knows_its_first_models_at_its_end),
         CASE(test_an_empty_list_is_no_mistake),
         CASE(test_bad_names_are_told_with_file_and_line),
         CASE(test_every_bad_line_is_told),
