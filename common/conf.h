@@ -38,7 +38,7 @@ struct conf_origin {
     enum { CONF_FROM_DEFAULT, CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_BUILT_IN } kind;
     int line;             /* CONF_FROM_FILE */
     const char *variable; /* CONF_FROM_ENVIRONMENT */
-    char *text;           /* as written, after expansion */
+    const char *text;     /* as written, after expansion */
 };
 
 /* One struct conf_SECTION for each section of the table: durations `key_ms`, sizes `key_bytes`. */

@@ -30,6 +30,18 @@ static int set_from(struct conf *c, const char *section, const char *key, const 
     return error == -ENOMEM ? error : 0;
 }
 
+/* 1 where some variable has a name like ours; mostly none has. */
+static int has_own_names(const struct conf *c)
+{
+    for (char **e = c->environment_in; e && *e; e++)
+        if (strncmp(*e, "SIDECAR_", 8) == 0)
+            return 1;
+    for (size_t i = 0; i < c->env_file.items_n; i++)
+        if (strncmp(c->env_file.items[i].name, "SIDECAR_", 8) == 0)
+            return 1;
+    return 0;
+}
+
 static int apply_own_names(struct conf *c, struct diag *d)
 {
     for (size_t i = 0; i < conf_sections_n; i++) {
@@ -141,9 +153,11 @@ static int apply_port(struct conf *c, struct diag *d)
 
 int conf_apply_environment(struct conf *c, struct diag *d)
 {
-    int error = apply_own_names(c, d);
+    int has_own = has_own_names(c); /* so many names are not compared in vain, nor laid out on PID 1's stack */
+    int error = has_own ? apply_own_names(c, d) : 0;
     if (!error)
         error = apply_port(c, d);
-    warn_unknown(c, d);
+    if (has_own)
+        warn_unknown(c, d);
     return error;
 }

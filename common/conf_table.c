@@ -176,7 +176,7 @@ int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, c
         return error;
     struct conf_origin *o = conf_origin(at, s, p->key);
     *o = *origin;
-    o->text = conf_text(c, text, strlen(text));
+    o->text = origin->kind == CONF_FROM_DEFAULT ? text : conf_text(c, text, strlen(text)); /* a default is the table's */
     if (p->is_planned && (origin->kind == CONF_FROM_FILE || origin->kind == CONF_FROM_ENVIRONMENT))
         diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", p->section, p->key);
     return o->text ? 0 : -ENOMEM;
