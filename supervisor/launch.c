@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_FD = 3, EXTRA_MAX = 10, EXTRA_BYTES = 320 };
+enum { FIRST_FD = 3, EXTRA_MAX = 12, EXTRA_BYTES = 320 };
 
 struct extras {
     char text[EXTRA_MAX][EXTRA_BYTES];
@@ -81,6 +81,7 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
 {
     struct extras e = {.n = 0};
     size_t listen_n = l->has_listeners ? site->listen_fds_n : 0;
+    extra(&e, LAUNCH_ENV_RUN "=%d.0000000000", (int)sys_getpid()); /* first, so that it is found at once */
     if (l->has_listeners)
         listen_variables(&e, site);
     if (l->has_contract) {
@@ -116,6 +117,7 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         l->has_noprune = 1;
     }
     l->listen_pid_at = l->has_listeners ? value_place(l->envp, "LISTEN_PID") : NULL;
+    l->main_pid_at = strchr(value_place(l->envp, LAUNCH_ENV_RUN), '.') + 1;
     l->line_at = l->has_contract ? value_place(l->envp, CONTRACT_ENV_LINE) : NULL;
     return 0;
 }
@@ -193,7 +195,7 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
 {
     *plan = (struct spawn_plan){.argv = l->argv, .envp = l->envp, .directory = l->directory,
                                 .first_dir = l->has_contract ? site->own_dir : NULL, .output_fd = output_fd,
-                                .listen_pid_at = l->listen_pid_at};
+                                .listen_pid_at = l->listen_pid_at, .main_pid_at = l->main_pid_at};
     for (size_t i = 0; l->has_listeners && i < site->listen_fds_n; i++)
         plan->fds[plan->fds_n++] = site->listen_fds[i];
     if (l->has_contract) {

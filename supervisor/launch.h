@@ -7,6 +7,9 @@
 #include "common/conf.h"
 #include "supervisor/spawn.h"
 
+/* In the environment of every program: SUPERVISOR_PID.MAIN_PID, so that a process tells whose it is wherever it went. */
+#define LAUNCH_ENV_RUN "SIDECAR_RUN"
+
 struct launch {
     char **argv;          /* NULL-terminated, owned */
     char **envp;          /* owned */
@@ -17,6 +20,7 @@ struct launch {
     int is_backend;       /* the Ollama that our proxy asks: what that counts is its work */
     char *directory;      /* absolute, or NULL; owned */
     char *listen_pid_at;  /* into envp; NULL: none */
+    char *main_pid_at;    /* the second number of LAUNCH_ENV_RUN */
     char *line_at;        /* two digits in envp for the number of its line on the page */
     uint64_t signature;   /* differs where a reload must restart it */
 };

@@ -94,6 +94,8 @@ static void become(const struct spawn_plan *plan, const char *path, int exec_fd)
         error = sys_chdir(plan->directory);
     if (plan->listen_pid_at)
         write_pid(plan->listen_pid_at);
+    if (plan->main_pid_at)
+        write_pid(plan->main_pid_at);
     sys_signals_reset();
     if (error >= 0)
         error = sys_execve(path, plan->argv, plan->envp);

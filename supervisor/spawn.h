@@ -16,7 +16,7 @@ struct spawn_plan {
     int output_fd;         /* becomes 1 and 2; -1: ours are inherited */
     int fds[SPAWN_FDS_MAX]; /* become 3, 4, … */
     size_t fds_n;
-    char *listen_pid_at; /* ten digits in envp that the child overwrites with its own pid; NULL: none */
+    char *listen_pid_at, *main_pid_at; /* ten digits in envp that the child overwrites with its own pid; NULL: none */
 };
 
 /* Starts a process in a process group of its own, with /dev/null as stdin, a clean signal mask, default dispositions and

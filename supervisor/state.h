@@ -33,6 +33,9 @@ struct supervisor {
     int models_lock_fd; /* our claim on that folder; -1: none */
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
+    /* strays.c */
+    struct timer strays_timer; /* when they are killed */
+    int strays_kills_n;
     /* resume.c */
     struct clocks clocks; /* at the last look */
     int clock_fd;         /* readable when the calendar was set; -1: none */

@@ -10,6 +10,7 @@
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
 #include "supervisor/stop.h"
+#include "supervisor/strays.h"
 #include "supervisor/taken.h"
 
 #include <errno.h>
@@ -175,6 +176,7 @@ static void reap_timer(void *context, int64_t now_ms)
 void supervisor_reap(struct supervisor *s)
 {
     pid_t pid;
+    int is_main_gone = 0;
     while ((pid = sys_dead_child()) > 0) {
         struct child *child = NULL;
         struct draining *draining = draining_find(&s->draining, pid);
@@ -188,6 +190,7 @@ void supervisor_reap(struct supervisor *s)
             reap_later(s, loop_now_ms(&s->loop));
             break;
         }
+        is_main_gone |= child || draining;
         if (child)
             child_reaped(child, status);
         else if (draining)
@@ -197,6 +200,8 @@ void supervisor_reap(struct supervisor *s)
     }
     if (pid < 0 && pid != -ECHILD)
         reap_later(s, loop_now_ms(&s->loop));
+    if (is_main_gone)
+        strays_look(s);
     if (s->is_stopping)
         state_evaluate_soon(s);
 }
@@ -289,6 +294,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         return error;
     s->started_at_ms = loop_now_ms(&s->loop);
     timer_init(&s->reap_timer, reap_timer, s);
+    strays_init(s);
     s->evaluation = (struct deferred){.fn = evaluate, .context = s};
     *what = "the listeners";
     if ((error = open_listeners(s)) < 0)

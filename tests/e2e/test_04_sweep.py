@@ -75,3 +75,30 @@ def test_a_whole_pipeline_is_stopped(sidecar):
     assert sidecar.ctl("stop", "pipeline").returncode == 0
     until(lambda: "sleep 600" not in sidecar.programs().values(), 5, "all of them to go")
     assert sidecar.stop() == 0
+
+
+def test_what_a_killed_program_leaves_behind_is_stopped_before_long(sidecar):
+    """The next one finds the port and the memory free: also of what left the group of a program that died."""
+    sidecar.configure("program:strayer", backoff_min="10ms")
+    pid = stray(sidecar, "heed")
+    main = sidecar.pid_of("strayer")
+    os.kill(main, signal.SIGKILL)
+    until(lambda: not state_of(pid), 5, "the stray to go", sidecar.process.tail)
+    until(lambda: sidecar.pid_of("strayer") != main, 5, "the next process")
+    assert sidecar.process.logged(r" swept processes=1 signal=15")
+
+
+def test_what_a_stopped_program_leaves_behind_is_killed_where_it_ignores(sidecar):
+    pid = stray(sidecar, "ignore")
+    other = next(p for p in sidecar.process_children() if p == pid)
+    assert sidecar.ctl("stop", "strayer").returncode == 0
+    until(lambda: not state_of(other), 8, "the stray's end", sidecar.process.tail)
+    assert sidecar.process.logged(r" swept processes=1 signal=9")
+    assert state_of(sidecar.pid_of("proxy"))
+
+
+def test_strays_of_a_program_that_runs_are_its_own_affair(sidecar):
+    pid = stray(sidecar, "heed")
+    os.kill(sidecar.pid_of("proxy"), signal.SIGKILL)
+    assert sidecar.generate().status == 200
+    assert state_of(pid) and not sidecar.process.logged(r" swept ")
