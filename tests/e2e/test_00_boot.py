@@ -163,3 +163,10 @@ def test_stray_descriptors_reach_nobody(sidecar):
     for pid in (sidecar.process.pid, sidecar.pid_of("ollama"), sidecar.pid_of("proxy")):
         open_files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         assert not {stray, sidecar.ini} & set(open_files), (pid, open_files)
+
+
+def test_a_good_configuration_boots_without_a_warning(sidecar):
+    sidecar.configure("preload", models="m")
+    sidecar.boot(tokens=1)
+    assert sidecar.stop() == 0
+    assert not [line for line in sidecar.process.log if "warning" in line], sidecar.process.tail()

@@ -103,6 +103,8 @@ static void test_an_unknown_variable_of_ours_warns_with_the_nearest(void **state
     listens("127.0.0.1:11434");
     good("", "SIDECAR_CHANNEL_FD=5", "SIDECAR_PAGE_LINE=3", "SIDECAR_PAGE_FD=4"); /* the contract's */
     assert_int_equal(k.diag.warnings_n, 0);
+    good("", "SIDECAR_RUN=1.2", NULL, NULL);
+    assert_int_equal(k.diag.warnings_n, 0);
     good("", "SIDECAR_PORT=tcp://10.0.0.1:80", "SIDECAR_SERVICE_HOST=10.0.0.1", "SIDECAR_PORT_80_TCP_ADDR=10.0.0.1");
     assert_int_equal(k.diag.warnings_n, 0); /* a Kubernetes service of the name sidecar */
 }
