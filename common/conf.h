@@ -130,6 +130,11 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;
 
+/* One duration of an unnamed section, for who reads no configuration: the environment's SIDECAR_<SECTION>_<KEY>, else the
+ * default. 0, or -EINVAL with the mistake in d. */
+int conf_lone_duration_ms(const char *section, const char *key, char *const *environment, int64_t *out_ms,
+                          struct diag *d) WARN_UNUSED;
+
 /* -c FILE, --check, --dump, --help, --version: the same for every program. */
 struct conf_options {
     const char *file;

@@ -162,3 +162,15 @@ int conf_apply_environment(struct conf *c, struct diag *d)
         warn_unknown(c, d);
     return error;
 }
+
+int conf_lone_duration_ms(const char *section, const char *key, char *const *environment, int64_t *out_ms, struct diag *d)
+{
+    const struct conf_param *p = conf_find_param(conf_find_section(section), key);
+    char name[NAME_BYTES], why[PARSE_WHY_BYTES];
+    variable_name(p, name);
+    const char *text = conf_variable(environment, name);
+    int error = parse_duration_ms(text && *text ? text : p->def, p->min, p->max, out_ms, why);
+    if (error)
+        diag_add(d, DIAG_ERROR, name, 0, "%s", why);
+    return error;
+}

@@ -40,7 +40,7 @@ int sys_set_nonblock(int fd) WARN_UNUSED;
 int sys_is_open(int fd);
 int sys_isatty(int fd);
 void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one by one */
-void sys_close_from(int lowest_fd, int kept_fd); /* closes all from there on but one: close_range(2), else one by one */
+void sys_close_from(int lowest_fd, int kept_fd); /* closes all from there on but one (-1: none): close_range(2), else one by one */
 int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
 int sys_unlink(const char *path);
 int sys_is_socket(const char *path) WARN_UNUSED; /* 1 or 0, or -errno; links are not followed */
@@ -117,6 +117,25 @@ int sys_signalfd_read(int fd) WARN_UNUSED; /* the number of one signal, 0 when n
 void sys_signals_reset(void);
 int sys_signal_ignore(int signal_number);
 int sys_controlling_tty(void); /* 1 where the process has a terminal */
+
+/* Standing in for another process (sys_job.c). Sets of signals are bits. */
+#define SYS_SIGNAL_BIT(signal_number) (UINT64_C(1) << ((signal_number) - 1))
+/* Sets the mask; *was: the one before (NULL: not asked). Linux keeps what is blocked also where it is ignored. signal(7) */
+int sys_signals_mask(uint64_t blocked, uint64_t *was);
+/* Takes the next of these (blocked) signals; -1 ms: waits for ever. Its number, 0 none came, or -errno. sigtimedwait(2) */
+int sys_signal_wait(uint64_t signals, int64_t timeout_ms) WARN_UNUSED;
+int sys_signal_is_ignored(int signal_number);
+int sys_signal_default(int signal_number); /* its default disposition */
+/* The signal that has stopped a child since this was asked last, 0 where none has, or -errno. waitid(2) WSTOPPED */
+int sys_stopped_by(pid_t pid) WARN_UNUSED;
+/* Stops us (is_group: all of our process group) by a signal that we block, until SIGCONT, which is then pending: 1. 0 where
+ * the kernel lets nobody stop us, as nobody could continue us: an orphaned group, PID 1. setpgid(2) */
+int sys_stop_self(int signal_number, int is_group) WARN_UNUSED;
+/* The foreground process group of the controlling terminal; -errno where there is no terminal. tcgetpgrp(3) */
+pid_t sys_terminal_group(void) WARN_UNUSED;
+int sys_terminal_give(pid_t group); /* makes another one the foreground; SIGTTOU must be blocked. tcsetpgrp(3) */
+pid_t sys_getpgrp(void);
+pid_t sys_getppid(void);
 
 /* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
 void sys_random(void *bytes, size_t bytes_n);

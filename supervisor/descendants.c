@@ -158,13 +158,13 @@ static int visit(void *context, const char *name)
 }
 
 /* The pids in /proc must be those by which we signal: another PID namespace's /proc names other processes. */
-static int check_proc(pid_t self)
+int descendants_check(void)
 {
     char name[16], own[16];
     int error = sys_readlink("/proc/self", name, sizeof name);
     if (error < 0)
         return error;
-    snprintf(own, sizeof own, "%d", (int)self);
+    snprintf(own, sizeof own, "%d", (int)sys_getpid());
     return strcmp(name, own) == 0 ? 0 : -EXDEV;
 }
 
@@ -179,7 +179,7 @@ int descendants_signal(int signal_number, const pid_t *spare, size_t spare_n)
     s->found_n = 0;
     s->is_full = 0;
     s->is_new = 1;
-    int error = signal_number < 0 || signal_number > SIGRTMAX ? -EINVAL : check_proc(s->self);
+    int error = signal_number < 0 || signal_number > SIGRTMAX ? -EINVAL : descendants_check();
     for (int look = 0; look < LOOKS_MAX && s->is_new && !s->is_full && error >= 0; look++) {
         s->is_new = 0;
         error = sys_each_entry("/proc", visit, s);

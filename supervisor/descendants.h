@@ -21,6 +21,9 @@ enum { DESCENDANTS_REMEMBERED_MAX = 1024 };
  * below us is ever hit. proc(5), pidfd_send_signal(2) */
 int descendants_signal(int signal_number, const pid_t *spare, size_t spare_n) WARN_UNUSED;
 
+/* Whether descendants_signal can see anybody: 0, or its -errno or -EXDEV. */
+int descendants_check(void) WARN_UNUSED;
+
 /* What is read of a line of /proc/PID/stat. */
 struct descendants_stat {
     pid_t pid, parent;

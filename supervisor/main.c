@@ -6,6 +6,7 @@
 #include "supervisor/command.h"
 #include "supervisor/reload.h"
 #include "supervisor/signals.h"
+#include "supervisor/single.h"
 #include "supervisor/stop.h"
 #include "supervisor/supervisor.h"
 
@@ -23,11 +24,15 @@
 enum { EXIT_USAGE = 100, EXIT_INTERNAL = 101, EXIT_SYSTEM = 111 };
 
 static const char usage[] =
-    "usage: ollama-supervisor [-c FILE] [--check | --dump | --help | --version]\n\n"
+    "usage: ollama-supervisor [-c FILE] [--check | --dump | --help | --version]\n"
+    "       ollama-supervisor -- COMMAND [ARGUMENT...]\n\n"
     "Runs `ollama serve` behind a streaming proxy, pulls the models of preload-models.txt, restarts what crashes,\n"
     "and exits when idle. Signals: TERM, INT and QUIT stop (a second one hurries), HUP reloads (with a terminal: stops).\n"
     "Exit codes: 0 stopped or idle, 1 a required program has failed, 100 usage or configuration, 101 internal,\n"
-    "111 a system call failed.\n";
+    "111 a system call failed.\n\n"
+    "With -- it runs one command and nothing else: passes signals on, reaps orphans, ends what the command leaves behind\n"
+    "(TERM, and KILL after SIDECAR_SUPERVISOR_SHUTDOWN_TIMEOUT, 8s) and exits with its code: 128+n after signal n, 127 no\n"
+    "such command, 126 it can't be executed.\n";
 
 extern char **environ;
 
@@ -119,6 +124,21 @@ static int run(struct conf *take_conf, struct signals *signals)
     return code;
 }
 
+static int run_single(const struct conf_options *options, char **argv)
+{
+    const char *mistake = NULL;
+    if (!argv[options->rest_at])
+        mistake = "-- needs a command behind it";
+    else if (options->file)
+        mistake = "-c FILE has no meaning before --, as no configuration is read";
+    else if (options->is_check || options->is_dump)
+        mistake = "--check and --dump have no meaning before --, as no configuration is read";
+    if (!mistake)
+        return single_run(argv + options->rest_at, environ);
+    fprintf(stderr, "ollama-supervisor: %s\n\n%s", mistake, usage);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct conf_options options;
@@ -130,10 +150,8 @@ int main(int argc, char **argv)
     int code = conf_options(&options, argc, argv, usage);
     if (code >= 0)
         return code;
-    if (options.rest_at) {
-        fprintf(stderr, "ollama-supervisor: running a single command is not in this version; see --help\n");
-        return EXIT_USAGE;
-    }
+    if (options.rest_at)
+        return run_single(&options, argv);
     error = signals_block(&signals); /* before anything slow: docker stop may come in the first millisecond */
     if (error < 0)
         return cannot("wait for signals", error);

@@ -14,7 +14,7 @@
 
 _Static_assert(SPAWN_FDS_MAX + 8 < 64, "the places end below ABOVE_FDS");
 
-enum { PATH_BYTES = 4096, FIRST_FD = 3, ABOVE_FDS = 64, EXIT_NO_EXEC = 126, EXIT_NO_COMMAND = 127 };
+enum { PATH_BYTES = SPAWN_PATH_BYTES, FIRST_FD = 3, ABOVE_FDS = 64, EXIT_NO_EXEC = 126, EXIT_NO_COMMAND = 127 };
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -24,8 +24,7 @@ static int look_in(const char *dir, size_t dir_n, const char *command, char *out
     return n < 0 || n >= PATH_BYTES ? -ENAMETOOLONG : sys_access_exec(out);
 }
 
-/* The path of the command as execvp(3) would find it, but never through a shell. */
-static int find_command(const struct spawn_plan *plan, char out[PATH_BYTES])
+int spawn_find_command(const struct spawn_plan *plan, char out[PATH_BYTES])
 {
     const char *command = plan->argv[0];
     if (strchr(command, '/')) {
@@ -109,7 +108,7 @@ pid_t spawn_process(const struct spawn_plan *plan, int *exec_fd)
     char path[PATH_BYTES];
     int pipe_fds[2];
     *exec_fd = -1;
-    int error = find_command(plan, path);
+    int error = spawn_find_command(plan, path);
     if (!error)
         error = sys_pipe(pipe_fds, O_NONBLOCK);
     if (error < 0)

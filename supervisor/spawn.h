@@ -6,7 +6,7 @@
 
 #include "common/sys.h"
 
-enum { SPAWN_FDS_MAX = 24 };
+enum { SPAWN_FDS_MAX = 24, SPAWN_PATH_BYTES = 4096 };
 
 struct spawn_plan {
     char *const *argv;
@@ -23,6 +23,9 @@ struct spawn_plan {
  * only the descriptors named. *exec_fd: says by spawn_exec_error() whether exec failed; the caller closes it.
  * The pid, or -errno: -ENOENT where there is no such command. execve(2), sd_listen_fds(3) */
 pid_t spawn_process(const struct spawn_plan *plan, int *exec_fd) WARN_UNUSED;
+
+/* The path of the plan's command as execvp(3) would find it. 0; -ENOENT, -EACCES (there, and not executable) or another. */
+int spawn_find_command(const struct spawn_plan *plan, char path[SPAWN_PATH_BYTES]) WARN_UNUSED;
 
 /* After the process's death: 0 when exec went well, else the -errno that it failed with. Never waits. */
 int spawn_exec_error(int exec_fd) WARN_UNUSED;
