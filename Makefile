@@ -1,6 +1,7 @@
 # ollama-sidecar. `make help` lists the targets.
 #
 # BUILD=DIR builds elsewhere, SAN=address,undefined with sanitizers, WERROR=1 as CI does.
+# WITH_SYSTEMD=1 links libsystemd.
 # Yours are appended last: CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS.
 
 VERSION := 0.1.0
@@ -41,6 +42,17 @@ CURL_LIBS = $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
 CJSON_LIBS = $(shell $(PKG_CONFIG) --libs libcjson 2>/dev/null || echo -lcjson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
+# WITH_SYSTEMD=1: the outer manager is told by libsystemd's sd_notify(3), else by a few lines of our own.
+ifdef WITH_SYSTEMD
+ifneq ($(shell $(PKG_CONFIG) --exists libsystemd 2>/dev/null && echo yes),yes)
+ifeq ($(filter clean help check-deps build-deps uninstall,$(MAKECMDGOALS)),)
+$(error WITH_SYSTEMD=1 needs libsystemd: apt-get install libsystemd-dev pkg-config)
+endif
+endif
+SYSTEMD_CFLAGS := -DWITH_SYSTEMD $(shell $(PKG_CONFIG) --cflags libsystemd 2>/dev/null)
+SYSTEMD_LIBS := $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
+endif
+
 # llhttp: the library, else the C sources that Debian's node-llhttp or PyPI's source package have.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
@@ -71,6 +83,8 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c $< -o $@
 
+$(BUILD)/obj/supervisor/outer.o: EXTRA_CFLAGS = $(SYSTEMD_CFLAGS)
+$(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
 # What tells the version is compiled again when it changes.
@@ -79,6 +93,11 @@ $(VERSIONED:%.c=$(BUILD)/obj/%.o): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FULL_VERSION)' | cmp -s - $@ || echo '$(FULL_VERSION)' >$@
+
+# So is what speaks to systemd, when WITH_SYSTEMD comes or goes.
+$(BUILD)/with-systemd: FORCE
+	@mkdir -p $(@D)
+	@echo '$(WITH_SYSTEMD)' | cmp -s - $@ || echo '$(WITH_SYSTEMD)' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -92,7 +111,7 @@ $(COMMON): $(call objects,common)
 	$(AR) rcs $@ $^
 
 $(BUILD)/ollama-supervisor: $(call objects,supervisor) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
 
 $(BUILD)/ollama-proxy: $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(LDLIBS)
@@ -121,7 +140,7 @@ $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wr
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
 
 unit: $(TESTS)
 	@for t in $(TESTS); do $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
@@ -167,7 +186,7 @@ help:
 	@echo 'make run         install what is missing, build, start (PROFILE=NAME, ATTACH=1)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make check-deps  install what every lane of the tests needs'
-	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1)'
+	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='
 	@echo 'make clean       remove build/'

@@ -4,15 +4,14 @@
  */
 #include "common/contract.h"
 
+#include "common/notify_socket.h"
 #include "common/parse.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 enum { FIRST_LISTEN_FD = 3, LISTEN_FDS_MAX = 64 };
 
@@ -148,22 +147,7 @@ void contract_release(struct contract *c)
 
 int contract_notify(const struct contract *c, const char *state)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    if (!c->notify_path)
-        return 0;
-    size_t path_n = strlen(c->notify_path);
-    if (path_n < 2 || path_n >= sizeof to.sun_path)
-        return -EINVAL;
-    memcpy(to.sun_path, c->notify_path, path_n);
-    if (to.sun_path[0] == '@') /* the abstract namespace, unix(7) */
-        to.sun_path[0] = '\0';
-    int fd = sys_socket(AF_UNIX, SOCK_DGRAM, 0);
-    if (fd < 0)
-        return fd;
-    ssize_t n = sys_sendto(fd, state, strlen(state), (const struct sockaddr *)&to,
-                           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_n));
-    sys_close(fd);
-    return n < 0 ? (int)n : 0;
+    return c->notify_path ? notify_socket_send(c->notify_path, state) : 0;
 }
 
 int contract_send(int channel_fd, enum contract_kind kind, uint32_t value, const char *name)

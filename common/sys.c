@@ -59,6 +59,13 @@ int sys_clock_watch(void)
     return error;
 }
 
+int64_t sys_monotonic_us(void)
+{
+    struct timespec ts = {0};
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 int64_t sys_realtime_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);

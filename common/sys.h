@@ -21,6 +21,7 @@
 /* Clocks, in milliseconds. clock_gettime(2) */
 int64_t sys_monotonic_ms(void);
 int64_t sys_boottime_ms(void);
+int64_t sys_monotonic_us(void); /* where another process compares it with its own reading of that clock */
 int64_t sys_realtime_ms(void);
 /* A descriptor that is readable (-ECANCELED) whenever REALTIME was set. timerfd_create(2) TFD_TIMER_CANCEL_ON_SET */
 int sys_clock_watch(void) WARN_UNUSED;

@@ -156,6 +156,8 @@ int main(int argc, char **argv)
     if (error < 0)
         return cannot("wait for signals", error);
     code = conf_main(&conf, &options, environ);
+    if (code > 0 && !options.is_check && !options.is_dump)
+        outer_refuse(code == EXIT_USAGE ? "the configuration has mistakes: see its log" : "the configuration can't be read", code);
     if (code >= 0)
         return code;
     /* Ours begin here: what else is open is a stray, and whoever waits for its end would wait for ours. Not earlier, as

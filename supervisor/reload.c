@@ -149,7 +149,7 @@ static void apply_to(struct supervisor *s, const struct conf_program *conf, stru
         program_event(&c->program, PROGRAM_RESTART, now_ms);
 }
 
-int reload_configuration(struct supervisor *s, struct diag *d)
+static int reload_all(struct supervisor *s, struct diag *d)
 {
     struct conf *fresh = NULL;
     if (s->is_stopping) {
@@ -183,4 +183,15 @@ int reload_configuration(struct supervisor *s, struct diag *d)
     sleep_init(s);
     state_evaluate_soon(s);
     return 0;
+}
+
+int reload_configuration(struct supervisor *s, struct diag *d)
+{
+    int is_told = s->is_announced && !s->is_stopping; /* while it starts or stops, READY=1 would not be true */
+    if (is_told)
+        outer_reloading(&s->outer);
+    int error = reload_all(s, d);
+    if (is_told)
+        outer_ready(&s->outer); /* refused or not, it is over */
+    return error;
 }

@@ -9,6 +9,7 @@
 #include "supervisor/clocks.h"
 #include "supervisor/control.h"
 #include "supervisor/notify.h"
+#include "supervisor/outer.h"
 
 struct supervisor {
     struct loop loop;
@@ -33,6 +34,11 @@ struct supervisor {
     int models_lock_fd; /* our claim on that folder; -1: none */
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
+    /* standing.c */
+    struct outer outer;
+    struct timer standing_timer;
+    uint64_t standing_mark;  /* of what had moved when more time was asked for */
+    int64_t extend_after_ms;
     /* strays.c */
     struct timer strays_timer; /* when they are killed */
     int strays_kills_n;

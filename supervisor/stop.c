@@ -9,7 +9,7 @@
 
 #include <signal.h>
 
-enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000, SWEEP_MS = 5000, KILL_AGAIN_MS = 50, KILLS_MAX = 10 };
+enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000, SWEEP_MS = 5000, KILL_AGAIN_MS = 50, KILLS_MAX = 10, OUTER_SLACK_MS = 2000 };
 
 /* When a program must be gone so that those that wait for its end have their reserve. */
 static int64_t last_moment_ms(const struct supervisor *s, unsigned behind_n)
@@ -129,6 +129,7 @@ void stop_begin(struct supervisor *s, int exit_code, const char *cause)
         s->is_stopping = 1;
         s->exit_code = exit_code;
         s->stop_by_ms = now_ms + s->conf->supervisor.shutdown_timeout_ms;
+        outer_stopping(&s->outer, s->conf->supervisor.shutdown_timeout_ms + OUTER_SLACK_MS);
         atomic_store(&s->board.page->is_stopping, 1);
         state_tell_all(s, CONTRACT_STATE_CHANGED);
         for (size_t i = 0; i < s->children_n; i++)

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
+#include "supervisor/standing.h"
 #include "supervisor/stop.h"
 #include "supervisor/strays.h"
 #include "supervisor/taken.h"
@@ -65,12 +66,11 @@ static void announce(struct supervisor *s)
     if (ollama->program.state == CONTRACT_READY)
         claim_models(s);
     log_event(LOG_INFO, "ready", "after_ms=%lld", (long long)(loop_now_ms(&s->loop) - s->started_at_ms));
+    outer_ready(&s->outer);
 }
 
-/* Runs once at the end of a turn in which something changed. */
-static void evaluate(void *context)
+static void step(struct supervisor *s)
 {
-    struct supervisor *s = context;
     int64_t now_ms = loop_now_ms(&s->loop);
     if (s->is_stopping) {
         stop_step(s);
@@ -90,6 +90,14 @@ static void evaluate(void *context)
         }
     }
     announce(s);
+}
+
+/* Runs once at the end of a turn in which something changed. */
+static void evaluate(void *context)
+{
+    struct supervisor *s = context;
+    step(s);
+    standing_tell(s);
 }
 
 /* The phase of the list where no preloader can write it: none is there any more, or another one is to follow. */
@@ -292,6 +300,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         error = timerq_reserve(&s->loop.timers, TIMERS_MAX);
     if (error)
         return error;
+    outer_init(&s->outer, &s->loop);
     s->started_at_ms = loop_now_ms(&s->loop);
     timer_init(&s->reap_timer, reap_timer, s);
     strays_init(s);
@@ -335,12 +344,15 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
     const char *what;
     int error = boot(s, command, &what);
     if (!error) {
+        standing_init(s);
         state_evaluate_soon(s);
         sleep_init(s);
         resume_init(s);
         return 0;
     }
     log_event(LOG_ERROR, "boot_failed", "part=\"%s\" error=\"%s\"", what, strerror(-error));
+    outer_status(&s->outer, "it can't start: see its log");
+    outer_end(&s->outer, EXIT_SYSTEM, error);
     supervisor_fini(s);
     return EXIT_SYSTEM;
 }
@@ -351,6 +363,7 @@ void supervisor_fini(struct supervisor *s)
         child_fini(&s->children[i]);
     resume_fini(s);
     control_fini(&s->control);
+    outer_fini(&s->outer);
     notify_fini(&s->notify);
     board_fini(&s->board);
     sys_close(s->models_lock_fd);
@@ -383,5 +396,6 @@ int supervisor_run(struct supervisor *s)
         resume_look(s);
     }
     log_event(LOG_INFO, "stopped", "exit_code=%d", s->exit_code);
+    outer_end(&s->outer, s->exit_code, 0);
     return s->exit_code;
 }
