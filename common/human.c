@@ -18,3 +18,20 @@ void human_duration(char out[HUMAN_BYTES], int64_t seconds)
     else
         snprintf(out, HUMAN_BYTES, "%" PRId64 "d%02" PRId64 "h", s / 86400, s / 3600 % 24);
 }
+
+void human_bytes(char out[HUMAN_BYTES], int64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    while (value >= 1023.5 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1024;
+        unit++;
+    }
+    if (bytes < 0)
+        snprintf(out, HUMAN_BYTES, "-");
+    else if (bytes < 1024)
+        snprintf(out, HUMAN_BYTES, "%" PRId64 " B", bytes);
+    else
+        snprintf(out, HUMAN_BYTES, value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -393,6 +394,11 @@ int sys_file_size(int fd, size_t *bytes_n)
         return -errno;
     *bytes_n = (size_t)st.st_size;
     return 0;
+}
+
+int sys_eventfd(void)
+{
+    return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 void sys_random(void *bytes, size_t bytes_n)

@@ -137,6 +137,8 @@ pid_t sys_terminal_group(void) WARN_UNUSED;
 int sys_terminal_give(pid_t group); /* makes another one the foreground; SIGTTOU must be blocked. tcsetpgrp(3) */
 pid_t sys_getpgrp(void);
 pid_t sys_getppid(void);
+/* A counter that others add to, readable when it is above zero. eventfd(2) */
+int sys_eventfd(void) WARN_UNUSED;
 
 /* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
 void sys_random(void *bytes, size_t bytes_n);

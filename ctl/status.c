@@ -81,6 +81,26 @@ static int write_doors(const cJSON *answer, struct buf *out)
     return error ? error : buf_text(out, has_any ? "\n" : "");
 }
 
+/* "memory 1.2 GiB of 2.0 GiB (cgroup2), peak 1.9 GiB, 2 processes killed for want of it"; nothing where it is not told. */
+static int write_memory(const cJSON *answer, struct buf *out)
+{
+    const cJSON *memory = cJSON_GetObjectItemCaseSensitive(answer, "memory");
+    char used[HUMAN_BYTES], limit[HUMAN_BYTES], peak[HUMAN_BYTES];
+    int64_t peak_bytes = number(memory, "peak_bytes"), kills_n = number(memory, "oom_kills");
+    const char *source = ask_text(memory, "source");
+    if (!cJSON_IsObject(memory))
+        return 0;
+    human_bytes(used, number(memory, "used_bytes"));
+    human_bytes(limit, number(memory, "limit_bytes"));
+    human_bytes(peak, peak_bytes);
+    int error = buf_printf(out, "memory %s of %s (", used, limit);
+    error = error ? error : write_clean(out, *source ? source : "-");
+    error = error ? error : buf_printf(out, ")%s%s", peak_bytes >= 0 ? ", peak " : "", peak_bytes >= 0 ? peak : "");
+    if (kills_n > 0)
+        error = error ? error : buf_printf(out, ", %" PRId64 " process%s killed for want of it", kills_n, kills_n == 1 ? "" : "es");
+    return error ? error : buf_text(out, "\n");
+}
+
 static void add_program(struct table *t, const cJSON *program)
 {
     char cell[CELL_BYTES], up[HUMAN_BYTES];
@@ -114,6 +134,7 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     }
     int error = write_head(answer, out);
     error = error ? error : write_doors(answer, out);
+    error = error ? error : write_memory(answer, out);
     error = error ? error : buf_text(out, "\n");
     error = error ? error : table_write(&t, has_colours ? STATE_COLUMN : TABLE_NO_COLUMN, out);
     table_fini(&t);

@@ -168,6 +168,13 @@ static void child_said(void *context, const struct contract_message *m)
     c->site->heard(c->site->context, c, m);
 }
 
+/* Ollama says it when a runner of its own has gone. */
+static void child_complained(void *context)
+{
+    struct child *c = context;
+    memory_look_soon(c->site->memory);
+}
+
 /* What its launch says of the program. */
 static void follow_launch(struct child *c)
 {
@@ -200,6 +207,8 @@ void child_init(struct child *c, const struct child_site *site, const struct con
     c->line = -1;
     c->exec_fd = -1;
     output_init(&c->output, site->loop, conf->name);
+    c->output.complained = child_complained;
+    c->output.context = c;
     channel_init(&c->channel, site->loop, conf->name, child_said, c);
     probe_init(&c->probe, site->loop, child_answered, c);
     live_init(&c->live, site->loop, &child_live_ops, c);
@@ -275,6 +284,13 @@ void child_notified(struct child *c, const char *name, const char *value)
         program_extend(&c->program, more_us / 1000, now_ms);
 }
 
+/* Killed by the kernel for want of memory, and not by us or by the owner. */
+static int is_out_of_memory(struct child *c, int status, char why[MEMORY_WHY_BYTES])
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && c->program.state != CONTRACT_STOPPING &&
+           memory_claim(c->site->memory, c->program.conf->name, why);
+}
+
 void child_reaped(struct child *c, int status)
 {
     struct program *p = &c->program;
@@ -283,8 +299,10 @@ void child_reaped(struct child *c, int status)
     c->exec_fd = -1;
     output_close(&c->output);
     give_back(c);
-    char last[OUTPUT_LAST_BYTES];
-    if (exec_error)
+    char last[OUTPUT_LAST_BYTES], out_of_memory[MEMORY_WHY_BYTES];
+    if (is_out_of_memory(c, status, out_of_memory))
+        snprintf(last, sizeof last, "%s", out_of_memory);
+    else if (exec_error)
         snprintf(last, sizeof last, "%.120s can't be executed: %s", c->launch.argv[0], strerror(-exec_error));
     else
         snprintf(last, sizeof last, "%s", c->output.last);

@@ -9,6 +9,7 @@
 #include "supervisor/draining.h"
 #include "supervisor/launch.h"
 #include "supervisor/live.h"
+#include "supervisor/memory.h"
 #include "supervisor/output.h"
 #include "supervisor/probe.h"
 #include "supervisor/program.h"
@@ -23,6 +24,7 @@ struct child_site {
     struct board *board;
     struct draining_table *draining;
     const struct launch_site *launch;
+    struct memory *memory;
     void (*changed)(void *context, struct child *c);
     void (*heard)(void *context, struct child *c, const struct contract_message *m);
     void *context;

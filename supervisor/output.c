@@ -34,7 +34,10 @@ static void flush_line(struct output *o)
     if (o->line_n > 0 && o->line[o->line_n - 1] == '\r')
         o->line[o->line_n - 1] = '\0';
     if (o->line[0]) {
-        log_event_for(o->name, level_of(o->line), "output", "%s", o->line);
+        enum log_level level = level_of(o->line);
+        log_event_for(o->name, level, "output", "%s", o->line);
+        if (level >= LOG_WARNING && o->complained)
+            o->complained(o->context);
         snprintf(o->last, sizeof o->last, "%.*s", OUTPUT_LAST_BYTES - 1, o->line);
     }
     o->line_n = 0;

@@ -16,6 +16,8 @@ struct output {
     size_t line_n;
     int is_cut;                       /* the rest of a line that was too long is dropped */
     char last[OUTPUT_LAST_BYTES];     /* the last line that said something */
+    void (*complained)(void *context); /* it called a line a warning or an error; NULL: nobody asks */
+    void *context;
 };
 
 void output_init(struct output *o, struct loop *loop, const char *name);

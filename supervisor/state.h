@@ -22,6 +22,7 @@ struct supervisor {
     struct board board;
     struct notify notify;
     struct control control;
+    struct memory memory;
     struct launch_site launch_site;
     struct child_site child_site;
     int listen_fds[CONF_LISTEN_MAX];

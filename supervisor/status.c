@@ -48,7 +48,9 @@ int status_write(const struct supervisor *s, struct buf *out)
         error = buf_printf(out, "%s\"%s\"", i ? "," : "", address);
     }
     address_text(&s->conf->backend, address);
-    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"programs\":[", address);
+    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", address);
+    error = error ? error : memory_write(&s->memory, out);
+    error = error ? error : buf_text(out, ",\"programs\":[");
     for (size_t i = 0; i < s->children_n && !error; i++) {
         if (child_is_vacant(&s->children[i]))
             continue;

@@ -210,8 +210,25 @@ void supervisor_reap(struct supervisor *s)
         reap_later(s, loop_now_ms(&s->loop));
     if (is_main_gone)
         strays_look(s);
+    memory_reaped(&s->memory);
     if (s->is_stopping)
         state_evaluate_soon(s);
+}
+
+/* Whose child a killed process must have been: our own programs have none. NULL where it may be one of several. */
+static const char *owner_of_a_child(void *context)
+{
+    const struct supervisor *s = context;
+    const char *name = NULL;
+    for (size_t i = 0; i < s->children_n; i++) {
+        const struct child *c = &s->children[i];
+        if (c->launch.has_contract || !program_is_alive(&c->program))
+            continue;
+        if (name)
+            return NULL;
+        name = c->program.conf->name;
+    }
+    return name;
 }
 
 /* ---- boot ---- */
@@ -317,6 +334,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     *what = "the notify socket";
     if ((error = notify_init(&s->notify, &s->loop, notified, s)) < 0)
         return error;
+    memory_init(&s->memory, &s->loop, "/proc", owner_of_a_child, s);
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
                                           .page_fd = s->board.fd, .config_fd = -1};
@@ -326,7 +344,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         return error;
     *what = "the programs";
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
-                                        .launch = &s->launch_site, .changed = changed, .heard = heard, .context = s};
+                                        .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .context = s};
     find_models(s);
     return add_children(s);
 }
@@ -334,7 +352,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
 int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
 {
     s->conf = take_conf;
-    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = s->clock_fd = -1;
+    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = s->clock_fd = s->memory.watch_fd = -1;
     find_own_dir(s);
     if (take_conf->is_ollama_moved) {
         char bind[ADDRESS_TEXT_BYTES];
@@ -364,6 +382,7 @@ void supervisor_fini(struct supervisor *s)
     resume_fini(s);
     control_fini(&s->control);
     outer_fini(&s->outer);
+    memory_fini(&s->memory);
     notify_fini(&s->notify);
     board_fini(&s->board);
     sys_close(s->models_lock_fd);

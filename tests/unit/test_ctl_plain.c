@@ -71,6 +71,21 @@ static void test_durations(void **state)
     }
 }
 
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t bytes;
+        const char *text;
+    } cases[] = {{-1, "-"}, {0, "0 B"}, {1023, "1023 B"}, {1024, "1.0 KiB"}, {1536, "1.5 KiB"}, {10239, "10 KiB"}, {1048575, "1.0 MiB"},
+                 {536870912, "512 MiB"}, {2147483648, "2.0 GiB"}, {17179869184, "16 GiB"}, {INT64_MAX, "8.0 EiB"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[HUMAN_BYTES];
+        human_bytes(out, cases[i].bytes);
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
 static void assert_text(struct buf *out, const char *text)
 {
     assert_int_equal(buf_append(out, "", 1), 0);
@@ -134,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_nul_bytes_do_not_pass),
         cmocka_unit_test(test_fixed_room_is_cut_at_whole_characters),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_columns_are_aligned),
         cmocka_unit_test(test_colours_do_not_shift_columns),
         cmocka_unit_test(test_an_empty_table),

@@ -49,6 +49,28 @@ static void test_status(void **state)
                   "preload  done   -    -      1         exit 0     no        bell ?\n");
 }
 
+static void assert_memory(const char *memory, const char *line)
+{
+    char json[512], text[512];
+    snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"memory\":%s,\"programs\":[]}", memory);
+    snprintf(text, sizeof text, "supervisor running, pid 7, up 1s\n%s\n"
+                                "PROGRAM  STATE  PID  UP  RESTARTS  LAST EXIT  REQUIRED  REASON\n", line);
+    assert_status(json, text);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    assert_memory("{\"limit_bytes\":2147483648,\"used_bytes\":1288490189,\"peak_bytes\":2040109466,\"oom_kills\":2,\"source\":\"cgroup2\"}",
+                  "memory 1.2 GiB of 2.0 GiB (cgroup2), peak 1.9 GiB, 2 processes killed for want of it\n");
+    assert_memory("{\"limit_bytes\":16384000000,\"used_bytes\":104857600,\"peak_bytes\":null,\"oom_kills\":0,\"source\":\"machine\"}",
+                  "memory 100 MiB of 15 GiB (machine)\n");
+    assert_memory("{\"limit_bytes\":null,\"used_bytes\":\"x\",\"oom_kills\":1,\"source\":\"\\u001b\"}",
+                  "memory - of - (?), 1 process killed for want of it\n");
+    assert_memory("[]", "");
+    assert_memory("7", "");
+}
+
 static void test_status_of_a_stranger(void **state)
 {
     (void)state;
@@ -196,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_status_of_a_stranger),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_the_last_object_of_a_reply_counts),
