@@ -119,6 +119,12 @@ static void watchdog(void *context, int64_t now_ms)
     say(o, SAY_WATCHDOG);
 }
 
+void outer_resumed(struct outer *o)
+{
+    if (o->watchdog_every_ms > 0)
+        watchdog(o, loop_now_ms(o->loop));
+}
+
 /* A variable as a number of at least 1: 0, -ENOENT where it is not set, or -EINVAL. */
 static int env_number(const char *name, int64_t *out)
 {

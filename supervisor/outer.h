@@ -32,6 +32,8 @@ void outer_fini(struct outer *o);
 /* 1 where somebody is to be told. */
 int outer_is_there(const struct outer *o);
 
+/* We were frozen or suspended, which our timers do not count, but the manager may: WATCHDOG=1 at once where it is asked for. */
+void outer_resumed(struct outer *o);
 /* STATUS=: one line for people; cleaned and cut here, and sent only where it differs from the last. */
 void outer_status(struct outer *o, const char *text);
 /* READY=1: what was to start has started, or what was to be read again has been. */

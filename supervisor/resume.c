@@ -52,6 +52,8 @@ void resume_look(struct supervisor *s)
         log_event(LOG_INFO, "resumed", "by_ms=%lld", (long long)by_ms);
     else
         log_event(LOG_INFO, "clock_stepped", "by_ms=%lld", (long long)by_ms);
+    if (event == CLOCKS_RESUMED)
+        outer_resumed(&s->outer);
     s->resumed_at_ms = now.awake_ms;
     for (size_t i = 0; i < s->children_n; i++)
         live_resumed(&s->children[i].live);

@@ -180,6 +180,20 @@ static void test_half_of_the_watchdogs_interval(void **state)
     }
 }
 
+static void test_a_freeze_is_followed_by_a_ping(void **state)
+{
+    (void)state;
+    outer_resumed(&outer);
+    NEXT(""); /* nobody asked for it */
+    outer_fini(&outer);
+    setenv("WATCHDOG_USEC", "30000000", 1);
+    outer_init(&outer, &loop);
+    loop.now_ms += 14000;
+    outer_resumed(&outer);
+    NEXT("WATCHDOG=1\n");
+    assert_int_equal(timerq_next_ms(&loop.timers), loop.now_ms + 15000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_no_longer_true_is_not_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tries_grow_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_to_tell, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_freeze_is_followed_by_a_ping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_of_the_watchdogs_interval, setup, teardown),
     };
     return cmocka_run_group_tests_name("supervisor/outer", tests, NULL, NULL);
