@@ -73,7 +73,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format bench-supervisor
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -150,6 +150,15 @@ lint: $(BUILD)/ollama-supervisor
 	tests/lint/run
 	BUILD_DIR=$(BUILD) scripts/gen-docs --check
 
+# bench/stamp starts fast where it can be linked statically; where it can't, all are slower alike.
+$(BUILD)/bench/stamp: bench/stamp.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARNINGS) $(CFLAGS) -static -o $@ $< 2>/dev/null || \
+		$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARNINGS) $(CFLAGS) -o $@ $<
+
+bench-supervisor: $(BUILD)/ollama-supervisor $(BUILD)/bench/stamp
+	BUILD_DIR=$(BUILD) bench/supervisor
+
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
 run:
@@ -188,6 +197,7 @@ help:
 	@echo 'make check-deps  install what every lane of the tests needs'
 	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
 	@echo 'make unit lint   the fast parts of make check'
+	@echo 'make bench-supervisor  measure the supervisor beside others (bench/README.md)'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='
 	@echo 'make clean       remove build/'
 

@@ -1,0 +1,95 @@
+"""An idle supervisor is not there: no system call where no probe and no limit is set, else one wake-up a deadline."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from waiting import SLACK
+
+LOOK_S = 2
+
+
+def wake_ups(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M).group(1))
+
+
+def trace(sidecar, pid, seconds):
+    """The system calls that the process made meanwhile, a line each; None where nobody may look."""
+    path = os.path.join(sidecar.directory, "trace")
+    strace = shutil.which("strace")
+    if not strace:
+        return None
+    with subprocess.Popen([strace, "-f", "-o", path, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as process:
+        if "attached" not in process.stderr.readline():
+            return None
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return [line for line in file if " = " in line]
+
+
+def assert_no_calls(sidecar):
+    pid = sidecar.process.pid
+    calls = trace(sidecar, pid, LOOK_S)
+    if calls is None:
+        before = wake_ups(pid)
+        try:
+            sidecar.process.popen.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            pass
+        assert wake_ups(pid) == before
+    else:
+        assert [call for call in calls if "restart_syscall" not in call] == []  # looking on interrupts a wait
+
+
+def only_sleepers(sidecar):
+    for name in ("ollama", "proxy", "preload"):
+        sidecar.configure(f"program:{name}", autostart="no", required="no")
+    for name in ("one", "two", "three"):
+        sidecar.configure(f"program:{name}", command="sleep 1000")
+
+
+def test_an_idle_supervisor_of_three_programs_makes_no_system_call(sidecar):
+    only_sleepers(sidecar)
+    sidecar.start()
+    sidecar.process.wait_log(r" ready after_ms=")
+    assert_no_calls(sidecar)
+
+
+def test_nor_does_one_of_ollama_and_the_proxy_once_all_is_ready(sidecar):
+    sidecar.boot()
+    assert sidecar.generate().status == 200
+    sidecar.process.wait_log(r" ready after_ms=")
+    assert_no_calls(sidecar)
+
+
+def test_nor_after_a_crash_and_a_question(sidecar):
+    only_sleepers(sidecar)
+    sidecar.start()
+    sidecar.process.wait_log(r" ready after_ms=")
+    os.kill(sidecar.pid_of("two"), signal.SIGKILL)
+    sidecar.process.wait_log(r" exec program=two", since=len(sidecar.process.log))
+    assert sidecar.ctl("status").returncode == 0
+    assert_no_calls(sidecar)
+
+
+def test_an_idle_limit_wakes_it_when_it_may_have_passed_and_not_before(sidecar):
+    """The last sign of life is later than the start; so the first look finds some time left, and the second is the end."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    only_sleepers(sidecar)
+    sidecar.configure("supervisor", idle_timeout="3s")
+    sidecar.start()
+    sidecar.process.wait_log(r" ready after_ms=")
+    calls = trace(sidecar, sidecar.process.pid, 10 * SLACK)
+    if calls is None:
+        pytest.skip("strace may not look at a process here")
+    assert sidecar.process.wait() == 0
+    assert 1 <= sum(1 for call in calls if re.search(r"poll\(.*Timeout|restart_syscall\(.* = 0", call)) <= 2
+    assert sidecar.process.logged(r" stopping cause=idle ")

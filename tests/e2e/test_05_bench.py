@@ -1,0 +1,25 @@
+"""bench/supervisor gives a table on a machine that has no other supervisor; no figure of it is judged."""
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from sidecar import BUILD, ROOT
+from waiting import SLACK
+
+
+@pytest.mark.limit(90)
+def test_the_supervisor_is_measured_where_nothing_else_is_installed(folder):
+    stamp = os.path.join(BUILD, "bench", "stamp")
+    subprocess.run(["make", "-s", f"BUILD={BUILD}", stamp], cwd=ROOT, check=True, timeout=60)
+    env = {"PATH": folder, "BUILD_DIR": BUILD, "TMPDIR": folder}
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "bench", "supervisor"), "--rounds", "1", "--idle", "0.1"], env=env,
+                          cwd=folder, capture_output=True, text=True, timeout=25 * SLACK, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "s6-svscan: not on PATH, left out" in done.stderr
+    rows = re.findall(r"^\| ollama-supervisor +\| \d+ \([\d–]+\) .* \| 1 +\| 1 +\|.*\|$", done.stdout, re.M)
+    assert len(rows) == 2  # one program, three programs
+    assert not [row for row in rows if "| – " in row]  # a column without a figure
+    assert os.listdir(folder) == []
