@@ -17,15 +17,16 @@ def wake_ups(pid):
         return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M).group(1))
 
 
-def trace(sidecar, pid, seconds):
-    """The system calls that the process made meanwhile, a line each; None where nobody may look."""
+def trace(sidecar, seconds, then=lambda: None):
+    """The supervisor's system calls until it ends, and for so long at the most; then() runs meanwhile. None: nobody may look."""
     path = os.path.join(sidecar.directory, "trace")
     strace = shutil.which("strace")
     if not strace:
         return None
-    with subprocess.Popen([strace, "-f", "-o", path, "-p", str(pid)], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([strace, "-f", "-o", path, "-p", str(sidecar.process.pid)], stderr=subprocess.PIPE, text=True) as process:
         if "attached" not in process.stderr.readline():
             return None
+        then()
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -36,7 +37,7 @@ def trace(sidecar, pid, seconds):
 
 def assert_no_calls(sidecar):
     pid = sidecar.process.pid
-    calls = trace(sidecar, pid, LOOK_S)
+    calls = trace(sidecar, LOOK_S)
     if calls is None:
         before = wake_ups(pid)
         try:
@@ -79,17 +80,28 @@ def test_nor_after_a_crash_and_a_question(sidecar):
     assert_no_calls(sidecar)
 
 
+def test_a_stop_that_leaves_nobody_does_not_look_for_them(sidecar):
+    """Reading through /proc would take longer than the rest of the stop."""
+    only_sleepers(sidecar)
+    sidecar.start()
+    sidecar.process.wait_log(r" ready after_ms=")
+    calls = trace(sidecar, 10 * SLACK, sidecar.process.kill)
+    if calls is None:
+        pytest.skip("strace is not installed, or may not look at a process here")
+    assert sidecar.process.wait() == 0
+    assert sum(1 for call in calls if re.search(r"kill\(-\d+, SIGTERM", call)) == 3
+    assert not [call for call in calls if re.search(r'"/proc/\d+', call)]
+
+
 def test_an_idle_limit_wakes_it_when_it_may_have_passed_and_not_before(sidecar):
     """The last sign of life is later than the start; so the first look finds some time left, and the second is the end."""
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
     only_sleepers(sidecar)
     sidecar.configure("supervisor", idle_timeout="3s")
     sidecar.start()
     sidecar.process.wait_log(r" ready after_ms=")
-    calls = trace(sidecar, sidecar.process.pid, 10 * SLACK)
+    calls = trace(sidecar, 10 * SLACK)
     if calls is None:
-        pytest.skip("strace may not look at a process here")
+        pytest.skip("strace is not installed, or may not look at a process here")
     assert sidecar.process.wait() == 0
     assert 1 <= sum(1 for call in calls if re.search(r"poll\(.*Timeout|restart_syscall\(.* = 0", call)) <= 2
     assert sidecar.process.logged(r" stopping cause=idle ")
