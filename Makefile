@@ -21,7 +21,13 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wsign-conversion -
 ifdef WERROR
 WARNINGS += -Werror
 endif
-ifdef SAN
+ifdef STATIC
+# ollama-supervisor alone, for `make static`: what musl's static programs have no use for is left out (docs/adr/0008).
+HARDENING := -U_FORTIFY_SOURCE -fstack-protector-strong -fstack-clash-protection -fno-pie -isystem $(BUILD)/include
+LINK_HARDENING := -static -no-pie -Wl,-z,noexecstack
+LINK_INIH := -Wl,--defsym=fopen64=fopen
+WARNINGS += -Wno-sign-conversion # of musl's CMSG_NXTHDR
+else ifdef SAN
 HARDENING := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK_HARDENING := -fsanitize=$(SAN)
 else
@@ -30,14 +36,26 @@ ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+# The tables' relocations in a few hundred bytes instead of 12 kB, where libc can read them.
+HAS_RELR := $(shell printf '\043include <features.h>\n\043if __GLIBC_PREREQ(2, 36)\nyes\n\043endif\n' | $(CC) -E -P - 2>/dev/null | grep yes)
+ifeq ($(HAS_RELR),yes)
+LINK_HARDENING += -Wl,-z,pack-relative-relocs
+endif
+endif
+ifndef SAN
+# What is never called is left out; debuggers unwind by -g's tables, not by ones that are mapped into memory.
+SMALL := -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
+LINK_SMALL := -Wl,--gc-sections
 endif
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. $(CPPFLAGS)
-ALL_CFLAGS = -std=c11 -O2 -g $(WARNINGS) $(HARDENING) $(CFLAGS)
-ALL_LDFLAGS = $(LINK_HARDENING) $(LDFLAGS)
+OPTIMISE = -O2
+ALL_CFLAGS = -std=c11 $(OPTIMISE) -g $(WARNINGS) $(SMALL) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
 
-# inih has no .pc file in some distributions; the library's name is the same everywhere.
-INIH_LIBS := $(shell $(PKG_CONFIG) --libs inih 2>/dev/null || echo -linih)
+# inih is 4 kB of code: into the program where its archive is there, one library less for PID 1 to load. Else as a library:
+# it has no .pc file in some distributions, its name is the same everywhere.
+INIH_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libinih.a)),$(shell $(PKG_CONFIG) --libs inih 2>/dev/null),-linih)
 CURL_LIBS = $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
 CJSON_LIBS = $(shell $(PKG_CONFIG) --libs libcjson 2>/dev/null || echo -lcjson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
@@ -73,7 +91,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format bench-supervisor
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format static bench-supervisor
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,6 +104,9 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/obj/supervisor/outer.o: EXTRA_CFLAGS = $(SYSTEMD_CFLAGS)
 $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
+
+# PID 1 and what runs once at its start: small rather than fast, as every page of code stays in memory (docs/adr/0008).
+$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/listen common/diag): OPTIMISE = -Os
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)
@@ -150,6 +171,16 @@ lint: $(BUILD)/ollama-supervisor
 	tests/lint/run
 	BUILD_DIR=$(BUILD) scripts/gen-docs --check
 
+# build/static/ollama-supervisor needs no library at all. inih's archive was made for glibc: of what musl's headers would name
+# otherwise it has fopen64 alone, which nothing calls.
+MUSL_CC ?= musl-gcc
+INIH_HEADER := $(firstword $(wildcard /usr/include/ini.h /usr/local/include/ini.h))
+static:
+	@command -v $(MUSL_CC) >/dev/null || { echo 'make static: there is no $(MUSL_CC): install musl-tools, or set MUSL_CC' >&2; exit 1; }
+	@mkdir -p $(BUILD)/static/include
+	$(if $(INIH_HEADER),@cp $(INIH_HEADER) $(BUILD)/static/include/)
+	$(MAKE) --no-print-directory STATIC=1 BUILD=$(BUILD)/static CC=$(MUSL_CC) $(BUILD)/static/ollama-supervisor
+
 # bench/stamp starts fast where it can be linked statically; where it can't, all are slower alike.
 $(BUILD)/bench/stamp: bench/stamp.c
 	@mkdir -p $(@D)
@@ -197,6 +228,7 @@ help:
 	@echo 'make check-deps  install what every lane of the tests needs'
 	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
 	@echo 'make unit lint   the fast parts of make check'
+	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench-supervisor  measure the supervisor beside others (bench/README.md)'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='
 	@echo 'make clean       remove build/'
