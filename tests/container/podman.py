@@ -1,0 +1,69 @@
+"""Podman with a storage of its own, in a folder that is thrown away: nobody's images are seen or touched."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TAR = os.path.join(ROOT, "build", "container", "base.tar")
+IMAGE = "localhost/sidecar-base"
+# runc and crun set the limits that podman's defaults name, which not every machine allows to be raised so far.
+CONF = '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]\n'
+
+
+class Unavailable(Exception):
+    """Why containers can't be run here."""
+
+
+class Podman:
+    """One storage with one image."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="sc-podman-")
+        conf = os.path.join(self.folder, "containers.conf")
+        with open(conf, "w", encoding="utf-8") as file:
+            file.write(CONF)
+        self.env = {**os.environ, "CONTAINERS_CONF": conf}
+        self.options: list = []
+
+    def command(self, *args) -> list:
+        """The argv of a podman command on this storage."""
+        return ["podman", *self.options, "--root", os.path.join(self.folder, "root"), "--runroot",
+                os.path.join(self.folder, "run"), "--cgroup-manager", "cgroupfs", "--events-backend", "none", *args]
+
+    def run(self, *args, timeout: float = 60) -> subprocess.CompletedProcess:
+        """Runs a podman command to its end."""
+        return subprocess.run(self.command(*args), env=self.env, text=True, capture_output=True, timeout=timeout,
+                              check=False, stdin=subprocess.DEVNULL)
+
+    def open(self) -> "Podman":
+        """Imports the base, with the first storage driver and runtime that can run something."""
+        for tool in ("podman", "mmdebstrap"):
+            if not shutil.which(tool):
+                raise Unavailable(f"{tool} is not installed (make check-deps installs it)")
+        made = subprocess.run([os.path.join(HERE, "base")], text=True, capture_output=True, timeout=300, check=False)
+        if made.returncode:
+            raise Unavailable(made.stderr[-2000:])
+        why = []
+        for driver in ("overlay", "vfs"):
+            self.options = ["--storage-driver", driver]
+            imported = self.run("import", TAR, IMAGE, timeout=120)
+            if imported.returncode:
+                why.append(f"{driver}: {imported.stderr.strip()[-300:]}")
+                shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
+                continue
+            for runtime in filter(shutil.which, ("runc", "crun")):
+                self.options = ["--storage-driver", driver, "--runtime", runtime]
+                tried = self.run("run", "--rm", "--network", "host", IMAGE, "true")
+                if tried.returncode == 0:
+                    return self
+                why.append(f"{driver}, {runtime}: {tried.stderr.strip()[-300:]}")
+        raise Unavailable("podman can't run a container here: " + "; ".join(why or ["neither runc nor crun is installed"]))
+
+    def close(self) -> None:
+        """Ends what may still run, and removes the storage."""
+        if self.options:
+            self.run("rm", "--all", "--force", "--time", "0")
+            self.run("rmi", "--all", "--force")
+        shutil.rmtree(self.folder, ignore_errors=True)
