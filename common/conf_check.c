@@ -191,24 +191,48 @@ static int program_index(const struct conf *c, const char *name)
     return -1;
 }
 
-/* Follows the dependencies from one program; 1 where a circle was found (and told). */
-static int follow(const struct conf *c, int from, unsigned char *seen, struct diag *d)
+/* Where a walk along the dependencies has been: each program's mark, and the way from its start to where it is. */
+struct walk {
+    enum { UNSEEN, OPEN, CLOSED } seen[CONF_PROGRAMS_MAX];
+    int way[CONF_PROGRAMS_MAX];
+    size_t way_n;
+};
+
+/* Tells the circle that closes at this program, by the names of those that are in it. */
+static void tell_circle(const struct conf *c, const struct walk *w, int closes_at, struct diag *d)
 {
-    enum { UNSEEN, OPEN, CLOSED };
+    char why[400];
+    size_t first = 0, n = (size_t)snprintf(why, sizeof why, "the programs depend on each other in a circle: ");
+    while (w->way[first] != closes_at)
+        first++;
+    for (size_t i = first; i < w->way_n && n < sizeof why; i++)
+        n += (size_t)snprintf(why + n, sizeof why - n, "%s -> ", c->programs[w->way[i]].name);
+    if (n < sizeof why)
+        n += (size_t)snprintf(why + n, sizeof why - n, "%s", c->programs[closes_at].name);
+    if (n >= sizeof why) /* the names that fit show where to look */
+        memcpy(why + sizeof why - sizeof "...", "...", sizeof "...");
+    mistake(c, (const struct conf_head *)&c->programs[closes_at], "program", "depends", d, why);
+}
+
+/* Follows the dependencies from one program; 1 where a circle was found (and told). */
+static int follow(const struct conf *c, int from, struct walk *w, struct diag *d)
+{
     const struct conf_program *p = &c->programs[from];
-    if (seen[from] == CLOSED)
+    if (w->seen[from] == CLOSED)
         return 0;
-    if (seen[from] == OPEN) {
-        mistake(c, (const struct conf_head *)p, "program", "depends", d, "the programs depend on each other in a circle");
+    if (w->seen[from] == OPEN) {
+        tell_circle(c, w, from, d);
         return 1;
     }
-    seen[from] = OPEN;
+    w->seen[from] = OPEN;
+    w->way[w->way_n++] = from;
     for (size_t i = 0; i < p->depends.items_n; i++) {
         int to = program_index(c, p->depends.items[i]);
-        if (to >= 0 && follow(c, to, seen, d))
+        if (to >= 0 && follow(c, to, w, d))
             return 1;
     }
-    seen[from] = CLOSED;
+    w->way_n--;
+    w->seen[from] = CLOSED;
     return 0;
 }
 
@@ -324,7 +348,7 @@ static int complete_paths(struct conf *c)
 int conf_check(struct conf *c, struct diag *d)
 {
     enum { CONTROL_PATH_BYTES = 107 }; /* sun_path, unix(7) */
-    unsigned char seen[CONF_PROGRAMS_MAX] = {0};
+    struct walk walk = {.way_n = 0};
     check_listen(c, d);
     if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
         warn(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
@@ -343,7 +367,7 @@ int conf_check(struct conf *c, struct diag *d)
     for (size_t i = 0; i < c->programs_n; i++)
         check_program(c, &c->programs[i], d);
     for (size_t i = 0; i < c->programs_n; i++)
-        if (follow(c, (int)i, seen, d))
+        if (follow(c, (int)i, &walk, d))
             break;
     struct list models = {0};
     error = conf_preload_list(c, &models, d);

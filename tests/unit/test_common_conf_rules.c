@@ -99,14 +99,17 @@ static void test_the_backend_is_ours_by_any_of_its_names(void **state)
     }
 }
 
+/* scenario 47: the names of those that are in the circle, and of nobody who only leads to it */
 static void test_dependencies(void **state)
 {
     (void)state;
     static const struct rule rules[] = {
         {"[program:a]\ncommand = x\ndepends = b\n[program:b]\ncommand = x\n", 0, NULL},
-        {"[program:a]\ncommand = x\ndepends = a\n", 3, "depend on each other in a circle"},
-        {"[program:a]\ncommand = x\ndepends = b\n[program:b]\ncommand = x\ndepends = a\n", 3, "in a circle"},
-        {"[program:ollama]\ndepends = preload\n", 2, "in a circle"}, /* the preloader needs ollama */
+        {"[program:a]\ncommand = x\ndepends = a\n", 3, "depend on each other in a circle: a -> a"},
+        {"[program:a]\ncommand = x\ndepends = b\n[program:b]\ncommand = x\ndepends = a\n", 3, "in a circle: a -> b -> a"},
+        {"[program:a]\ncommand = x\ndepends = b\n[program:b]\ncommand = x\ndepends = c\n[program:c]\ncommand = x\ndepends = b\n",
+         6, "in a circle: b -> c -> b"},
+        {"[program:ollama]\ndepends = preload\n", 2, "in a circle: ollama -> preload -> ollama"}, /* the preloader needs ollama */
         {"[program:a]\ncommand = x\ndepends = ollama, b\n", 3, "there is no program \"b\""},
         {"[program:a]\ncommand = x\ndepends = b, c\n[program:b]\ncommand = x\ndepends = c\n[program:c]\ncommand = x\n", 0,
          NULL},
@@ -125,7 +128,25 @@ static void test_a_circle_of_all_programs_is_told_once(void **state)
                  (i + 1) % 29);
     conf_case_load(&k, text, NULL);
     assert_int_equal(k.diag.errors_n, 1);
-    assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), "in a circle", 11));
+    assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), "in a circle: p0 -> p1 -> ", 25));
+    assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), "p28 -> p0", 9));
+}
+
+/* Names may be long; what is told of them is bounded. */
+static void test_a_circle_of_long_names_is_cut(void **state)
+{
+    (void)state;
+    char name[65], text[4096] = "";
+    for (int i = 0; i < 8; i++) {
+        memset(name, 'a' + i, sizeof name - 1);
+        name[sizeof name - 1] = '\0';
+        snprintf(text + strlen(text), sizeof text - strlen(text), "[program:%s]\ncommand = x\n", name);
+        memset(name, 'a' + (i + 1) % 8, sizeof name - 1);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "depends = %s\n", name);
+    }
+    conf_case_load(&k, text, NULL);
+    assert_int_equal(k.diag.errors_n, 1);
+    assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), "...\n", 4));
 }
 
 static void test_the_strict_order_waits_for_everything(void **state)
@@ -169,6 +190,7 @@ int main(void)
         CASE(test_the_backend_is_ours_by_any_of_its_names),
         CASE(test_dependencies),
         CASE(test_a_circle_of_all_programs_is_told_once),
+        CASE(test_a_circle_of_long_names_is_cut),
         CASE(test_the_strict_order_waits_for_everything),
         CASE(test_built_in_programs_take_what_the_file_says),
     };
