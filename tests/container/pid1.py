@@ -34,16 +34,6 @@ class Pid1(Sidecar):
 
     kind = "namespace"
 
-    def alone(self) -> None:
-        """Neither Ollama nor proxy: the programs of the test only."""
-        self.configure("program:ollama", autostart="no")
-        self.configure("program:proxy", autostart="no")
-
-    def program(self, name: str, command: str, **keys) -> None:
-        """A program of the test; the command is a shell's."""
-        script = self.write(f"{name}.sh", command + "\n")
-        self.configure(f"program:{name}", command=f"sh {script}", **keys)
-
     def launch(self, argv: list) -> Process:
         return Process(self.wrap(argv), self.environment(), self.directory)
 

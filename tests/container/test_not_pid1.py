@@ -17,10 +17,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def spawner(sidecar) -> None:
     """A program whose grandchildren lose their parent at once."""
-    script = sidecar.write("spawner.sh", "for i in 1 2 3; do (sleep 777 &); done\n" + FOREVER + "\n")
-    sidecar.configure("program:spawner", command=f"sh {script}")
-    sidecar.configure("program:ollama", autostart="no")
-    sidecar.configure("program:proxy", autostart="no")
+    sidecar.script_program("spawner", "for i in 1 2 3; do (sleep 777 &); done\n" + FOREVER)
+    sidecar.alone()
     sidecar.configure("supervisor", log_level="debug")
 
 

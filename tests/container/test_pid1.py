@@ -76,7 +76,7 @@ def test_a_hundred_orphans_at_random_times(pid1):
     """scenarios 14, 19: each is reaped, an unknown pid is no trouble, and none is left a zombie."""
     pid1.alone()
     pid1.configure("supervisor", log_level="debug")
-    pid1.program("spawner", "i=0\nwhile [ $i -lt 100 ]; do (sleep 0.$((i * 7 % 10)) &); i=$((i + 1)); done\n" + FOREVER)
+    pid1.script_program("spawner", "i=0\nwhile [ $i -lt 100 ]; do (sleep 0.$((i * 7 % 10)) &); i=$((i + 1)); done\n" + FOREVER)
     pid1.start()
     until(lambda: len(pid1.process.logged(r" orphan pid=\d+")) >= 100, 15, "100 orphans in the log", pid1.process.tail)
     until(lambda: not pid1.zombies(), 2, "no zombies", lambda: str(pid1.zombies()))
@@ -87,7 +87,7 @@ def test_a_hundred_orphans_at_random_times(pid1):
 def test_two_hundred_die_in_one_instant_while_it_is_stopped(pid1):
     """scenarios 16, 18: one SIGCHLD for all of them, and the program's own death is among them."""
     pid1.alone()
-    pid1.program("spawner", "i=0\nwhile [ $i -lt 200 ]; do (sleep 777 &); i=$((i + 1)); done\n" + FOREVER)
+    pid1.script_program("spawner", "i=0\nwhile [ $i -lt 200 ]; do (sleep 777 &); i=$((i + 1)); done\n" + FOREVER)
     pid1.start()
     until(lambda: len(sleepers(pid1, 777)) == 200, 15, "200 orphans", pid1.process.tail)
     dying = [*sleepers(pid1, 777), pid1.pid_of("spawner")]
@@ -118,10 +118,10 @@ def test_a_killed_child_is_started_again(pid1):
 
 @pytest.mark.limit(90)
 def test_a_thousand_restarts_leave_neither_zombies_nor_descriptors(pid1):
-    """scenario 33: a program that ends at once is given up, though it is "ready" each time."""
+    """scenarios 33, 57: a program that ends at once is given up, though it is "ready" each time."""
     pid1.alone()
-    pid1.program("flash", ": >> ran", required="no", max_restarts="1000", backoff_min="1ms", backoff_max="1ms")
-    pid1.program("rest", FOREVER)
+    pid1.script_program("flash", ": >> ran", required="no", max_restarts="1000", backoff_min="1ms", backoff_max="1ms")
+    pid1.script_program("rest", FOREVER)
     pid1.start()
     pid1.process.wait_log(r" exec .*program=rest")
     fds = os.listdir(f"/proc/{pid1.pid1}/fd")
@@ -135,7 +135,7 @@ def test_a_thousand_restarts_leave_neither_zombies_nor_descriptors(pid1):
 def test_a_program_that_ignores_term_is_killed_in_time(pid1):
     """scenario 23: KILL goes to its group at its deadline."""
     pid1.alone()
-    pid1.program("stubborn", "trap '' TERM\nsleep 777 &\necho x > armed\n" + FOREVER, stop_timeout="1s")
+    pid1.script_program("stubborn", "trap '' TERM\nsleep 777 &\necho x > armed\n" + FOREVER, stop_timeout="1s")
     pid1.start()
     wait_written(pid1, "armed")
     began = time.monotonic()
@@ -150,7 +150,7 @@ def test_a_second_signal_hurries(pid1, second):
     """scenarios 24, 27: shortened to KILL; what was asked twice is done once."""
     pid1.alone()
     pid1.configure("supervisor", shutdown_timeout="60s")
-    pid1.program("stubborn", "trap '' TERM INT\necho x > armed\n" + FOREVER, stop_timeout="50s")
+    pid1.script_program("stubborn", "trap '' TERM INT\necho x > armed\n" + FOREVER, stop_timeout="50s")
     pid1.start()
     wait_written(pid1, "armed")
     pid1.send(signal.SIGTERM)
@@ -167,7 +167,7 @@ def test_a_grandchild_in_a_session_of_its_own_is_asked_and_then_killed(pid1):
     """scenario 21: setsid(2) takes it out of the program's group; it gets TERM all the same, and KILL if it stays."""
     pid1.alone()
     grandchild = pid1.write("grandchild.sh", "trap 'echo asked > asked' TERM\necho x > armed\n" + FOREVER + "\n")
-    pid1.program("parent", f"setsid sh {grandchild} &\n" + FOREVER, stop_timeout="1s")
+    pid1.script_program("parent", f"setsid sh {grandchild} &\n" + FOREVER, stop_timeout="1s")
     pid1.configure("supervisor", shutdown_timeout="3s")
     pid1.start()
     wait_written(pid1, "armed")
@@ -211,7 +211,7 @@ def test_everything_has_ended_before_it_is_asked(pid1):
     """scenario 25: all programs have ended early; a stop ends at once."""
     pid1.alone()
     pid1.configure("supervisor", shutdown_timeout="5m")
-    pid1.program("job", "exit 0", restart="on-failure")
+    pid1.script_program("job", "exit 0", restart="on-failure")
     pid1.start()
     pid1.process.wait_log(r" state program=job .*to=done")
     began = time.monotonic()
@@ -232,8 +232,8 @@ def test_a_required_program_that_is_given_up_ends_all_with_1(pid1):
 def test_a_required_task_that_fails_ends_all_with_1(pid1):
     """scenario 37: our exit code is 1, as for all that has failed for good; its own is in the log."""
     pid1.alone()
-    pid1.program("migrate", "exit 7", restart="never")
-    pid1.program("rest", FOREVER)
+    pid1.script_program("migrate", "exit 7", restart="never")
+    pid1.script_program("rest", FOREVER)
     pid1.start()
     assert pid1.process.wait() == 1
     assert pid1.process.logged(r" required_failed program=migrate reason=\"exit code 7")
@@ -251,9 +251,9 @@ def test_stray_descriptors_reach_nobody(pid1):
     assert pid1.stop() == 0
 
 
-@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-", ">/dev/full 2>&1"])
 def test_standard_descriptors_may_be_closed(pid1, closed):
-    """scenario 55: nothing of ours lands on 0 to 2, and all works without a log."""
+    """scenario 55: closed or full: nothing of ours lands on 0 to 2, and all works without a log."""
     pid1.before = ["sh", "-c", f'exec "$@" {closed}', "sh"]
     pid1.installed = "m"
     pid1.backend.script(tokens=1)
@@ -273,7 +273,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up(pid1):
     try:
         pid1.before = ["sh", "-c", f'exec "$@" >{pipe} 2>&1', "sh"]
         pid1.configure("supervisor", log_level="debug")
-        pid1.program("chatter", "while :; do echo 0123456789012345678901234567890123456789012345678901234567890; done")
+        pid1.script_program("chatter", "while :; do echo 0123456789012345678901234567890123456789012345678901234567890; done")
         pid1.installed = "m"
         pid1.backend.script(tokens=1)
         pid1.start()
@@ -288,7 +288,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up(pid1):
 def test_all_descendants_are_gone_before_it_is(pid1):
     """scenario 20: a pipeline of six processes, asked to stop as one group."""
     pid1.alone()
-    pid1.program("pipeline", "sleep 771 | sleep 772 | sleep 773 | sleep 774 | sleep 775 | sleep 776")
+    pid1.script_program("pipeline", "sleep 771 | sleep 772 | sleep 773 | sleep 774 | sleep 775 | sleep 776")
     pid1.start()
     pid1.process.wait_log(r" exec program=pipeline")
     until(lambda: len(group_of(pid1.pid_of("pipeline"))) == 7, 5, "six processes and their shell", pid1.process.tail)

@@ -134,7 +134,7 @@ def test_no_capabilities_and_no_new_privileges(container):
 
 def test_hangup_reloads_where_there_is_no_terminal(container):
     container.boot(tokens=1)
-    container.program("later", FOREVER)
+    container.script_program("later", FOREVER)
     container.write_ini()
     lines = len(container.process.log)
     assert container.command("kill", "--signal", "HUP", "{}").returncode == 0
@@ -153,7 +153,7 @@ def test_hangup_stops_where_there_is_a_terminal(container):
 
 
 def test_control_c_on_the_terminal(container):
-    """The keys reach PID 1 alone: it stops all, in order, and ends with 0."""
+    """scenario 61: the keys reach PID 1 alone: it stops all, in order, and ends with 0."""
     container.options += ["--interactive", "--tty"]
     container.installed = "m"
     container.backend.script(tokens=1)

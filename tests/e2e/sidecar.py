@@ -65,6 +65,16 @@ class Sidecar:
             file.write(content if isinstance(content, bytes) else content.encode())
         return path
 
+    def alone(self) -> None:
+        """Neither Ollama nor proxy: the programs of the test only."""
+        self.configure("program:ollama", autostart="no")
+        self.configure("program:proxy", autostart="no")
+
+    def script_program(self, name: str, command: str, **keys) -> None:
+        """A program of the test; the command is a shell's."""
+        script = self.write(f"{name}.sh", command + "\n")
+        self.configure(f"program:{name}", command=f"sh {script}", **keys)
+
     def write_ini(self) -> None:
         """supervisor.ini from the settings."""
         lines = []

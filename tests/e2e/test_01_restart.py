@@ -69,6 +69,7 @@ def test_request_is_held_while_ollama_restarts(sidecar):
 
 
 def test_crash_at_start_backs_off_and_recovers(sidecar):
+    """scenario 32: the pauses grow."""
     sidecar.configure("program:ollama", backoff_min="200ms", backoff_max="2s")
     sidecar.installed = "m"
     sidecar.backend.script(tokens=1, crash_at_start={"times": 3, "code": 3})
@@ -82,6 +83,7 @@ def test_crash_at_start_backs_off_and_recovers(sidecar):
 
 
 def test_failed_for_good_ends_with_exit_code_1(sidecar):
+    """scenario 36: given up means an exit code that is not 0."""
     sidecar.configure("program:ollama", max_restarts="3", backoff_min="50ms", backoff_max="100ms")
     sidecar.backend.script(crash_at_start={"times": 99, "code": 3})
     process = sidecar.start()
@@ -98,6 +100,7 @@ def test_optional_program_may_fail(sidecar):
 
 
 def test_start_that_hangs_is_ended_and_tried_again(sidecar):
+    """scenario 40: a start that never ends."""
     sidecar.configure("program:ollama", start_timeout="1s", backoff_min="50ms")
     sidecar.installed = "m"
     sidecar.backend.script(tags_hang=True, tokens=1)
@@ -110,6 +113,7 @@ def test_start_that_hangs_is_ended_and_tried_again(sidecar):
 
 @pytest.mark.parametrize("kind", ["html", "truncated", "not_json", "status_500", "reset", "empty", "bad_http"])
 def test_garbage_from_tags_is_not_taken_for_ready(sidecar, kind):
+    """scenario 41: the port is open, and no Ollama answers."""
     sidecar.installed = "m"
     sidecar.backend.script(tags_garbage=kind, tokens=1)
     sidecar.start()

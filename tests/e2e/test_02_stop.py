@@ -35,6 +35,7 @@ def test_running_stream_is_drained(sidecar):
 
 
 def test_children_stop_in_reverse_order(sidecar):
+    """scenario 48: who depends on another ends first."""
     sidecar.boot(tokens=1)
     assert sidecar.stop() == 0
     lines = sidecar.process.logged(r" exited .*program=(proxy|ollama)\b")

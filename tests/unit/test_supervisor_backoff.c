@@ -10,6 +10,7 @@
 
 static const struct backoff_rule rule = {.min_ms = 500, .max_ms = 30000, .window_ms = 300000, .max_restarts = 10};
 
+/* scenario 32 */
 static void test_the_first_at_once_then_doubling_up_to_the_cap(void **state)
 {
     (void)state;
@@ -21,6 +22,7 @@ static void test_the_first_at_once_then_doubling_up_to_the_cap(void **state)
     backoff_fini(&b);
 }
 
+/* scenario 32 */
 static void test_jitter_adds_less_than_a_tenth_and_never_takes_away(void **state)
 {
     (void)state;
@@ -40,6 +42,7 @@ static void test_jitter_adds_less_than_a_tenth_and_never_takes_away(void **state
     assert_true(has_varied);
 }
 
+/* scenario 34 */
 static void test_exits_older_than_the_window_are_forgotten(void **state)
 {
     (void)state;
@@ -53,6 +56,7 @@ static void test_exits_older_than_the_window_are_forgotten(void **state)
     backoff_fini(&b);
 }
 
+/* scenario 34 */
 static void test_a_program_that_dies_now_and_then_is_never_given_up(void **state)
 {
     (void)state;

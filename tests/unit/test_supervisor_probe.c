@@ -264,6 +264,7 @@ static void test_an_answer_without_end_is_given_up(void **state)
     free(endless);
 }
 
+/* scenario 41: it has accepted, and says nothing */
 static void test_a_server_that_hangs_is_left_after_two_seconds(void **state)
 {
     (void)state;

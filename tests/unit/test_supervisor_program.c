@@ -207,6 +207,7 @@ static void test_a_stop_may_be_extended_but_not_that_of_everything(void **state)
     assert_int_equal(w.deadline_ms, 1500);
 }
 
+/* scenario 32 */
 static void test_a_crash_is_restarted_at_once_then_later_then_given_up(void **state)
 {
     (void)state;
@@ -241,6 +242,27 @@ static void test_a_crash_is_restarted_at_once_then_later_then_given_up(void **st
     in(CONTRACT_STARTING);
 }
 
+/* scenario 33: what needs not become ready is so at once each time, and yet each death counts */
+static void test_without_readiness_it_is_given_up_all_the_same(void **state)
+{
+    (void)state;
+    w.conf.ready = word_none;
+    event(PROGRAM_START);
+    for (int i = 0; i < 3; i++) {
+        in(CONTRACT_READY);
+        exits(code(0));
+        if (i > 0) { /* the first is started again at once */
+            in(CONTRACT_BACKOFF);
+            wait_for_deadline();
+        }
+    }
+    in(CONTRACT_READY);
+    exits(code(0));
+    in(CONTRACT_FAILED);
+    assert_int_equal(w.spawns_n, 4);
+    assert_string_equal(w.cause, "too_many_restarts");
+}
+
 static void test_a_long_last_line_is_cut_and_the_reason_ends(void **state)
 {
     (void)state;
@@ -262,6 +284,7 @@ static void test_a_long_last_line_is_cut_and_the_reason_ends(void **state)
     assert_non_null(strstr(w.program.reason, "; 0 restarts within 300s were not enough"));
 }
 
+/* scenario 35 */
 static void test_what_exits_mean(void **state)
 {
     (void)state;
@@ -347,6 +370,7 @@ int main(void)
         CASE(test_a_start_may_be_extended),
         CASE(test_a_stop_may_be_extended_but_not_that_of_everything),
         CASE(test_a_crash_is_restarted_at_once_then_later_then_given_up),
+        CASE(test_without_readiness_it_is_given_up_all_the_same),
         CASE(test_a_long_last_line_is_cut_and_the_reason_ends),
         CASE(test_what_exits_mean),
         CASE(test_final_exits_of_our_own_programs),

@@ -1,6 +1,7 @@
 /* supervisor/program: starts that fail, stops, restarts, budgets. */
 #include "tests/unit/program_world.h"
 
+/* scenario 40 */
 static void test_a_start_that_takes_too_long_counts_as_a_failure(void **state)
 {
     (void)state;
@@ -63,6 +64,7 @@ static void test_a_shortage_is_waited_for_and_never_given_up_for(void **state)
     assert_int_equal(w.program.backoff.exits_n, 0);
 }
 
+/* scenarios 23, 27 */
 static void test_stopping_asks_asks_again_and_kills(void **state)
 {
     (void)state;
@@ -100,6 +102,7 @@ static void test_a_short_stop_timeout_kills_without_asking_twice(void **state)
     assert_int_equal(w.signals[1], SIGKILL);
 }
 
+/* scenario 26 */
 static void test_a_stop_during_backoff_starts_nothing(void **state)
 {
     (void)state;

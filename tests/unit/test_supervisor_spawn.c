@@ -121,6 +121,7 @@ static void test_words_and_environment_arrive_as_they_are(void **state)
     assert_true(has(line));
 }
 
+/* scenario 59 */
 static void test_listen_pid_is_the_childs_own(void **state)
 {
     (void)state;
@@ -137,6 +138,7 @@ static void test_listen_pid_is_the_childs_own(void **state)
     assert_string_equal(listen_pid, "LISTEN_PID=0000000000"); /* ours is as it was: for the next one */
 }
 
+/* scenario 58 */
 static void test_only_the_descriptors_named_are_inherited(void **state)
 {
     (void)state;
@@ -192,6 +194,7 @@ static void test_named_descriptors_become_3_4_5_in_their_order(void **state)
     }
 }
 
+/* scenario 12 */
 static void test_signals_are_as_a_program_expects_them(void **state)
 {
     (void)state;
@@ -294,6 +297,7 @@ static void test_missing_commands_make_no_process(void **state)
     assert_int_equal(run(&plan, &exec_error), -EACCES);
 }
 
+/* scenario 29 */
 static void test_a_failed_exec_is_told(void **state)
 {
     (void)state;
