@@ -4,6 +4,7 @@
 #include "common/buf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,8 @@ static const char *log_module = "sidecar";
 static enum log_level log_lowest = LOG_INFO;
 static enum log_format log_shape = LOG_TEXT;
 static unsigned long log_dropped_n;
+static int log_fd = STDERR_FILENO;
+static int log_is_cut; /* the last line did not get out whole: its end is still to come */
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
@@ -24,6 +27,17 @@ void log_init(const char *module, enum log_level level, enum log_format format)
     log_shape = format;
 }
 
+/* A pipe that is writable takes a line whole, a terminal as much as it has room for, and write(2) would wait for the rest.
+ * Opened once more it has flags of its own (open(2)): those of stderr are shared with whoever started us. */
+void log_open_terminal(void)
+{
+    if (!sys_isatty(STDERR_FILENO))
+        return;
+    int fd = sys_open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_NONBLOCK, 0);
+    if (fd >= 0)
+        log_fd = fd;
+}
+
 int log_is_on(enum log_level level)
 {
     return level >= log_lowest;
@@ -32,11 +46,15 @@ int log_is_on(enum log_level level)
 /* stderr may be a pipe that nobody reads, and its flags are not ours to change: ask before writing. */
 static int write_line(const char *line, size_t line_n)
 {
-    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct pollfd out = {.fd = log_fd, .events = POLLOUT};
     if (sys_poll(&out, 1, 0) <= 0 || !(out.revents & POLLOUT))
         return -EAGAIN;
-    ssize_t n = sys_write(STDERR_FILENO, line, line_n);
-    return n < 0 ? (int)n : 0;
+    if (log_is_cut && sys_write(log_fd, "\n", 1) != 1)
+        return -EAGAIN;
+    log_is_cut = 0;
+    ssize_t n = sys_write(log_fd, line, line_n);
+    log_is_cut = n > 0 && (size_t)n < line_n;
+    return n < 0 ? (int)n : log_is_cut ? -EAGAIN : 0;
 }
 
 static size_t timestamp(char *out, size_t out_n)

@@ -20,6 +20,10 @@ enum { LOG_LINE_BYTES = 2048, LOG_JSON_BYTES = 4096 };
 /* Call once at the start. module: the program's short name; borrowed for the process's life. */
 void log_init(const char *module, enum log_level level, enum log_format format);
 
+/* Where stderr is a terminal, one that stands still (a lost connection, a window that is frozen) holds us up no more than
+ * a pipe does. Call once, behind log_init, where waiting does harm; it costs a descriptor. */
+void log_open_terminal(void);
+
 /* 1 when a line of this level is written at all. */
 int log_is_on(enum log_level level);
 

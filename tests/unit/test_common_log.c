@@ -1,6 +1,7 @@
 /* common/log: one line an event, valid JSON, no terminal's command in it, and never a wait. */
 #include "common/log.h"
 
+#include "tests/unit/in_child.h"
 #include "tests/unit/stderr_pipe.h"
 
 #include <cjson/cJSON.h>
@@ -197,6 +198,53 @@ static void test_a_nearly_full_pipe_does_not_block_either(void **state)
     }
 }
 
+struct terminal {
+    int ours, theirs;
+};
+
+/* In a process of its own: what is opened for the log stays open. */
+static void talk_to_a_terminal_that_stands_still(void *context)
+{
+    const struct terminal *t = context;
+    char out[8192];
+    CHILD_CHECK(dup2(t->theirs, STDERR_FILENO) == STDERR_FILENO);
+    log_init("unit", LOG_INFO, LOG_TEXT);
+    log_open_terminal();
+    alarm(10); /* a write that waits would wait for ever, and the parent sees the signal */
+    for (int k = 0; k < 2000; k++)
+        log_event(LOG_ERROR, "lost", "n=%d and more text than fits the terminal's own small buffer", k);
+    alarm(0);
+    CHILD_CHECK((fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0);
+    CHILD_CHECK(fcntl(t->ours, F_SETFL, O_NONBLOCK) == 0);
+    while (read(t->ours, out, sizeof out) > 0)
+        continue;
+    log_event(LOG_INFO, "found", "n=1");
+    log_event(LOG_INFO, "found", "n=2");
+    ssize_t n = 0, more;
+    while ((more = read(t->ours, out + n, sizeof out - 1 - (size_t)n)) > 0)
+        n += more;
+    CHILD_CHECK(n > 0);
+    out[n] = '\0';
+    const char *line = out + strspn(out, "\r\n"); /* the rest of the line that was cut is lost; this one is whole */
+    CHILD_CHECK(strncmp(line, "20", 2) == 0);
+    const char *told = strstr(line, " log_dropped lines="), *end = strchr(line, '\n');
+    CHILD_CHECK(told && end && told < end);
+    CHILD_CHECK(strstr(end, "found n=1") && strstr(end, "found n=2"));
+}
+
+/* scenario 55 */
+static void test_a_terminal_that_stands_still_does_not_block(void **state)
+{
+    (void)state;
+    struct terminal t = {.ours = posix_openpt(O_RDWR | O_NOCTTY)};
+    assert_true(t.ours >= 0 && grantpt(t.ours) == 0 && unlockpt(t.ours) == 0);
+    t.theirs = open(ptsname(t.ours), O_RDWR | O_NOCTTY);
+    assert_true(t.theirs >= 0);
+    assert_int_equal(in_child(talk_to_a_terminal_that_stands_still, &t), 0);
+    (void)close(t.ours);
+    (void)close(t.theirs);
+}
+
 static void test_a_closed_stderr_is_survived(void **state)
 {
     (void)state;
@@ -218,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_long_lines_are_cut_and_told_all_the_same),
         cmocka_unit_test(test_a_full_pipe_does_not_block_and_the_loss_is_told),
         cmocka_unit_test(test_a_nearly_full_pipe_does_not_block_either),
+        cmocka_unit_test(test_a_terminal_that_stands_still_does_not_block),
         cmocka_unit_test(test_a_closed_stderr_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
