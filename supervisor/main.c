@@ -118,6 +118,7 @@ static int run(struct conf *take_conf, struct signals *signals)
         supervisor_fini(s);
         return EXIT_SYSTEM;
     }
+    supervisor_reap(s); /* a script that exec'd us may have left us dead children, whose signal came before we listened */
     code = supervisor_run(s);
     signals_fini(signals);
     supervisor_fini(s);

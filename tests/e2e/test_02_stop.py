@@ -187,6 +187,24 @@ def test_hangup_reloads_without_a_terminal(sidecar):
     assert sidecar.generate().status == 200
 
 
+ENTRY_POINT = """import os, sys, time
+if os.fork() == 0:
+    os._exit(0)
+time.sleep(0.1)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_the_dead_that_an_entry_point_left_are_reaped(sidecar):
+    """scenario 19: a script that execs us may have children; the signal of their deaths came before we listened."""
+    sidecar.before = ["python3", "-c", ENTRY_POINT]
+    sidecar.alone()
+    sidecar.start()
+    sidecar.process.wait_log(r" ready ")
+    until(lambda: not sidecar.process_children(), 2, "no child, dead or alive", lambda: str(sidecar.process_children()))
+    assert sidecar.stop() == 0
+
+
 def test_orphans_are_reaped(sidecar):
     script = sidecar.write("spawner.sh", "(sh -c 'exit 0' &)\nsleep 60\n")
     sidecar.configure("program:spawner", command=f"sh {script}", required="no")
