@@ -107,14 +107,14 @@ class Container(Pid1):
         self.podman = podman
         self.name = f"sidecar-{uuid.uuid4().hex[:12]}"
         self.options = ["--network", "host"]
+        self.mounts = {path: path + ":ro" for path in (ROOT, BUILD)} | {directory: directory}
         os.chmod(directory, 0o777)
 
     def wrap(self, argv: list) -> list:
         variables = [word for name, value in self.environment().items() for word in ("--env", f"{name}={value}")]
-        mounts = [word for path in (ROOT, BUILD) for word in ("--volume", f"{path}:{path}:ro")]
+        mounts = [word for here, there in self.mounts.items() for word in ("--volume", f"{here}:{there}")]
         return self.podman.command("run", "--rm", "--name", self.name, "--pidfile", self.pidfile(), *self.options,
-                                   *variables, *mounts, "--volume", f"{self.directory}:{self.directory}",
-                                   "--workdir", self.directory, IMAGE, *self.before, *argv)
+                                   *variables, *mounts, "--workdir", self.directory, IMAGE, *self.before, *argv)
 
     def pidfile(self) -> str:
         """Where podman writes the supervisor's pid."""

@@ -302,3 +302,34 @@ def test_all_descendants_are_gone_before_it_is(pid1):
 def group_of(pid: int) -> list:
     """A process and its children, as far as they have become what they are to be."""
     return [pid, *(child for child in children_of(pid) if command_of(child).startswith("sleep"))]
+
+
+ENTRY_POINT = """import os, sys, time
+if os.fork() == 0:
+    os._exit(0)
+if os.fork() == 0:
+    os.execvp("sleep", ["sleep", "777"])
+time.sleep(0.2)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_what_an_entry_point_left_behind_is_ours(pid1):
+    """scenario 19: a script that starts something and execs us: the dead are reaped at once, the living are stopped."""
+    pid1.before = ["python3", "-c", ENTRY_POINT]
+    pid1.alone()
+    pid1.start()
+    pid1.process.wait_log(r" ready ")
+    until(lambda: not pid1.zombies(), 2, "no zombies", lambda: str(pid1.zombies()))
+    assert len(sleepers(pid1, 777)) == 1
+    assert pid1.stop() == 0
+    assert not pid1.programs()
+
+
+def test_idle_it_ends_with_0(pid1):
+    """Scaled to zero: a platform starts again what ends otherwise."""
+    pid1.configure("supervisor", idle_timeout="1s")
+    pid1.boot(tokens=1)
+    assert pid1.generate().status == 200
+    assert pid1.process.wait(10) == 0
+    assert pid1.process.logged(r" stopping cause=idle exit_code=0")

@@ -132,6 +132,21 @@ def test_no_capabilities_and_no_new_privileges(container):
     assert container.process.wait() == 0
 
 
+def test_no_process_is_left_for_a_program(container):
+    """scenario 30: fork fails as the container's limit is reached; it is waited for, and all else goes on."""
+    container.options += ["--pids-limit", "3"]
+    container.alone()
+    for name in ("one", "two", "three"):
+        container.configure(f"program:{name}", command="sleep 600", max_restarts="1", backoff_min="10ms", backoff_max="50ms")
+    container.start()
+    container.process.wait_log(r" state program=three .*to=backoff .*(Resource temporarily unavailable|temporarily)")
+    assert "three" in container.ctl("status").stdout
+    lines = len(container.process.log)
+    assert container.ctl("stop", "one").returncode == 0
+    container.process.wait_log(r" exec program=three ", timeout=15, since=lines)
+    assert container.stop() == 0
+
+
 def test_hangup_reloads_where_there_is_no_terminal(container):
     container.boot(tokens=1)
     container.script_program("later", FOREVER)
