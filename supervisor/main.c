@@ -38,6 +38,7 @@ extern char **environ;
 
 /* The one supervisor of this process: too large for a stack, and never allocated. */
 static struct supervisor the_supervisor;
+static int is_hangup_final; /* of the process too: see signals.h */
 
 static void report(const struct diag *d)
 {
@@ -67,7 +68,7 @@ static void caught(void *context, int signal_number)
         supervisor_reap(s);
         break;
     case SIGHUP:
-        if (sys_controlling_tty())
+        if (is_hangup_final)
             stop_begin(s, 0, "SIGHUP");
         else
             reload(s);
@@ -114,6 +115,7 @@ static int run(struct conf *take_conf, struct signals *signals)
     int code = supervisor_init(s, take_conf, command_answer);
     if (code)
         return code;
+    is_hangup_final = signals->is_hangup_final;
     if (signals_watch(signals, &s->loop, caught, s) < 0) {
         supervisor_fini(s);
         return EXIT_SYSTEM;

@@ -6,7 +6,9 @@
 int signals_block(struct signals *g)
 {
     static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
+    int is_hangup_ignored = sys_signal_is_ignored(SIGHUP);
     *g = (struct signals){.fd = sys_signalfd(wanted, sizeof wanted / sizeof *wanted)};
+    g->is_hangup_final = !is_hangup_ignored && sys_controlling_tty(); /* asked now: when SIGHUP comes, it is ours no more */
     (void)sys_signal_ignore(SIGPIPE);
     (void)sys_signal_ignore(SIGTTIN);
     (void)sys_signal_ignore(SIGTTOU);

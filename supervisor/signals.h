@@ -9,6 +9,7 @@
 struct signals {
     struct loop *loop;
     int fd;
+    int is_hangup_final; /* SIGHUP means that our terminal is gone: there was one at the start, and no nohup(1) */
     void (*caught)(void *context, int signal_number);
     void *context;
 };

@@ -1,9 +1,8 @@
-"""On a terminal that takes nothing any more: a frozen window, a connection that is lost, ^S."""
+"""On a terminal: its keys, a window that is closed, and one that takes nothing any more (frozen, a connection lost, ^S)."""
 import os
 import pty
 import signal
 import subprocess
-import threading
 
 import pytest
 
@@ -20,20 +19,27 @@ class Terminal:
     def __init__(self, sidecar):
         sidecar.write_ini()
         self.ours, theirs = pty.openpty()
-        argv = [program("ollama-supervisor"), "-c", sidecar.ini]
+        # a session of its own, and the terminal its controlling one: as a shell would have it
+        argv = ["setsid", "--ctty", *sidecar.before, program("ollama-supervisor"), "-c", sidecar.ini]
         self.popen = subprocess.Popen(argv, env=sidecar.environment(), cwd=sidecar.directory, stdin=theirs,
-                                      stdout=theirs, stderr=theirs, start_new_session=True)
+                                      stdout=theirs, stderr=theirs)
         os.close(theirs)
         self.shown = b""
 
     def read(self) -> bytes:
-        """All that is to be read, to its end."""
+        """All that has been shown so far; what is there now is taken off it."""
+        os.set_blocking(self.ours, False)
         try:
             while data := os.read(self.ours, 65536):
                 self.shown += data
-        except OSError:  # its other side is closed
+        except OSError:  # nothing more for now, or the other side is closed
             pass
         return self.shown
+
+    def hang_up(self) -> None:
+        """The window is closed."""
+        os.close(self.ours)
+        self.ours = os.open("/dev/null", os.O_RDONLY)
 
     def close(self) -> None:
         """Ends it, whatever it takes."""
@@ -60,10 +66,48 @@ def test_a_terminal_that_stands_still_holds_nobody_up(sidecar, how):
         for _ in range(3):
             assert sidecar.generate().status == 200
             assert sidecar.ctl("status").returncode == 0
-        reader = threading.Thread(target=terminal.read, daemon=True)
-        if how == "nobody reads":
-            reader.start()  # from now on it is read again, and the loss is told
-            until(lambda: b" log_dropped lines=" in terminal.shown, 5, "the loss in the log")
+        if how == "nobody reads":  # from now on it is read again, and the loss is told
+            until(lambda: b" log_dropped lines=" in terminal.read(), 5, "the loss in the log")
+        terminal.popen.send_signal(signal.SIGTERM)
+        assert terminal.popen.wait(10 * SLACK) == 0
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("how", ["control c", "control backslash", "closed"])
+def test_keys_and_a_closed_window_stop_everything(sidecar, how):
+    """scenario 61: the keys' signals reach the foreground group, which is the supervisor alone; SIGHUP means stop here."""
+    sidecar.installed = "m"
+    sidecar.backend.script(tokens=1)
+    terminal = Terminal(sidecar)
+    try:
+        until(lambda: b" supervisor ready " in terminal.read(), 10, "ready on the terminal")
+        if how == "closed":
+            terminal.hang_up()
+        else:
+            os.write(terminal.ours, b"\x03" if how == "control c" else b"\x1c")
+        until(lambda: terminal.read() and terminal.popen.poll() is not None, 10, "its end")
+        assert terminal.popen.poll() == 0
+        until(lambda: not sidecar.programs(), 5, "everything to end", lambda: str(sidecar.programs()))
+        cause = {"control c": b"SIGINT", "control backslash": b"SIGQUIT"}.get(how)
+        assert how == "closed" or b" stopping cause=" + cause in terminal.shown
+    finally:
+        terminal.close()
+
+
+def test_nohup_outlives_its_terminal(sidecar):
+    """As nohup(1) leaves SIGHUP; no line of the log has anywhere to go, and nothing minds."""
+    sidecar.before = ["env", "--ignore-signal=HUP"]
+    sidecar.installed = "m"
+    sidecar.backend.script(tokens=1)
+    terminal = Terminal(sidecar)
+    try:
+        until(lambda: b" supervisor ready " in terminal.read(), 10, "ready on the terminal")
+        old = [pid for pid, command in sidecar.programs().items() if "ollama-proxy" in command]
+        terminal.hang_up()
+        os.kill(old[0], signal.SIGKILL)
+        assert sidecar.generate().status == 200
+        assert terminal.popen.poll() is None
         terminal.popen.send_signal(signal.SIGTERM)
         assert terminal.popen.wait(10 * SLACK) == 0
     finally:
