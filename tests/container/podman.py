@@ -50,7 +50,7 @@ class Podman:
             self.options = ["--storage-driver", driver]
             imported = self.run("import", TAR, IMAGE, timeout=120)
             if imported.returncode:
-                why.append(f"{driver}: {imported.stderr.strip()[-300:]}")
+                why.append(f"{driver}: {imported.stderr.strip()[-100:]}")
                 shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
                 continue
             for runtime in filter(shutil.which, ("runc", "crun")):
@@ -58,7 +58,7 @@ class Podman:
                 tried = self.run("run", "--rm", "--network", "host", IMAGE, "true")
                 if tried.returncode == 0:
                     return self
-                why.append(f"{driver}, {runtime}: {tried.stderr.strip()[-300:]}")
+                why.append(f"{driver}, {runtime}: {tried.stderr.strip()[-100:]}")
         raise Unavailable("podman can't run a container here: " + "; ".join(why or ["neither runc nor crun is installed"]))
 
     def close(self) -> None:
