@@ -95,9 +95,13 @@ static int load_env_file(struct conf *c, const struct conf_entries *entries, str
     }
     if (path && line > 0) {
         struct diag told_later; /* with all the other values */
+        char *expanded;
         diag_init(&told_later);
-        path = conf_expand(c, path, where, line, &told_later);
+        int expand_error = conf_expand(c, path, where, line, &told_later, &expanded);
         diag_fini(&told_later);
+        if (expand_error == -ENOMEM)
+            return expand_error;
+        path = expanded;
     }
     if (!path || *path == '\0' || strcmp(path, "none") == 0)
         return 0;
@@ -162,8 +166,11 @@ static int apply_variable(struct conf *c, const struct conf_entry *e, struct dia
             return 0;
         }
     }
-    char *value = conf_expand(c, e->value, c->file, e->line, d);
-    return value ? conf_variables_add(c, &c->environment, e->key, strlen(e->key), value, e->line) : 0;
+    char *value;
+    int error = conf_expand(c, e->value, c->file, e->line, d, &value);
+    if (!error)
+        error = conf_variables_add(c, &c->environment, e->key, strlen(e->key), value, e->line);
+    return error == -ENOMEM ? error : 0;
 }
 
 /* The header of a section: 0 with *at, or NULL where it was refused. */
@@ -210,8 +217,10 @@ static int apply_pair(struct conf *c, struct conf_head *at, const struct conf_en
         return 0;
     }
     struct conf_origin origin = {.kind = CONF_FROM_FILE, .line = e->line};
-    char *value = conf_expand(c, e->value, c->file, e->line, d);
-    int error = value ? conf_set(c, at, p, value, &origin, d) : 0;
+    char *value;
+    int error = conf_expand(c, e->value, c->file, e->line, d, &value);
+    if (!error)
+        error = conf_set(c, at, p, value, &origin, d);
     return error == -ENOMEM ? error : 0;
 }
 

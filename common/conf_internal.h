@@ -49,8 +49,8 @@ struct conf_entries {
 /* conf_text.c: texts that live as long as the conf; NULL: no memory. */
 char *conf_text(struct conf *c, const char *text, size_t text_n);
 void conf_text_free(struct conf *c);
-/* Expands %(ENV_NAME)s, %(ENV_NAME:-default)s and %%; NULL after a mistake was told (or no memory). */
-char *conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d);
+/* Expands %(ENV_NAME)s, %(ENV_NAME:-default)s and %%. 0; -EINVAL after a mistake was told, -ENOMEM: then *out is NULL. */
+int conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out) WARN_UNUSED;
 /* A variable of the process's environment, else of the env_file; NULL where unset or empty. */
 const char *conf_env(const struct conf *c, const char *name);
 /* Appends NAME=value. 0 or -ENOMEM. */

@@ -117,14 +117,14 @@ static int expand_into(struct conf *c, struct buf *out, const char *value, const
     return error;
 }
 
-char *conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d)
+int conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out)
 {
-    struct buf out;
-    buf_init(&out, 64 * 1024);
-    int error = expand_into(c, &out, value, where, line, d);
+    struct buf text;
+    buf_init(&text, 64 * 1024);
+    int error = expand_into(c, &text, value, where, line, d);
     if (error == -EFBIG)
         diag_add(d, DIAG_ERROR, where, line, "the value is longer than 64 KB once its variables are filled in");
-    char *text = error ? NULL : conf_text(c, buf_data(&out), buf_size(&out));
-    buf_fini(&out);
-    return text;
+    *out = error ? NULL : conf_text(c, buf_data(&text), buf_size(&text));
+    buf_fini(&text);
+    return error == -ENOMEM || (!error && !*out) ? -ENOMEM : error ? -EINVAL : 0;
 }
