@@ -86,9 +86,10 @@ static int place_fds(const struct spawn_plan *plan, int *exec_fd)
 static void become(const struct spawn_plan *plan, const char *path, int exec_fd) __attribute__((noreturn));
 static void become(const struct spawn_plan *plan, const char *path, int exec_fd)
 {
-    sys_setpgid(0, 0);
+    int error = sys_setpgid(0, 0); /* it is signalled by its group: outside of it nobody could stop it */
     sys_die_with_parent(SIGTERM);
-    int error = place_fds(plan, &exec_fd);
+    if (error >= 0)
+        error = place_fds(plan, &exec_fd);
     if (plan->directory && error >= 0)
         error = sys_chdir(plan->directory);
     if (plan->listen_pid_at)
