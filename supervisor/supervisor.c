@@ -152,7 +152,9 @@ static void heard(void *context, struct child *c, const struct contract_message 
         state_evaluate_soon(s);
         break;
     default:
-        log_event(LOG_WARNING, "channel_refused", "program=%s kind=%u", c->program.conf->name, m->kind);
+        if (!c->channel.has_refused)
+            log_event(LOG_WARNING, "channel_refused", "program=%s kind=%u", c->program.conf->name, m->kind);
+        c->channel.has_refused = 1; /* told once a process, as by channel.c */
     }
 }
 
