@@ -12,9 +12,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
-enum { EXIT_USAGE = 100, EXIT_SYSTEM = 111, EXIT_SIGNALLED = 128 };
+enum { EXIT_USAGE = 100, EXIT_SYSTEM = 111, EXIT_SIGNALLED = 128, REAP_AGAIN_MS = 100 };
 enum { KILL_AGAIN_MS = 100, KILLING_MS = 1000 };
 
 /* Signals of a fault in ourselves end us as they end anybody; TTIN and TTOU would only tell that we touched a terminal. */
@@ -41,6 +42,7 @@ struct single {
     int64_t give_up_ms;  /* of KILLING */
     int has_ended, code; /* the command's */
     int is_asked;        /* to stop: another time hurries */
+    int is_reap_due; /* the kernel would not tell who is dead */
 };
 
 static int is_in(int signal_number, uint64_t signals)
@@ -125,6 +127,7 @@ static int reap(struct single *s)
         if (sys_reap(pid, &status) == pid && is_ours)
             ended(s, status);
     }
+    s->is_reap_due = pid < 0 && pid != -ECHILD; /* a death is told once: looked for again */
     if (pid == -ECHILD)
         return 1;
     if (s->has_ended && !was_ended && s->phase == RUNNING)
@@ -152,7 +155,8 @@ static int is_too_late(struct single *s)
 static int64_t wait_ms(const struct single *s)
 {
     int64_t left_ms = s->deadline_ms - sys_monotonic_ms();
-    return !s->deadline_ms ? -1 : left_ms > 0 ? left_ms : 0;
+    int64_t wait = !s->deadline_ms ? -1 : left_ms > 0 ? left_ms : 0;
+    return s->is_reap_due && (wait < 0 || wait > REAP_AGAIN_MS) ? REAP_AGAIN_MS : wait;
 }
 
 static int serve(struct single *s)
@@ -161,7 +165,7 @@ static int serve(struct single *s)
         int signal_number = sys_signal_wait(TAKEN, wait_ms(s));
         if (signal_number < 0)
             return EXIT_SYSTEM;
-        if (signal_number == SIGCHLD) {
+        if (signal_number == SIGCHLD || (signal_number == 0 && s->is_reap_due)) {
             if (!s->has_ended)
                 single_job_follow(&s->job);
             if (reap(s))
@@ -193,8 +197,11 @@ static int start(struct single *s, char **argv, char **envp)
 int single_run(char **argv, char **envp)
 {
     struct single s = {0};
-    if (sys_signals_mask(BLOCKED, &s.child.blocked) < 0) /* first of all: docker stop may come in the first millisecond */
+    int error = sys_signals_mask(BLOCKED, &s.child.blocked); /* first of all: docker stop may come in the first millisecond */
+    if (error < 0) {
+        fprintf(stderr, "ollama-supervisor: error: signals can't be taken: %s\n", strerror(-error));
         return EXIT_SYSTEM;
+    }
     int code = start(&s, argv, envp);
     if (code)
         return code;
