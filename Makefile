@@ -91,7 +91,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint format static bench-supervisor
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static bench-supervisor
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -163,6 +163,21 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
 
+# The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
+TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def) free sys_close_from
+$(BUILD)/torture/torture: $(filter-out %/child.o,$(call objects,tests/torture)) $(BUILD)/libsupervisor.a $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(LDLIBS)
+# Its children are started thousands of times: no sanitizer. Two names make it our own programs.
+$(BUILD)/torture/child: tests/torture/child.c common/contract.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -std=c11 -O2 $(WARNINGS) -o $@ $<
+	ln -sf child $(@D)/ollama-proxy
+	ln -sf child $(@D)/ollama-preload
+
+torture: $(BUILD)/torture/torture $(BUILD)/torture/child
+	BUILD_DIR=$(BUILD) tests/torture/run
+
 unit: $(TESTS)
 	@for t in $(TESTS); do $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
 		echo "$${t##*/}: $$(grep -c '^\[       OK' $$t.log) passed"; done
@@ -228,6 +243,7 @@ help:
 	@echo 'make check-deps  install what every lane of the tests needs'
 	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
 	@echo 'make unit lint   the fast parts of make check'
+	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench-supervisor  measure the supervisor beside others (bench/README.md)'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='

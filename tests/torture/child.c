@@ -1,0 +1,144 @@
+/*
+ * The programs that a tortured supervisor runs. What it is, its first argument says; called ollama-proxy or ollama-preload
+ * it keeps docs/contract.md as far as a scenario needs it. Small, and without a sanitizer: it is started thousands of times.
+ */
+#include "common/contract.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void notify(const char *text)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    const char *path = getenv("NOTIFY_SOCKET");
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (!path || strlen(path) >= sizeof to.sun_path)
+        return;
+    memcpy(to.sun_path, path, strlen(path));
+    to.sun_path[0] = '\0';
+    (void)!sendto(fd, text, strlen(text), 0, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+    close(fd);
+}
+
+static int number_of(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? (int)strtol(text, NULL, 10) : -1;
+}
+
+static void say(int fd, int kind, unsigned value, const char *name)
+{
+    struct contract_message m = {.version = CONTRACT_VERSION, .kind = (uint16_t)kind, .value = value};
+    snprintf(m.name, sizeof m.name, "%s", name);
+    (void)!send(fd, &m, sizeof m, MSG_NOSIGNAL);
+}
+
+/* Breaks the contract, asks for `wanted`, agrees to sleep, and goes when the supervisor has gone or says so. */
+static int proxy(void)
+{
+    struct contract_message m;
+    int fd = number_of(CONTRACT_ENV_CHANNEL);
+    notify("READY=1\nSTATUS=serving\nnonsense\n=\n");
+    (void)!send(fd, "short", 5, MSG_NOSIGNAL);
+    say(fd, 99, 0, "of no known kind");
+    say(fd, CONTRACT_WANT, 0, "nobody declared this");
+    say(fd, CONTRACT_WANT, 0, "wanted");
+    fcntl(fd, F_SETFL, 0); /* it may wait here */
+    while (recv(fd, &m, sizeof m, 0) > 0)
+        if (m.kind == CONTRACT_MAY_I_SLEEP)
+            say(fd, CONTRACT_SLEEP, 1, "");
+    return 0;
+}
+
+static int preload(void)
+{
+    int fd = number_of(CONTRACT_ENV_CHANNEL);
+    struct contract_page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, number_of(CONTRACT_ENV_PAGE), 0);
+    if (page == MAP_FAILED)
+        return 111;
+    snprintf(page->models[0].name, sizeof page->models[0].name, "m:latest");
+    atomic_store(&page->models[0].state, CONTRACT_MODEL_READY);
+    atomic_store(&page->models_n, 1);
+    atomic_store(&page->phase, CONTRACT_PHASE_DONE);
+    say(fd, CONTRACT_CHANGED, 0, "");
+    return 0;
+}
+
+static void wait_for_the_end(void)
+{
+    for (;;)
+        pause();
+}
+
+static int lines(void)
+{
+    char much[5000];
+    memset(much, 'x', sizeof much - 1);
+    much[sizeof much - 1] = '\0';
+    printf("one\ntwo level=ERROR bad\n\n%s\n", much);
+    fwrite("nul \0 esc \033[31m\r\n", 1, 17, stdout);
+    printf("the last one has no end");
+    fflush(stdout);
+    close(1);
+    close(2);
+    wait_for_the_end();
+    return 0;
+}
+
+/* Children of children, whose parents are gone: n at once, and each ends by itself. */
+static int orphans(int n)
+{
+    for (int i = 0; i < n; i++)
+        if (fork() == 0) {
+            if (fork() == 0)
+                usleep((unsigned)(i % 7) * 1000);
+            _exit(0);
+        }
+    wait_for_the_end();
+    return 0;
+}
+
+/* One that will not go when asked, and has a child of the same kind. */
+static int stubborn(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    if (fork() > 0)
+        notify("READY=1");
+    wait_for_the_end();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
+    if (strcmp(name, "ollama-proxy") == 0)
+        return proxy();
+    if (strcmp(name, "ollama-preload") == 0)
+        return preload();
+    const char *what = argc > 1 ? argv[1] : "";
+    int n = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
+    if (strcmp(what, "exit") == 0)
+        return n;
+    if (strcmp(what, "leave") == 0) { /* somebody of another session behind */
+        if (fork() == 0) {
+            setsid();
+            wait_for_the_end();
+        }
+        return n;
+    }
+    if (strcmp(what, "lines") == 0)
+        return lines();
+    if (strcmp(what, "orphans") == 0)
+        return orphans(n);
+    if (strcmp(what, "stubborn") == 0)
+        return stubborn();
+    if (strcmp(what, "notify") == 0)
+        notify("STATUS=there\nREADY=1");
+    wait_for_the_end();
+}
