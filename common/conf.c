@@ -36,6 +36,31 @@ static int handed_fd(const struct conf *c)
     return c->environment_in && text && parse_integer(text, 3, INT_MAX, &fd, why) == 0 ? (int)fd : -1;
 }
 
+/* Behind the text that was handed to us: NAME=value, each with a NUL behind it. Untrusted as any text. 0 or -ENOMEM. */
+static int take_expanded(struct conf *c, const char *at, const char *end)
+{
+    int error = 0;
+    while (at < end && !error) {
+        const char *pair_end = memchr(at, '\0', (size_t)(end - at));
+        const char *equals = strchr(at, '='); /* what was read ends in a NUL */
+        if (equals)
+            error = conf_variables_add(c, &c->expanded, at, (size_t)(equals - at), equals + 1, 0);
+        at = pair_end ? pair_end + 1 : end;
+    }
+    return error;
+}
+
+int conf_handed_text(const struct conf *c, struct buf *out)
+{
+    int error = buf_append(out, c->text, c->text_n);
+    error = error ? error : buf_append(out, "", 1);
+    for (size_t i = 0; i < c->expanded.items_n && !error; i++) {
+        error = buf_printf(out, "%s=%s", c->expanded.items[i].name, c->expanded.items[i].value);
+        error = error ? error : buf_append(out, "", 1);
+    }
+    return error;
+}
+
 /* Reads the file's text, or what was handed to us in its place. 0 or -errno. */
 static int read_text(struct conf *c)
 {
@@ -46,9 +71,15 @@ static int read_text(struct conf *c)
                         : sys_read_file(c->file, INI_LIMIT_BYTES, &bytes, &c->text_n);
     if (error)
         return error;
+    char *text_end = fd >= 0 ? memchr(bytes, '\0', c->text_n) : NULL;
+    c->is_handed = text_end != NULL;
+    if (text_end)
+        error = take_expanded(c, text_end + 1, bytes + c->text_n);
+    if (text_end)
+        c->text_n = (size_t)(text_end - bytes);
     c->text = conf_text(c, bytes, c->text_n);
     free(bytes);
-    return c->text ? 0 : -ENOMEM;
+    return c->text ? error : -ENOMEM;
 }
 
 /* Finds the file and the folder that relative paths start from. */
@@ -103,10 +134,10 @@ static int load_env_file(struct conf *c, const struct conf_entries *entries, str
             return expand_error;
         path = expanded;
     }
-    if (!path || *path == '\0' || strcmp(path, "none") == 0)
+    if (!path || *path == '\0' || strcmp(path, "none") == 0 || c->reader == CONF_READER_CHILD)
         return 0;
     char *absolute = conf_path(c, path);
-    int error = absolute ? conf_read_env_file(c, absolute, d) : -ENOMEM;
+    int error = absolute ? conf_read_env_file(c, absolute, &c->env_file, d) : -ENOMEM;
     if (error && error != -ENOMEM) {
         diag_add(d, DIAG_ERROR, where, line, "env_file %s can't be read: %s", absolute, strerror(-error));
         error = 0;
@@ -276,13 +307,14 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
     return error ? error : d->errors_n ? -EINVAL : 0;
 }
 
-int conf_load(struct conf **out, const char *path, char **environment, struct diag *d)
+static int load_for(enum conf_reader reader, struct conf **out, const char *path, char **environment, struct diag *d)
 {
     struct conf_entries entries = {0};
     struct conf *c = calloc(1, sizeof *c);
     *out = NULL;
     if (!c)
         return -ENOMEM;
+    c->reader = reader;
     c->environment_in = environment;
     int error = load(c, path, &entries, d);
     free(entries.items);
@@ -290,6 +322,17 @@ int conf_load(struct conf **out, const char *path, char **environment, struct di
         conf_free(&c);
     *out = c;
     return error;
+}
+
+int conf_load(struct conf **out, const char *path, char **environment, struct diag *d)
+{
+    int is_child = conf_variable(environment, CONTRACT_ENV_OLLAMA) != NULL; /* which contract_adopt leaves */
+    return load_for(is_child ? CONF_READER_CHILD : CONF_READER_ANY, out, path, environment, d);
+}
+
+int conf_load_to_start(struct conf **out, const char *path, char **environment, struct diag *d)
+{
+    return load_for(CONF_READER_SUPERVISOR, out, path, environment, d);
 }
 
 void conf_free(struct conf **conf)
@@ -302,8 +345,14 @@ void conf_free(struct conf **conf)
     conf_fini_instance((struct conf_head *)&c->proxy, conf_find_section("proxy"));
     for (size_t i = 0; i < c->programs_n; i++)
         conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
+    for (size_t i = 0; i < c->programs_n; i++) {
+        conf_fini_rights(&c->rights[i]);
+        free(c->program_env_files[i].items);
+    }
     free(c->environment.items);
     free(c->env_file.items);
+    free(c->secrets.items);
+    free(c->expanded.items);
     conf_text_free(c);
     free(c);
     *conf = NULL;

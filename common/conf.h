@@ -16,6 +16,7 @@ enum {
     CONF_LISTEN_MAX = 16,
     CONF_LINE_BYTES = 8192, /* the longest line of the ini file */
     CONF_LINES_MAX = 20000,
+    CONF_OOM_BYTES = 8,
 };
 #define CONF_DAY_MS (24LL * 3600 * 1000)
 #define CONF_YEAR_MS (366LL * CONF_DAY_MS)
@@ -76,7 +77,36 @@ struct conf_variables {
     size_t items_n;
 };
 
+/* One of a program's limits, in setrlimit(2)'s own unit; SYS_UNLIMITED. */
+struct conf_limit {
+    const char *name; /* static */
+    int resource;
+    uint64_t soft, hard;
+};
+
+/* What a program is started as: its rows user to limits, with names looked up. */
+struct conf_rights {
+    int has_ids;    /* uid and gid are to be set: they are not the supervisor's */
+    int has_groups; /* the supplementary ones are to be set */
+    unsigned uid, gid;
+    unsigned *groups;
+    size_t groups_n;
+    const char *user, *home, *shell; /* of another user than the supervisor's: USER, HOME, SHELL; else NULL */
+    int umask;                       /* -1: the supervisor's */
+    int nice;                        /* 0: the supervisor's */
+    char oom_score_adj[CONF_OOM_BYTES]; /* as text, as /proc wants it; "": the supervisor's */
+    int no_new_privileges;
+    struct conf_limit *limits;
+    size_t limits_n;
+};
+
+/* Who reads. The supervisor looks up users and secrets, as it starts programs. Its children take for granted what it has
+ * checked, and may not be allowed to read the files that it read: what is in them came by their environment. */
+enum conf_reader { CONF_READER_ANY, CONF_READER_CHILD, CONF_READER_SUPERVISOR };
+
 struct conf {
+    enum conf_reader reader;
+    int is_handed;  /* text and expanded were handed down by the supervisor */
     char *file;     /* absolute path of the ini; NULL where there is none */
     char *base_dir; /* relative paths start here */
     const char *text; /* of the file, as it was read; NULL where there is none */
@@ -86,8 +116,12 @@ struct conf {
     struct conf_proxy proxy;
     struct conf_program programs[CONF_PROGRAMS_MAX]; /* the built-in ones first: ollama, proxy, preload */
     size_t programs_n;
+    struct conf_rights rights[CONF_PROGRAMS_MAX];             /* beside programs; the supervisor's alone */
+    struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
+    struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
+    struct conf_variables secrets; /* what must not be shown, under its variable's name or its file's path */
     /* derived by conf_check */
     struct address listen[CONF_LISTEN_MAX];
     size_t listen_n;
@@ -103,12 +137,22 @@ struct conf {
  * environment, then checks all of it. Returns 0 with *out (caller frees by conf_free), also when there were only
  * warnings; -EINVAL with every mistake in d, *out NULL; -ENOMEM. */
 int conf_load(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
+/* The same for the supervisor: it also looks up users and groups, compares limits with its own, and reads secrets. */
+int conf_load_to_start(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 void conf_free(struct conf **conf);
+
+/* The file's text and what its variables stood for, as the supervisor hands them to its children: their own environment
+ * may say otherwise. 0 or -errno. */
+int conf_handed_text(const struct conf *c, struct buf *out) WARN_UNUSED;
 
 /* The program of this name, or NULL. */
 const struct conf_program *conf_program(const struct conf *c, const char *name);
+/* What one of c's programs is started as. */
+const struct conf_rights *conf_rights(const struct conf *c, const struct conf_program *p);
 
-/* The environment of a program as an envp array: defaults < [environment] < process (and env_file) < the program's own.
+/* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
+ * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
+ * reads, a secret's NAME_FILE has become NAME.
  * extra: further NAME=value, NULL-terminated, that win over all; room for them is included. NULL: no memory.
  * The caller frees with conf_environment_free. */
 char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra);
@@ -139,6 +183,7 @@ int conf_lone_duration_ms(const char *section, const char *key, char *const *env
 struct conf_options {
     const char *file;
     int is_check, is_dump;
+    int is_supervisor; /* for the caller to set: conf_load_to_start */
     int rest_at; /* argv index of what follows `--`, 0 where there is none */
 };
 

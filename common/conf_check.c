@@ -4,6 +4,8 @@
  */
 #include "common/conf_internal.h"
 
+#include "common/contract.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,17 +43,6 @@ int conf_add_built_in(struct conf *c, struct diag *d)
     return error;
 }
 
-/* Tells a mistake at the place where the value was set, or at its section's header. */
-static void mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key,
-                    struct diag *d, const char *what)
-{
-    const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
-    const char *where = o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in";
-    int line = o->kind == CONF_FROM_FILE || o->kind == CONF_FROM_ENVIRONMENT ? o->line : at->line;
-    diag_add(d, DIAG_ERROR, where, line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "",
-             key, what);
-}
-
 static void warn(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
                  const char *what)
 {
@@ -78,12 +69,12 @@ static void check_overlap(const struct conf *c, const struct address *a, struct 
     for (size_t k = 0; k < c->listen_n; k++) {
         const struct address *other = &c->listen[k];
         if (address_equal(other, a)) {
-            mistake(c, at, "proxy", "listen", d, "the same listener stands twice");
+            conf_mistake(c, at, "proxy", "listen", d, "the same listener stands twice");
         } else if (other->port == a->port && (is_covered_by(other, a) || is_covered_by(a, other))) {
             address_text(other, first);
             address_text(a, second);
             snprintf(why, sizeof why, "%.100s and %.100s overlap: one of them is enough", first, second);
-            mistake(c, at, "proxy", "listen", d, why);
+            conf_mistake(c, at, "proxy", "listen", d, why);
         }
     }
 }
@@ -92,23 +83,23 @@ static void check_listen(struct conf *c, struct diag *d)
 {
     const struct conf_head *at = (const struct conf_head *)&c->proxy;
     if (c->proxy.listen.items_n == 0)
-        mistake(c, at, "proxy", "listen", d, "there is no listener: write HOST:PORT");
+        conf_mistake(c, at, "proxy", "listen", d, "there is no listener: write HOST:PORT");
     for (size_t i = 0; i < c->proxy.listen.items_n; i++) {
         struct address a;
         char why[PARSE_WHY_BYTES];
         struct sockaddr_storage address;
         socklen_t address_n;
         if (c->listen_n == CONF_LISTEN_MAX) {
-            mistake(c, at, "proxy", "listen", d, "more than 16 listeners");
+            conf_mistake(c, at, "proxy", "listen", d, "more than 16 listeners");
             return;
         }
         if (parse_address(c->proxy.listen.items[i], &a, why) < 0) {
-            mistake(c, at, "proxy", "listen", d, why);
+            conf_mistake(c, at, "proxy", "listen", d, why);
             continue;
         }
         if (address_to_sockaddr(&a, &address, &address_n) < 0) {
             snprintf(why, sizeof why, "\"%.100s\" is a name: a listener needs an IP address, or localhost", a.host);
-            mistake(c, at, "proxy", "listen", d, why);
+            conf_mistake(c, at, "proxy", "listen", d, why);
             continue;
         }
         check_overlap(c, &a, d);
@@ -135,6 +126,10 @@ static int is_bindable(const struct address *a)
 /* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners. */
 static int derive_ollama(struct conf *c, struct diag *d)
 {
+    char why[PARSE_WHY_BYTES];
+    const char *handed = c->reader == CONF_READER_CHILD ? conf_variable(c->environment_in, CONTRACT_ENV_OLLAMA) : NULL;
+    if (handed && parse_address(handed, &c->ollama, why) == 0)
+        return 0;
     char **environment = conf_environment(c, conf_program(c, "ollama"), NULL);
     if (!environment)
         return -ENOMEM;
@@ -168,7 +163,7 @@ static void derive_backend(struct conf *c, struct diag *d)
     if (c->proxy.backend[0] == '\0')
         return;
     if (parse_backend(c->proxy.backend, &c->backend, why) < 0) {
-        mistake(c, at, "proxy", "backend", d, why);
+        conf_mistake(c, at, "proxy", "backend", d, why);
         return;
     }
     c->is_backend_ours = address_equal(&c->backend, &own);
@@ -177,7 +172,7 @@ static void derive_backend(struct conf *c, struct diag *d)
         if (l->port == c->backend.port &&
             (address_equal(l, &c->backend) || (is_wildcard(l) && address_is_loopback(&c->backend)) ||
              (address_is_loopback(l) && is_wildcard(&c->backend)))) {
-            mistake(c, at, "proxy", "backend", d, "this is one of our own listeners: requests would go round in a circle");
+            conf_mistake(c, at, "proxy", "backend", d, "this is one of our own listeners: requests would go round in a circle");
             return;
         }
     }
@@ -211,7 +206,7 @@ static void tell_circle(const struct conf *c, const struct walk *w, int closes_a
         n += (size_t)snprintf(why + n, sizeof why - n, "%s", c->programs[closes_at].name);
     if (n >= sizeof why) /* the names that fit show where to look */
         memcpy(why + sizeof why - sizeof "...", "...", sizeof "...");
-    mistake(c, (const struct conf_head *)&c->programs[closes_at], "program", "depends", d, why);
+    conf_mistake(c, (const struct conf_head *)&c->programs[closes_at], "program", "depends", d, why);
 }
 
 /* Follows the dependencies from one program; 1 where a circle was found (and told). */
@@ -245,9 +240,9 @@ static void check_url(const struct conf *c, const struct conf_program *p, const 
     char path[512], why[PARSE_WHY_BYTES];
     const struct conf_head *at = (const struct conf_head *)p;
     if (parse_http_url(url, &a, path, sizeof path, why) < 0)
-        mistake(c, at, "program", key, d, why);
+        conf_mistake(c, at, "program", key, d, why);
     else if (address_to_sockaddr(&a, &address, &address_n) < 0)
-        mistake(c, at, "program", key, d, "a probe needs an IP address or localhost: the supervisor asks no name server");
+        conf_mistake(c, at, "program", key, d, "a probe needs an IP address or localhost: the supervisor asks no name server");
 }
 
 static int is_word(const char *text, const char *const *words)
@@ -263,18 +258,18 @@ static void check_program(const struct conf *c, const struct conf_program *p, st
     const struct conf_head *at = (const struct conf_head *)p;
     char why[PARSE_WHY_BYTES];
     if (p->command.items_n == 0)
-        mistake(c, at, "program", "command", d, "there is none: write what is to be run");
+        conf_mistake(c, at, "program", "command", d, "there is none: write what is to be run");
     for (size_t i = 0; i < p->depends.items_n; i++) {
         if (program_index(c, p->depends.items[i]) < 0) {
             snprintf(why, sizeof why, "there is no program \"%.60s\"", p->depends.items[i]);
-            mistake(c, at, "program", "depends", d, why);
+            conf_mistake(c, at, "program", "depends", d, why);
         }
     }
     for (size_t i = 0; i < p->environment.items_n; i++)
         if (!strchr(p->environment.items[i], '=') || p->environment.items[i][0] == '=')
-            mistake(c, at, "program", "environment", d, "write NAME=value, with commas between them");
+            conf_mistake(c, at, "program", "environment", d, "write NAME=value, with commas between them");
     if (p->backoff_min_ms > p->backoff_max_ms)
-        mistake(c, at, "program", "backoff_min", d, "it is longer than backoff_max");
+        conf_mistake(c, at, "program", "backoff_min", d, "it is longer than backoff_max");
     if (!is_word(p->ready, (const char *const[]){"none", "notify", "exit", NULL}))
         check_url(c, p, "ready", p->ready, d);
     if (strcmp(p->live, "none") != 0)
@@ -345,15 +340,40 @@ static int complete_paths(struct conf *c)
     return is_set ? 0 : -ENOMEM;
 }
 
+/* The programs' own; they may say where Ollama binds. */
+static int read_program_env_files(struct conf *c, struct diag *d)
+{
+    for (size_t i = 0; i < c->programs_n && c->reader != CONF_READER_CHILD; i++) {
+        const struct conf_program *p = &c->programs[i];
+        char why[PARSE_WHY_BYTES + 1024];
+        if (p->env_file[0] == '\0' || strcmp(p->env_file, "none") == 0)
+            continue;
+        char *path = conf_path(c, p->env_file);
+        int error = path ? conf_read_env_file(c, path, &c->program_env_files[i], d) : -ENOMEM;
+        snprintf(why, sizeof why, "%.1000s can't be read: %s", path ? path : "", strerror(-error));
+        free(path);
+        if (error == -ENOMEM)
+            return error;
+        if (error)
+            conf_mistake(c, (const struct conf_head *)p, "program", "env_file", d, why);
+    }
+    return 0;
+}
+
 int conf_check(struct conf *c, struct diag *d)
 {
     enum { CONTROL_PATH_BYTES = 107 }; /* sun_path, unix(7) */
     struct walk walk = {.way_n = 0};
+    int error = read_program_env_files(c, d);
+    if (!error)
+        error = conf_check_rights(c, d);
+    if (error)
+        return error;
     check_listen(c, d);
     if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
         warn(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
              "stop and suspend have no effect in this version: everything stays up");
-    int error = derive_ollama(c, d);
+    error = derive_ollama(c, d);
     if (error)
         return error;
     derive_backend(c, d);
@@ -362,13 +382,16 @@ int conf_check(struct conf *c, struct diag *d)
         error = complete_paths(c);
     if (error)
         return error;
-    if (strlen(c->supervisor.control_socket) > CONTROL_PATH_BYTES)
-        mistake(c, (struct conf_head *)&c->supervisor, "supervisor", "control_socket", d, "the path is longer than 107 bytes");
+    if (strlen(c->supervisor.control_socket) > CONTROL_PATH_BYTES && c->reader != CONF_READER_CHILD)
+        conf_mistake(c, (struct conf_head *)&c->supervisor, "supervisor", "control_socket", d, "the path is longer than 107 bytes");
     for (size_t i = 0; i < c->programs_n; i++)
         check_program(c, &c->programs[i], d);
     for (size_t i = 0; i < c->programs_n; i++)
         if (follow(c, (int)i, &walk, d))
             break;
+    error = conf_check_secrets(c, d);
+    if (error || c->reader == CONF_READER_CHILD) /* the list is the preloader's, which reads it for itself */
+        return error;
     struct list models = {0};
     error = conf_preload_list(c, &models, d);
     list_fini(&models);

@@ -88,21 +88,50 @@ static void add_ollama_defaults(struct envp *e)
     add(e, "OLLAMA_KEEP_ALIVE=5m");
 }
 
+/* What login(1) and its like say of one user: of no use, or worse, to another. */
+static int is_of_one_user(const char *pair)
+{
+    static const char *const names[] = {"HOME=", "USER=", "LOGNAME=", "SHELL=", "MAIL=", "XDG_RUNTIME_DIR="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(pair, names[i], strlen(names[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static void add_user(struct envp *e, const struct conf_rights *r)
+{
+    add_value(e, "HOME", r->home);
+    if (r->user[0]) {
+        add_value(e, "USER", r->user);
+        add_value(e, "LOGNAME", r->user);
+    }
+    if (r->shell[0])
+        add_value(e, "SHELL", r->shell);
+}
+
 char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra)
 {
+    const struct conf_rights *rights = p ? conf_rights(c, p) : NULL;
+    int is_another_user = rights && rights->home;
     struct envp e = {calloc(1, sizeof *e.items), 0, 0};
     e.has_error = e.items == NULL;
     for (; extra && *extra; extra++)
         add(&e, *extra);
     for (size_t i = 0; p && i < p->environment.items_n; i++)
         add(&e, p->environment.items[i]);
+    if (p)
+        add_variables(&e, &c->program_env_files[p - c->programs]);
     for (char **item = c->environment_in; item && *item; item++)
-        if (!is_ours_alone(*item))
+        if (!is_ours_alone(*item) && !(is_another_user && is_of_one_user(*item)))
             add(&e, *item);
     add_variables(&e, &c->env_file);
     add_variables(&e, &c->environment);
+    if (is_another_user)
+        add_user(&e, rights);
     if (!e.has_error)
         add_ollama_defaults(&e);
+    if (!e.has_error && conf_fill_in_secrets(c, e.items) < 0)
+        e.has_error = 1;
     if (e.has_error) {
         conf_environment_free(e.items);
         return NULL;
@@ -115,13 +144,4 @@ void conf_environment_free(char **environment)
     for (char **item = environment; item && *item; item++)
         free(*item);
     free(environment);
-}
-
-const char *conf_variable(char *const *environment, const char *name)
-{
-    size_t name_n = strlen(name);
-    for (; environment && *environment; environment++)
-        if (strncmp(*environment, name, name_n) == 0 && (*environment)[name_n] == '=')
-            return *environment + name_n + 1;
-    return NULL;
 }

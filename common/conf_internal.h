@@ -59,7 +59,7 @@ int conf_variables_add(struct conf *c, struct conf_variables *v, const char *nam
 
 /* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. An env_file: also -errno. */
 int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
-int conf_read_env_file(struct conf *c, const char *path, struct diag *d) WARN_UNUSED;
+int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d) WARN_UNUSED;
 
 /* conf_table.c */
 const struct conf_section *conf_find_section(const char *name);
@@ -72,6 +72,9 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
 int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
              const struct conf_origin *origin, struct diag *d) WARN_UNUSED;
 struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_section *s, const char *key);
+/* Tells a mistake at the place where the value was set, or at its section's header. */
+void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                  const char *what);
 void conf_fini_instance(struct conf_head *at, const struct conf_section *s);
 
 /* conf_env.c: SIDECAR_* and the names of other houses. 0 or -ENOMEM. */
@@ -80,5 +83,27 @@ int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_check.c: built-in programs, derived values, cross-field rules. 0 or -ENOMEM. */
 int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
+
+/* conf_rights.c: fills in c->rights. 0 or -ENOMEM. */
+int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;
+void conf_fini_rights(struct conf_rights *r);
+
+/* conf_secrets.c: the name of a secret, by its number from 0 on; NULL behind the last. */
+const char *conf_secret(size_t at);
+/* The name of the variable with the path of a secret's file. */
+enum { CONF_SECRET_FILE_BYTES = 64 };
+void conf_secret_file(const char *secret, char out[CONF_SECRET_FILE_BYTES]);
+/* 1 where NAME=value, or NAME, is a secret's. */
+int conf_is_secret(const char *pair);
+/* What c->secrets has under this name, or path; NULL: nothing. */
+const char *conf_known_secret(const struct conf *c, const char *name);
+/* Each NAME_FILE of a secret that was read becomes NAME=content. 0 or -ENOMEM. */
+int conf_fill_in_secrets(const struct conf *c, char **environment) WARN_UNUSED;
+/* The text with *** where a secret's value stands in it. 0 or -errno. */
+#define CONF_MASK "***"
+int conf_mask(const struct conf *c, const char *text, struct buf *out) WARN_UNUSED;
+
+/* conf_secret_files.c: finds the secrets of all programs' environments, and reads those that are in files. 0 or -ENOMEM. */
+int conf_check_secrets(struct conf *c, struct diag *d) WARN_UNUSED;
 
 #endif

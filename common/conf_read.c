@@ -258,7 +258,7 @@ int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_e
 }
 
 /* NAME=value, `export` before and quotes around the value allowed, # starts a comment line. */
-static int read_env_line(struct conf *c, char *line, const char *path, int number, struct diag *d)
+static int read_env_line(struct conf *c, struct conf_variables *out, char *line, const char *path, int number, struct diag *d)
 {
     line += strspn(line, " \t");
     if (strncmp(line, "export ", 7) == 0)
@@ -270,7 +270,7 @@ static int read_env_line(struct conf *c, char *line, const char *path, int numbe
         return 0;
     char *equals = strchr(line, '=');
     if (!equals || equals == line || strcspn(line, " \t\"'") < (size_t)(equals - line)) {
-        diag_add(d, DIAG_ERROR, path, number, "\"%.60s\" is not NAME=value", line);
+        diag_add(d, DIAG_ERROR, path, number, "the line is not NAME=value"); /* not shown: it may be a secret */
         return 0;
     }
     char *value = equals + 1;
@@ -279,10 +279,10 @@ static int read_env_line(struct conf *c, char *line, const char *path, int numbe
         value[value_n - 1] = '\0';
         value++;
     }
-    return conf_variables_add(c, &c->env_file, line, (size_t)(equals - line), value, number);
+    return conf_variables_add(c, out, line, (size_t)(equals - line), value, number);
 }
 
-int conf_read_env_file(struct conf *c, const char *path, struct diag *d)
+int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d)
 {
     char *bytes;
     size_t bytes_n;
@@ -300,7 +300,7 @@ int conf_read_env_file(struct conf *c, const char *path, struct diag *d)
         if (strlen(line) < (size_t)(line_end - line))
             diag_add(d, DIAG_ERROR, path, number, "the line has a NUL byte: this is no text file, or UTF-16");
         else
-            error = read_env_line(c, line, path, number, d);
+            error = read_env_line(c, out, line, path, number, d);
         line = line_end + 1;
     }
     free(bytes);

@@ -43,6 +43,15 @@ char *conf_path(const struct conf *c, const char *path)
     return asprintf(&out, "%s/%s", c->base_dir, path) < 0 ? NULL : out;
 }
 
+const char *conf_variable(char *const *environment, const char *name)
+{
+    size_t name_n = strlen(name);
+    for (; environment && *environment; environment++)
+        if (strncmp(*environment, name, name_n) == 0 && (*environment)[name_n] == '=')
+            return *environment + name_n + 1;
+    return NULL;
+}
+
 const char *conf_env(const struct conf *c, const char *name)
 {
     const char *value = conf_variable(c->environment_in, name);
@@ -68,6 +77,17 @@ int conf_variables_add(struct conf *c, struct conf_variables *v, const char *nam
     return 0;
 }
 
+/* What a variable in the file stands for, and, for the children to come, that it does; NULL where unset or empty. */
+static const char *expanded(struct conf *c, const char *name, int *error)
+{
+    for (size_t i = 0; i < c->expanded.items_n; i++)
+        if (strcmp(c->expanded.items[i].name, name) == 0)
+            return c->expanded.items[i].value;
+    const char *value = c->is_handed ? NULL : conf_env(c, name);
+    *error = value ? conf_variables_add(c, &c->expanded, name, strlen(name), value, 0) : 0;
+    return value;
+}
+
 /* The variable of one %(ENV_NAME)s or %(ENV_NAME:-default)s; spec is what stands between the parentheses. */
 static int expand_one(struct conf *c, struct buf *out, char *spec, const char *where, int line, struct diag *d)
 {
@@ -80,7 +100,10 @@ static int expand_one(struct conf *c, struct buf *out, char *spec, const char *w
         diag_add(d, DIAG_ERROR, where, line, "%%(%s)s is unknown: write %%(ENV_NAME)s, or %%%% for a percent sign", spec);
         return -EINVAL;
     }
-    const char *value = conf_env(c, spec + 4);
+    int error = 0;
+    const char *value = expanded(c, spec + 4, &error);
+    if (error)
+        return error;
     if (!value)
         value = fallback;
     if (!value) {

@@ -6,7 +6,8 @@
  *   WATCHDOG_USEC, WATCHDOG_PID              how often WATCHDOG=1 is to come (sd_watchdog_enabled(3))
  *   SIDECAR_CHANNEL_FD                       one end of a SOCK_SEQPACKET pair: struct contract_message each way
  *   SIDECAR_CONFIG_FD                        supervisor.ini as the supervisor accepted it, sealed: what was edited since, and
- *                                            not reloaded, is nobody's yet
+ *                                            not reloaded, is nobody's yet; then what its %(ENV_NAME)s stood for
+ *   SIDECAR_OLLAMA                           where our `ollama serve` binds, HOST:PORT
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
  *
  * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
@@ -31,6 +32,7 @@ enum {
 #define CONTRACT_ENV_PAGE "SIDECAR_PAGE_FD"
 #define CONTRACT_ENV_LINE "SIDECAR_PAGE_LINE"
 #define CONTRACT_ENV_CONFIG "SIDECAR_CONFIG_FD"
+#define CONTRACT_ENV_OLLAMA "SIDECAR_OLLAMA"
 
 /* What a program is in; the supervisor's table of states uses the same words. */
 enum contract_state {

@@ -101,11 +101,13 @@ int parse_size_bytes(const char *text, int64_t min, int64_t max, int64_t *out, c
 int parse_integer(const char *text, int64_t min, int64_t max, int64_t *out, char *why)
 {
     int64_t value;
-    const char *rest = read_digits(text, &value);
+    int is_negative = min < 0 && *text == '-';
+    const char *rest = read_digits(text + is_negative, &value);
     if (!rest || *rest) {
         snprintf(why, PARSE_WHY_BYTES, "\"%.60s\" is no whole number", text);
         return -EINVAL;
     }
+    value = is_negative ? -value : value;
     if (value < min || value > max) {
         snprintf(why, PARSE_WHY_BYTES, "\"%.60s\" is out of range: %lld to %lld", text, (long long)min, (long long)max);
         return -EINVAL;

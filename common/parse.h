@@ -28,7 +28,7 @@ struct address {
 int parse_duration_ms(const char *text, int64_t min_ms, int64_t max_ms, int64_t *out_ms, char *why) WARN_UNUSED;
 /* `100`, `64K`, `10M`, `2G`: bytes within [min, max]. */
 int parse_size_bytes(const char *text, int64_t min, int64_t max, int64_t *out, char *why) WARN_UNUSED;
-/* A decimal whole number within [min, max]. */
+/* A decimal whole number within [min, max]; a minus only where min is below 0. */
 int parse_integer(const char *text, int64_t min, int64_t max, int64_t *out, char *why) WARN_UNUSED;
 /* yes, no, on, off, true, false, 1, 0 in any case: 1 or 0. */
 int parse_bool(const char *text, int *out, char *why) WARN_UNUSED;

@@ -140,6 +140,53 @@ pid_t sys_getppid(void);
 /* A counter that others add to, readable when it is above zero. eventfd(2) */
 int sys_eventfd(void) WARN_UNUSED;
 
+/* What a process may do, and how it is treated (sys_rights.c). All but the questions are for a child between fork and
+ * exec, and change this process alone. */
+#define SYS_UNLIMITED UINT64_MAX
+int sys_set_groups(const unsigned *groups, size_t groups_n) WARN_UNUSED; /* setgroups(2) */
+int sys_set_group(unsigned gid) WARN_UNUSED; /* real, effective and saved. setresgid(2) */
+int sys_set_user(unsigned uid) WARN_UNUSED;  /* the same. setresuid(2) */
+int sys_is_user(unsigned uid, unsigned gid); /* 1 where all three of both are these */
+/* 1 where we have the capability; root in a container may have lost it. capabilities(7) */
+enum sys_power { SYS_SET_USER, SYS_SET_GROUPS, SYS_RAISE_LIMITS, SYS_LOWER_NICE };
+int sys_may(enum sys_power power);
+unsigned sys_geteuid(void);
+unsigned sys_getegid(void);
+int sys_no_new_privileges(void) WARN_UNUSED; /* prctl(2) PR_SET_NO_NEW_PRIVS */
+int sys_set_nice(int nice_value) WARN_UNUSED;
+int sys_lowest_nice(void); /* that may be set without SYS_LOWER_NICE. getpriority(2), RLIMIT_NICE */
+/* A limit as it is, and as it is to be, in the resource's own unit. getrlimit(2) */
+int sys_limit(int resource, uint64_t *soft, uint64_t *hard) WARN_UNUSED;
+int sys_set_limit(int resource, uint64_t soft, uint64_t hard) WARN_UNUSED;
+/* Writes all of it into a file that is there, such as one of /proc. */
+int sys_write_file(const char *path, const char *bytes, size_t bytes_n) WARN_UNUSED;
+int sys_give_fd(int fd, unsigned uid, unsigned gid); /* fchown(2) */
+
+/* Users and groups by name (sys_user.c): they read files, and ask whom nsswitch.conf(5) names. */
+enum { SYS_GROUPS_MAX = 256 };
+struct sys_user {
+    unsigned uid, gid;
+    char name[256], home[1024], shell[256];
+};
+int sys_user_by_name(const char *name, struct sys_user *out) WARN_UNUSED; /* 0, -ENOENT, … getpwnam_r(3) */
+int sys_user_by_id(unsigned uid, struct sys_user *out) WARN_UNUSED;
+int sys_group_by_name(const char *name, unsigned *gid) WARN_UNUSED; /* getgrnam_r(3) */
+/* The groups of a user, gid among them: how many; -E2BIG where they are more. getgrouplist(3) */
+int sys_user_groups(const char *name, unsigned gid, unsigned groups[SYS_GROUPS_MAX]) WARN_UNUSED;
+
+/* Folders by descriptor (sys_folder.c). O_PATH | O_NOFOLLOW opens a link itself. openat(2) */
+struct sys_file {
+    unsigned uid, gid;
+    int mode; /* permissions: 0 to 0777 */
+    int is_folder, is_link;
+};
+int sys_open_at(int folder_fd, const char *name, int flags) WARN_UNUSED;
+int sys_mkdir_at(int folder_fd, const char *name, int mode) WARN_UNUSED;
+int sys_file(int fd, struct sys_file *out) WARN_UNUSED; /* fstat(2) */
+int sys_readlink_at(int fd, char *target, size_t target_n) WARN_UNUSED; /* where this link points; -ENAMETOOLONG */
+/* As sys_each_entry, without . and .. */
+int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
+
 /* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
 void sys_random(void *bytes, size_t bytes_n);
 

@@ -38,7 +38,7 @@ static inline void conf_case_load_bytes(struct conf_case *k, const void *bytes, 
     diag_fini(&k->diag);
     diag_init(&k->diag);
     scratch_write(&k->scratch, "supervisor.ini", bytes, bytes_n);
-    k->error = conf_load(&k->conf, k->file, environment ? environment : empty, &k->diag);
+    k->error = conf_load_to_start(&k->conf, k->file, environment ? environment : empty, &k->diag);
     assert_true(k->error == 0 ? k->conf != NULL : k->conf == NULL);
     assert_true((k->error != 0) == (k->diag.errors_n > 0));
 }

@@ -78,7 +78,7 @@ static void check_bounds(struct conf_case *k, const struct conf_section *s, cons
     char text[40];
     if (!is_number(p))
         return;
-    assert_true(p->min >= 0 && p->min < p->max);
+    assert_true((p->min >= 0 || p->kind == CONF_INTEGER) && p->min < p->max);
     takes(k, s, p, number_text(p, p->min, text), p->min);
     takes(k, s, p, number_text(p, p->max, text), p->max);
     refuses(k, s, p, number_text(p, p->max + 1, text));
