@@ -91,7 +91,7 @@ struct conf_rights {
     unsigned uid, gid;
     unsigned *groups;
     size_t groups_n;
-    const char *user, *home, *shell; /* of another user than the supervisor's: USER, HOME, SHELL; else NULL */
+    char *user, *home, *shell;       /* of another user than the supervisor's: USER, HOME, SHELL; else NULL */
     int umask;                       /* -1: the supervisor's */
     int nice;                        /* 0: the supervisor's */
     char oom_score_adj[CONF_OOM_BYTES]; /* as text, as /proc wants it; "": the supervisor's */

@@ -68,8 +68,13 @@ static pid_t child_spawn(struct program *p)
 
 static void child_signal(struct program *p, int signal_number)
 {
-    if (p->pid > 0)
-        sys_kill_group(p->pid, signal_number);
+    struct child *c = child_of(p);
+    int error = p->pid > 0 ? sys_kill_group(p->pid, signal_number) : 0;
+    if (error == -EPERM && c->refused_pid != p->pid) { /* it has become somebody else's, by a setuid program */
+        c->refused_pid = p->pid;
+        log_event(LOG_WARNING, "signal_refused", "program=%s pid=%d signal=%d hint=\"it runs as a user whom we may not signal: stop it yourself, or set no_new_privileges\"",
+                  p->conf->name, (int)p->pid, signal_number);
+    }
 }
 
 static int child_hand_over(struct program *p)
@@ -294,7 +299,7 @@ static int is_out_of_memory(struct child *c, int status, char why[MEMORY_WHY_BYT
 void child_reaped(struct child *c, int status)
 {
     struct program *p = &c->program;
-    int exec_error = spawn_exec_error(c->exec_fd);
+    struct spawn_failure failure = spawn_exec_error(c->exec_fd);
     sys_close(c->exec_fd);
     c->exec_fd = -1;
     output_close(&c->output);
@@ -302,8 +307,8 @@ void child_reaped(struct child *c, int status)
     char last[OUTPUT_LAST_BYTES], out_of_memory[MEMORY_WHY_BYTES];
     if (is_out_of_memory(c, status, out_of_memory))
         snprintf(last, sizeof last, "%s", out_of_memory);
-    else if (exec_error)
-        snprintf(last, sizeof last, "%.120s can't be executed: %s", c->launch.argv[0], strerror(-exec_error));
+    else if (failure.error)
+        launch_failure_text(&c->launch, &failure, last, sizeof last);
     else
         snprintf(last, sizeof last, "%s", c->output.last);
     if (WIFSIGNALED(status))

@@ -41,6 +41,7 @@ struct child {
     struct live live;   /* while it is ready */
     int line;    /* on the page; -1: none */
     int exec_fd; /* tells whether exec failed; -1: none */
+    pid_t refused_pid; /* the process that we may not signal, as was told; 0: none */
     char status[CHILD_STATUS_BYTES]; /* what it says of itself, STATUS= */
     /* Gone from the configuration: what is still needed of it, to stop it. */
     int is_retired;

@@ -84,7 +84,10 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     extra(&e, LAUNCH_ENV_RUN "=%d.0000000000", (int)sys_getpid()); /* first, so that it is found at once */
     if (l->has_listeners)
         listen_variables(&e, site);
+    char bind[ADDRESS_TEXT_BYTES];
+    address_text(&site->conf->ollama, bind);
     if (l->has_contract) {
+        extra(&e, CONTRACT_ENV_OLLAMA "=%s", bind);
         extra(&e, CONTRACT_ENV_CHANNEL "=%zu", FIRST_FD + listen_n);
         extra(&e, CONTRACT_ENV_PAGE "=%zu", FIRST_FD + listen_n + 1);
         extra(&e, CONTRACT_ENV_LINE "=00");
@@ -95,11 +98,8 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         extra(&e, "NOTIFY_SOCKET=%s", site->notify_path);
     if (p->watchdog_ms > 0)
         extra(&e, "WATCHDOG_USEC=%lld", (long long)p->watchdog_ms * 1000);
-    if (strcmp(p->name, "ollama") == 0) {
-        char bind[ADDRESS_TEXT_BYTES];
-        address_text(&site->conf->ollama, bind);
+    if (strcmp(p->name, "ollama") == 0)
         extra(&e, "OLLAMA_HOST=%s", bind);
-    }
     l->envp = conf_environment(site->conf, p, e.n ? e.list : NULL);
     if (!l->envp)
         return -ENOMEM;
@@ -154,6 +154,29 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
     return error == -ENOMEM ? error : 0;
 }
 
+static uint64_t hash_numbers(uint64_t h, uint64_t a, uint64_t b)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%llx %llx", (unsigned long long)a, (unsigned long long)b);
+    return hash(h, text);
+}
+
+/* What it is started as; names of users don't count, their numbers do. */
+static uint64_t sign_rights(uint64_t h, const struct conf_rights *r)
+{
+    h = hash_numbers(h, (uint64_t)r->has_ids, (uint64_t)r->has_groups);
+    h = hash_numbers(h, r->uid, r->gid);
+    for (size_t i = 0; i < r->groups_n; i++)
+        h = hash_numbers(h, i, r->groups[i]);
+    h = hash_numbers(h, (uint64_t)r->umask, (uint64_t)r->nice);
+    h = hash_numbers(h, (uint64_t)r->no_new_privileges, r->limits_n);
+    for (size_t i = 0; i < r->limits_n; i++) {
+        h = hash(h, r->limits[i].name);
+        h = hash_numbers(h, r->limits[i].soft, r->limits[i].hard);
+    }
+    return hash(h, r->oom_score_adj);
+}
+
 static int sign(struct launch *l, const struct launch_site *site, const struct conf_program *p)
 {
     uint64_t h = 0xcbf29ce484222325u;
@@ -162,14 +185,36 @@ static int sign(struct launch *l, const struct launch_site *site, const struct c
     for (size_t i = 0; i < l->envp_n; i++)
         h = hash(h, l->envp[i]);
     h = hash(h, l->directory);
+    h = sign_rights(h, &l->rights);
     int error = l->has_contract ? sign_configuration(&h, site, p) : 0;
     l->signature = h;
     return error;
 }
 
+/* 0 or -ENOMEM. */
+static int copy_rights(struct conf_rights *out, const struct conf_rights *from)
+{
+    *out = *from;
+    out->home = out->shell = NULL; /* they are in its environment */
+    out->groups = calloc(from->groups_n + 1, sizeof *out->groups);
+    out->limits = calloc(from->limits_n + 1, sizeof *out->limits);
+    out->user = from->user ? strdup(from->user) : NULL;
+    if (!out->groups || !out->limits || (from->user && !out->user))
+        return -ENOMEM;
+    if (from->groups_n)
+        memcpy(out->groups, from->groups, from->groups_n * sizeof *out->groups);
+    if (from->limits_n)
+        memcpy(out->limits, from->limits, from->limits_n * sizeof *out->limits);
+    return 0;
+}
+
 int launch_init(struct launch *l, const struct launch_site *site, const struct conf_program *p)
 {
     *l = (struct launch){.has_contract = is_own(p)};
+    if (copy_rights(&l->rights, conf_rights(site->conf, p)) < 0)
+        return -ENOMEM;
+    if (site->is_ollama_kept && strcmp(p->name, "ollama") == 0)
+        l->rights.has_ids = l->rights.has_groups = 0; /* its variables stay: the folder that was looked at is the user's */
     l->has_listeners = l->has_contract && strcmp(p->name, "proxy") == 0;
     l->is_backend = strcmp(p->name, "ollama") == 0 && site->conf->is_backend_ours;
     if (p->directory[0] && !(l->directory = conf_path(site->conf, p->directory)))
@@ -187,6 +232,9 @@ void launch_fini(struct launch *l)
     free(l->argv);
     conf_environment_free(l->envp);
     free(l->directory);
+    free(l->rights.groups);
+    free(l->rights.limits);
+    free(l->rights.user);
     *l = (struct launch){0};
 }
 
@@ -194,6 +242,7 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
                  int is_pruning, struct spawn_plan *plan)
 {
     *plan = (struct spawn_plan){.argv = l->argv, .envp = l->envp, .directory = l->directory,
+                                .start_dir = site->start_dir, .rights = &l->rights,
                                 .first_dir = l->has_contract ? site->own_dir : NULL, .output_fd = output_fd,
                                 .listen_pid_at = l->listen_pid_at, .main_pid_at = l->main_pid_at};
     for (size_t i = 0; l->has_listeners && i < site->listen_fds_n; i++)
@@ -210,11 +259,21 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
         l->envp[l->envp_n - 1][0] = is_pruning ? '_' : 'O';
 }
 
+void launch_failure_text(const struct launch *l, const struct spawn_failure *f, char *out, size_t out_n)
+{
+    struct spawn_plan plan = {.argv = l->argv, .directory = l->directory, .rights = &l->rights};
+    spawn_failure_text(f, &plan, out, out_n);
+}
+
 int launch_site_config(struct launch_site *site)
 {
-    int fd = site->conf->text ? sys_memfd_text("supervisor.ini", site->conf->text, site->conf->text_n) : -1;
-    if (site->conf->text && fd < 0)
-        return fd;
+    struct buf text;
+    buf_init(&text, 0);
+    int error = site->conf->text ? conf_handed_text(site->conf, &text) : 0;
+    int fd = site->conf->text && !error ? sys_memfd_text("supervisor.ini", buf_data(&text), buf_size(&text)) : -1;
+    buf_fini(&text);
+    if (error || (site->conf->text && fd < 0))
+        return error ? error : fd;
     sys_close(site->config_fd);
     site->config_fd = fd;
     return 0;

@@ -19,6 +19,7 @@ struct launch {
     int has_listeners;
     int is_backend;       /* the Ollama that our proxy asks: what that counts is its work */
     char *directory;      /* absolute, or NULL; owned */
+    struct conf_rights rights; /* owned, home and shell aside: a program may outlive its configuration */
     char *listen_pid_at;  /* into envp; NULL: none */
     char *main_pid_at;    /* the second number of LAUNCH_ENV_RUN */
     char *line_at;        /* two digits in envp for the number of its line on the page */
@@ -30,13 +31,15 @@ struct launch_site {
     const struct conf *conf;
     const char *notify_path;
     const char *own_dir; /* where our binaries are */
+    const char *start_dir; /* where we were started: where programs without `directory` are; NULL: where we are */
+    int is_ollama_kept;  /* ollama is not given another user: it could not write what it must */
     const int *listen_fds;
     size_t listen_fds_n;
     int page_fd;
     int config_fd; /* supervisor.ini as it was accepted; -1: there is none */
 };
 
-/* (Re-)makes site->config_fd from the text of site->conf. 0 or -errno. */
+/* (Re-)makes site->config_fd from the text and the variables of site->conf. 0 or -errno. */
 int launch_site_config(struct launch_site *site) WARN_UNUSED;
 
 /* 0 or -ENOMEM. */
@@ -47,5 +50,8 @@ void launch_fini(struct launch *l);
  * delete what is left of interrupted pulls. */
 void launch_plan(const struct launch *l, const struct launch_site *site, int channel_fd, int output_fd, int line,
                  int is_pruning, struct spawn_plan *plan);
+
+/* Why a process of it came to nothing before its command ran, in words. */
+void launch_failure_text(const struct launch *l, const struct spawn_failure *f, char *out, size_t out_n);
 
 #endif

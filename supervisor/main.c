@@ -158,6 +158,7 @@ int main(int argc, char **argv)
     error = signals_block(&signals); /* before anything slow: docker stop may come in the first millisecond */
     if (error < 0)
         return cannot("wait for signals", error);
+    options.is_supervisor = 1;
     code = conf_main(&conf, &options, environ);
     if (code > 0 && !options.is_check && !options.is_dump)
         outer_refuse(code == EXIT_USAGE ? "the configuration has mistakes: see its log" : "the configuration can't be read", code);

@@ -100,11 +100,12 @@ static void drop_plans(struct plans *p)
 }
 
 /* 0, or -errno with nothing left of it. */
-static int make_plans(struct plans *p, const struct supervisor *s, const struct conf *fresh)
+static int make_plans(struct plans *p, const struct supervisor *s, const struct conf *fresh, int is_ollama_kept)
 {
     p->made_n = 0;
     p->site = s->launch_site;
     p->site.conf = fresh;
+    p->site.is_ollama_kept = is_ollama_kept;
     p->site.config_fd = -1;
     int error = launch_site_config(&p->site);
     if (!error)
@@ -149,6 +150,16 @@ static void apply_to(struct supervisor *s, const struct conf_program *conf, stru
         program_event(&c->program, PROGRAM_RESTART, now_ms);
 }
 
+/* Where there was no file, ./supervisor.ini is looked for again: from where we were started. */
+static int load(struct supervisor *s, struct conf **fresh, struct diag *d)
+{
+    int moved = sys_chdir(s->start_dir);
+    int error = conf_load_to_start(fresh, s->conf->file, s->conf->environment_in, d);
+    moved = sys_chdir("/");
+    (void)moved; /* where it is gone, nothing is found there */
+    return error;
+}
+
 static int reload_all(struct supervisor *s, struct diag *d)
 {
     struct conf *fresh = NULL;
@@ -156,13 +167,14 @@ static int reload_all(struct supervisor *s, struct diag *d)
         diag_add(d, DIAG_ERROR, s->conf->file ? s->conf->file : "built-in", 0, "everything is being stopped: it is not read again");
         return -EBUSY;
     }
-    int error = conf_load(&fresh, s->conf->file, s->conf->environment_in, d);
+    int error = load(s, &fresh, d);
     if (error)
         return error;
     struct plans plans;
     error = check_change(s, fresh, d);
     if (!error) {
-        error = make_plans(&plans, s, fresh);
+        int is_kept = models_folder_prepare(&s->models_folder, fresh, s->start_dir);
+        error = make_plans(&plans, s, fresh, is_kept);
         if (error)
             diag_add(d, DIAG_ERROR, fresh->file ? fresh->file : "built-in", 0, "can't be put in force: %s", strerror(-error));
     }
@@ -173,8 +185,7 @@ static int reload_all(struct supervisor *s, struct diag *d)
     struct conf *old = s->conf;
     s->conf = fresh;
     sys_close(s->launch_site.config_fd);
-    s->launch_site.conf = fresh;
-    s->launch_site.config_fd = plans.site.config_fd;
+    s->launch_site = plans.site;
     retire_removed(s, fresh);
     for (size_t i = 0; i < fresh->programs_n; i++)
         apply_to(s, &fresh->programs[i], &plans, loop_now_ms(&s->loop));

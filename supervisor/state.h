@@ -8,6 +8,7 @@
 #include "supervisor/child.h"
 #include "supervisor/clocks.h"
 #include "supervisor/control.h"
+#include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
 
@@ -28,11 +29,11 @@ struct supervisor {
     int listen_fds[CONF_LISTEN_MAX];
     size_t listen_fds_n;
     char own_dir[4096];
+    char start_dir[4096]; /* where we were started; our own place is / */
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
     struct timer reap_timer;    /* the kernel would not tell who is dead: asked again */
     int64_t started_at_ms;
-    char models_folder[1024];
-    int models_lock_fd; /* our claim on that folder; -1: none */
+    struct models_folder models_folder;
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
     /* standing.c */

@@ -15,7 +15,6 @@
 #include "supervisor/taken.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,17 +43,6 @@ static int may_start(struct supervisor *s, const struct child *c)
     return 1;
 }
 
-/* Two that pull into one folder disturb each other, and one may prune what the other has half. It may be meant, as on a
- * shared volume; so it is told, and not refused. Ollama has made the folder by the time it is ready. */
-static void claim_models(struct supervisor *s)
-{
-    if (s->models_lock_fd >= 0 || s->models_folder[0] == '\0')
-        return;
-    s->models_lock_fd = sys_open(s->models_folder, O_RDONLY | O_DIRECTORY, 0);
-    if (s->models_lock_fd >= 0 && sys_lock(s->models_lock_fd) == -EWOULDBLOCK)
-        log_event(LOG_WARNING, "models_shared", "folder=\"%s\" hint=\"another ollama-sidecar uses these models: pulls of both may disturb each other\"", s->models_folder);
-}
-
 static void announce(struct supervisor *s)
 {
     struct child *ollama = state_child(s, "ollama");
@@ -64,7 +52,7 @@ static void announce(struct supervisor *s)
         return;
     s->is_announced = 1;
     if (ollama->program.state == CONTRACT_READY)
-        claim_models(s);
+        models_folder_claim(&s->models_folder);
     log_event(LOG_INFO, "ready", "after_ms=%lld", (long long)(loop_now_ms(&s->loop) - s->started_at_ms));
     outer_ready(&s->outer);
 }
@@ -284,18 +272,6 @@ static int add_children(struct supervisor *s)
     return error;
 }
 
-/* Where Ollama keeps its models; "" where nobody knows. */
-static void find_models(struct supervisor *s)
-{
-    char **environment = conf_environment(s->conf, conf_program(s->conf, "ollama"), NULL);
-    const char *models = conf_variable(environment, "OLLAMA_MODELS"), *home = conf_variable(environment, "HOME");
-    if (models && *models)
-        snprintf(s->models_folder, sizeof s->models_folder, "%s", models);
-    else if (home)
-        snprintf(s->models_folder, sizeof s->models_folder, "%s/.ollama/models", home);
-    conf_environment_free(environment);
-}
-
 static void find_own_dir(struct supervisor *s)
 {
     if (sys_own_path(s->own_dir) < 0) {
@@ -305,6 +281,16 @@ static void find_own_dir(struct supervisor *s)
     char *slash = strrchr(s->own_dir, '/');
     if (slash)
         *slash = '\0';
+}
+
+/* Our own place is /: a volume that we were started on can be unmounted. Programs start where we were started. */
+static void leave_start_dir(struct supervisor *s)
+{
+    int error = sys_getcwd(s->start_dir);
+    if (error < 0)
+        snprintf(s->start_dir, sizeof s->start_dir, "/");
+    error = sys_chdir("/");
+    (void)error; /* then we are where we were, and nothing is lost */
 }
 
 /* 0 or -errno; *what: what it was doing then. */
@@ -338,6 +324,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         return error;
     memory_init(&s->memory, &s->loop, "/proc", owner_of_a_child, s);
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
+                                          .start_dir = s->start_dir,
                                           .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
                                           .page_fd = s->board.fd, .config_fd = -1};
     *what = "the configuration for children";
@@ -347,15 +334,17 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     *what = "the programs";
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
                                         .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .context = s};
-    find_models(s);
+    s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
     return add_children(s);
 }
 
 int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
 {
     s->conf = take_conf;
-    s->board.fd = s->notify.fd = s->control.fd = s->models_lock_fd = s->launch_site.config_fd = s->clock_fd = s->memory.watch_fd = -1;
+    s->board.fd = s->notify.fd = s->control.fd = s->launch_site.config_fd = s->clock_fd = s->memory.watch_fd = -1;
+    models_folder_init(&s->models_folder);
     find_own_dir(s);
+    leave_start_dir(s);
     if (take_conf->is_ollama_moved) {
         char bind[ADDRESS_TEXT_BYTES];
         address_text(&take_conf->ollama, bind);
@@ -387,7 +376,7 @@ void supervisor_fini(struct supervisor *s)
     memory_fini(&s->memory);
     notify_fini(&s->notify);
     board_fini(&s->board);
-    sys_close(s->models_lock_fd);
+    models_folder_fini(&s->models_folder);
     sys_close(s->launch_site.config_fd);
     for (size_t i = 0; i < s->listen_fds_n; i++)
         sys_close(s->listen_fds[i]);

@@ -69,6 +69,7 @@ static void test_the_proxy_gets_listeners_channel_and_page(void **state)
     variable(CONTRACT_ENV_PAGE, "6");
     variable(CONTRACT_ENV_LINE, "00");
     variable("NOTIFY_SOCKET", "@12345");
+    variable(CONTRACT_ENV_OLLAMA, "127.0.0.1:11435");
     variable("OLLAMA_NOPRUNE", NULL);
     launch_plan(&launch, &site, 20, 21, 13, 0, &plan);
     variable(CONTRACT_ENV_LINE, "13");
@@ -111,6 +112,7 @@ static void test_ollama_gets_nothing_of_the_contract(void **state)
     variable("NOTIFY_SOCKET", NULL);
     variable("LISTEN_PID", NULL);
     variable(CONTRACT_ENV_CHANNEL, NULL);
+    variable(CONTRACT_ENV_OLLAMA, NULL);
     launch_plan(&launch, &site, -1, 21, -1, 0, &plan);
     assert_int_equal(plan.fds_n, 0);
     assert_null(plan.first_dir);
@@ -200,6 +202,54 @@ static void test_what_a_reload_restarts(void **state)
     assert_true(ollama == signature("", NULL, "ollama"));
 }
 
+static void test_a_reload_restarts_what_is_started_otherwise(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"umask = 027", "nice = 5", "oom_score_adj = 7", "no_new_privileges = yes",
+                                       "limits = nofile=100", "limits = nofile=101", "limits = core=100",
+                                       "limits = nofile=100:101", "env_file = x.env", "environment = A=1"};
+    char ini[200];
+    uint64_t signatures[sizeof rows / sizeof *rows + 1];
+    scratch_text(&k.scratch, "x.env", "A=2\n");
+    signatures[0] = signature("[program:x]\ncommand = x\n", NULL, "x");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(ini, sizeof ini, "[program:x]\ncommand = x\n%s\n", rows[i]);
+        signatures[i + 1] = signature(ini, NULL, "x");
+        for (size_t j = 0; j <= i; j++)
+            assert_true(signatures[i + 1] != signatures[j]);
+        assert_true(signatures[i + 1] == signature(ini, NULL, "x"));
+    }
+    uint64_t before = signature("[program:x]\ncommand = x\nenv_file = x.env\n", NULL, "x");
+    scratch_text(&k.scratch, "x.env", "A=3\n");
+    assert_true(before != signature("[program:x]\ncommand = x\nenv_file = x.env\n", NULL, "x"));
+    static char variable[] = "HF_TOKEN_FILE=token"; /* a secret that was changed, below the ini file's folder */
+    static char *environment[] = {variable, NULL};
+    scratch_text(&k.scratch, "token", "one\n");
+    before = signature("", environment, "ollama");
+    scratch_text(&k.scratch, "token", "two\n");
+    assert_true(before != signature("", environment, "ollama"));
+}
+
+static void test_users_in_a_plan(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    if (geteuid() != 0)
+        skip();
+    uint64_t before = signature("", NULL, "ollama"), group = signature("[program:ollama]\nuser = daemon:mail\n", NULL, "ollama");
+    uint64_t changed = signature("[program:ollama]\nuser = daemon\n", NULL, "ollama");
+    assert_true(before != changed && group != changed);
+    assert_true(changed != signature("[program:ollama]\nuser = daemon\ngroups = none\n", NULL, "ollama"));
+    launch_plan(&launch, &site, -1, -1, -1, 0, &plan);
+    assert_true(plan.rights->has_ids && plan.rights->uid == 1);
+    site.is_ollama_kept = 1; /* it could not write its models: it stays what we are, in that user's home */
+    launch_fini(&launch);
+    assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, "ollama")), 0);
+    launch_plan(&launch, &site, -1, -1, -1, 0, &plan);
+    assert_false(plan.rights->has_ids || plan.rights->has_groups);
+    variable("HOME", "/usr/sbin");
+}
+
 static void test_sixteen_listeners_fit(void **state)
 {
     (void)state;
@@ -231,6 +281,8 @@ int main(void)
         CASE(test_our_own_command_written_out_is_still_ours),
         CASE(test_programs_that_notify_are_told_where),
         CASE(test_what_a_reload_restarts),
+        CASE(test_a_reload_restarts_what_is_started_otherwise),
+        CASE(test_users_in_a_plan),
         CASE(test_sixteen_listeners_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

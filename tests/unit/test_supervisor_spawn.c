@@ -69,7 +69,7 @@ static pid_t run(struct spawn_plan *plan, int *exec_error)
     sys_close(fds[0]);
     if (pid > 0)
         assert_int_equal(waitpid(pid, &status, 0), pid);
-    *exec_error = spawn_exec_error(exec_fd);
+    *exec_error = spawn_exec_error(exec_fd).error;
     sys_close(exec_fd);
     return pid;
 }
@@ -320,7 +320,7 @@ static void test_a_failed_exec_is_told(void **state)
     plan.directory = "/nonexistent";
     assert_true(run(&plan, &exec_error) > 0);
     assert_int_equal(exec_error, -ENOENT);
-    assert_int_equal(spawn_exec_error(-1), 0);
+    assert_int_equal(spawn_exec_error(-1).error, 0);
 }
 
 static void test_it_can_be_signalled_by_its_group_at_once(void **state)
@@ -339,7 +339,7 @@ static void test_it_can_be_signalled_by_its_group_at_once(void **state)
     assert_int_equal(sys_kill_group(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_int_equal(spawn_exec_error(exec_fd), 0);
+    assert_int_equal(spawn_exec_error(exec_fd).error, 0);
     sys_close(exec_fd);
 }
 

@@ -1,0 +1,166 @@
+/* See models_folder.h. */
+#include "supervisor/models_folder.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* models/manifests/REGISTRY/NAMESPACE/MODEL/TAG; of the home's .ollama the files alone, such as its key. */
+enum { MODELS_DEPTH = 5, HOME_DEPTH = 0, TELL_MODELS = 0, TELL_HOME = 1, LINE_BYTES = 3 * FOLDER_PATH_BYTES };
+
+void models_folder_init(struct models_folder *m)
+{
+    *m = (struct models_folder){.lock_fd = -1};
+}
+
+void models_folder_fini(struct models_folder *m)
+{
+    sys_close(m->lock_fd);
+    m->lock_fd = -1;
+}
+
+/* 0 where the line was said before: a reload prepares again. */
+static int is_new(struct models_folder *m, int what, const char *line)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (const char *c = line; *c; c++) /* FNV-1a */
+        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+    int is_same = m->told[what] == h;
+    m->told[what] = h;
+    return !is_same;
+}
+
+static const char *user_text(unsigned uid, struct sys_user *room)
+{
+    if (sys_user_by_id(uid, room) < 0)
+        snprintf(room->name, sizeof room->name, "%u", uid);
+    return room->name;
+}
+
+/* Ollama's user could not write there: what it is, whose, and what to do. */
+static void tell_blocked(struct models_folder *m, int what, const char *path, const struct folder *f,
+                         const struct conf_rights *r)
+{
+    struct sys_user owner, user;
+    char line[LINE_BYTES], hint[FOLDER_PATH_BYTES + 256];
+    const char *name = user_text(r->uid, &user);
+    if (f->is_entry_blocked)
+        snprintf(hint, sizeof hint, "chown -R %u:%u %s", r->uid, r->gid, path);
+    else
+        snprintf(hint, sizeof hint, "let %.64s enter it, or choose another folder by %s", name,
+                 what == TELL_HOME ? "HOME" : "OLLAMA_MODELS");
+    snprintf(line, sizeof line, "path=\"%s\" owner=%.64s user=%.64s hint=\"%s\"", f->blocked,
+             user_text(f->blocked_uid, &owner), name, hint);
+    if (is_new(m, what, line))
+        log_event(LOG_WARNING, "models_kept", "%s", line);
+}
+
+/* It can't be made, or given. Ollama may still know better. */
+static void tell_failed(struct models_folder *m, int what, const char *path, const char *why)
+{
+    char line[LINE_BYTES];
+    snprintf(line, sizeof line, "path=\"%s\" error=\"%s\"", path, why);
+    if (is_new(m, what, line))
+        log_event(LOG_WARNING, "models_failed", "%s", line);
+}
+
+/* Makes one folder and looks at it; 1 where the user could not write there. */
+static int prepare(struct models_folder *m, int what, const char *path, const struct conf_rights *r)
+{
+    struct folder f;
+    int error = folder_open(&f, path, r);
+    if (error && f.blocked[0])
+        tell_blocked(m, what, path, &f, r);
+    else if (error)
+        tell_failed(m, what, path, strerror(-error));
+    if (error)
+        return f.blocked[0] || (f.is_made && r->has_ids); /* made, and could not be given */
+    if (f.is_made && r->has_ids)
+        log_event(LOG_INFO, "models_made", "path=\"%s\" uid=%u gid=%u", path, r->uid, r->gid);
+    else if (f.is_made)
+        log_event(LOG_INFO, "models_made", "path=\"%s\"", path);
+    folder_judge(&f, r, what == TELL_HOME ? HOME_DEPTH : MODELS_DEPTH);
+    int is_blocked = f.blocked[0] != '\0';
+    if (is_blocked)
+        tell_blocked(m, what, path, &f, r);
+    else
+        m->told[what] = 0;
+    folder_close(&f);
+    return is_blocked;
+}
+
+static int is_folder(const char *path)
+{
+    int fd = sys_open(path, O_PATH | O_DIRECTORY, 0);
+    sys_close(fd);
+    return fd >= 0;
+}
+
+/* Ollama keeps its key in HOME/.ollama, and does not start without. The home itself is not ours to make. */
+static int prepare_home(struct models_folder *m, const char *home, const struct conf_rights *r)
+{
+    char path[FOLDER_PATH_BYTES];
+    if (!home || home[0] != '/' || snprintf(path, sizeof path, "%s/.ollama", home) >= (int)sizeof path)
+        return 0;
+    if (is_folder(home))
+        return prepare(m, TELL_HOME, path, r);
+    tell_failed(m, TELL_HOME, path, "there is no such home, where Ollama keeps its key: set HOME in the program's environment");
+    return 0;
+}
+
+/* Where the models are, as an absolute path; "" where nobody knows. */
+static void find(struct models_folder *m, const struct conf *c, const struct conf_program *ollama, char **environment,
+                 const char *start_dir)
+{
+    const char *models = conf_variable(environment, "OLLAMA_MODELS"), *home = conf_variable(environment, "HOME");
+    char *directory = ollama->directory[0] ? conf_path(c, ollama->directory) : NULL;
+    int n = 0;
+    m->path[0] = '\0';
+    if (models && models[0] == '/')
+        n = snprintf(m->path, sizeof m->path, "%s", models);
+    else if (models && *models)
+        n = snprintf(m->path, sizeof m->path, "%s/%s", directory ? directory : start_dir, models);
+    else if (home && home[0] == '/')
+        n = snprintf(m->path, sizeof m->path, "%s/.ollama/models", home);
+    if (n >= (int)sizeof m->path)
+        m->path[0] = '\0';
+    free(directory);
+}
+
+static int is_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+int models_folder_prepare(struct models_folder *m, const struct conf *c, const char *start_dir)
+{
+    const struct conf_program *ollama = conf_program(c, "ollama");
+    const struct conf_rights *r = conf_rights(c, ollama);
+    char **environment = conf_environment(c, ollama, NULL);
+    int is_kept = 0;
+    if (!environment)
+        return 0;
+    find(m, c, ollama, environment, start_dir);
+    const char *home = conf_variable(environment, "HOME");
+    if (r->has_ids) /* first: its .ollama may be on the way to the models */
+        is_kept = prepare_home(m, home, r);
+    int is_homeless = r->has_ids && home && is_below(m->path, home) && !is_folder(home);
+    if (m->path[0] && (ollama->autostart || r->has_ids) && !is_kept && !is_homeless)
+        is_kept = prepare(m, TELL_MODELS, m->path, r);
+    conf_environment_free(environment);
+    return is_kept;
+}
+
+void models_folder_claim(struct models_folder *m)
+{
+    if (m->lock_fd >= 0 || m->path[0] == '\0')
+        return;
+    m->lock_fd = sys_open(m->path, O_RDONLY | O_DIRECTORY, 0);
+    if (m->lock_fd >= 0 && sys_lock(m->lock_fd) == -EWOULDBLOCK)
+        log_event(LOG_WARNING, "models_shared", "folder=\"%s\" hint=\"another ollama-sidecar uses these models: pulls of both may disturb each other\"", m->path);
+}
