@@ -35,3 +35,11 @@ void human_bytes(char out[HUMAN_BYTES], int64_t bytes)
     else
         snprintf(out, HUMAN_BYTES, value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
+
+void human_time(char out[HUMAN_BYTES], int64_t ms)
+{
+    if (ms >= 0 && ms < 60000)
+        snprintf(out, HUMAN_BYTES, "%" PRId64 ".%" PRId64 "s", ms / 1000, ms / 100 % 10);
+    else
+        human_duration(out, ms < 0 ? -1 : ms / 1000);
+}

@@ -14,4 +14,7 @@ void human_bytes(char out[HUMAN_BYTES], int64_t bytes);
 /* `12s`, `3m12s`, `2h05m`, `3d04h`; `-` below zero. */
 void human_duration(char out[HUMAN_BYTES], int64_t seconds);
 
+/* The same of milliseconds, with a tenth of a second below a minute: `0.0s`, `12.4s`, `3m12s`. */
+void human_time(char out[HUMAN_BYTES], int64_t ms);
+
 #endif

@@ -117,6 +117,9 @@ int sys_signalfd_read(int fd) WARN_UNUSED; /* the number of one signal, 0 when n
 /* Empty mask and default dispositions, for a child between fork and exec. signal(7) */
 void sys_signals_reset(void);
 int sys_signal_ignore(int signal_number);
+void sys_alarm(unsigned seconds); /* this process ends by SIGALRM then. alarm(2) */
+int64_t sys_page_bytes(void);    /* of a page of memory, as /proc counts them. sysconf(3) */
+int64_t sys_clock_ticks(void);   /* a second, as /proc counts them. sysconf(3) */
 int sys_controlling_tty(void); /* 1 where the process has a terminal */
 
 /* Standing in for another process (sys_job.c). Sets of signals are bits. */

@@ -162,6 +162,21 @@ int sys_signal_ignore(int signal_number)
     return signal(signal_number, SIG_IGN) == SIG_ERR ? -errno : 0;
 }
 
+void sys_alarm(unsigned seconds)
+{
+    alarm(seconds);
+}
+
+int64_t sys_page_bytes(void)
+{
+    return sysconf(_SC_PAGESIZE);
+}
+
+int64_t sys_clock_ticks(void)
+{
+    return sysconf(_SC_CLK_TCK);
+}
+
 int sys_controlling_tty(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);

@@ -1,6 +1,9 @@
 /*
- * The owner's first look: one line about the supervisor, one about the doors, a row for each program. The reply is
- * read leniently: what is missing or of another type shows as "-", so that an older or newer supervisor can be asked.
+ * The owner's first look: one line about the supervisor, one about the doors, a row for each program, and below them why one
+ * is not up. The reply is read leniently: what is missing or of another type shows as "-", so that an older or newer
+ * supervisor can be asked.
+ *
+ * Invariant: no line of the table and of the reasons is longer than LINE_COLUMNS.
  */
 #include "ctl/status.h"
 
@@ -13,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATE_COLUMN = 1, CELL_BYTES = 512 };
+enum { STATE_COLUMN = 1, CELL_BYTES = 512, LINE_COLUMNS = 100, NAME_COLUMNS = 16, INDENT = 2 };
 
 /* A number as a whole one, or -1. */
 static int64_t number(const cJSON *object, const char *key)
@@ -103,7 +106,7 @@ static int write_memory(const cJSON *answer, struct buf *out)
 
 static void add_program(struct table *t, const cJSON *program)
 {
-    char cell[CELL_BYTES], up[HUMAN_BYTES];
+    char cell[CELL_BYTES], text[HUMAN_BYTES];
     int64_t pid = number(program, "pid");
     cell_text(program, "name", cell);
     table_add(t, cell);
@@ -111,21 +114,67 @@ static void add_program(struct table *t, const cJSON *program)
     table_add(t, cell);
     snprintf(cell, sizeof cell, "%" PRId64, pid);
     table_add(t, pid > 0 ? cell : "");
-    human_duration(up, pid > 0 ? number(program, "uptime_s") : -1);
-    table_add(t, up);
-    static const char *const rest[] = {"restarts", "last_exit", "required", "reason"};
+    human_duration(text, pid > 0 ? number(program, "uptime_s") : -1);
+    table_add(t, text);
+    human_bytes(text, number(program, "rss_bytes"));
+    table_add(t, text);
+    human_time(text, number(program, "cpu_ms"));
+    table_add(t, text);
+    static const char *const rest[] = {"restarts", "required", "last_exit"};
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
         cell_text(program, rest[i], cell);
         table_add(t, cell);
     }
 }
 
+/* Appends words of clean text, and a line end where the next one would not fit. *column: where the line is. */
+static int write_words(struct buf *out, const char *text, size_t *column)
+{
+    int error = 0;
+    while (*text && !error) {
+        char word[CELL_BYTES];
+        size_t n = strcspn(text, " ");
+        snprintf(word, sizeof word, "%.*s", (int)n, text);
+        size_t width_n = plain_width(word);
+        if (*column > INDENT && *column + 1 + width_n > LINE_COLUMNS) {
+            error = buf_printf(out, "\n%*s", INDENT, "");
+            *column = INDENT;
+        } else if (*column > 0) {
+            error = buf_text(out, " ");
+            *column += 1;
+        }
+        error = error ? error : buf_text(out, word);
+        *column += width_n;
+        text += n + strspn(text + n, " ");
+    }
+    return error;
+}
+
+/* `NAME: reason; starts again in 2.4s`; nothing where there is nothing to say. */
+static int write_reason(const cJSON *program, struct buf *out)
+{
+    char text[CELL_BYTES], clean[CELL_BYTES], wait[HUMAN_BYTES];
+    size_t column = 0;
+    int64_t wait_ms = number(program, "next_start_ms");
+    const char *reason = ask_text(program, "reason");
+    if (!*reason && wait_ms < 0)
+        return 0;
+    human_time(wait, wait_ms);
+    snprintf(text, sizeof text, "%.128s: %.300s%s%s%s", ask_text(program, "name"), reason, *reason && wait_ms >= 0 ? "; " : "",
+             wait_ms >= 0 ? "starts again in " : "", wait_ms >= 0 ? wait : "");
+    plain_clean_to(clean, sizeof clean, text);
+    int error = write_words(out, clean, &column);
+    return error ? error : buf_text(out, "\n");
+}
+
 int status_describe(const cJSON *answer, int has_colours, struct buf *out)
 {
-    static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "RESTARTS", "LAST EXIT", "REQUIRED", "REASON"};
+    static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "MEMORY", "CPU", "RESTARTS", "REQUIRED", "LAST EXIT"};
     const cJSON *programs = cJSON_GetObjectItemCaseSensitive(answer, "programs"), *item;
     struct table t;
     table_init(&t, sizeof heads / sizeof *heads);
+    t.most[0] = NAME_COLUMNS;
+    t.width_n = LINE_COLUMNS;
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         table_add(&t, heads[i]);
     cJSON_ArrayForEach(item, programs)
@@ -138,6 +187,10 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     error = error ? error : buf_text(out, "\n");
     error = error ? error : table_write(&t, has_colours ? STATE_COLUMN : TABLE_NO_COLUMN, out);
     table_fini(&t);
+    cJSON_ArrayForEach(item, programs)
+    {
+        error = error ? error : write_reason(item, out);
+    }
     return error;
 }
 

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,24 @@ void table_fini(struct table *t)
     *t = (struct table){0};
 }
 
+/* The bytes of the first n characters. */
+static size_t bytes_of(const char *text, size_t n)
+{
+    size_t i = 0;
+    while (text[i] && (((unsigned char)text[i] & 0xc0) == 0x80 || n-- > 0))
+        i++;
+    return i;
+}
+
+/* Cuts a cell to so many characters. */
+static void cut(char cell[CELL_BYTES], size_t most_n)
+{
+    static const char mark[] = "…";
+    if (most_n == 0 || plain_width(cell) <= most_n)
+        return;
+    memcpy(cell + bytes_of(cell, most_n - 1), mark, sizeof mark); /* table_add has left room */
+}
+
 void table_add(struct table *t, const char *text)
 {
     char cell[CELL_BYTES];
@@ -42,12 +61,23 @@ void table_add(struct table *t, const char *text)
         }
         t->cells = cells;
     }
-    plain_clean_to(cell, sizeof cell, text);
-    char *copy = strdup(cell[0] ? cell : "-");
-    if (!copy)
+    plain_clean_to(cell, sizeof cell - 4, text); /* room for the mark of a cut */
+    cut(cell, t->most[t->cells_n % t->columns_n]);
+    char *copy = malloc(CELL_BYTES);
+    if (!copy) {
         t->error = -ENOMEM;
-    else
-        t->cells[t->cells_n++] = copy;
+        return;
+    }
+    snprintf(copy, CELL_BYTES, "%s", cell[0] ? cell : "-");
+    t->cells[t->cells_n++] = copy;
+}
+
+static size_t room_for_last(const struct table *t, const size_t *widths)
+{
+    size_t used_n = 0, last = t->columns_n - 1;
+    for (size_t i = 0; i < last; i++)
+        used_n += widths[i] + 2;
+    return t->width_n == 0 ? 0 : t->width_n > used_n ? t->width_n - used_n : 1;
 }
 
 static int write_cell(const char *cell, size_t width_n, int is_last, const char *colour, struct buf *out)
@@ -69,8 +99,11 @@ int table_write(const struct table *t, int colour_column, struct buf *out)
         if (width_n > widths[i % t->columns_n])
             widths[i % t->columns_n] = width_n;
     }
+    size_t last_n = room_for_last(t, widths);
     for (size_t i = 0; i < t->cells_n && !error; i++) {
         size_t column = i % t->columns_n;
+        if (column + 1 == t->columns_n)
+            cut(t->cells[i], last_n);
         int is_coloured = colour_column >= 0 && column == (size_t)colour_column && i >= t->columns_n;
         error = write_cell(t->cells[i], widths[column], column + 1 == t->columns_n,
                            is_coloured ? plain_colour(t->cells[i]) : "", out);

@@ -12,6 +12,8 @@ struct table {
     char **cells; /* row by row; owned */
     size_t cells_n;
     size_t columns_n;
+    size_t most[TABLE_COLUMNS_MAX]; /* characters of a cell in that column, beyond: cut with "…"; 0: as it is */
+    size_t width_n;                 /* characters of a line; the last column is cut to fit. 0: as it comes */
     int error; /* the first one; the cells after it are missing */
 };
 

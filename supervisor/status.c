@@ -1,6 +1,8 @@
 /* See status.h. */
 #include "supervisor/status.h"
 
+#include "supervisor/usage.h"
+
 #include <string.h>
 
 #ifndef SIDECAR_VERSION
@@ -13,7 +15,21 @@ static int write_text(struct buf *out, const char *key, const char *text)
     return error ? error : buf_json_string(out, text, strlen(text));
 }
 
-static int write_program(const struct supervisor *s, const struct child *c, struct buf *out)
+/* Numbers that nobody knows, or that have no meaning now, are null. */
+static int write_numbers(const struct supervisor *s, const struct child *c, const struct usage *u, struct buf *out)
+{
+    const struct program *p = &c->program;
+    struct usage_sum sum = usage_of(u, p->pid);
+    int error = sum.processes_n ? buf_printf(out, ",\"rss_bytes\":%lld,\"cpu_ms\":%lld,\"processes\":%u",
+                                             (long long)sum.rss_bytes, (long long)sum.cpu_ms, sum.processes_n)
+                                : buf_text(out, ",\"rss_bytes\":null,\"cpu_ms\":null,\"processes\":null");
+    int64_t wait_ms = c->timer.at_ms - loop_now_ms(&s->loop);
+    if (error || p->state != CONTRACT_BACKOFF || !timer_is_armed(&c->timer))
+        return error ? error : buf_text(out, ",\"next_start_ms\":null");
+    return buf_printf(out, ",\"next_start_ms\":%lld", (long long)(wait_ms > 0 ? wait_ms : 0));
+}
+
+static int write_program(const struct supervisor *s, const struct child *c, const struct usage *u, struct buf *out)
 {
     const struct program *p = &c->program;
     int64_t up_ms = program_is_alive(p) ? loop_now_ms(&s->loop) - p->spawned_at_ms : 0;
@@ -24,6 +40,7 @@ static int write_program(const struct supervisor *s, const struct child *c, stru
     error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"restarts\":%u,\"required\":%s",
                                        contract_state_name(p->state), (int)p->pid, (long long)(up_ms / 1000),
                                        p->restarts_n, p->conf->required ? "true" : "false");
+    error = error ? error : write_numbers(s, c, u, out);
     error = error ? error : write_text(out, "last_exit", last_exit);
     const char *why = p->reason[0] || p->state != CONTRACT_STARTING ? p->reason : c->probe.why;
     error = error ? error : write_text(out, "reason", why);
@@ -51,12 +68,15 @@ int status_write(const struct supervisor *s, struct buf *out)
     error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", address);
     error = error ? error : memory_write(&s->memory, out);
     error = error ? error : buf_text(out, ",\"programs\":[");
+    struct usage usage;
+    (void)!usage_read(&usage); /* without /proc the rest is told all the same */
     for (size_t i = 0; i < s->children_n && !error; i++) {
         if (child_is_vacant(&s->children[i]))
             continue;
         if (i)
             error = buf_text(out, ",");
-        error = error ? error : write_program(s, &s->children[i], out);
+        error = error ? error : write_program(s, &s->children[i], &usage, out);
     }
+    usage_fini(&usage);
     return error ? error : buf_text(out, "]}");
 }

@@ -142,6 +142,20 @@ static void test_an_empty_table(void **state)
     buf_fini(&out);
 }
 
+static void test_times(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {{-1, "-"}, {0, "0.0s"}, {99, "0.0s"}, {1023, "1.0s"}, {59999, "59.9s"}, {60000, "1m00s"}, {1048575, "17m28s"}, {441450496, "5d02h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[HUMAN_BYTES];
+        human_time(out, cases[i].ms);
+        assert_string_equal(out, cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_columns_are_aligned),
         cmocka_unit_test(test_colours_do_not_shift_columns),
         cmocka_unit_test(test_an_empty_table),
+        cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

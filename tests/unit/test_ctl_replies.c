@@ -39,14 +39,15 @@ static void test_status(void **state)
     (void)state;
     assert_status("{\"ok\":true,\"version\":\"0.1.0\",\"pid\":7,\"state\":\"running\",\"uptime_s\":192,"
                   "\"listen\":[\"127.0.0.1:11434\",\"[::1]:11434\"],\"backend\":\"127.0.0.1:11435\",\"programs\":["
-                  "{\"name\":\"ollama\",\"state\":\"ready\",\"pid\":12,\"uptime_s\":190,\"restarts\":0,\"last_exit\":\"\",\"reason\":\"\",\"required\":true},"
+                  "{\"name\":\"ollama\",\"state\":\"ready\",\"pid\":12,\"uptime_s\":190,\"rss_bytes\":441450496,\"cpu_ms\":12345,\"processes\":2,\"next_start_ms\":null,\"restarts\":0,\"last_exit\":\"\",\"reason\":\"\",\"required\":true},"
                   "{\"name\":\"preload\",\"state\":\"done\",\"pid\":0,\"uptime_s\":5,\"restarts\":1,\"last_exit\":\"exit 0\",\"reason\":\"bell \\u0007\",\"required\":false}]}",
                   "supervisor 0.1.0, running, pid 7, up 3m12s\n"
                   "listening on 127.0.0.1:11434, [::1]:11434, backend 127.0.0.1:11435\n"
                   "\n"
-                  "PROGRAM  STATE  PID  UP     RESTARTS  LAST EXIT  REQUIRED  REASON\n"
-                  "ollama   ready  12   3m10s  0         -          yes       -\n"
-                  "preload  done   -    -      1         exit 0     no        bell ?\n");
+                  "PROGRAM  STATE  PID  UP     MEMORY   CPU    RESTARTS  REQUIRED  LAST EXIT\n"
+                  "ollama   ready  12   3m10s  421 MiB  12.3s  0         yes       -\n"
+                  "preload  done   -    -      -        -      1         no        exit 0\n"
+                  "preload: bell ?\n");
 }
 
 static void assert_memory(const char *memory, const char *line)
@@ -54,7 +55,7 @@ static void assert_memory(const char *memory, const char *line)
     char json[512], text[512];
     snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"memory\":%s,\"programs\":[]}", memory);
     snprintf(text, sizeof text, "supervisor running, pid 7, up 1s\n%s\n"
-                                "PROGRAM  STATE  PID  UP  RESTARTS  LAST EXIT  REQUIRED  REASON\n", line);
+                                "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n", line);
     assert_status(json, text);
 }
 
@@ -77,9 +78,31 @@ static void test_status_of_a_stranger(void **state)
     assert_status("{\"ok\":true,\"pid\":[],\"uptime_s\":1e300,\"listen\":7,\"programs\":[{\"name\":{},\"pid\":-4,\"restarts\":\"many\"},3]}",
                   "supervisor state unknown, pid -, up -\n"
                   "\n"
-                  "PROGRAM  STATE  PID  UP  RESTARTS  LAST EXIT  REQUIRED  REASON\n"
-                  "-        -      -    -   many      -          -         -\n"
-                  "-        -      -    -   -         -          -         -\n");
+                  "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n"
+                  "-        -      -    -   -       -    many      -         -\n"
+                  "-        -      -    -   -       -    -         -         -\n");
+}
+
+static void test_status_stays_within_a_hundred_columns(void **state)
+{
+    (void)state;
+    assert_status("{\"ok\":true,\"version\":\"1\",\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"programs\":["
+                  "{\"name\":\"a-program-of-a-very-long-näme\",\"state\":\"starting\",\"pid\":4194304,\"uptime_s\":86399,"
+                  "\"rss_bytes\":1073741823000,\"cpu_ms\":86399999,\"restarts\":4294967295,\"required\":true,"
+                  "\"last_exit\":\"killed by signal 11 (Segmentation fault), and then some\",\"reason\":\"\"},"
+                  "{\"name\":\"b\",\"state\":\"backoff\",\"pid\":0,\"restarts\":3,\"required\":false,\"next_start_ms\":2450,"
+                  "\"last_exit\":\"exit code 3\",\"reason\":\"exit code 3: the address 127.0.0.1:11434 is taken by another process, "
+                  "which was told in so many words that this line is a long one\"},"
+                  "{\"name\":\"c\",\"state\":\"backoff\",\"next_start_ms\":0,\"reason\":\"\"}]}",
+                  "supervisor 1, running, pid 7, up 1s\n"
+                  "\n"
+                  "PROGRAM           STATE     PID      UP      MEMORY    CPU     RESTARTS    REQUIRED  LAST EXIT\n"
+                  "a-program-of-a-…  starting  4194304  23h59m  1000 GiB  23h59m  4294967295  yes       killed by sign…\n"
+                  "b                 backoff   -        -       -         -       3           no        exit code 3\n"
+                  "c                 backoff   -        -       -         -       -           -         -\n"
+                  "b: exit code 3: the address 127.0.0.1:11434 is taken by another process, which was told in so many\n"
+                  "  words that this line is a long one; starts again in 2.4s\n"
+                  "c: starts again in 0.0s\n");
 }
 
 static void assert_health(long http_status, const char *body, const char *text)
@@ -220,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_status_of_a_stranger),
+        cmocka_unit_test(test_status_stays_within_a_hundred_columns),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_the_last_object_of_a_reply_counts),
         cmocka_unit_test(test_names_that_would_break_the_line),
