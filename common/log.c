@@ -43,6 +43,11 @@ int log_is_on(enum log_level level)
     return level >= log_lowest;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
 /* stderr may be a pipe that nobody reads, and its flags are not ours to change: ask before writing. */
 static int write_line(const char *line, size_t line_n)
 {

@@ -27,6 +27,9 @@ void log_open_terminal(void);
 /* 1 when a line of this level is written at all. */
 int log_is_on(enum log_level level);
 
+/* The word that stands in a line for it. */
+const char *log_level_name(enum log_level level);
+
 /* event: a word of the closed list in docs/log-events.md. format makes `key=value …`; values with spaces are
  * quoted by the caller ("%s" in quotes). Control characters are neutralised. */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -211,7 +211,7 @@ void child_init(struct child *c, const struct child_site *site, const struct con
     c->site = site;
     c->line = -1;
     c->exec_fd = -1;
-    output_init(&c->output, site->loop, conf->name);
+    output_init(&c->output, site->loop, site->ring, conf->name, conf->output_rate);
     c->output.complained = child_complained;
     c->output.context = c;
     channel_init(&c->channel, site->loop, conf->name, child_said, c);
@@ -232,7 +232,8 @@ void child_reconfigure(struct child *c, const struct conf_program *conf, struct 
         c->program.is_over = 0;
         c->program.is_wanted = conf->autostart;
     }
-    c->output.name = c->channel.name = conf->name;
+    c->channel.name = conf->name;
+    output_reconfigure(&c->output, conf->name, conf->output_rate);
     program_reconfigure(&c->program, conf, &take_plan->backoff);
     follow_launch(c);
     if (c->program.state == CONTRACT_READY)
@@ -265,7 +266,7 @@ void child_fini(struct child *c)
     probe_stop(&c->probe);
     live_end(&c->live);
     loop_disarm(c->site->loop, &c->timer);
-    output_close(&c->output);
+    output_fini(&c->output);
     channel_close(&c->channel);
     sys_close(c->exec_fd);
     launch_fini(&c->launch);

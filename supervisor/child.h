@@ -23,6 +23,7 @@ struct child_site {
     struct loop *loop;
     struct board *board;
     struct draining_table *draining;
+    struct ring *ring; /* the programs' last lines */
     const struct launch_site *launch;
     struct memory *memory;
     void (*changed)(void *context, struct child *c);

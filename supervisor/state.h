@@ -24,6 +24,7 @@ struct supervisor {
     struct notify notify;
     struct control control;
     struct memory memory;
+    struct ring ring; /* what programs wrote last */
     struct launch_site launch_site;
     struct child_site child_site;
     int listen_fds[CONF_LISTEN_MAX];

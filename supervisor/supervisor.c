@@ -332,7 +332,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     if (error)
         return error;
     *what = "the programs";
-    s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining,
+    s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining, .ring = &s->ring,
                                         .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .context = s};
     s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
     return add_children(s);
@@ -340,6 +340,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
 
 int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
 {
+    ring_init(&s->ring);
     s->conf = take_conf;
     s->board.fd = s->notify.fd = s->control.fd = s->launch_site.config_fd = s->clock_fd = s->memory.watch_fd = -1;
     models_folder_init(&s->models_folder);
@@ -374,6 +375,7 @@ void supervisor_fini(struct supervisor *s)
     control_fini(&s->control);
     outer_fini(&s->outer);
     memory_fini(&s->memory);
+    ring_fini(&s->ring);
     notify_fini(&s->notify);
     board_fini(&s->board);
     models_folder_fini(&s->models_folder);

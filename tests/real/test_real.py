@@ -56,6 +56,19 @@ def test_runner_has_one_slot(sidecar):
     assert words[words.index("--parallel") + 1] == "1"
 
 
+@pytest.mark.parametrize("use_mmap, said", [(True, "yes"), (False, "no")])
+def test_one_line_of_the_quiet_log_for_a_runner(sidecar, use_mmap, said):
+    """R0.2: parallel 1 and mmap can be confirmed in the log, which has nothing else of Ollama's."""
+    sidecar.start()
+    sidecar.wait_ready()
+    for _ in range(2):  # the second one finds it loaded
+        assert sidecar.generate("tiny", options={"use_mmap": use_mmap, "num_ctx": 512, "num_predict": 2}).status == 200
+    assert sidecar.generate("absent").status == 404
+    line = sidecar.process.wait_log(r" info ollama (.*)").group(1)
+    assert line.startswith(f"runner model=tiny:latest parallel=1 mmap={said} context=512")
+    assert len(sidecar.process.logged(r"^\S+ \w+ ollama ")) == 1, sidecar.process.tail()
+
+
 def test_the_command_line_client_works_through_the_proxy(sidecar):
     sidecar.start()
     sidecar.wait_ready()

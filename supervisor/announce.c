@@ -1,0 +1,147 @@
+/*
+ * See announce.h. Ollama's line has the blob's digest only; its name stands in a folder of files that may lie on a slow disk,
+ * and PID 1 must not wait for one. So a process of its own looks, says the name over a pipe, and is reaped like any orphan.
+ * It ends itself by alarm(2), so that nobody has to kill a pid that may be another's by then.
+ */
+#include "supervisor/announce.h"
+
+#include "common/log.h"
+#include "supervisor/naming.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_LIMIT_MS = 2000, LOOKS_A_SECOND = 1, LOOKS_AT_ONCE = 8, NAME_FD = 3 };
+
+/* All but the name, as the runner may be another one by the time that it is found. */
+static void describe(struct announce *a)
+{
+    const struct runner *r = &a->runner;
+    size_t n = 0, rest_n = sizeof a->rest;
+    a->rest[0] = '\0';
+    if (r->parallel != RUNNER_UNKNOWN)
+        n += (size_t)snprintf(a->rest + n, rest_n - n, " parallel=%ld", r->parallel);
+    if (r->has_mmap != RUNNER_UNKNOWN)
+        n += (size_t)snprintf(a->rest + n, rest_n - n, " mmap=%s", r->has_mmap ? "yes" : "no");
+    if (r->context != RUNNER_UNKNOWN)
+        n += (size_t)snprintf(a->rest + n, rest_n - n, " context=%ld", r->context);
+    if (r->batch != RUNNER_UNKNOWN)
+        n += (size_t)snprintf(a->rest + n, rest_n - n, " batch=%ld", r->batch);
+    if (r->is_mlx || r->is_ollama_engine)
+        snprintf(a->rest + n, rest_n - n, " engine=%s", r->is_mlx ? "mlx" : "ollama");
+    snprintf(a->short_digest, sizeof a->short_digest, "%.*s", RUNNER_SHORT_BYTES - 1, r->digest);
+}
+
+static void tell(const struct announce *a)
+{
+    if (a->name_n > 0)
+        log_event_for(*a->program, LOG_INFO, "runner", "model=%s%s", a->name, a->rest);
+    else
+        log_event_for(*a->program, LOG_INFO, "runner", "model=sha256-%s%s", a->short_digest, a->rest);
+}
+
+/* What was found so far is all that will be; whoever still looks finds nobody who listens. */
+static void settle(struct announce *a)
+{
+    if (a->fd < 0)
+        return;
+    loop_remove(a->loop, a->fd);
+    loop_disarm(a->loop, &a->timer);
+    sys_close(a->fd);
+    a->fd = -1;
+    a->name[a->name_n] = '\0';
+    tell(a);
+}
+
+static void too_late(void *context, int64_t now_ms)
+{
+    struct announce *a = context;
+    (void)now_ms;
+    a->name_n = 0; /* half a name is none */
+    settle(a);
+}
+
+static void name_ready(void *context, short revents)
+{
+    struct announce *a = context;
+    (void)revents;
+    ssize_t n = sys_read(a->fd, a->name + a->name_n, sizeof a->name - 1 - a->name_n);
+    if (n == -EAGAIN)
+        return;
+    if (n > 0)
+        a->name_n += (size_t)n;
+    if (n <= 0 || a->name_n == sizeof a->name - 1)
+        settle(a);
+}
+
+static void look(const struct runner *r, int fd) __attribute__((noreturn));
+static void look(const struct runner *r, int fd)
+{
+    char name[RUNNER_NAME_BYTES];
+    sys_die_with_parent(SIGKILL);
+    sys_signals_reset();
+    sys_alarm(LOOK_LIMIT_MS / 1000);
+    if (sys_dup_to(fd, NAME_FD) < 0)
+        sys_exit_now(1);
+    sys_close_from(NAME_FD + 1, -1); /* a listener or a channel must not live on here */
+    if (naming_find(r->folder, r->digest, name, sizeof name))
+        (void)!sys_write(NAME_FD, name, strlen(name)); /* below PIPE_BUF: whole, or not at all */
+    sys_exit_now(0);
+}
+
+/* The pipe's end that the name will come from, or -errno. */
+static int start_looking(struct announce *a)
+{
+    int fds[2];
+    int error = sys_pipe(fds, O_NONBLOCK);
+    if (error < 0)
+        return error;
+    error = loop_add(a->loop, fds[0], POLLIN, name_ready, a);
+    if (error >= 0) {
+        error = sys_fork();
+        if (error == 0)
+            look(&a->runner, fds[1]);
+        if (error < 0)
+            loop_remove(a->loop, fds[0]);
+    }
+    sys_close(fds[1]);
+    if (error >= 0)
+        return fds[0];
+    sys_close(fds[0]);
+    return error;
+}
+
+void announce_init(struct announce *a, struct loop *loop, const char *const *program)
+{
+    *a = (struct announce){.loop = loop, .program = program, .fd = -1};
+    runner_init(&a->runner);
+    timer_init(&a->timer, too_late, a);
+    bucket_init(&a->looks, LOOKS_A_SECOND, LOOKS_AT_ONCE, loop_now_ms(loop));
+}
+
+void announce_line(struct announce *a, const char *line)
+{
+    if (!runner_line(&a->runner, line))
+        return;
+    settle(a); /* the one before is told first */
+    describe(a);
+    a->name_n = 0;
+    if (a->runner.name[0]) {
+        snprintf(a->name, sizeof a->name, "%s", a->runner.name);
+        a->name_n = strlen(a->name);
+    } else if (bucket_take(&a->looks, loop_now_ms(a->loop))) {
+        a->fd = start_looking(a);
+    }
+    if (a->fd >= 0)
+        loop_arm(a->loop, &a->timer, loop_now_ms(a->loop) + LOOK_LIMIT_MS);
+    else
+        tell(a);
+}
+
+void announce_fini(struct announce *a)
+{
+    settle(a);
+}

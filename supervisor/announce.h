@@ -1,0 +1,36 @@
+/*
+ * announce: one line of our log for each runner that Ollama starts, with the model's name.
+ *
+ *     info ollama runner model=llama3.2:1b parallel=1 mmap=yes context=2048 batch=512
+ */
+#ifndef SUPERVISOR_ANNOUNCE_H
+#define SUPERVISOR_ANNOUNCE_H
+
+#include "common/loop.h"
+#include "supervisor/bucket.h"
+#include "supervisor/runner.h"
+
+enum { ANNOUNCE_REST_BYTES = 96, RUNNER_SHORT_BYTES = 13 };
+
+struct announce {
+    struct loop *loop;
+    const char *const *program; /* where its name stands; borrowed */
+    struct runner runner;       /* as far as the program's lines go */
+    char rest[ANNOUNCE_REST_BYTES]; /* of the line whose model's name is looked for */
+    int fd;              /* the looking process's word; -1: nobody looks */
+    struct timer timer;  /* it has taken too long */
+    struct bucket looks; /* a program that makes up lines makes us fork so often, and no more */
+    char short_digest[RUNNER_SHORT_BYTES]; /* what stands for the name if there is none */
+    char name[RUNNER_NAME_BYTES];
+    size_t name_n;
+};
+
+/* *program: its name, which may become another text by a reload. */
+void announce_init(struct announce *a, struct loop *loop, const char *const *program);
+/* The next line that the program wrote: where it completes a runner's start, that is logged, at once or when its name was
+ * found, in two seconds at the latest. Never waits. */
+void announce_line(struct announce *a, const char *line);
+/* Logs what is still to be told, and stops looking. */
+void announce_fini(struct announce *a);
+
+#endif
