@@ -86,20 +86,30 @@ static int receive_all(int fd, struct buf *reply)
     }
 }
 
-int ask_raw(const char *socket_path, const char *line, struct buf *reply)
+int ask_open(const char *socket_path, const char *line, int *fd)
 {
-    int fd = -1;
     struct buf request;
+    *fd = -1;
     buf_init(&request, 0);
     int error = buf_printf(&request, "%s\n", line);
-    error = error ? error : connect_to(socket_path, &fd);
-    error = error ? error : send_all(fd, buf_data(&request), buf_size(&request));
+    error = error ? error : connect_to(socket_path, fd);
+    error = error ? error : send_all(*fd, buf_data(&request), buf_size(&request));
+    buf_fini(&request);
+    if (error) {
+        sys_close(*fd);
+        *fd = -1;
+    }
+    return error;
+}
+
+int ask_raw(const char *socket_path, const char *line, struct buf *reply)
+{
+    int fd;
+    int error = ask_open(socket_path, line, &fd);
     error = error ? error : receive_all(fd, reply);
     if (!error && buf_size(reply) == 0)
         error = -EPROTO;
-    if (fd >= 0)
-        sys_close(fd);
-    buf_fini(&request);
+    sys_close(fd);
     return error;
 }
 
@@ -128,7 +138,7 @@ const char *ask_text(const cJSON *object, const char *key)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static void explain(const char *path, int error)
+void ask_explain(const char *path, int error)
 {
     const char *advice;
     if (error == -ENOENT || error == -ECONNREFUSED)
@@ -180,7 +190,7 @@ static void print_mistakes(const cJSON *mistakes)
     buf_fini(&text);
 }
 
-static void print_refusal(const cJSON *answer)
+void ask_print_refusal(const cJSON *answer)
 {
     const char *error = ask_text(answer, "error");
     print_mistakes(cJSON_GetObjectItemCaseSensitive(answer, "mistakes"));
@@ -198,7 +208,7 @@ int ask_run(const struct ctl *ctl, const char *line, int is_json_printed, cJSON 
         *answer = ask_parse(&reply);
     int is_ok = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(*answer, "ok"));
     if (error) {
-        explain(ctl->socket_path, error);
+        ask_explain(ctl->socket_path, error);
         code = CTL_NOBODY;
     } else if (!*answer) {
         fprintf(stderr, "sidecarctl: what answers at %s is not ollama-supervisor\n", ctl->socket_path);
@@ -208,7 +218,7 @@ int ask_run(const struct ctl *ctl, const char *line, int is_json_printed, cJSON 
         if (ctl->is_json && (is_json_printed || !is_ok))
             print_raw(&reply);
         else if (!is_ok)
-            print_refusal(*answer);
+            ask_print_refusal(*answer);
     }
     buf_fini(&reply);
     if (code != CTL_OK) {

@@ -16,6 +16,14 @@ enum { ASK_SILENCE_MS = 5000, ASK_REPLY_LIMIT_BYTES = 8 << 20 };
  * byte; -EPROTO where it closed without an answer; -EFBIG; else what connect(2), write(2) or read(2) say. */
 int ask_raw(const char *socket_path, const char *line, struct buf *reply) WARN_UNUSED;
 
+/* The first half of it, for an answer that goes on: *fd is connected and asked; the caller closes it. 0 or as above. */
+int ask_open(const char *socket_path, const char *line, int *fd) WARN_UNUSED;
+
+/* Says on stderr that nobody answers there, why, and what to do. */
+void ask_explain(const char *socket_path, int error);
+/* Says a refusal's reason on stderr. */
+void ask_print_refusal(const cJSON *answer);
+
 /* The object of the reply's last line that is one, or NULL. The caller deletes it. */
 cJSON *ask_parse(const struct buf *reply) WARN_UNUSED;
 

@@ -10,6 +10,9 @@ enum { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 100, CTL_NOBODY = 111 };
 struct ctl {
     const char *socket_path; /* where the supervisor listens */
     const char *argument;    /* NAME, or NULL */
+    const char *const *names; /* tail: the names, NULL-terminated */
+    const char *lines;       /* tail -n, or NULL */
+    int is_following;        /* tail -f */
     int is_json;             /* print replies as they come */
     int is_ready_asked;      /* health --ready */
     int has_colours;

@@ -13,6 +13,7 @@
 #include "ctl/health.h"
 #include "ctl/plain.h"
 #include "ctl/status.h"
+#include "ctl/tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,8 @@
 #include <string.h>
 
 extern char **environ;
+
+enum { ARGUMENTS_MAX = 32 };
 
 static const char usage[] =
     "usage: sidecarctl [-s SOCKET] [-c FILE] [--json] VERB [ARGUMENT]\n"
@@ -29,6 +32,8 @@ static const char usage[] =
     "  stop NAME         stop it, and leave it stopped\n"
     "  restart NAME      stop and start it; a new proxy takes over without refusing anybody\n"
     "  reload            read supervisor.ini again\n"
+    "  tail [-f] [-n LINES] [NAME...]\n"
+    "                    what programs wrote last (10 lines; all programs), with -f also what they write from now on\n"
     "  health [--ready]  one line of GET /health (or /ready); exit 0 only when it answers 200\n"
     "  dump              the configuration in force, and where each value comes from\n"
     "  help              this text\n"
@@ -41,8 +46,10 @@ static const char usage[] =
     "Exit codes: 0, 1 (not healthy, or refused), 100 usage, 111 nobody answers.\n";
 
 struct options {
-    const char *socket_path, *file, *verb, *argument;
-    int is_json, is_ready;
+    const char *socket_path, *file, *verb, *lines;
+    const char *arguments[ARGUMENTS_MAX + 1]; /* NULL-terminated */
+    size_t arguments_n;
+    int is_json, is_ready, is_following;
 };
 
 static int run_start(const struct ctl *ctl)
@@ -68,10 +75,12 @@ static int run_reload(const struct ctl *ctl)
 static const struct verb {
     const char *name;
     int (*run)(const struct ctl *ctl);
-    int has_argument;
+    enum { NO_ARGUMENT, ONE_ARGUMENT, ANY_ARGUMENTS } takes;
 } verbs[] = {
-    {"status", status_run, 0}, {"start", run_start, 1},   {"stop", run_stop, 1},    {"restart", run_restart, 1},
-    {"reload", run_reload, 0}, {"health", health_run, 0}, {"dump", change_dump, 0},
+    {"status", status_run, NO_ARGUMENT},    {"start", run_start, ONE_ARGUMENT},
+    {"stop", run_stop, ONE_ARGUMENT},       {"restart", run_restart, ONE_ARGUMENT},
+    {"reload", run_reload, NO_ARGUMENT},    {"tail", tail_run, ANY_ARGUMENTS},
+    {"health", health_run, NO_ARGUMENT},    {"dump", change_dump, NO_ARGUMENT},
 };
 
 static int usage_error(const char *what, const char *word)
@@ -100,8 +109,8 @@ static int take_word(struct options *o, const char *word)
 {
     if (!o->verb)
         o->verb = word;
-    else if (!o->argument)
-        o->argument = word;
+    else if (o->arguments_n < ARGUMENTS_MAX)
+        o->arguments[o->arguments_n++] = word;
     else
         return usage_error("too many arguments, from ", word);
     return -1;
@@ -114,7 +123,11 @@ static int take_option(struct options *o, int argc, char **argv, int *i)
         return (o->socket_path = option_value(argc, argv, i)) ? -1 : usage_error("-s needs a socket", "");
     if (strncmp(word, "-c", 2) == 0)
         return (o->file = option_value(argc, argv, i)) ? -1 : usage_error("-c needs a file", "");
-    if (strcmp(word, "--json") == 0)
+    if (strncmp(word, "-n", 2) == 0)
+        return (o->lines = option_value(argc, argv, i)) ? -1 : usage_error("-n needs a number of lines", "");
+    if (strcmp(word, "-f") == 0)
+        o->is_following = 1;
+    else if (strcmp(word, "--json") == 0)
         o->is_json = 1;
     else if (strcmp(word, "--ready") == 0)
         o->is_ready = 1;
@@ -161,10 +174,14 @@ static int unknown_verb(const char *name)
 /* -1 where verb, argument and options go together, else the exit code. */
 static int check_words(const struct options *o, const struct verb *verb)
 {
-    if (verb->has_argument && !o->argument)
+    if (verb->takes == ONE_ARGUMENT && o->arguments_n == 0)
         return usage_error("which program? Write its name behind ", verb->name);
-    if (!verb->has_argument && o->argument)
-        return usage_error("no argument is taken, yet there is ", o->argument);
+    if (verb->takes == NO_ARGUMENT && o->arguments_n > 0)
+        return usage_error("no argument is taken, yet there is ", o->arguments[0]);
+    if (verb->takes == ONE_ARGUMENT && o->arguments_n > 1)
+        return usage_error("too many arguments, from ", o->arguments[1]);
+    if ((o->is_following || o->lines) && verb->run != tail_run)
+        return usage_error("-f and -n go with tail, not with ", verb->name);
     if (o->is_ready && verb->run != health_run)
         return usage_error("--ready goes with health, not with ", verb->name);
     return -1;
@@ -221,7 +238,10 @@ int main(int argc, char **argv)
         return CTL_USAGE;
     }
     struct ctl ctl = {.socket_path = o.socket_path ? o.socket_path : conf->supervisor.control_socket,
-                      .argument = o.argument,
+                      .argument = o.arguments[0],
+                      .names = o.arguments,
+                      .lines = o.lines,
+                      .is_following = o.is_following,
                       .is_json = o.is_json,
                       .is_ready_asked = o.is_ready,
                       .has_colours = plain_has_colours()};

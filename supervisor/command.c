@@ -71,18 +71,22 @@ static int command_reload(struct supervisor *s, const char *argument, struct buf
     return error;
 }
 
+static int refuse_name(struct supervisor *s, const char *name, struct buf *reply)
+{
+    char names[256] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < s->children_n && n < sizeof names - 1; i++)
+        if (!s->children[i].is_retired)
+            n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", s->children[i].program.conf->name);
+    return *name ? refuse(reply, "there is no program \"%.64s\"; there are %s", name, names)
+                 : refuse(reply, "which program? there are %s", names);
+}
+
 static int act(struct supervisor *s, const char *name, enum program_event event, struct buf *reply)
 {
     struct child *c = state_child(s, name);
-    if (!c) {
-        char names[256] = "";
-        size_t n = 0;
-        for (size_t i = 0; i < s->children_n && n < sizeof names - 1; i++)
-            if (!s->children[i].is_retired)
-                n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", s->children[i].program.conf->name);
-        return *name ? refuse(reply, "there is no program \"%.64s\"; there are %s", name, names)
-                     : refuse(reply, "which program? there are %s", names);
-    }
+    if (!c)
+        return refuse_name(s, name, reply);
     if (s->is_stopping)
         return refuse(reply, "everything is being stopped");
     if (c->is_retired)
@@ -111,12 +115,36 @@ static int command_restart(struct supervisor *s, const char *argument, struct bu
     return act(s, argument, PROGRAM_RESTART, reply);
 }
 
+/* The lines follow the answer: see control.h, CONTROL_TAIL. */
+static int command_tail(struct supervisor *s, const char *argument, struct buf *reply)
+{
+    struct tail t;
+    long lines_n;
+    char why[TAIL_WHY_BYTES], name[CONTROL_LINE_BYTES];
+    size_t name_n;
+    if (tail_parse(&t, argument, &lines_n, why) < 0)
+        return refuse(reply, "tail: %s", why);
+    for (const char *at = t.names, *asked; (asked = tail_name(&at, &name_n));) {
+        snprintf(name, sizeof name, "%.*s", (int)name_n, asked);
+        const struct child *c = state_child(s, name);
+        if (!c)
+            return refuse_name(s, name, reply);
+        if (c->launch.has_contract)
+            return refuse(reply, "%s writes its own lines to the log of ollama-supervisor, and nothing else", name);
+    }
+    if (t.is_following && s->control.followers_n >= CONTROL_FOLLOWERS_MAX)
+        return refuse(reply, "%d clients follow already; end one of them", (int)CONTROL_FOLLOWERS_MAX);
+    int error = buf_text(reply, "{\"ok\":true}");
+    return error ? error : CONTROL_TAIL;
+}
+
 static const struct {
     const char *verb;
     int (*answer)(struct supervisor *s, const char *argument, struct buf *reply);
 } verbs[] = {
     {"status", command_status},   {"start", command_start}, {"stop", command_stop},
     {"restart", command_restart}, {"reload", command_reload}, {"dump", command_dump},
+    {"tail", command_tail},
 };
 
 int command_answer(void *context, const char *line, struct buf *reply)
@@ -126,5 +154,5 @@ int command_answer(void *context, const char *line, struct buf *reply)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strlen(verbs[i].verb) == verb_n && memcmp(verbs[i].verb, line, verb_n) == 0)
             return verbs[i].answer(context, argument, reply);
-    return refuse(reply, "unknown command \"%.64s\"; there are status, start, stop, restart, reload, dump", line);
+    return refuse(reply, "unknown command \"%.64s\"; there are status, start, stop, restart, reload, dump, tail", line);
 }

@@ -1,4 +1,8 @@
-/* See control.h. A client says one line, gets its answer and is closed; one that dawdles is closed after some seconds. */
+/*
+ * See control.h. A client says one line, gets its answer and is closed; one that dawdles is closed after some seconds. One that
+ * follows the programs' lines stays. It reads from the ring at its own pace, with no more than a piece of text of its own: who
+ * is too slow finds that lines are gone.
+ */
 #include "supervisor/control.h"
 
 #include "common/log.h"
@@ -9,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-enum { CLIENT_LIMIT_MS = 10000, REPLY_LIMIT_BYTES = 1 << 20, BACKLOG = 16, REST_MS = 200 };
+enum { CLIENT_LIMIT_MS = 10000, REPLY_LIMIT_BYTES = 1 << 20, BACKLOG = 16, REST_MS = 200, PIECES_A_TURN = 4, GROWN_MS = 20 };
 
 static void close_client(struct control_client *c)
 {
@@ -20,6 +24,9 @@ static void close_client(struct control_client *c)
     sys_close(c->fd);
     c->fd = -1;
     buf_release(&c->reply);
+    c->control->followers_n -= (unsigned)c->tail.is_following;
+    c->tail = (struct tail){0};
+    c->is_in_pieces = 0;
 }
 
 static void client_timer(void *context, int64_t now_ms)
@@ -28,26 +35,83 @@ static void client_timer(void *context, int64_t now_ms)
     close_client(context);
 }
 
+/* Adds the next piece to a reply that was sent. TAIL_END where there is none, ever. */
+static int next_piece(struct control_client *c)
+{
+    if (!c->is_in_pieces)
+        return TAIL_END;
+    int left = tail_write(&c->tail, c->control->ring, &c->reply);
+    if (left == TAIL_MORE || left == TAIL_WAIT)
+        return left;
+    c->is_in_pieces = 0;
+    return buf_size(&c->reply) > 0 ? TAIL_MORE : TAIL_END;
+}
+
 static void write_reply(struct control_client *c)
 {
-    ssize_t n = sys_send(c->fd, buf_data(&c->reply), buf_size(&c->reply), 0);
-    if (n > 0)
-        buf_consume(&c->reply, (size_t)n);
-    if ((n < 0 && n != -EAGAIN) || buf_size(&c->reply) == 0)
+    for (int i = 0; i < PIECES_A_TURN; i++) {
+        int left = buf_size(&c->reply) > 0 ? TAIL_MORE : next_piece(c);
+        if (left == TAIL_END) {
+            close_client(c);
+            return;
+        }
+        if (buf_size(&c->reply) == 0) {
+            loop_set_events(c->control->loop, c->fd, POLLIN); /* until there are lines, or the client leaves */
+            return;
+        }
+        ssize_t n = sys_send(c->fd, buf_data(&c->reply), buf_size(&c->reply), 0);
+        if (n < 0 && n != -EAGAIN) {
+            close_client(c);
+            return;
+        }
+        if (n > 0)
+            buf_consume(&c->reply, (size_t)n);
+        if (buf_size(&c->reply) > 0)
+            break;
+    }
+    if (buf_size(&c->reply) == 0 && !c->is_in_pieces)
         close_client(c);
     else
-        loop_set_events(c->control->loop, c->fd, POLLOUT);
+        loop_set_events(c->control->loop, c->fd, c->tail.is_following ? POLLIN | POLLOUT : POLLOUT);
+}
+
+/* The rest of the line is what tail_parse takes; the command has found it good. */
+static void begin_tail(struct control_client *c)
+{
+    char why[TAIL_WHY_BYTES];
+    long lines_n = 0;
+    if (!c->control->ring || tail_parse(&c->tail, c->line + strcspn(c->line, " "), &lines_n, why) < 0)
+        return; /* the client is closed after what the command said */
+    tail_begin(&c->tail, c->control->ring, lines_n);
+    c->is_in_pieces = 1;
+    if (c->tail.is_following) {
+        loop_disarm(c->control->loop, &c->timer);
+        c->control->followers_n++;
+    }
 }
 
 static void answer(struct control_client *c)
 {
     int error = c->control->command(c->control->context, c->line, &c->reply);
-    if (!error)
+    int has_tail = error == CONTROL_TAIL;
+    if (error >= 0)
         error = buf_text(&c->reply, "\n");
-    if (error)
+    if (error) {
         close_client(c);
-    else
-        write_reply(c);
+        return;
+    }
+    if (has_tail)
+        begin_tail(c);
+    write_reply(c);
+}
+
+/* A follower has nothing more to say; but that it leaves is seen. */
+static void read_nothing(struct control_client *c)
+{
+    char bytes[64];
+    ssize_t n = sys_recv(c->fd, bytes, sizeof bytes, 0);
+    if (n == 0 || (n < 0 && n != -EAGAIN))
+        close_client(c);
 }
 
 static void read_line(struct control_client *c)
@@ -76,12 +140,36 @@ static void read_line(struct control_client *c)
 static void client_ready(void *context, short revents)
 {
     struct control_client *c = context;
+    if (c->tail.is_following && revents & POLLIN)
+        read_nothing(c);
+    if (c->fd < 0)
+        return;
     if (revents & POLLOUT)
         write_reply(c);
+    else if (c->tail.is_following && revents & POLLIN)
+        return;
     else if (revents & POLLIN)
         read_line(c);
     else
         close_client(c);
+}
+
+static void tell_followers(void *context, int64_t now_ms)
+{
+    struct control *c = context;
+    (void)now_ms;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_client *client = &c->clients[i];
+        if (client->fd >= 0 && client->tail.is_following && buf_size(&client->reply) == 0)
+            write_reply(client);
+    }
+}
+
+/* Not at once: a program that writes without end would have us write without end. */
+void control_ring_grown(struct control *c)
+{
+    if (c->fd >= 0 && !timer_is_armed(&c->grown) && c->followers_n > 0)
+        loop_arm(c->loop, &c->grown, loop_now_ms(c->loop) + GROWN_MS);
 }
 
 static struct control_client *free_client(struct control *c)
@@ -164,6 +252,7 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     c->context = context;
     c->fd = -1;
     timer_init(&c->rest, rest_is_over, c);
+    timer_init(&c->grown, tell_followers, c);
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         c->clients[i] = (struct control_client){.control = c, .fd = -1};
         buf_init(&c->clients[i].reply, REPLY_LIMIT_BYTES);
@@ -195,6 +284,10 @@ int control_init(struct control *c, struct loop *loop, const char *path,
 
 void control_fini(struct control *c)
 {
+    if (timer_is_armed(&c->grown)) { /* the last words */
+        loop_disarm(c->loop, &c->grown);
+        tell_followers(c, 0);
+    }
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (c->clients[i].control)
             close_client(&c->clients[i]);

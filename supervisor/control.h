@@ -6,8 +6,9 @@
 
 #include "common/buf.h"
 #include "common/loop.h"
+#include "supervisor/tail.h"
 
-enum { CONTROL_CLIENTS_MAX = 16, CONTROL_LINE_BYTES = 512, CONTROL_PATH_BYTES = 108 };
+enum { CONTROL_CLIENTS_MAX = 16, CONTROL_FOLLOWERS_MAX = 8, CONTROL_LINE_BYTES = 512, CONTROL_PATH_BYTES = 108 };
 
 struct control_client {
     struct control *control;
@@ -16,16 +17,24 @@ struct control_client {
     size_t line_n;
     struct buf reply;
     struct timer timer;
+    int is_in_pieces; /* more follows the reply: tail says what */
+    struct tail tail;
 };
+
+/* What a command returns whose answer goes on with the programs' lines, as `tail ARGUMENTS` says. */
+enum { CONTROL_TAIL = 1 };
 
 struct control {
     struct loop *loop;
     int fd;
     char path[CONTROL_PATH_BYTES];
     struct timer rest; /* no client is taken until then */
-    /* Answers one command; 0, or -errno when there was no memory for it. */
+    /* Answers one command; 0, CONTROL_TAIL, or -errno when there was no memory for it. */
     int (*command)(void *context, const char *line, struct buf *reply);
     void *context;
+    const struct ring *ring; /* of CONTROL_TAIL; set by whoever has one, else NULL */
+    unsigned followers_n;
+    struct timer grown;      /* the followers are told some milliseconds after a line, of all that came meanwhile */
     struct control_client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -34,4 +43,6 @@ int control_init(struct control *c, struct loop *loop, const char *path,
                  int (*command)(void *, const char *, struct buf *), void *context) WARN_UNUSED;
 void control_fini(struct control *c);
 
+/* The ring has grown: whoever follows it is told, soon. */
+void control_ring_grown(struct control *c);
 #endif

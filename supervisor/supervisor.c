@@ -253,6 +253,12 @@ static int open_control(struct supervisor *s, supervisor_command_fn *command)
     return 0;
 }
 
+static void ring_grown(void *context)
+{
+    struct supervisor *s = context;
+    control_ring_grown(&s->control);
+}
+
 static int add_children(struct supervisor *s)
 {
     for (size_t i = 0; i < s->conf->programs_n; i++) {
@@ -334,6 +340,9 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     *what = "the programs";
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining, .ring = &s->ring,
                                         .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .context = s};
+    s->ring.grown = ring_grown;
+    s->ring.context = s;
+    s->control.ring = &s->ring;
     s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
     return add_children(s);
 }
