@@ -163,7 +163,7 @@ static int take_mlx(struct runner *r, const char *name)
     fresh.is_mlx = 1;
     if (!*name || strlen(name) >= sizeof fresh.name || strpbrk(name, " \""))
         return 0;
-    snprintf(fresh.name, sizeof fresh.name, "%s", name);
+    snprintf(fresh.name, sizeof fresh.name, "%.*s", (int)sizeof fresh.name - 1, name);
     *r = fresh;
     return 1;
 }
