@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_BYTES = 16 * 1024, MOUNTS_MAX_BYTES = 4 * 1024 * 1024, LEVELS_MAX = 64 };
+enum { FILE_BYTES = 16 * 1024, LISTS_MAX_BYTES = 4 * 1024 * 1024, LEVELS_MAX = 64 };
+
+/* The file in hand. Not on the stack: all of a large frame is touched when it is entered, and stays PID 1's memory. */
+static char the_text[FILE_BYTES];
 
 static const int64_t beyond = (int64_t)1 << 60; /* v1 writes "none" as the largest number of pages */
 
@@ -190,8 +193,8 @@ int cgroup_folder(const char *mountinfo, enum cgroup_source source, const char *
 
 /* ---- files ---- */
 
-/* The file's start, terminated. The descriptor, which is the caller's, or -errno. */
-static int open_text(const char *dir, const char *name, char text[FILE_BYTES])
+/* The file's start into the_text, terminated. The descriptor, which is the caller's, or -errno. */
+static int open_text(const char *dir, const char *name)
 {
     char path[CGROUP_PATH_BYTES];
     size_t n = 0;
@@ -199,7 +202,7 @@ static int open_text(const char *dir, const char *name, char text[FILE_BYTES])
         return -ENAMETOOLONG;
     int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
     while (fd >= 0 && n < FILE_BYTES - 1) {
-        ssize_t more_n = sys_read(fd, text + n, FILE_BYTES - 1 - n);
+        ssize_t more_n = sys_read(fd, the_text + n, FILE_BYTES - 1 - n);
         if (more_n < 0) {
             sys_close(fd);
             return (int)more_n;
@@ -208,23 +211,21 @@ static int open_text(const char *dir, const char *name, char text[FILE_BYTES])
             break;
         n += (size_t)more_n;
     }
-    text[n] = '\0';
+    the_text[n] = '\0';
     return fd;
 }
 
 /* `field` of a file with lines of names and numbers, or the only number of a file (NULL). */
 static int64_t read_number(const char *dir, const char *name, const char *field)
 {
-    char text[FILE_BYTES];
-    int fd = open_text(dir, name, text);
+    int fd = open_text(dir, name);
     sys_close(fd);
-    return fd < 0 ? CGROUP_NONE : field ? cgroup_field(text, field) : cgroup_number(text);
+    return fd < 0 ? CGROUP_NONE : field ? cgroup_field(the_text, field) : cgroup_number(the_text);
 }
 
 static int is_there(const char *dir, const char *name)
 {
-    char text[FILE_BYTES];
-    int fd = open_text(dir, name, text);
+    int fd = open_text(dir, name);
     sys_close(fd);
     return fd >= 0;
 }
@@ -272,19 +273,26 @@ static int find_in(struct cgroup *g, enum cgroup_source source, const char *grou
     return 0;
 }
 
+/* A whole file into *out, which the caller frees. 0 or -errno. */
+static int read_list(const char *dir, const char *name, char **out)
+{
+    char path[CGROUP_PATH_BYTES];
+    size_t out_n;
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+        return -ENAMETOOLONG;
+    return sys_read_file(path, LISTS_MAX_BYTES, out, &out_n);
+}
+
 void cgroup_find(struct cgroup *g, const char *proc)
 {
-    char path[CGROUP_PATH_BYTES], groups[FILE_BYTES], *mounts = NULL;
-    size_t mounts_n;
+    char *groups = NULL, *mounts = NULL;
     memset(g, 0, sizeof *g);
     snprintf(g->proc, sizeof g->proc, "%s", proc);
-    snprintf(path, sizeof path, "%s/self/mountinfo", proc);
-    int fd = open_text(proc, "self/cgroup", groups);
-    sys_close(fd);
-    if (fd >= 0 && sys_read_file(path, MOUNTS_MAX_BYTES, &mounts, &mounts_n) == 0)
+    if (read_list(proc, "self/cgroup", &groups) == 0 && read_list(proc, "self/mountinfo", &mounts) == 0)
         g->source = find_in(g, CGROUP_V2, groups, mounts)   ? CGROUP_V2
                     : find_in(g, CGROUP_V1, groups, mounts) ? CGROUP_V1
                                                             : CGROUP_MACHINE;
+    free(groups);
     free(mounts);
     find_kills(g);
 }
@@ -297,9 +305,8 @@ int cgroup_kills_path(const struct cgroup *g, char path[CGROUP_PATH_BYTES])
 
 int cgroup_open_kills(const struct cgroup *g, int64_t *kills_n)
 {
-    char text[FILE_BYTES];
-    int fd = open_text(g->kills_dir, files[g->kills_source].kills, text);
-    *kills_n = fd < 0 ? CGROUP_NONE : cgroup_field(text, "oom_kill");
+    int fd = open_text(g->kills_dir, files[g->kills_source].kills);
+    *kills_n = fd < 0 ? CGROUP_NONE : cgroup_field(the_text, "oom_kill");
     if (fd >= 0 && *kills_n == CGROUP_NONE) {
         sys_close(fd);
         return -ENOENT;
@@ -333,12 +340,11 @@ static int64_t machine_bytes(const char *text, const char *name)
 
 static void read_machine(const struct cgroup *g, struct cgroup_memory *m)
 {
-    char text[FILE_BYTES];
-    int fd = open_text(g->proc, "meminfo", text);
+    int fd = open_text(g->proc, "meminfo");
     sys_close(fd);
     if (fd < 0)
         return;
-    int64_t total_bytes = machine_bytes(text, "MemTotal"), available_bytes = machine_bytes(text, "MemAvailable");
+    int64_t total_bytes = machine_bytes(the_text, "MemTotal"), available_bytes = machine_bytes(the_text, "MemAvailable");
     m->limit_bytes = total_bytes;
     if (total_bytes != CGROUP_NONE && available_bytes != CGROUP_NONE && available_bytes <= total_bytes)
         m->used_bytes = total_bytes - available_bytes;
