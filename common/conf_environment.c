@@ -13,6 +13,7 @@ struct envp {
     char **items;
     size_t items_n;
     int has_error;
+    size_t room_n; /* with the NULL at the end */
 };
 
 static int has_name(const struct envp *e, const char *pair)
@@ -24,20 +25,31 @@ static int has_name(const struct envp *e, const char *pair)
     return 0;
 }
 
+/* Room for one more, and for others behind it. 0 or -ENOMEM. */
+static int make_room(struct envp *e)
+{
+    size_t room_n = e->room_n ? e->room_n * 2 : 32;
+    if (e->items_n + 2 <= e->room_n)
+        return 0;
+    char **items = realloc(e->items, room_n * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    e->items = items;
+    e->room_n = room_n;
+    return 0;
+}
+
 static void add(struct envp *e, const char *pair)
 {
     if (!strchr(pair, '=') || has_name(e, pair) || e->has_error)
         return;
-    char **items = realloc(e->items, (e->items_n + 2) * sizeof *items);
-    if (items) {
-        e->items = items;
-        items[e->items_n] = strdup(pair);
-        items[e->items_n + 1] = NULL;
-    }
-    if (items && items[e->items_n])
-        e->items_n++;
-    else
+    char *copy = make_room(e) == 0 ? strdup(pair) : NULL;
+    if (!copy) {
         e->has_error = 1;
+        return;
+    }
+    e->items[e->items_n++] = copy;
+    e->items[e->items_n] = NULL;
 }
 
 static void add_value(struct envp *e, const char *name, const char *value)
@@ -113,7 +125,7 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
 {
     const struct conf_rights *rights = p ? conf_rights(c, p) : NULL;
     int is_another_user = rights && rights->home;
-    struct envp e = {calloc(1, sizeof *e.items), 0, 0};
+    struct envp e = {.items = calloc(1, sizeof *e.items)};
     e.has_error = e.items == NULL;
     for (; extra && *extra; extra++)
         add(&e, *extra);

@@ -10,7 +10,7 @@
 
 /* Of an answer the status counts, and of Ollama's the beginning of its body, after some 150 bytes of header. Each program
  * has room for one, and PID 1 is to be small. */
-enum { PROBE_PATH_BYTES = 512, PROBE_ANSWER_BYTES = 1024, PROBE_WHY_BYTES = 128 };
+enum { PROBE_PATH_BYTES = 512, PROBE_ANSWER_BYTES = 512, PROBE_WHY_BYTES = 128 };
 
 struct probe {
     struct loop *loop;
