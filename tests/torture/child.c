@@ -53,6 +53,8 @@ static int proxy(void)
     while (recv(fd, &m, sizeof m, 0) > 0)
         if (m.kind == CONTRACT_MAY_I_SLEEP)
             say(fd, CONTRACT_SLEEP, 1, "");
+        else
+            say(fd, CONTRACT_WANT, 0, "wanted"); /* as long as somebody waits for it */
     return 0;
 }
 

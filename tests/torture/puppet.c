@@ -190,11 +190,12 @@ static int step_say(const struct step *s, int64_t now_ms)
     return strstr(play.reply, s->b) != NULL; /* else the owner tries once more */
 }
 
-/* The one line may have been the one that failed. */
+/* The one line may have been the one that failed; and without a subreaper orphans are none of ours. */
 static int may_lose_lines(void)
 {
     int id = faults->target;
-    return atomic_load(&faults->was_hit) && (id == CALL_sys_write || id == CALL_sys_poll || id == CALL_realloc || id == CALL_sys_read);
+    return atomic_load(&faults->was_hit) && (id == CALL_sys_write || id == CALL_sys_poll || id == CALL_realloc || id == CALL_sys_read ||
+                                            id == CALL_sys_become_subreaper);
 }
 
 static int step_done(const struct step *s, int64_t now_ms)

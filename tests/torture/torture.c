@@ -118,11 +118,13 @@ void torture_fds_are_closed(void)
 static void run_inside(const struct scenario *s)
 {
     static char single[] = "--";
+    char path[4096];
     char ini[96], told[400] = "", *argv[] = {(char[]){"ollama-supervisor"}, (char[]){"-c"}, ini, NULL, NULL, NULL};
     setsid(); /* no terminal: SIGHUP reloads */
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     clearenv();
-    setenv("PATH", "/usr/bin:/bin", 1);
+    snprintf(path, sizeof path, "%.*s:/usr/bin:/bin", (int)(strrchr(puppet_child, '/') - puppet_child), puppet_child);
+    setenv("PATH", path, 1); /* our own programs too are found there, by a supervisor that does not know where it is itself */
     setenv("HOME", puppet_dir, 1);
     snprintf(ini, sizeof ini, "%s/supervisor.ini", puppet_dir);
     snprintf(puppet_address, sizeof puppet_address, "127.%d.%d.%d", 1 + ((int)getpid() >> 16 & 63), (int)getpid() >> 8 & 255, 1 + ((int)getpid() & 255) % 254);
