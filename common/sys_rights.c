@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -42,10 +41,19 @@ int sys_is_user(unsigned uid, unsigned gid)
            saved_group == gid;
 }
 
+/* Of linux/capability.h, which some C libraries come without. */
+enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7, CAPABILITY_SYS_NICE = 23, CAPABILITY_SYS_RESOURCE = 24 };
+
+/* capget(2), version 3 */
 static int has_capability(unsigned number)
 {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    struct {
+        uint32_t version;
+        int pid;
+    } header = {.version = 0x20080522};
+    struct {
+        uint32_t effective, permitted, inheritable;
+    } data[2] = {{0, 0, 0}};
     if (syscall(SYS_capget, &header, data) < 0)
         return geteuid() == 0; /* a kernel without them */
     return (data[number / 32].effective >> (number % 32)) & 1;
@@ -55,13 +63,13 @@ int sys_may(enum sys_power power)
 {
     switch (power) {
     case SYS_SET_USER:
-        return has_capability(CAP_SETUID);
+        return has_capability(CAPABILITY_SETUID);
     case SYS_SET_GROUPS:
-        return has_capability(CAP_SETGID);
+        return has_capability(CAPABILITY_SETGID);
     case SYS_RAISE_LIMITS:
-        return has_capability(CAP_SYS_RESOURCE);
+        return has_capability(CAPABILITY_SYS_RESOURCE);
     case SYS_LOWER_NICE:
-        return has_capability(CAP_SYS_NICE);
+        return has_capability(CAPABILITY_SYS_NICE);
     }
     return 0;
 }
