@@ -82,9 +82,9 @@ def test_lines_of_any_length(sidecar):
 
 def test_orphan_that_holds_the_pipe_holds_nobody_up(sidecar):
     """Scenario 53: the main process is gone, and somebody else has its stdout. It is closed, which the orphan learns."""
-    add(sidecar, "main", "import os, sys, time\n"
+    add(sidecar, "main", "import os, signal, sys, time\n"
         "if os.fork() == 0:\n"
-        "    os.setsid()\n"
+        "    os.setsid(); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"  # else it would be gone before it writes
         "    signs = open('orphan.signs', 'w')\n"
         "    try:\n"
         "        while True:\n"
