@@ -2,6 +2,7 @@
 #include "tests/torture/torture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,6 +165,25 @@ static int is_drained(void)
     return draining_is_empty(&puppet_supervisor->draining);
 }
 
+/* ---- rights: whatever fails, a program with a user never runs as us (scenario 64) ---- */
+
+static int runs_as_nobody(void)
+{
+    const struct program *p = &state_child(puppet_supervisor, "a")->program;
+    char path[32], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)p->pid);
+    int fd = p->pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *uid = strstr(text, "Uid:\t"), *name = strstr(text, "Name:\tchild\n");
+    if (!uid || !name)
+        return 0; /* not yet what it is to be */
+    if (strncmp(uid, "Uid:\t65534\t65534\t65534\t65534\n", 29) != 0)
+        puppet_fail("it runs as another user: %.40s", uid);
+    return 1;
+}
+
 /* ---- boot ---- */
 
 static int take_the_port(void)
@@ -255,6 +275,12 @@ const struct scenario scenarios[] = {
     {.name = "output",
      .ini = "[supervisor]\nlog_level = debug\nlog_format = json\n" SITE_REST PROXY_OFF NO_MODELS OLLAMA PROGRAM("a", "lines"),
      .steps = {LOGGED("two level=ERROR bad"), LOGGED("nul ? esc"), KILL("a", SIGKILL), LOGGED("the last one has no end"), STATE("a", READY)}},
+    {.name = "rights",
+     .needs_root = 1,
+     .ini = USUAL PROGRAM("a", "notify") "ready = notify\nuser = 65534:65534\ngroups = 65534\nnice = 3\numask = 027\noom_score_adj = 500\n"
+                                         "no_new_privileges = yes\nlimits = core=0, nofile=100\n",
+     .steps = {CALLED(runs_as_nobody), STATE("a", READY), CALLED(runs_as_nobody), KILL("a", SIGKILL), RESTARTS("a", 1),
+               CALLED(runs_as_nobody), STATE("a", READY)}},
     {.name = "stubborn",
      .ini = USUAL PROGRAM("a", "stubborn") "ready = notify\n",
      .steps = {STATE("a", READY), SAY("stop a", "\"ok\":true"), STATE("a", DOWN), SAY("start a", "\"ok\":true"), STATE("a", READY),

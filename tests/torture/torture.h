@@ -88,6 +88,7 @@ struct scenario {
     const char *words[2]; /* instead of an ini: a single command, child.c with these arguments */
     int exit_code;
     int may_boot;      /* it may go on, where what would end it could not be seen */
+    int needs_root;    /* else it is left out */
     int ends_itself;   /* no signal is needed after the last step */
     int (*setup)(void); /* 0 */
     struct step steps[STEPS_MAX];
