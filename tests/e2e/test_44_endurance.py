@@ -88,9 +88,9 @@ def fds_n(pid):
 
 
 def private_kb(pid):
-    """Memory that is a process's own."""
+    """Memory that is a process's own, and not a file's: whether a page of a library is shared depends on who else runs."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
-        return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean:", "Private_Dirty:")))
+        return sum(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
 
 
 def zombies(pid):
