@@ -147,7 +147,8 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
         error = conf_preload_list(site->conf, &models, &d);
     for (size_t i = 0; i < models.items_n; i++)
         *h = hash(*h, models.items[i]);
-    *h = hash(*h, buf_data(&text));
+    if (!error) /* else it has no end */
+        *h = hash(*h, buf_data(&text));
     buf_fini(&text);
     list_fini(&models);
     diag_fini(&d);
