@@ -408,7 +408,7 @@ def same_again(sidecar, before, fds_before_n):
     until(lambda: not zombies(supervisor), 10, "no zombie", lambda: str(zombies(supervisor)))
     assert fds_n(supervisor) == fds_before_n
     more_kb = private_kb(supervisor) - before
-    assert more_kb <= (4096 if IS_SANITIZED else 16), f"{more_kb} KB more"  # a page or two of the stack may be new
+    assert more_kb <= (256 if IS_SANITIZED else 16), f"{more_kb} KB more"  # a page or two of the stack may be new
 
 
 @pytest.mark.limit(60)
