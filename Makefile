@@ -187,13 +187,14 @@ lint: $(BUILD)/ollama-supervisor
 	BUILD_DIR=$(BUILD) scripts/gen-docs --check
 
 # build/static/ollama-supervisor needs no library at all. inih's archive was made for glibc: of what musl's headers would name
-# otherwise it has fopen64 alone, which nothing calls.
+# otherwise it has fopen64 alone, which nothing calls. The kernel's own headers are for every libc; musl-gcc looks for neither.
 MUSL_CC ?= musl-gcc
-INIH_HEADER := $(firstword $(wildcard /usr/include/ini.h /usr/local/include/ini.h))
+FOREIGN_HEADERS = $(wildcard /usr/include/ini.h /usr/include/linux /usr/include/asm-generic) \
+	$(firstword $(wildcard /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)/asm /usr/include/asm))
 static:
 	@command -v $(MUSL_CC) >/dev/null || { echo 'make static: there is no $(MUSL_CC): install musl-tools, or set MUSL_CC' >&2; exit 1; }
 	@mkdir -p $(BUILD)/static/include
-	$(if $(INIH_HEADER),@cp $(INIH_HEADER) $(BUILD)/static/include/)
+	$(if $(strip $(FOREIGN_HEADERS)),@ln -sfn $(FOREIGN_HEADERS) $(BUILD)/static/include/)
 	$(MAKE) --no-print-directory STATIC=1 BUILD=$(BUILD)/static CC=$(MUSL_CC) $(BUILD)/static/ollama-supervisor
 
 # bench/stamp starts fast where it can be linked statically; where it can't, all are slower alike.
