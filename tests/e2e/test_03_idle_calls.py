@@ -83,6 +83,7 @@ def test_nor_after_a_crash_and_a_question(sidecar):
 def test_a_stop_that_leaves_nobody_does_not_look_for_them(sidecar):
     """Reading through /proc would take longer than the rest of the stop."""
     only_sleepers(sidecar)
+    sidecar.leave_leaks()
     sidecar.start()
     sidecar.process.wait_log(r" ready after_ms=")
     calls = trace(sidecar, 10 * SLACK, sidecar.process.kill)
@@ -96,6 +97,7 @@ def test_a_stop_that_leaves_nobody_does_not_look_for_them(sidecar):
 def test_an_idle_limit_wakes_it_when_it_may_have_passed_and_not_before(sidecar):
     """The last sign of life is later than the start; so the first look finds some time left, and the second is the end."""
     only_sleepers(sidecar)
+    sidecar.leave_leaks()
     sidecar.configure("supervisor", idle_timeout="3s")
     sidecar.start()
     sidecar.process.wait_log(r" ready after_ms=")

@@ -132,7 +132,7 @@ def test_a_preloader_that_is_stopped_from_outside_is_not_done(sidecar):
     sidecar.backend.script(pull_bytes=3 << 20, pull_rate_bytes_s=1 << 20)
     sidecar.start()
     sidecar.process.wait_log(r" exec program=preload")
-    sidecar.wait_health(lambda health: health["models"]["pulling"])
+    sidecar.wait_health(lambda health: any(model["completed"] > 0 for model in health["models"]["pulling"]))
     os.kill(sidecar.pid_of("preload"), signal.SIGTERM)
     sidecar.process.wait_log(r"exited program=preload .*code=143")
     sidecar.backend.wait("pull_done", timeout=10)
