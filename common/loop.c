@@ -194,6 +194,7 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
     read_clock(l, l->now_ms);
     int wait = wait_ms(l, max_wait_ms);
     int ready_n = sys_poll(l->fds, l->fds_n, wait);
+    int64_t frozen_before_ms = l->frozen_ms;
     read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
     int error = ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM ? ready_n : 0;
     size_t seen_n = l->fds_n; /* what callbacks add waits for the next turn */
@@ -205,7 +206,8 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
         l->fds[i].revents = 0;
         l->watches[i].fn(l->watches[i].context, revents);
     }
-    timerq_run(&l->timers, l->now_ms);
+    if (l->frozen_ms == frozen_before_ms)
+        timerq_run(&l->timers, l->now_ms); /* else in the next turn: what was late for our freeze may be put off until then */
     run_deferred(l);
     close_gaps(l);
     return error;

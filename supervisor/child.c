@@ -70,6 +70,8 @@ static void child_signal(struct program *p, int signal_number)
 {
     struct child *c = child_of(p);
     int error = p->pid > 0 ? sys_kill_group(p->pid, signal_number) : 0;
+    if (error == -ESRCH) /* it has left its group for another one; not reaped yet, so its pid is its own */
+        error = sys_kill(p->pid, signal_number);
     if (error == -EPERM && c->refused_pid != p->pid) { /* it has become somebody else's, by a setuid program */
         c->refused_pid = p->pid;
         log_event(LOG_WARNING, "signal_refused", "program=%s pid=%d signal=%d hint=\"it runs as a user whom we may not signal: stop it yourself, or set no_new_privileges\"",
@@ -127,20 +129,28 @@ static void child_hung(void *context, const char *why)
 
 static const struct live_ops child_live_ops = {child_progress, child_hung};
 
-/* Asks for readiness while it starts, and for life while it is ready. */
-static void follow_state(struct child *c)
+/* Asks for readiness while it starts. */
+static void follow_readiness(struct child *c)
 {
     const struct conf_program *conf = c->program.conf;
     struct address address;
     char path[PROBE_PATH_BYTES], why[PARSE_WHY_BYTES];
-    if (c->program.state == CONTRACT_READY)
-        live_begin(&c->live, conf);
-    else
-        live_end(&c->live);
     if (c->program.state != CONTRACT_STARTING)
         probe_stop(&c->probe);
-    else if (parse_http_url(conf->ready, &address, path, sizeof path, why) == 0) /* none, notify and exit are no URL */
+    else if (parse_http_url(conf->ready, &address, path, sizeof path, why) == 0)
         probe_start(&c->probe, &address, path, live_text_for(path));
+    else /* none, notify and exit are no URL */
+        probe_stop(&c->probe);
+}
+
+/* Asks for life while it is ready. */
+static void follow_state(struct child *c)
+{
+    if (c->program.state == CONTRACT_READY)
+        live_begin(&c->live, c->program.conf);
+    else
+        live_end(&c->live);
+    follow_readiness(c);
 }
 
 static void child_changed(struct program *p, enum contract_state from, const char *cause)
@@ -225,6 +235,7 @@ void child_init(struct child *c, const struct child_site *site, const struct con
 
 void child_reconfigure(struct child *c, const struct conf_program *conf, struct child_plan *take_plan)
 {
+    int is_ready_new = strcmp(c->program.conf->ready, conf->ready) != 0; /* a launch that changed with it is restarted anyway */
     launch_fini(&c->launch);
     c->launch = take_plan->launch;
     if (c->is_retired) {
@@ -236,8 +247,11 @@ void child_reconfigure(struct child *c, const struct conf_program *conf, struct 
     output_reconfigure(&c->output, conf->name, conf->output_rate);
     program_reconfigure(&c->program, conf, &take_plan->backoff);
     follow_launch(c);
-    if (c->program.state == CONTRACT_READY)
-        live_begin(&c->live, conf); /* the old configuration goes, and the limits may be new */
+    if (is_ready_new) {
+        program_ready_changed(&c->program, loop_now_ms(c->site->loop));
+        follow_readiness(c);
+    }
+    live_reconfigure(&c->live, conf);
 }
 
 void child_retire(struct child *c)

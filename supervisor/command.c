@@ -92,7 +92,7 @@ static int act(struct supervisor *s, const char *name, enum program_event event,
     if (c->is_retired)
         return refuse(reply, "\"%.64s\" is gone from the configuration, and is being stopped", name);
     c->program.is_wanted = event != PROGRAM_STOP;
-    if (event == PROGRAM_START && c->program.state == CONTRACT_DOWN)
+    if (event != PROGRAM_STOP && c->program.state == CONTRACT_DOWN)
         state_want(s, name); /* it starts when what it depends on is ready */
     else
         program_event(&c->program, event, loop_now_ms(&s->loop));

@@ -66,6 +66,18 @@ void live_begin(struct live *l, const struct conf_program *conf)
     live_ping(l);
 }
 
+void live_reconfigure(struct live *l, const struct conf_program *conf)
+{
+    const struct conf_program *old = l->conf;
+    if (!old)
+        return;
+    if (strcmp(old->live, conf->live) == 0 && old->live_interval_ms == conf->live_interval_ms &&
+        old->live_misses == conf->live_misses && old->watchdog_ms == conf->watchdog_ms)
+        l->conf = conf;
+    else
+        live_begin(l, conf);
+}
+
 void live_end(struct live *l)
 {
     probe_stop(&l->probe);
@@ -81,6 +93,6 @@ void live_ping(struct live *l)
 
 void live_resumed(struct live *l)
 {
-    l->misses_n = 0;
-    live_ping(l);
+    if (l->conf)
+        live_begin(l, l->conf); /* a question that is under way may have been frozen too */
 }

@@ -29,6 +29,8 @@ struct live {
 void live_init(struct live *l, struct loop *loop, const struct live_ops *ops, void *context);
 /* The program is ready: `live` is asked from now on, and `watchdog` runs. */
 void live_begin(struct live *l, const struct conf_program *conf);
+/* The same program by another configuration: what has not changed goes on. Harmless where it has not begun. */
+void live_reconfigure(struct live *l, const struct conf_program *conf);
 /* Ends; harmless where it has not begun. */
 void live_end(struct live *l);
 /* WATCHDOG=1 came. */

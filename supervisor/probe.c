@@ -154,7 +154,15 @@ static void probe_ready(void *context, short revents)
 
 static int64_t limit_ms(const struct probe *p)
 {
-    return p->interval_ms > 0 ? p->interval_ms : READY_WITHIN_MS;
+    if (p->interval_ms > 0)
+        return p->interval_ms;
+    return READY_WITHIN_MS + p->asked_at_ms - p->started_at_ms; /* ever longer: a slow disk is slow for the next question too */
+}
+
+/* What we are short of ourselves says nothing about the one that is asked. */
+static int is_our_shortage(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS || error == -EADDRNOTAVAIL || error == -EAGAIN;
 }
 
 static void ask(struct probe *p, int64_t now_ms)
@@ -171,11 +179,16 @@ static void ask(struct probe *p, int64_t now_ms)
     }
     if (error >= 0)
         error = loop_add(p->loop, p->fd, POLLOUT, probe_ready, p);
+    if (is_our_shortage(error)) {
+        wait_for_next(p);
+        return;
+    }
     if (error < 0) {
         try_later(p, strerror(-error));
         return;
     }
     p->state = PROBE_CONNECTING;
+    p->asked_at_ms = now_ms;
     loop_arm(p->loop, &p->timer, now_ms + limit_ms(p));
 }
 
@@ -183,10 +196,14 @@ static void probe_timer(void *context, int64_t now_ms)
 {
     struct probe *p = context;
     char why[PROBE_WHY_BYTES];
+    int64_t limit = limit_ms(p);
     if (p->state == PROBE_WAITING) {
         ask(p, now_ms);
     } else if (p->state != PROBE_OFF) {
-        snprintf(why, sizeof why, "no answer within %lld ms", (long long)limit_ms(p));
+        if (limit < 1000)
+            snprintf(why, sizeof why, "no answer within %lld ms", (long long)limit);
+        else
+            snprintf(why, sizeof why, "no answer within %llds", (long long)(limit / 1000));
         try_later(p, why);
     }
 }

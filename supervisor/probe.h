@@ -23,7 +23,7 @@ struct probe {
     int fd;                   /* -1: no request under way */
     enum { PROBE_OFF, PROBE_WAITING, PROBE_CONNECTING, PROBE_READING } state;
     struct timer timer;
-    int64_t started_at_ms;
+    int64_t asked_at_ms, started_at_ms;
     int64_t interval_ms; /* between tries, where they go on for ever; 0: for readiness */
     char answer[PROBE_ANSWER_BYTES];
     size_t answer_n;
@@ -32,7 +32,7 @@ struct probe {
 
 void probe_init(struct probe *p, struct loop *loop, void (*told)(void *context, int is_good), void *context);
 /* Begins to ask http://ADDRESS/PATH for readiness: every 10 ms in the first two seconds, then more and more rarely. A
- * request that is not answered within two seconds is given up and tried again. */
+ * request that is not answered within two seconds, and as long again as was asked before, is given up and tried again. */
 void probe_start(struct probe *p, const struct address *address, const char *path, const char *must_contain);
 /* Begins to ask whether it still answers: every interval_ms, the first time after one; that is also how long an answer may
  * take. */

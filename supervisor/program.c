@@ -356,6 +356,16 @@ void program_reconfigure(struct program *p, const struct conf_program *conf, str
     p->conf = conf;
 }
 
+void program_ready_changed(struct program *p, int64_t now_ms)
+{
+    if (p->state != CONTRACT_STARTING)
+        return;
+    if (p->is_task || has_readiness(p))
+        set_deadline(p, p->conf->start_timeout_ms > 0 ? now_ms + p->conf->start_timeout_ms : -1);
+    else
+        program_event(p, PROGRAM_BECAME_READY, now_ms);
+}
+
 void program_fini(struct program *p)
 {
     backoff_fini(&p->backoff);

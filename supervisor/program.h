@@ -74,6 +74,8 @@ int program_backoff(struct backoff *out, const struct conf_program *conf) WARN_U
 /* conf and ops are borrowed; backoff is from program_backoff and taken. */
 void program_init(struct program *p, const struct conf_program *conf, struct backoff *take_backoff,
                   const struct program_ops *ops, void *context);
+/* Another condition for being ready holds from now on (is_task included): who still starts is judged by it, from the beginning. */
+void program_ready_changed(struct program *p, int64_t now_ms);
 void program_fini(struct program *p);
 /* The same program by another configuration; state, process and past exits stay (the exits only where their limit does). */
 void program_reconfigure(struct program *p, const struct conf_program *conf, struct backoff *take_backoff);

@@ -146,8 +146,8 @@ static void apply_to(struct supervisor *s, const struct conf_program *conf, stru
         program_event(&c->program, PROGRAM_STOP, now_ms); /* from failed: down, and from there it starts in its turn */
     else if (before == c->launch.signature)
         return;
-    else if (program_is_alive(&c->program) || c->program.state == CONTRACT_DONE)
-        program_event(&c->program, PROGRAM_RESTART, now_ms);
+    else if (program_is_alive(&c->program) || c->program.state == CONTRACT_DONE || c->program.state == CONTRACT_BACKOFF)
+        program_event(&c->program, PROGRAM_RESTART, now_ms); /* also what waits for its next try: this one is another */
 }
 
 /* Where there was no file, ./supervisor.ini is looked for again: from where we were started. */

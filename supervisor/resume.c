@@ -10,7 +10,8 @@
 
 static struct clocks read_clocks(const struct supervisor *s)
 {
-    return (struct clocks){.awake_ms = loop_now_ms(&s->loop), .monotonic_ms = loop_monotonic_ms(&s->loop),
+    int64_t monotonic_ms = sys_monotonic_ms(), since_ms = monotonic_ms - loop_monotonic_ms(&s->loop); /* one moment for all */
+    return (struct clocks){.awake_ms = loop_now_ms(&s->loop) + since_ms, .monotonic_ms = monotonic_ms,
                            .boottime_ms = sys_boottime_ms(), .realtime_ms = sys_realtime_ms()};
 }
 

@@ -10,6 +10,7 @@ int signals_block(struct signals *g)
     *g = (struct signals){.fd = sys_signalfd(wanted, sizeof wanted / sizeof *wanted)};
     g->is_hangup_final = !is_hangup_ignored && sys_controlling_tty(); /* asked now: when SIGHUP comes, it is ours no more */
     (void)sys_signal_ignore(SIGPIPE);
+    (void)sys_signal_ignore(SIGXFSZ); /* a file that may not grow is an error like any other */
     (void)sys_signal_ignore(SIGTTIN);
     (void)sys_signal_ignore(SIGTTOU);
     return g->fd < 0 ? g->fd : 0;

@@ -56,6 +56,7 @@ struct supervisor {
     /* stop.c */
     int is_stopping, is_hurried, exit_code;
     int64_t stop_by_ms;
+    struct timer stuck_timer; /* when the one that was asked last should be gone */
     struct timer sweep_timer; /* when what is left below us is killed */
     int is_sweeping;          /* it was asked to stop */
     int sweep_kills_n;

@@ -16,7 +16,11 @@ enum { HURRY_MS = 500, FINAL_MS = 200, RESERVE_MS = 2000, SWEEP_MS = 5000, KILL_
 static int64_t last_moment_ms(const struct supervisor *s, unsigned behind_n)
 {
     int64_t budget_ms = s->conf->supervisor.shutdown_timeout_ms;
+    int64_t left_ms = s->stop_by_ms - FINAL_MS - loop_now_ms(&s->loop);
+    int64_t share_ms = left_ms > 0 ? left_ms / ((int64_t)behind_n + 1) : 0; /* where they are many: to each the same */
     int64_t reserve_ms = s->is_hurried ? 0 : budget_ms / 4 < RESERVE_MS ? budget_ms / 4 : RESERVE_MS;
+    if (reserve_ms > share_ms)
+        reserve_ms = share_ms;
     return s->stop_by_ms - FINAL_MS - reserve_ms * (int64_t)behind_n;
 }
 
@@ -41,12 +45,18 @@ static int is_needed_by_draining(const struct supervisor *s, const struct child 
     return 0;
 }
 
+/* No KILL has ended it: it hangs in the kernel, or we may not signal it. Those that wait for its end wait no longer. */
+static int is_beyond_us(const struct supervisor *s, const struct program *p)
+{
+    return p->state == CONTRACT_STOPPING && p->stop_stage == 2 && loop_now_ms(&s->loop) >= p->stop_hard_ms + FINAL_MS / 2;
+}
+
 static struct child *last_started(struct supervisor *s, unsigned *behind_n)
 {
     struct child *last = NULL;
     *behind_n = 0;
     for (size_t i = 0; i < s->children_n; i++) {
-        if (!program_is_alive(&s->children[i].program))
+        if (!program_is_alive(&s->children[i].program) || is_beyond_us(s, &s->children[i].program))
             continue;
         if (last)
             ++*behind_n;
@@ -106,8 +116,12 @@ void stop_step(struct supervisor *s)
         sweep(s);
         return;
     }
-    if (!c || is_needed_by_draining(s, c) || (c->program.state == CONTRACT_STOPPING && !s->is_hurried && c->program.stop_hard_ms <= s->stop_by_ms))
+    if (!c || is_needed_by_draining(s, c))
         return;
+    if (c->program.state == CONTRACT_STOPPING && !s->is_hurried && c->program.stop_hard_ms <= s->stop_by_ms) {
+        loop_arm(&s->loop, &s->stuck_timer, c->program.stop_hard_ms + FINAL_MS / 2);
+        return;
+    }
     int64_t hard_ms = last_moment_ms(s, behind_n);
     if (!c->launch.has_listeners && now_ms + c->program.conf->stop_timeout_ms < hard_ms)
         hard_ms = now_ms + c->program.conf->stop_timeout_ms; /* the proxy alone may use all there is: it drains */
@@ -115,6 +129,13 @@ void stop_step(struct supervisor *s)
         hard_ms = now_ms;
     int64_t soft_ms = hard_ms - HURRY_MS > now_ms ? hard_ms - HURRY_MS : now_ms;
     program_stop_by(&c->program, soft_ms, hard_ms, now_ms);
+    loop_arm(&s->loop, &s->stuck_timer, hard_ms + FINAL_MS / 2);
+}
+
+static void stuck_timer(void *context, int64_t now_ms)
+{
+    (void)now_ms;
+    state_evaluate_soon(context);
 }
 
 void stop_begin(struct supervisor *s, int exit_code, const char *cause)
@@ -130,6 +151,7 @@ void stop_begin(struct supervisor *s, int exit_code, const char *cause)
     } else {
         log_event(LOG_INFO, "stopping", "cause=%s exit_code=%d", cause, exit_code);
         s->is_stopping = 1;
+        timer_init(&s->stuck_timer, stuck_timer, s);
         s->exit_code = exit_code;
         s->stop_by_ms = now_ms + s->conf->supervisor.shutdown_timeout_ms;
         outer_stopping(&s->outer, s->conf->supervisor.shutdown_timeout_ms + OUTER_SLACK_MS);

@@ -391,6 +391,7 @@ void supervisor_fini(struct supervisor *s)
     sys_close(s->launch_site.config_fd);
     for (size_t i = 0; i < s->listen_fds_n; i++)
         sys_close(s->listen_fds[i]);
+    loop_disarm(&s->loop, &s->stuck_timer);
     loop_disarm(&s->loop, &s->sweep_timer);
     loop_fini(&s->loop);
     conf_free(&s->conf);
