@@ -300,8 +300,8 @@ static int check_user(const struct rights_case *k)
         r->gid = user.gid;
     int is_us = r->uid == sys_geteuid();
     r->has_ids = !is_us || r->gid != sys_getegid();
-    if (r->has_ids && !(sys_may(SYS_SET_USER) && sys_may(SYS_SET_GROUPS)))
-        tell(k, "user", "we run as uid %u, gid %u, and may not change: that takes root, or CAP_SETUID and CAP_SETGID",
+    if (r->has_ids && !(sys_may(SYS_SET_USER) && sys_may(SYS_SET_GROUPS) && sys_may(SYS_SIGNAL_OTHERS)))
+        tell(k, "user", "we run as uid %u, gid %u, and may not change: that takes root, or CAP_SETUID, CAP_SETGID and CAP_KILL",
              sys_geteuid(), sys_getegid());
     if (r->has_ids && take_own_groups(k, &user, has_entry) < 0)
         return -ENOMEM;

@@ -151,10 +151,11 @@ int sys_set_group(unsigned gid) WARN_UNUSED; /* real, effective and saved. setre
 int sys_set_user(unsigned uid) WARN_UNUSED;  /* the same. setresuid(2) */
 int sys_is_user(unsigned uid, unsigned gid); /* 1 where all three of both are these */
 /* 1 where we have the capability; root in a container may have lost it. capabilities(7) */
-enum sys_power { SYS_SET_USER, SYS_SET_GROUPS, SYS_RAISE_LIMITS, SYS_LOWER_NICE };
+enum sys_power { SYS_SET_USER, SYS_SIGNAL_OTHERS, SYS_SET_GROUPS, SYS_RAISE_LIMITS, SYS_LOWER_NICE };
 int sys_may(enum sys_power power);
 unsigned sys_geteuid(void);
 unsigned sys_getegid(void);
+int sys_drop_capabilities(void) WARN_UNUSED; /* all that this process has, ambient ones too. capset(2) */
 int sys_no_new_privileges(void) WARN_UNUSED; /* prctl(2) PR_SET_NO_NEW_PRIVS */
 int sys_set_nice(int nice_value) WARN_UNUSED;
 int sys_lowest_nice(void); /* that may be set without SYS_LOWER_NICE. getpriority(2), RLIMIT_NICE */

@@ -42,18 +42,24 @@ int sys_is_user(unsigned uid, unsigned gid)
 }
 
 /* Of linux/capability.h, which some C libraries come without. */
-enum { CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7, CAPABILITY_SYS_NICE = 23, CAPABILITY_SYS_RESOURCE = 24 };
+enum { CAPABILITY_KILL = 5, CAPABILITY_SETGID = 6, CAPABILITY_SETUID = 7, CAPABILITY_SYS_NICE = 23, CAPABILITY_SYS_RESOURCE = 24 };
 
 /* capget(2), version 3 */
+struct capability_header {
+    uint32_t version;
+    int pid;
+};
+
+struct capability_data {
+    uint32_t effective, permitted, inheritable;
+};
+
+enum { CAPABILITY_VERSION = 0x20080522 };
+
 static int has_capability(unsigned number)
 {
-    struct {
-        uint32_t version;
-        int pid;
-    } header = {.version = 0x20080522};
-    struct {
-        uint32_t effective, permitted, inheritable;
-    } data[2] = {{0, 0, 0}};
+    struct capability_header header = {.version = CAPABILITY_VERSION};
+    struct capability_data data[2] = {{0, 0, 0}};
     if (syscall(SYS_capget, &header, data) < 0)
         return geteuid() == 0; /* a kernel without them */
     return (data[number / 32].effective >> (number % 32)) & 1;
@@ -64,6 +70,8 @@ int sys_may(enum sys_power power)
     switch (power) {
     case SYS_SET_USER:
         return has_capability(CAPABILITY_SETUID);
+    case SYS_SIGNAL_OTHERS:
+        return has_capability(CAPABILITY_KILL);
     case SYS_SET_GROUPS:
         return has_capability(CAPABILITY_SETGID);
     case SYS_RAISE_LIMITS:
@@ -72,6 +80,14 @@ int sys_may(enum sys_power power)
         return has_capability(CAPABILITY_SYS_NICE);
     }
     return 0;
+}
+
+/* What is neither permitted nor inheritable can't be ambient either: capabilities(7). */
+int sys_drop_capabilities(void)
+{
+    struct capability_header header = {.version = CAPABILITY_VERSION};
+    struct capability_data none[2] = {{0, 0, 0}};
+    return syscall(SYS_capset, &header, none) < 0 && errno != ENOSYS ? -errno : 0;
 }
 
 unsigned sys_geteuid(void)

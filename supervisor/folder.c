@@ -78,6 +78,16 @@ static int follow(struct walk *w, int link_fd, const struct sys_file *link)
     return root_fd < 0 ? root_fd : 0;
 }
 
+static int is_anything(void *context, const char *name);
+
+/* Whether this may be the folder that was made a moment ago: ours, and empty. Who owns the one above it could have renamed
+ * another one of root's to that name meanwhile. */
+static int is_fresh(int fd)
+{
+    struct sys_file file;
+    return sys_file(fd, &file) == 0 && file.uid == sys_geteuid() && sys_each_entry_at(fd, is_anything, NULL) == 0;
+}
+
 static int make(struct walk *w, const char *name)
 {
     int error = sys_mkdir_at(w->out->fd, name, MADE_MODE);
@@ -87,7 +97,7 @@ static int make(struct walk *w, const char *name)
     if (fd < 0)
         return fd;
     enter(w, fd);
-    if (error == -EEXIST) /* somebody was quicker */
+    if (error == -EEXIST || !is_fresh(fd)) /* somebody was quicker, or has put another folder in its place */
         return 0;
     w->out->is_made = 1;
     return w->r->has_ids ? sys_give_fd(fd, w->r->uid, w->r->gid) : 0;

@@ -62,6 +62,8 @@ static int find_command(const struct spawn_plan *plan, struct commands *found)
     size_t wanted_n = plan->rights && plan->rights->has_ids ? COMMANDS_MAX : 1;
     int best_error = -ENOENT;
     found->n = 0;
+    if (plan->argv[0][0] == '\0')
+        return -ENOENT; /* execvp(3) */
     if (strchr(plan->argv[0], '/'))
         return look_at(plan, found);
     if (plan->first_dir && look_in(plan, plan->first_dir, strlen(plan->first_dir), found) == 0)
@@ -160,6 +162,9 @@ static int take_user(const struct conf_rights *r, struct spawn_failure *f)
     error = r->has_ids ? sys_set_user(r->uid) : 0;
     if (error >= 0 && r->has_ids && !sys_is_user(r->uid, r->gid))
         error = -EPERM; /* it did not stick, whatever was said */
+    if (error >= 0 && r->has_ids && r->uid != 0) /* the kernel takes them from root alone: ambient ones would go on, and with
+                                                  * CAP_SETUID the program could become anybody */
+        error = sys_drop_capabilities();
     return error < 0 ? fail(f, SPAWN_USER, error) : 0;
 }
 

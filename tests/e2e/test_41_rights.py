@@ -160,6 +160,26 @@ def test_root_without_a_capability(sidecar, capability, rows, why):
 
 
 @ROOT
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is missing")
+def test_another_user_has_no_capability_of_ours(sidecar):
+    """A supervisor that is not root and may change users, as by systemd's AmbientCapabilities=: who is nobody stays nobody."""
+    powers = "+setuid,+setgid,+kill"
+    path = os.path.join(sidecar.directory, "capabilities")
+    os.chmod(sidecar.directory, 0o777)
+    sidecar.alone()
+    sidecar.script_program("status", f"grep ^Cap /proc/self/status >{path}.new && mv {path}.new {path}; exec sleep 1000",
+                           user="nobody", required="no")
+    sidecar.before = ["setpriv", "--reuid", "daemon", "--regid", "daemon", "--clear-groups", "--inh-caps", powers,
+                      "--ambient-caps", powers]
+    sidecar.start()
+    until(lambda: os.path.exists(path), 10, "the capabilities of a program", sidecar.process.tail)
+    with open(path, encoding="utf-8") as file:
+        has = dict(line.split() for line in file)
+    assert [has[kind + ":"] for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb")] == ["0" * 16] * 4
+    assert sidecar.stop() == 0
+
+
+@ROOT
 def test_a_changed_row_restarts_the_program_alone(sidecar, reporter):
     reporter("x", umask="022", user="nobody")
     reporter("y", umask="022")
@@ -207,6 +227,45 @@ def test_what_we_may_not_signal_is_told_once(sidecar):
     os.kill(pid, signal.SIGKILL)
     process.wait_log(r"program=x from=stopping to=down")
     assert len(process.logged("signal_refused")) == 1
+
+
+@ROOT
+def test_what_we_may_not_signal_does_not_keep_us(sidecar):
+    """Its child became root by a setuid program: it can't be stopped, but all else ends within the budget."""
+    python = os.path.join(sidecar.directory, "python")
+    shutil.copy(os.path.realpath(sys.executable), python)
+    os.chmod(python, 0o4755)
+    os.chmod(sidecar.directory, 0o777)
+    sidecar.alone()
+    sidecar.configure("supervisor", shutdown_timeout="1s")
+    sidecar.configure("program:x", command=f"{python} -c \"import os, time; os.setresuid(0, 0, 0); open('up', 'w'); time.sleep(1000)\"",
+                      required="no", directory=sidecar.directory)
+    sidecar.before = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    sidecar.start()
+    until(lambda: os.path.exists(os.path.join(sidecar.directory, "up")), 10, "the child, as root", sidecar.process.tail)
+    pid = sidecar.pid_of("x")
+    try:
+        if uids(pid) != {0}:
+            pytest.skip("setuid programs have no effect in this folder")
+        sidecar.process.kill(signal.SIGTERM)
+        assert sidecar.process.wait(5) == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+@ROOT
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv (util-linux) is missing")
+def test_who_may_change_users_must_be_able_to_stop_them(sidecar):
+    """CAP_SETUID and CAP_SETGID without CAP_KILL would start what nobody could stop."""
+    os.chmod(sidecar.directory, 0o777)
+    sidecar.alone()
+    sidecar.configure("program:x", command="sleep 1000", user="nobody", required="no")
+    powers = "+setuid,+setgid"
+    sidecar.before = ["setpriv", "--reuid", "daemon", "--regid", "daemon", "--clear-groups", "--inh-caps", powers,
+                      "--ambient-caps", powers]
+    sidecar.start()
+    assert sidecar.process.wait(5) == 100
+    assert sidecar.process.logged("CAP_KILL")
 
 
 # ---- our own programs as somebody else ----

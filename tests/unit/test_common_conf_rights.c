@@ -203,7 +203,7 @@ static void without_root(void *context)
     CHILD_CHECK(chmod(k.scratch.dir, 0777) == 0 && chmod(k.file, 0666) == 0);
     CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0 && setrlimit(RLIMIT_NICE, &none) == 0);
     CHILD_CHECK(setgroups(0, NULL) == 0 && setresgid(1, 1, 1) == 0 && setresuid(1, 1, 1) == 0);
-    bad("user = root", "[program:x] user: we run as uid 1, gid 1, and may not change: that takes root, or CAP_SETUID and CAP_SETGID");
+    bad("user = root", "[program:x] user: we run as uid 1, gid 1, and may not change: that takes root, or CAP_SETUID, CAP_SETGID and CAP_KILL");
     bad("user = daemon:mail", "and may not change: that takes root");
     bad("groups = daemon", "[program:x] groups: we run as uid 1, and may not set groups: that takes root, or CAP_SETGID");
     bad("nice = -5", "[program:x] nice: we may not go below 0: that takes CAP_SYS_NICE");
