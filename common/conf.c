@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,10 +311,11 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
 static int load_for(enum conf_reader reader, struct conf **out, const char *path, char **environment, struct diag *d)
 {
     struct conf_entries entries = {0};
-    struct conf *c = calloc(1, sizeof *c);
+    struct conf *c = malloc(sizeof *c);
     *out = NULL;
     if (!c)
         return -ENOMEM;
+    memset(c, 0, offsetof(struct conf, program_env_files));
     c->reader = reader;
     c->environment_in = environment;
     int error = load(c, path, &entries, d);

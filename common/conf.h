@@ -114,10 +114,7 @@ struct conf {
     struct conf_supervisor supervisor;
     struct conf_preload preload;
     struct conf_proxy proxy;
-    struct conf_program programs[CONF_PROGRAMS_MAX]; /* the built-in ones first: ollama, proxy, preload */
     size_t programs_n;
-    struct conf_rights rights[CONF_PROGRAMS_MAX];             /* beside programs; the supervisor's alone */
-    struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
     struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
@@ -131,6 +128,10 @@ struct conf {
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */
     struct conf_chunk *chunks; /* all texts; freed with the whole */
+    /* The last, as each is cleared when there is a program for it: the others cost no memory. */
+    struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
+    struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
+    struct conf_program programs[CONF_PROGRAMS_MAX];            /* the built-in ones first: ollama, proxy, preload */
 };
 
 /* Reads the file (path NULL: ./supervisor.ini, else /etc/ollama-sidecar/supervisor.ini, else none), then the
@@ -153,7 +154,8 @@ const struct conf_rights *conf_rights(const struct conf *c, const struct conf_pr
 /* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
  * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
  * reads, a secret's NAME_FILE has become NAME.
- * extra: further NAME=value, NULL-terminated, that win over all; room for them is included. NULL: no memory.
+ * extra: further NAME=value, NULL-terminated, that win over all, and may be written to. The other strings may be those of
+ * the environment that c was loaded with, which must stay. Behind the NULL is room for one more. NULL: no memory.
  * The caller frees with conf_environment_free. */
 char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra);
 void conf_environment_free(char **environment);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Whether a line of an ini file can say this value: it would lose blanks at the ends, ` ;` starts a comment, and a line has its bound. */
@@ -165,8 +166,9 @@ static int dump_ollama(const struct conf *c, struct buf *out)
         char *equals = strchr(*e, '=');
         if (strncmp(*e, "OLLAMA_", 7) != 0 || strncmp(*e, "OLLAMA_HOST=", 12) == 0)
             continue;
-        *equals = '\0'; /* the array is ours */
-        error = dump_remark(c, out, *e, equals + 1, "");
+        char *name = strndup(*e, (size_t)(equals - *e)); /* the string may be the process's own: not to be written to */
+        error = name ? dump_remark(c, out, name, equals + 1, "") : -ENOMEM;
+        free(name);
     }
     conf_environment_free(environment);
     return error;

@@ -75,25 +75,32 @@ static int is_contract_name(const char *name)
 
 enum { NAMES_MAX = 128 };
 
-/* Every SIDECAR_ variable that we know, NULL-terminated. */
-static void known_names(char names[NAMES_MAX][NAME_BYTES], const char *list[NAMES_MAX + 1])
+/* Every SIDECAR_ variable that we know, NULL-terminated. Seldom needed, and too large for PID 1's stack. */
+struct names {
+    const char *list[NAMES_MAX + 1];
+    char texts[NAMES_MAX][NAME_BYTES];
+};
+static struct names the_names;
+
+static const char *const *known_names(void)
 {
+    struct names *names = &the_names;
     size_t n = 0;
+    if (names->list[0])
+        return names->list;
     for (size_t i = 0; i < conf_sections_n; i++)
         for (size_t j = 0; j < conf_sections[i].params_n && !conf_sections[i].is_named && n < NAMES_MAX; j++) {
-            variable_name(&conf_sections[i].params[j], names[n]);
-            list[n] = names[n];
+            variable_name(&conf_sections[i].params[j], names->texts[n]);
+            names->list[n] = names->texts[n];
             n++;
         }
-    list[n] = NULL;
+    names->list[n] = NULL;
+    return names->list;
 }
 
 static void warn_unknown(const struct conf *c, struct diag *d)
 {
     static const char *const links[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_PROTO", "_ADDR"};
-    char names[NAMES_MAX][NAME_BYTES];
-    const char *list[NAMES_MAX + 1];
-    known_names(names, list);
     for (char **e = c->environment_in; e && *e; e++) {
         char name[NAME_BYTES];
         const char *equals = strchr(*e, '=');
@@ -103,7 +110,8 @@ static void warn_unknown(const struct conf *c, struct diag *d)
         int is_known = is_contract_name(name);
         for (size_t i = 0; i < sizeof links / sizeof *links && !is_known; i++)
             is_known = strstr(name, links[i]) != NULL;
-        for (size_t i = 0; list[i] && !is_known; i++)
+        const char *const *list = is_known ? NULL : known_names();
+        for (size_t i = 0; list && list[i] && !is_known; i++)
             is_known = strcmp(name, list[i]) == 0;
         const char *nearest = is_known ? NULL : diag_nearest(name, list);
         if (!is_known)

@@ -121,6 +121,46 @@ static void add_user(struct envp *e, const struct conf_rights *r)
         add_value(e, "SHELL", r->shell);
 }
 
+/* The same string in the process's own environment, or NULL. */
+static char *shared(const struct conf *c, const char *pair)
+{
+    for (char **item = c->environment_in; item && *item; item++)
+        if (strcmp(*item, pair) == 0)
+            return *item;
+    return NULL;
+}
+
+/* One block with the pointers, room for another, and the texts of those that are not shared; the first own_n never are.
+ * NULL: no memory. */
+static char **pack(const struct conf *c, const struct envp *e, size_t own_n)
+{
+    size_t items_n = 0, text_bytes = 0;
+    for (; e->items[items_n]; items_n++)
+        if (items_n < own_n || !shared(c, e->items[items_n]))
+            text_bytes += strlen(e->items[items_n]) + 1;
+    char **out = malloc((items_n + 2) * sizeof *out + text_bytes);
+    if (!out)
+        return NULL;
+    char *text = (char *)(out + items_n + 2);
+    for (size_t i = 0; i < items_n; i++) {
+        size_t bytes_n = strlen(e->items[i]) + 1;
+        out[i] = i < own_n ? NULL : shared(c, e->items[i]);
+        if (out[i])
+            continue;
+        out[i] = memcpy(text, e->items[i], bytes_n);
+        text += bytes_n;
+    }
+    out[items_n] = out[items_n + 1] = NULL;
+    return out;
+}
+
+static void free_items(struct envp *e)
+{
+    for (char **item = e->items; item && *item; item++)
+        free(*item);
+    free(e->items);
+}
+
 char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra)
 {
     const struct conf_rights *rights = p ? conf_rights(c, p) : NULL;
@@ -129,6 +169,7 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
     e.has_error = e.items == NULL;
     for (; extra && *extra; extra++)
         add(&e, *extra);
+    size_t extra_n = e.items_n;
     for (size_t i = 0; p && i < p->environment.items_n; i++)
         add(&e, p->environment.items[i]);
     if (p)
@@ -144,16 +185,12 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
         add_ollama_defaults(&e);
     if (!e.has_error && conf_fill_in_secrets(c, e.items) < 0)
         e.has_error = 1;
-    if (e.has_error) {
-        conf_environment_free(e.items);
-        return NULL;
-    }
-    return e.items;
+    char **packed = e.has_error ? NULL : pack(c, &e, extra_n);
+    free_items(&e);
+    return packed;
 }
 
 void conf_environment_free(char **environment)
 {
-    for (char **item = environment; item && *item; item++)
-        free(*item);
     free(environment);
 }

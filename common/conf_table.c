@@ -118,7 +118,11 @@ struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, co
     if (!at) {
         if (c->programs_n == CONF_PROGRAMS_MAX)
             return NULL;
-        at = (struct conf_head *)&c->programs[c->programs_n++];
+        size_t i = c->programs_n++;
+        c->programs[i] = (struct conf_program){0};
+        c->rights[i] = (struct conf_rights){0};
+        c->program_env_files[i] = (struct conf_variables){0};
+        at = (struct conf_head *)&c->programs[i];
     }
     if (!at->name && name && !(at->name = conf_text(c, name, strlen(name))))
         return NULL;

@@ -9,21 +9,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Many texts: most are so short that memory of its own would cost more than the text. */
 struct conf_chunk {
     struct conf_chunk *next;
+    size_t used_n, room_n;
     char text[];
 };
 
+enum { CHUNK_BYTES = 1000 };
+
 char *conf_text(struct conf *c, const char *text, size_t text_n)
 {
-    struct conf_chunk *chunk = malloc(sizeof *chunk + text_n + 1);
-    if (!chunk)
-        return NULL;
-    memcpy(chunk->text, text, text_n);
-    chunk->text[text_n] = '\0';
-    chunk->next = c->chunks;
-    c->chunks = chunk;
-    return chunk->text;
+    struct conf_chunk *chunk = c->chunks;
+    if (!chunk || chunk->room_n - chunk->used_n <= text_n) {
+        size_t room_n = text_n < CHUNK_BYTES ? CHUNK_BYTES : text_n + 1;
+        chunk = malloc(sizeof *chunk + room_n);
+        if (!chunk)
+            return NULL;
+        *chunk = (struct conf_chunk){.next = c->chunks, .room_n = room_n};
+        c->chunks = chunk;
+    }
+    char *out = chunk->text + chunk->used_n;
+    memcpy(out, text, text_n);
+    out[text_n] = '\0';
+    chunk->used_n += text_n + 1;
+    return out;
 }
 
 void conf_text_free(struct conf *c)

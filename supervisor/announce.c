@@ -19,28 +19,28 @@ enum { LOOK_LIMIT_MS = 2000, LOOKS_A_SECOND = 1, LOOKS_AT_ONCE = 8, NAME_FD = 3 
 /* All but the name, as the runner may be another one by the time that it is found. */
 static void describe(struct announce *a)
 {
-    const struct runner *r = &a->runner;
-    size_t n = 0, rest_n = sizeof a->rest;
-    a->rest[0] = '\0';
+    const struct runner *r = &a->room->runner;
+    size_t n = 0, rest_n = sizeof a->room->rest;
+    a->room->rest[0] = '\0';
     if (r->parallel != RUNNER_UNKNOWN)
-        n += (size_t)snprintf(a->rest + n, rest_n - n, " parallel=%ld", r->parallel);
+        n += (size_t)snprintf(a->room->rest + n, rest_n - n, " parallel=%ld", r->parallel);
     if (r->has_mmap != RUNNER_UNKNOWN)
-        n += (size_t)snprintf(a->rest + n, rest_n - n, " mmap=%s", r->has_mmap ? "yes" : "no");
+        n += (size_t)snprintf(a->room->rest + n, rest_n - n, " mmap=%s", r->has_mmap ? "yes" : "no");
     if (r->context != RUNNER_UNKNOWN)
-        n += (size_t)snprintf(a->rest + n, rest_n - n, " context=%ld", r->context);
+        n += (size_t)snprintf(a->room->rest + n, rest_n - n, " context=%ld", r->context);
     if (r->batch != RUNNER_UNKNOWN)
-        n += (size_t)snprintf(a->rest + n, rest_n - n, " batch=%ld", r->batch);
+        n += (size_t)snprintf(a->room->rest + n, rest_n - n, " batch=%ld", r->batch);
     if (r->is_mlx || r->is_ollama_engine)
-        snprintf(a->rest + n, rest_n - n, " engine=%s", r->is_mlx ? "mlx" : "ollama");
-    snprintf(a->short_digest, sizeof a->short_digest, "%.*s", RUNNER_SHORT_BYTES - 1, r->digest);
+        snprintf(a->room->rest + n, rest_n - n, " engine=%s", r->is_mlx ? "mlx" : "ollama");
+    snprintf(a->room->short_digest, sizeof a->room->short_digest, "%.*s", RUNNER_SHORT_BYTES - 1, r->digest);
 }
 
 static void tell(const struct announce *a)
 {
     if (a->name_n > 0)
-        log_event_for(*a->program, LOG_INFO, "runner", "model=%s%s", a->name, a->rest);
+        log_event_for(*a->program, LOG_INFO, "runner", "model=%s%s", a->room->name, a->room->rest);
     else
-        log_event_for(*a->program, LOG_INFO, "runner", "model=sha256-%s%s", a->short_digest, a->rest);
+        log_event_for(*a->program, LOG_INFO, "runner", "model=sha256-%s%s", a->room->short_digest, a->room->rest);
 }
 
 /* What was found so far is all that will be; whoever still looks finds nobody who listens. */
@@ -52,7 +52,7 @@ static void settle(struct announce *a)
     loop_disarm(a->loop, &a->timer);
     sys_close(a->fd);
     a->fd = -1;
-    a->name[a->name_n] = '\0';
+    a->room->name[a->name_n] = '\0';
     tell(a);
 }
 
@@ -68,12 +68,12 @@ static void name_ready(void *context, short revents)
 {
     struct announce *a = context;
     (void)revents;
-    ssize_t n = sys_read(a->fd, a->name + a->name_n, sizeof a->name - 1 - a->name_n);
+    ssize_t n = sys_read(a->fd, a->room->name + a->name_n, sizeof a->room->name - 1 - a->name_n);
     if (n == -EAGAIN)
         return;
     if (n > 0)
         a->name_n += (size_t)n;
-    if (n <= 0 || a->name_n == sizeof a->name - 1)
+    if (n <= 0 || a->name_n == sizeof a->room->name - 1)
         settle(a);
 }
 
@@ -103,7 +103,7 @@ static int start_looking(struct announce *a)
     if (error >= 0) {
         error = sys_fork();
         if (error == 0)
-            look(&a->runner, fds[1]);
+            look(&a->room->runner, fds[1]);
         if (error < 0)
             loop_remove(a->loop, fds[0]);
     }
@@ -114,24 +114,26 @@ static int start_looking(struct announce *a)
     return error;
 }
 
-void announce_init(struct announce *a, struct loop *loop, const char *const *program)
+void announce_init(struct announce *a, struct loop *loop, struct announce_room *room, const char *const *program)
 {
-    *a = (struct announce){.loop = loop, .program = program, .fd = -1};
-    runner_init(&a->runner);
+    *a = (struct announce){.loop = loop, .room = room, .program = program, .fd = -1};
     timer_init(&a->timer, too_late, a);
     bucket_init(&a->looks, LOOKS_A_SECOND, LOOKS_AT_ONCE, loop_now_ms(loop));
 }
 
 void announce_line(struct announce *a, const char *line)
 {
-    if (!runner_line(&a->runner, line))
+    if (!a->has_line)
+        runner_init(&a->room->runner);
+    a->has_line = 1;
+    if (!runner_line(&a->room->runner, line))
         return;
     settle(a); /* the one before is told first */
     describe(a);
     a->name_n = 0;
-    if (a->runner.name[0]) {
-        snprintf(a->name, sizeof a->name, "%s", a->runner.name);
-        a->name_n = strlen(a->name);
+    if (a->room->runner.name[0]) {
+        snprintf(a->room->name, sizeof a->room->name, "%s", a->room->runner.name);
+        a->name_n = strlen(a->room->name);
     } else if (bucket_take(&a->looks, loop_now_ms(a->loop))) {
         a->fd = start_looking(a);
     }

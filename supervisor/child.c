@@ -110,7 +110,9 @@ static void child_timer(void *context, int64_t now_ms)
 static void child_answered(void *context, int is_good)
 {
     struct child *c = context;
-    if (is_good)
+    if (c->program.state == CONTRACT_READY)
+        live_told(&c->live, is_good);
+    else if (is_good)
         program_event(&c->program, PROGRAM_BECAME_READY, loop_now_ms(c->site->loop));
 }
 
@@ -129,27 +131,27 @@ static void child_hung(void *context, const char *why)
 
 static const struct live_ops child_live_ops = {child_progress, child_hung};
 
-/* Asks for readiness while it starts. */
+/* The probe asks for readiness while the program starts. none, notify and exit are no URL. */
 static void follow_readiness(struct child *c)
 {
     const struct conf_program *conf = c->program.conf;
     struct address address;
     char path[PROBE_PATH_BYTES], why[PARSE_WHY_BYTES];
     if (c->program.state != CONTRACT_STARTING)
-        probe_stop(&c->probe);
-    else if (parse_http_url(conf->ready, &address, path, sizeof path, why) == 0)
+        return;
+    if (parse_http_url(conf->ready, &address, path, sizeof path, why) == 0)
         probe_start(&c->probe, &address, path, live_text_for(path));
-    else /* none, notify and exit are no URL */
+    else
         probe_stop(&c->probe);
 }
 
-/* Asks for life while it is ready. */
+/* While it is ready, the probe is live's. */
 static void follow_state(struct child *c)
 {
     if (c->program.state == CONTRACT_READY)
         live_begin(&c->live, c->program.conf);
     else
-        live_end(&c->live);
+        live_end(&c->live); /* and the probe, whoever's it was */
     follow_readiness(c);
 }
 
@@ -215,18 +217,20 @@ void child_plan_fini(struct child_plan *p)
     backoff_fini(&p->backoff);
 }
 
-void child_init(struct child *c, const struct child_site *site, const struct conf_program *conf, struct child_plan *take_plan)
+void child_init(struct child *c, const struct child_site *site, struct child_room *room, const struct conf_program *conf,
+                struct child_plan *take_plan)
 {
     memset(c, 0, sizeof *c);
     c->site = site;
+    c->room = room;
     c->line = -1;
     c->exec_fd = -1;
-    output_init(&c->output, site->loop, site->ring, conf->name, conf->output_rate);
+    output_init(&c->output, site->loop, &room->output, site->ring, conf->name, conf->output_rate);
     c->output.complained = child_complained;
     c->output.context = c;
     channel_init(&c->channel, site->loop, conf->name, child_said, c);
-    probe_init(&c->probe, site->loop, child_answered, c);
-    live_init(&c->live, site->loop, &child_live_ops, c);
+    probe_init(&c->probe, site->loop, &room->probe, child_answered, c);
+    live_init(&c->live, site->loop, &c->probe, &child_live_ops, c);
     timer_init(&c->timer, child_timer, c);
     program_init(&c->program, conf, &take_plan->backoff, &child_ops, c);
     c->launch = take_plan->launch;
@@ -257,14 +261,15 @@ void child_reconfigure(struct child *c, const struct conf_program *conf, struct 
 void child_retire(struct child *c)
 {
     const struct conf_program *conf = c->program.conf;
-    snprintf(c->retired_name, sizeof c->retired_name, "%s", conf->name);
-    snprintf(c->retired_none, sizeof c->retired_none, "none");
-    c->retired_conf = (struct conf_program){.name = c->retired_name, .ready = c->retired_none, .live = c->retired_none,
-                                            .restart = CONF_RESTART_NEVER, .stop_signal = conf->stop_signal,
-                                            .stop_timeout_ms = conf->stop_timeout_ms};
+    struct child_room *room = c->room;
+    snprintf(room->retired_name, sizeof room->retired_name, "%s", conf->name);
+    snprintf(room->retired_none, sizeof room->retired_none, "none");
+    room->retired_conf = (struct conf_program){.name = room->retired_name, .ready = room->retired_none,
+                                               .live = room->retired_none, .restart = CONF_RESTART_NEVER,
+                                               .stop_signal = conf->stop_signal, .stop_timeout_ms = conf->stop_timeout_ms};
     c->is_retired = 1;
-    c->program.conf = &c->retired_conf;
-    c->output.name = c->channel.name = c->retired_name;
+    c->program.conf = &c->room->retired_conf;
+    c->output.name = c->channel.name = c->room->retired_name;
     live_end(&c->live);
     program_end(&c->program, loop_now_ms(c->site->loop));
     program_event(&c->program, PROGRAM_STOP, loop_now_ms(c->site->loop));
@@ -277,7 +282,6 @@ int child_is_vacant(const struct child *c)
 
 void child_fini(struct child *c)
 {
-    probe_stop(&c->probe);
     live_end(&c->live);
     loop_disarm(c->site->loop, &c->timer);
     output_fini(&c->output);

@@ -31,23 +31,29 @@ struct child_site {
     void *context;
 };
 
+/* What a child seldom needs, apart from it and never cleared: one that is idle touches no page of it. */
+struct child_room {
+    struct output_room output;
+    struct probe_room probe;
+    struct conf_program retired_conf; /* gone from the configuration: what is still needed of it, to stop it */
+    char retired_name[CONTRACT_NAME_BYTES], retired_none[8];
+};
+
 struct child {
     const struct child_site *site;
+    struct child_room *room; /* borrowed */
     struct program program;
     struct launch launch;
     struct timer timer; /* the program's deadline */
     struct output output;
     struct channel channel;
-    struct probe probe; /* while it starts */
+    struct probe probe; /* for readiness while it starts, then live's */
     struct live live;   /* while it is ready */
     int line;    /* on the page; -1: none */
     int exec_fd; /* tells whether exec failed; -1: none */
     pid_t refused_pid; /* the process that we may not signal, as was told; 0: none */
     char status[CHILD_STATUS_BYTES]; /* what it says of itself, STATUS= */
-    /* Gone from the configuration: what is still needed of it, to stop it. */
-    int is_retired;
-    struct conf_program retired_conf;
-    char retired_name[CONTRACT_NAME_BYTES], retired_none[8];
+    int is_retired; /* gone from the configuration */
 };
 
 /* What of a child needs memory: made for all of a configuration before the first child hears of it. */
@@ -59,8 +65,9 @@ struct child_plan {
 /* 0, or -ENOMEM with nothing to free. */
 int child_plan_init(struct child_plan *p, const struct launch_site *site, const struct conf_program *conf) WARN_UNUSED;
 void child_plan_fini(struct child_plan *p);
-/* site and conf are borrowed, the plan is taken. */
-void child_init(struct child *c, const struct child_site *site, const struct conf_program *conf, struct child_plan *take_plan);
+/* site, room (its own, with anything in it) and conf are borrowed, the plan is taken. */
+void child_init(struct child *c, const struct child_site *site, struct child_room *room, const struct conf_program *conf,
+                struct child_plan *take_plan);
 void child_fini(struct child *c);
 /* The same program by a new configuration: the process goes on. The caller restarts it where the signature differs. */
 void child_reconfigure(struct child *c, const struct conf_program *conf, struct child_plan *take_plan);

@@ -116,7 +116,7 @@ static void read_nothing(struct control_client *c)
 
 static void read_line(struct control_client *c)
 {
-    ssize_t n = sys_recv(c->fd, c->line + c->line_n, sizeof c->line - 1 - c->line_n, 0);
+    ssize_t n = sys_recv(c->fd, c->line + c->line_n, CONTROL_LINE_BYTES - 1 - c->line_n, 0);
     if (n == -EAGAIN)
         return;
     if (n <= 0) {
@@ -132,7 +132,7 @@ static void read_line(struct control_client *c)
             end[-1] = '\0';
         loop_set_events(c->control->loop, c->fd, 0);
         answer(c);
-    } else if (c->line_n == sizeof c->line - 1) {
+    } else if (c->line_n == CONTROL_LINE_BYTES - 1) {
         close_client(c);
     }
 }
@@ -246,7 +246,7 @@ int control_init(struct control *c, struct loop *loop, const char *path,
                  int (*command)(void *, const char *, struct buf *), void *context)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
-    memset(c, 0, sizeof *c);
+    memset(c, 0, offsetof(struct control, lines));
     c->loop = loop;
     c->command = command;
     c->context = context;
@@ -254,7 +254,7 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     timer_init(&c->rest, rest_is_over, c);
     timer_init(&c->grown, tell_followers, c);
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        c->clients[i] = (struct control_client){.control = c, .fd = -1};
+        c->clients[i] = (struct control_client){.control = c, .fd = -1, .line = c->lines[i]};
         buf_init(&c->clients[i].reply, REPLY_LIMIT_BYTES);
         timer_init(&c->clients[i].timer, client_timer, &c->clients[i]);
     }

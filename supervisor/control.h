@@ -13,7 +13,7 @@ enum { CONTROL_CLIENTS_MAX = 16, CONTROL_FOLLOWERS_MAX = 8, CONTROL_LINE_BYTES =
 struct control_client {
     struct control *control;
     int fd; /* -1: free */
-    char line[CONTROL_LINE_BYTES];
+    char *line; /* into lines */
     size_t line_n;
     struct buf reply;
     struct timer timer;
@@ -36,6 +36,7 @@ struct control {
     unsigned followers_n;
     struct timer grown;      /* the followers are told some milliseconds after a line, of all that came meanwhile */
     struct control_client clients[CONTROL_CLIENTS_MAX];
+    char lines[CONTROL_CLIENTS_MAX][CONTROL_LINE_BYTES]; /* the last, and never cleared: nobody touches what nobody needs */
 };
 
 /* Makes the socket (0600) and its folder. 0; -EADDRINUSE when another supervisor answers there; -errno. */

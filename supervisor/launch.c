@@ -62,7 +62,7 @@ static int make_argv(struct launch *l, const struct launch_site *site, const str
 static char *value_place(char **envp, const char *name)
 {
     const char *value = conf_variable(envp, name);
-    return (char *)(uintptr_t)value; /* the array is ours, and writable */
+    return (char *)(uintptr_t)value; /* what we gave to conf_environment is ours to write to */
 }
 
 /* LISTEN_FDNAMES: listen0:listen1… */
@@ -106,15 +106,9 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     while (l->envp[l->envp_n])
         l->envp_n++;
     if (strcmp(p->name, "ollama") == 0 && !conf_variable(l->envp, "OLLAMA_NOPRUNE")) {
-        char **envp = realloc(l->envp, (l->envp_n + 2) * sizeof *envp);
-        if (!envp)
+        if (!(l->noprune = strdup("OLLAMA_NOPRUNE=1")))
             return -ENOMEM;
-        l->envp = envp;
-        envp[l->envp_n] = strdup("OLLAMA_NOPRUNE=1");
-        if (!envp[l->envp_n])
-            return -ENOMEM;
-        envp[++l->envp_n] = NULL;
-        l->has_noprune = 1;
+        l->envp[l->envp_n++] = l->noprune; /* there is room for one more */
     }
     l->listen_pid_at = l->has_listeners ? value_place(l->envp, "LISTEN_PID") : NULL;
     l->main_pid_at = strchr(value_place(l->envp, LAUNCH_ENV_RUN), '.') + 1;
@@ -232,6 +226,7 @@ void launch_fini(struct launch *l)
         free(*a);
     free(l->argv);
     conf_environment_free(l->envp);
+    free(l->noprune);
     free(l->directory);
     free(l->rights.groups);
     free(l->rights.limits);
@@ -256,8 +251,8 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
         l->line_at[0] = (char)('0' + line / 10);
         l->line_at[1] = (char)('0' + line % 10);
     }
-    if (l->has_noprune) /* a variable of another name is as good as none */
-        l->envp[l->envp_n - 1][0] = is_pruning ? '_' : 'O';
+    if (l->noprune) /* a variable of another name is as good as none */
+        l->noprune[0] = is_pruning ? '_' : 'O';
 }
 
 void launch_failure_text(const struct launch *l, const struct spawn_failure *f, char *out, size_t out_n)

@@ -12,9 +12,9 @@
 
 struct launch {
     char **argv;          /* NULL-terminated, owned */
-    char **envp;          /* owned */
-    size_t envp_n;        /* with the last entry, OLLAMA_NOPRUNE=1, where has_noprune */
-    int has_noprune;
+    char **envp;          /* owned; of its strings only those that are written to: see conf_environment */
+    size_t envp_n;
+    char *noprune;        /* the last of envp, OLLAMA_NOPRUNE=1, owned; NULL: there is none */
     int has_contract;     /* one of our own: channel, page, perhaps listeners */
     int has_listeners;
     int is_backend;       /* the Ollama that our proxy asks: what that counts is its work */

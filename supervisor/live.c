@@ -13,9 +13,8 @@ static void hung(struct live *l, const char *why)
     l->ops->hung(l->context, why);
 }
 
-static void probe_told(void *context, int is_good)
+void live_told(struct live *l, int is_good)
 {
-    struct live *l = context;
     uint64_t progress = l->ops->progress(l->context);
     int is_working = progress != l->progress_seen;
     l->progress_seen = progress;
@@ -27,7 +26,7 @@ static void probe_told(void *context, int is_good)
         return;
     char why[PROBE_WHY_BYTES + 96];
     snprintf(why, sizeof why, "hung: %lld probes of its live URL failed in a row, the last: %s", (long long)l->misses_n,
-             l->probe.why);
+             l->probe->why);
     hung(l, why);
 }
 
@@ -40,10 +39,9 @@ static void watchdog_late(void *context, int64_t now_ms)
     hung(l, why);
 }
 
-void live_init(struct live *l, struct loop *loop, const struct live_ops *ops, void *context)
+void live_init(struct live *l, struct loop *loop, struct probe *probe, const struct live_ops *ops, void *context)
 {
-    *l = (struct live){.loop = loop, .ops = ops, .context = context};
-    probe_init(&l->probe, loop, probe_told, l);
+    *l = (struct live){.loop = loop, .probe = probe, .ops = ops, .context = context};
     timer_init(&l->watchdog, watchdog_late, l);
 }
 
@@ -62,7 +60,7 @@ void live_begin(struct live *l, const struct conf_program *conf)
     l->misses_n = 0;
     l->progress_seen = l->ops->progress(l->context);
     if (strcmp(conf->live, "none") != 0 && parse_http_url(conf->live, &address, path, sizeof path, why) == 0)
-        probe_watch(&l->probe, &address, path, live_text_for(path), conf->live_interval_ms);
+        probe_watch(l->probe, &address, path, live_text_for(path), conf->live_interval_ms);
     live_ping(l);
 }
 
@@ -80,7 +78,7 @@ void live_reconfigure(struct live *l, const struct conf_program *conf)
 
 void live_end(struct live *l)
 {
-    probe_stop(&l->probe);
+    probe_stop(l->probe);
     loop_disarm(l->loop, &l->watchdog);
     l->conf = NULL;
 }

@@ -20,18 +20,21 @@ struct live {
     const struct live_ops *ops;
     void *context;
     const struct conf_program *conf; /* borrowed, from live_begin on */
-    struct probe probe;
+    struct probe *probe; /* borrowed: the one that has asked for readiness before */
     struct timer watchdog;
     uint64_t progress_seen;
     int64_t misses_n;
 };
 
-void live_init(struct live *l, struct loop *loop, const struct live_ops *ops, void *context);
+/* While it runs, the probe is its own, and whoever made the probe passes on what it tells: live_told. */
+void live_init(struct live *l, struct loop *loop, struct probe *probe, const struct live_ops *ops, void *context);
+/* The probe has told whether the program answered. */
+void live_told(struct live *l, int is_good);
 /* The program is ready: `live` is asked from now on, and `watchdog` runs. */
 void live_begin(struct live *l, const struct conf_program *conf);
 /* The same program by another configuration: what has not changed goes on. Harmless where it has not begun. */
 void live_reconfigure(struct live *l, const struct conf_program *conf);
-/* Ends; harmless where it has not begun. */
+/* Ends, and stops the probe; harmless where it has not begun. */
 void live_end(struct live *l);
 /* WATCHDOG=1 came. */
 void live_ping(struct live *l);

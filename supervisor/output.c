@@ -56,20 +56,20 @@ static void flush_line(struct output *o)
 {
     if (o->line_n == 0)
         return;
-    size_t n = clean_line(o->line, o->line_n, o->line_n == sizeof o->line - 1);
+    size_t n = clean_line(o->room->line, o->line_n, o->line_n == OUTPUT_LINE_BYTES - 1);
     o->line_n = 0;
     o->has_return = 0;
     o->read_cost += LINE_COST;
-    if (strspn(o->line, " ") == n)
+    if (strspn(o->room->line, " ") == n)
         return;
-    enum log_level level = level_of_line(o->line);
-    log_line(o, level, o->line);
+    enum log_level level = level_of_line(o->room->line);
+    log_line(o, level, o->room->line);
     if (level >= LOG_WARNING && o->complained)
         o->complained(o->context);
     if (o->ring)
-        ring_push(o->ring, o->name, level, sys_realtime_ms(), o->line, n);
-    snprintf(o->last, sizeof o->last, "%.*s", OUTPUT_LAST_BYTES - 1, o->line);
-    announce_line(&o->announce, o->line);
+        ring_push(o->ring, o->name, level, sys_realtime_ms(), o->room->line, n);
+    snprintf(o->last, sizeof o->last, "%.*s", OUTPUT_LAST_BYTES - 1, o->room->line);
+    announce_line(&o->announce, o->room->line);
 }
 
 /* A progress bar writes over its line again and again: what stands there in the end counts. */
@@ -84,13 +84,13 @@ static void take_byte(struct output *o, char byte)
         o->line_n = 0;
         o->is_cut = 0;
     }
-    if (o->line_n == sizeof o->line - 1) {
+    if (o->line_n == OUTPUT_LINE_BYTES - 1) {
         if (!o->is_cut)
             flush_line(o);
         o->is_cut = 1;
         o->line_n = 0;
     } else if (!o->is_cut) {
-        o->line[o->line_n++] = byte;
+        o->room->line[o->line_n++] = byte;
     }
 }
 
@@ -166,13 +166,14 @@ static void resume_timer(void *context, int64_t now_ms)
         stop_reading(o); /* no memory for a watch: the program's writes fail, which is better than that they wait for ever */
 }
 
-void output_init(struct output *o, struct loop *loop, struct ring *ring, const char *name, int64_t rate)
+void output_init(struct output *o, struct loop *loop, struct output_room *room, struct ring *ring, const char *name,
+                 int64_t rate)
 {
-    *o = (struct output){.loop = loop, .ring = ring, .name = name, .fd = -1};
+    *o = (struct output){.loop = loop, .room = room, .ring = ring, .name = name, .fd = -1};
     bucket_init(&o->lines, rate, rate * OUTPUT_BURST_S, loop_now_ms(loop));
     timer_init(&o->tell, tell_timer, o);
     timer_init(&o->resume, resume_timer, o);
-    announce_init(&o->announce, loop, &o->name);
+    announce_init(&o->announce, loop, &room->announce, &o->name);
 }
 
 void output_reconfigure(struct output *o, const char *name, int64_t rate)

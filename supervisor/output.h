@@ -15,13 +15,19 @@
 
 enum { OUTPUT_LINE_BYTES = 1024, OUTPUT_LAST_BYTES = 200, OUTPUT_BURST_S = 5 };
 
+/* What only a program that writes needs. It is apart and never cleared, as PID 1 is to be small. */
+struct output_room {
+    char line[OUTPUT_LINE_BYTES];
+    struct announce_room announce;
+};
+
 struct output {
     struct loop *loop;
+    struct output_room *room; /* borrowed */
     struct ring *ring; /* where all lines are kept a while; borrowed; NULL: nowhere */
     const char *name;  /* of the program; borrowed */
     int fd;            /* our end of the pipe; -1: closed */
-    char line[OUTPUT_LINE_BYTES];
-    size_t line_n;
+    size_t line_n;   /* of the line in room, as far as it has come */
     int is_cut;      /* the rest of a line that was too long is dropped */
     int has_return;  /* a carriage return was the last: what comes now writes over the line */
     char last[OUTPUT_LAST_BYTES]; /* the last line that said something */
@@ -37,8 +43,9 @@ struct output {
     void *context;
 };
 
-/* ring may be NULL. rate: lines of ours a second, 0: no limit. */
-void output_init(struct output *o, struct loop *loop, struct ring *ring, const char *name, int64_t rate);
+/* room: its own, with anything in it. ring may be NULL. rate: lines of ours a second, 0: no limit. */
+void output_init(struct output *o, struct loop *loop, struct output_room *room, struct ring *ring, const char *name,
+                 int64_t rate);
 /* By another configuration; name is borrowed. */
 void output_reconfigure(struct output *o, const char *name, int64_t rate);
 /* Makes the pipe for a new process; the writing end, which the caller closes after the fork, or -errno. */

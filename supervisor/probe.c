@@ -13,10 +13,12 @@ enum { READY_WITHIN_MS = 2000 };
 
 static void probe_timer(void *context, int64_t now_ms);
 
-void probe_init(struct probe *p, struct loop *loop, void (*told)(void *context, int is_good), void *context)
+void probe_init(struct probe *p, struct loop *loop, struct probe_room *room, void (*told)(void *context, int is_good),
+                void *context)
 {
     memset(p, 0, sizeof *p);
     p->loop = loop;
+    p->room = room;
     p->told = told;
     p->context = context;
     p->fd = -1;
@@ -83,16 +85,16 @@ static int is_complete(const char *head, const char *body, int is_end)
 /* "HTTP/1.x 200 …", and the text that must be in it. 1 good, 0 not complete yet, -1 bad. */
 static int judge(struct probe *p, int is_end)
 {
-    p->answer[p->answer_n] = '\0';
+    p->room->answer[p->answer_n] = '\0';
     if (p->answer_n < 12)
         return is_end ? -1 : 0;
-    if (strncmp(p->answer, "HTTP/1.", 7) != 0 || strncmp(p->answer + 8, " 200", 4) != 0)
+    if (strncmp(p->room->answer, "HTTP/1.", 7) != 0 || strncmp(p->room->answer + 8, " 200", 4) != 0)
         return -1;
     if (!p->must_contain)
         return 1;
-    const char *body = strstr(p->answer, "\r\n\r\n");
+    const char *body = strstr(p->room->answer, "\r\n\r\n");
     int is_full = p->answer_n == PROBE_ANSWER_BYTES - 1; /* a long list: what we have of it must do */
-    if (body && (is_full || is_complete(p->answer, body + 4, is_end)))
+    if (body && (is_full || is_complete(p->room->answer, body + 4, is_end)))
         return strstr(body, p->must_contain) ? 1 : -1;
     return is_end || is_full ? -1 : 0;
 }
@@ -100,12 +102,12 @@ static int judge(struct probe *p, int is_end)
 static void refuse_answer(struct probe *p)
 {
     char why[PROBE_WHY_BYTES];
-    size_t line_n = strcspn(p->answer, "\r\n");
+    size_t line_n = strcspn(p->room->answer, "\r\n");
     if (p->answer_n == 0)
         snprintf(why, sizeof why, "closed without an answer");
     else
-        snprintf(why, sizeof why, "answers \"%.*s\"%s", line_n > 40 ? 40 : (int)line_n, p->answer,
-                 p->answer_n >= 12 && strncmp(p->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
+        snprintf(why, sizeof why, "answers \"%.*s\"%s", line_n > 40 ? 40 : (int)line_n, p->room->answer,
+                 p->answer_n >= 12 && strncmp(p->room->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
     try_later(p, why);
 }
 
@@ -113,7 +115,7 @@ static void send_question(struct probe *p)
 {
     char host[ADDRESS_TEXT_BYTES], question[PROBE_PATH_BYTES + ADDRESS_TEXT_BYTES + 64];
     address_text(&p->address, host);
-    int n = snprintf(question, sizeof question, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", p->path, host);
+    int n = snprintf(question, sizeof question, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", p->room->path, host);
     int error = sys_socket_error(p->fd);
     if (!error) {
         ssize_t sent = sys_send(p->fd, question, (size_t)n, 0);
@@ -130,7 +132,7 @@ static void send_question(struct probe *p)
 
 static void read_answer(struct probe *p)
 {
-    ssize_t n = sys_recv(p->fd, p->answer + p->answer_n, PROBE_ANSWER_BYTES - 1 - p->answer_n, 0);
+    ssize_t n = sys_recv(p->fd, p->room->answer + p->answer_n, PROBE_ANSWER_BYTES - 1 - p->answer_n, 0);
     if (n == -EAGAIN)
         return;
     if (n > 0)
@@ -213,11 +215,10 @@ static void begin(struct probe *p, const struct address *address, const char *pa
 {
     probe_stop(p);
     p->address = *address;
-    snprintf(p->path, sizeof p->path, "%s", path);
+    snprintf(p->room->path, sizeof p->room->path, "%s", path);
     p->must_contain = must_contain;
     p->started_at_ms = loop_now_ms(p->loop);
     p->interval_ms = interval_ms;
-    p->why[0] = '\0';
     p->state = PROBE_WAITING;
     loop_arm(p->loop, &p->timer, p->started_at_ms + interval_ms);
 }
@@ -238,4 +239,5 @@ void probe_stop(struct probe *p)
     hang_up(p);
     loop_disarm(p->loop, &p->timer);
     p->state = PROBE_OFF;
+    p->why[0] = '\0';
 }

@@ -68,7 +68,7 @@ static void add_program(struct supervisor *s, const struct conf_program *conf, s
         child_fini(c);
     else
         s->children_n++;
-    child_init(c, &s->child_site, conf, plan);
+    child_init(c, &s->child_site, &s->child_rooms[index], conf, plan);
     s->start_order[index] = 0;
     board_name_program(&s->board, index, conf->name);
     log_event(LOG_INFO, "added", "program=%s", conf->name);

@@ -27,9 +27,21 @@ static const char *work_dir(const struct spawn_plan *plan)
 /* Where the command may be, the first first. Another user may not be allowed to execute what we find first; then it is the
  * next one, as it would be if that user looked for it. */
 struct commands {
-    char paths[COMMANDS_MAX][PATH_BYTES];
     size_t n;
+    char *paths[COMMANDS_MAX];
 };
+
+/* Seldom needed, and on the stack they would have all of it touched. Of one search at a time; a forked child has its own. */
+static char the_other_paths[COMMANDS_MAX - 1][PATH_BYTES];
+
+/* first: PATH_BYTES of the caller's. */
+static struct commands commands_in(char *first)
+{
+    struct commands c = {.paths = {first}};
+    for (size_t i = 1; i < COMMANDS_MAX; i++)
+        c.paths[i] = the_other_paths[i - 1];
+    return c;
+}
 
 /* An empty dir is the working directory. 0 or -errno. execvp(3) */
 static int look_in(const struct spawn_plan *plan, const char *dir, size_t dir_n, struct commands *found)
@@ -47,11 +59,12 @@ static int look_in(const struct spawn_plan *plan, const char *dir, size_t dir_n,
 static int look_at(const struct spawn_plan *plan, struct commands *found)
 {
     const char *command = plan->argv[0], *above = command[0] == '/' ? NULL : work_dir(plan);
-    char path[PATH_BYTES];
-    int n = snprintf(path, sizeof path, "%s%s%s", above ? above : "", above ? "/" : "", command);
+    char *path = found->paths[0];
+    int n = snprintf(path, PATH_BYTES, "%s%s%s", above ? above : "", above ? "/" : "", command);
     int error = n < 0 || n >= PATH_BYTES ? -ENAMETOOLONG : sys_access_exec(path);
     if (!error)
-        snprintf(found->paths[found->n++], PATH_BYTES, "%s", command);
+        snprintf(path, PATH_BYTES, "%s", command);
+    found->n = error == 0;
     return error;
 }
 
@@ -81,11 +94,8 @@ static int find_command(const struct spawn_plan *plan, struct commands *found)
 
 int spawn_find_command(const struct spawn_plan *plan, char path[PATH_BYTES])
 {
-    struct commands found;
-    int error = find_command(plan, &found);
-    if (!error)
-        memcpy(path, found.paths[0], PATH_BYTES);
-    return error;
+    struct commands found = commands_in(path);
+    return find_command(plan, &found);
 }
 
 /* Without leading zeros, which readers may take for octal; the place is longer than any pid. */
@@ -230,7 +240,8 @@ static void become(const struct spawn_plan *plan, const struct commands *command
 
 pid_t spawn_process(const struct spawn_plan *plan, int *exec_fd)
 {
-    struct commands commands;
+    char path[PATH_BYTES];
+    struct commands commands = commands_in(path);
     int pipe_fds[2];
     *exec_fd = -1;
     int error = find_command(plan, &commands);

@@ -29,8 +29,6 @@ struct supervisor {
     struct child_site child_site;
     int listen_fds[CONF_LISTEN_MAX];
     size_t listen_fds_n;
-    char own_dir[4096];
-    char start_dir[4096]; /* where we were started; our own place is / */
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
     struct timer reap_timer;    /* the kernel would not tell who is dead: asked again */
     int64_t started_at_ms;
@@ -60,6 +58,10 @@ struct supervisor {
     struct timer sweep_timer; /* when what is left below us is killed */
     int is_sweeping;          /* it was asked to stop */
     int sweep_kills_n;
+    /* The last, as most of their memory is never touched: */
+    char own_dir[4096];
+    char start_dir[4096]; /* where we were started; our own place is / */
+    struct child_room child_rooms[CONF_PROGRAMS_MAX]; /* beside children */
 };
 
 /* The child of this name, or NULL. */

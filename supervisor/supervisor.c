@@ -267,7 +267,7 @@ static int add_children(struct supervisor *s)
         int error = child_plan_init(&plan, &s->launch_site, conf);
         if (error)
             return error;
-        child_init(&s->children[i], &s->child_site, conf, &plan);
+        child_init(&s->children[i], &s->child_site, &s->child_rooms[i], conf, &plan);
         s->children_n++;
         board_name_program(&s->board, i, conf->name);
     }

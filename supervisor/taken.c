@@ -13,11 +13,12 @@ static void told(void *context, int is_good)
 static int answers(struct loop *loop, const struct address *a, const char *path, const char *must_contain)
 {
     struct probe probe;
+    struct probe_room room;
     struct address there;
     int is_answered = 0;
     int64_t until_ms = loop_now_ms(loop) + ANSWER_WITHIN_MS;
     address_reachable(a, &there);
-    probe_init(&probe, loop, told, &is_answered);
+    probe_init(&probe, loop, &room, told, &is_answered);
     probe_start(&probe, &there, path, must_contain);
     while (!is_answered && loop_now_ms(loop) < until_ms)
         if (loop_turn(loop, until_ms - loop_now_ms(loop)) < 0)

@@ -7,6 +7,7 @@
 
 static struct loop loop;
 static struct probe probe;
+static struct probe_room room;
 static struct address address;
 static int listener = -1, is_answered;
 
@@ -29,7 +30,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         sys_socket_name(listener, &name, &name_n) < 0)
         abort();
     address_from_sockaddr(&name, &address);
-    probe_init(&probe, &loop, answered, NULL);
+    probe_init(&probe, &loop, &room, answered, NULL);
     return 0;
 }
 

@@ -15,6 +15,7 @@
 static struct scratch scratch;
 static struct loop loop;
 static struct announce announce;
+static struct announce_room room;
 static const char *program = "ollama";
 static struct stderr_pipe heard;
 static char text[8192];
@@ -26,7 +27,8 @@ static int setup(void **state)
     log_init("unit", LOG_INFO, LOG_TEXT);
     if (loop_init(&loop) < 0)
         return -1;
-    announce_init(&announce, &loop, &program);
+    memset(&room, 'x', sizeof room); /* as the program before left it */
+    announce_init(&announce, &loop, &room, &program);
     return 0;
 }
 

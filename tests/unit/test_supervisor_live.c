@@ -13,6 +13,8 @@
 
 static struct world {
     struct loop loop;
+    struct probe probe;
+    struct probe_room probe_room;
     struct live live;
     struct conf_program conf;
     uint64_t progress;
@@ -37,6 +39,12 @@ static void hung(void *context, const char *why)
     snprintf(w.why, sizeof w.why, "%s", why);
 }
 
+static void told(void *context, int is_good)
+{
+    assert_ptr_equal(context, &w);
+    live_told(&w.live, is_good);
+}
+
 static const struct live_ops ops = {progress, hung};
 
 static int setup(void **state)
@@ -46,7 +54,8 @@ static int setup(void **state)
     w.conf = (struct conf_program){.live = word_none, .live_interval_ms = 5, .live_misses = 3};
     if (loop_init(&w.loop) < 0)
         return -1;
-    live_init(&w.live, &w.loop, &ops, &w);
+    probe_init(&w.probe, &w.loop, &w.probe_room, told, &w);
+    live_init(&w.live, &w.loop, &w.probe, &ops, &w);
     return 0;
 }
 

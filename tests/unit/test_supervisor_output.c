@@ -9,11 +9,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 static struct loop loop;
 static struct output output;
+static struct output_room room;
 static struct stderr_pipe heard;
 static char text[65536];
 static int fd; /* the program's end */
@@ -24,7 +26,8 @@ static int setup(void **state)
     log_init("unit", LOG_DEBUG, LOG_TEXT);
     if (loop_init(&loop) < 0)
         return -1;
-    output_init(&output, &loop, NULL, "child", 0);
+    memset(&room, 'x', sizeof room); /* as the program before left it */
+    output_init(&output, &loop, &room, NULL, "child", 0);
     fd = output_open(&output);
     return fd < 0 ? fd : 0;
 }

@@ -40,6 +40,7 @@ struct server {
     struct peer peers[CLIENTS_MAX];
     size_t peers_n;
     struct probe probe;
+    struct probe_room room;
     unsigned answered_n, missed_n;
 };
 
@@ -118,7 +119,8 @@ static void server_init(struct server *s, const struct step *steps, size_t steps
     assert_int_equal(sys_socket_name(s->fd, &at, &at_n), 0);
     address_from_sockaddr(&at, &s->address);
     assert_int_equal(loop_add(&s->loop, s->fd, POLLIN, server_ready, s), 0);
-    probe_init(&s->probe, &s->loop, told, s);
+    memset(&s->room, 'x', sizeof s->room); /* as the program before left it */
+    probe_init(&s->probe, &s->loop, &s->room, told, s);
 }
 
 static void server_fini(struct server *s)
