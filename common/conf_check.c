@@ -239,10 +239,15 @@ static void check_url(const struct conf *c, const struct conf_program *p, const 
     socklen_t address_n;
     char path[512], why[PARSE_WHY_BYTES];
     const struct conf_head *at = (const struct conf_head *)p;
-    if (parse_http_url(url, &a, path, sizeof path, why) < 0)
+    if (!strstr(url, "://")) {
+        snprintf(why, sizeof why, "\"%.60s\" is neither %s nor a URL, http://HOST:PORT/PATH", url,
+                 strcmp(key, "ready") == 0 ? "none, notify, exit" : "none");
         conf_mistake(c, at, "program", key, d, why);
-    else if (address_to_sockaddr(&a, &address, &address_n) < 0)
+    } else if (parse_http_url(url, &a, path, sizeof path, why) < 0) {
+        conf_mistake(c, at, "program", key, d, why);
+    } else if (address_to_sockaddr(&a, &address, &address_n) < 0) {
         conf_mistake(c, at, "program", key, d, "a probe needs an IP address or localhost: the supervisor asks no name server");
+    }
 }
 
 static int is_word(const char *text, const char *const *words)
@@ -274,6 +279,9 @@ static void check_program(const struct conf *c, const struct conf_program *p, st
         check_url(c, p, "ready", p->ready, d);
     if (strcmp(p->live, "none") != 0)
         check_url(c, p, "live", p->live, d);
+    if (strcmp(p->ready, "exit") == 0 && (strcmp(p->live, "none") != 0 || p->watchdog_ms > 0))
+        conf_mistake(c, at, "program", p->watchdog_ms > 0 ? "watchdog" : "live", d,
+                     "a task (ready = exit) is not watched: it is done when it exits; start_timeout limits it");
 }
 
 /* What the built-in programs do unless the file says otherwise, now that the addresses are known. */

@@ -22,6 +22,6 @@ size_t utf8_decode(const char *at, size_t left_n, uint32_t *point)
 
 int utf8_is_harmful(uint32_t point)
 {
-    return point < ' ' || point == 0x7f || (point >= 0x80 && point < 0xa0) || (point >= 0x200e && point <= 0x200f) ||
+    return point < ' ' || point == 0x7f || (point >= 0x80 && point < 0xa0) || point == 0x61c || point == 0x200b || (point >= 0x200e && point <= 0x200f) ||
            (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) || point == 0xfeff;
 }

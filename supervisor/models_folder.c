@@ -48,7 +48,9 @@ static void tell_blocked(struct models_folder *m, int what, const char *path, co
     struct sys_user owner, user;
     char line[LINE_BYTES], hint[FOLDER_PATH_BYTES + 256];
     const char *name = user_text(r->uid, &user);
-    if (f->is_entry_blocked)
+    if (f->is_entry_blocked && strcmp(path, "/") == 0)
+        snprintf(hint, sizeof hint, "choose a folder of its own");
+    else if (f->is_entry_blocked)
         snprintf(hint, sizeof hint, "chown -R %u:%u %s", r->uid, r->gid, path);
     else
         snprintf(hint, sizeof hint, "let %.64s enter it, or choose another folder by %s", name,

@@ -173,9 +173,26 @@ static void test_line_ends_in_a_variable_stay_on_their_line(void **state)
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Programs share the strings of our own environment: a dump must not write to them. */
+static void test_a_dump_changes_nothing(void **state)
+{
+    (void)state;
+    char path[] = "PATH=/usr/bin:/bin", parallel[] = "OLLAMA_NUM_PARALLEL=3", token[] = "HF_TOKEN=a-secret-of-mine";
+    char *environment[] = {path, parallel, token, NULL};
+    conf_case_load(&k, "[environment]\nHF_TOKEN_HINT = x\n", environment);
+    char *first = dump(), *second = dump();
+    assert_string_equal(first, second);
+    assert_string_equal(path, "PATH=/usr/bin:/bin");
+    assert_string_equal(parallel, "OLLAMA_NUM_PARALLEL=3");
+    assert_string_equal(token, "HF_TOKEN=a-secret-of-mine");
+    free(first);
+    free(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_a_dump_changes_nothing),
         CASE(test_each_value_has_its_origin),
         CASE(test_a_dump_can_be_read_back_and_gives_the_same_values),
         CASE(test_percent_signs_survive),

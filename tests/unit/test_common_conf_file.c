@@ -71,6 +71,10 @@ static void test_mistakes_are_told_with_file_and_line(void **state)
         {"[program:a]\ncommand = x\nready = maybe\n", 3, "[program:a] ready"},
         {"[program:a]\ncommand = x\nready = http://example.com/\n", 3, "the supervisor asks no name server"},
         {"[program:a]\ncommand = x\nready = https://127.0.0.1/\n", 3, "is no address that can be asked"},
+        {"[program:a]\ncommand = x\nready = notfy\n", 3, "\"notfy\" is neither none, notify, exit nor a URL"},
+        {"[program:a]\ncommand = x\nlive = yes\n", 3, "\"yes\" is neither none nor a URL"},
+        {"[program:a]\ncommand = x\nready = exit\nwatchdog = 5s\n", 4, "a task (ready = exit) is not watched"},
+        {"[program:a]\ncommand = x\nready = exit\nlive = http://127.0.0.1/\n", 4, "a task (ready = exit) is not watched"},
         {"[program:a]\ncommand = x\nbackoff_min = 1m\n", 3, "longer than backoff_max"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
