@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Whether a line of an ini file can say this value: it would lose blanks at the ends, ` ;` starts a comment, and a line has its bound. */
@@ -166,9 +165,9 @@ static int dump_ollama(const struct conf *c, struct buf *out)
         char *equals = strchr(*e, '=');
         if (strncmp(*e, "OLLAMA_", 7) != 0 || strncmp(*e, "OLLAMA_HOST=", 12) == 0)
             continue;
-        char *name = strndup(*e, (size_t)(equals - *e)); /* the string may be the process's own: not to be written to */
-        error = name ? dump_remark(c, out, name, equals + 1, "") : -ENOMEM;
-        free(name);
+        char name[256]; /* the string may be the process's own: not to be written to */
+        snprintf(name, sizeof name, "%.*s", equals - *e < 255 ? (int)(equals - *e) : 255, *e);
+        error = dump_remark(c, out, name, equals + 1, "");
     }
     conf_environment_free(environment);
     return error;
