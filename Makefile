@@ -91,7 +91,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static bench-supervisor
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static bench-supervisor bench bench-proxy
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -157,7 +157,7 @@ $(BUILD)/libctl.a: $(filter-out %/main.o,$(call objects,ctl))
 $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
 # Where a test sets the clock.
-$(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll
+$(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll,--wrap=sys_epoll_wait
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
@@ -206,6 +206,18 @@ $(BUILD)/bench/stamp: bench/stamp.c
 bench-supervisor: $(BUILD)/ollama-supervisor $(BUILD)/bench/stamp
 	BUILD_DIR=$(BUILD) bench/supervisor
 
+# The loader, the emitter and the bare relay of bench/proxy; never installed.
+PROXY_BENCH := $(patsubst bench/proxy/%.c,$(BUILD)/bench/%,$(wildcard bench/proxy/*.c))
+$(PROXY_BENCH): $(BUILD)/bench/%: bench/proxy/%.c bench/proxy/bench.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g $(WARNINGS) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(LDFLAGS) $(LDLIBS)
+
+# BENCH="--rounds 1 --window 1" is a quick look, --save writes bench/results.
+bench-proxy: $(BUILD)/ollama-proxy $(PROXY_BENCH)
+	BUILD_DIR=$(BUILD) bench/proxy/run $(BENCH)
+
+bench: bench-supervisor bench-proxy
+
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
 run:
@@ -246,7 +258,7 @@ help:
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
-	@echo 'make bench-supervisor  measure the supervisor beside others (bench/README.md)'
+	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, bench-supervisor: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='
 	@echo 'make clean       remove build/'
 
