@@ -1,24 +1,14 @@
-/*
- * See loop.h. Removal during a turn leaves a gap (fd -1) that is closed after the turn, so that places
- * stay true while callbacks run; an fd number that is reused within the turn gets a new place, and the
- * old place's events are not delivered to it.
- */
+/* See loop.h. Descriptors are watches.c's business; here is what a turn does, and its time. */
 #include "common/loop.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
-struct loop_watch {
-    loop_fd_fn *fn;
-    void *context;
-};
 
 int loop_init(struct loop *l)
 {
     *l = (struct loop){.now_ms = sys_monotonic_ms()};
     l->deferred_last = &l->deferred_first;
+    watches_init(&l->watches);
     timerq_init(&l->timers);
     int error = loop_reserve(l, 32);
     return error ? error : timerq_reserve(&l->timers, 16);
@@ -26,109 +16,38 @@ int loop_init(struct loop *l)
 
 void loop_fini(struct loop *l)
 {
-    free(l->fds);
-    free(l->watches);
-    free(l->slots);
+    watches_fini(&l->watches);
     timerq_fini(&l->timers);
-    memset(l, 0, sizeof *l);
 }
 
-static int grow(void **array, size_t item_bytes, size_t room_n)
+int loop_use_epoll(struct loop *l)
 {
-    void *more = realloc(*array, item_bytes * room_n);
-    if (!more)
-        return -ENOMEM;
-    *array = more;
-    return 0;
-}
-
-static int reserve_slots(struct loop *l, size_t room_n)
-{
-    if (room_n <= l->slots_room_n)
-        return 0;
-    int error = grow((void **)&l->slots, sizeof *l->slots, room_n);
-    if (error)
-        return error;
-    for (size_t i = l->slots_room_n; i < room_n; i++)
-        l->slots[i] = -1;
-    l->slots_room_n = room_n;
-    return 0;
-}
-
-static int reserve_fds(struct loop *l, size_t room_n)
-{
-    if (room_n <= l->fds_room_n)
-        return 0;
-    int error = grow((void **)&l->fds, sizeof *l->fds, room_n);
-    if (!error)
-        error = grow((void **)&l->watches, sizeof *l->watches, room_n);
-    if (!error)
-        l->fds_room_n = room_n;
-    return error;
+    return watches_use_epoll(&l->watches);
 }
 
 int loop_reserve(struct loop *l, size_t fds_n)
 {
-    int error = reserve_slots(l, fds_n);
-    return error ? error : reserve_fds(l, fds_n);
-}
-
-static int slot_of(const struct loop *l, int fd)
-{
-    return fd >= 0 && (size_t)fd < l->slots_room_n ? l->slots[fd] : -1;
+    return watches_reserve(&l->watches, fds_n);
 }
 
 int loop_add(struct loop *l, int fd, short events, loop_fd_fn *fn, void *context)
 {
-    int error = 0;
-    if (fd < 0 || slot_of(l, fd) >= 0)
-        return -EINVAL;
-    if ((size_t)fd >= l->slots_room_n)
-        error = reserve_slots(l, (size_t)fd * 2 + 1);
-    if (!error && l->fds_n == l->fds_room_n)
-        error = reserve_fds(l, l->fds_n * 2);
-    if (error)
-        return error;
-    l->slots[fd] = (int)l->fds_n;
-    l->fds[l->fds_n] = (struct pollfd){.fd = fd, .events = events};
-    l->watches[l->fds_n] = (struct loop_watch){fn, context};
-    l->fds_n++;
-    return 0;
+    return watches_add(&l->watches, fd, events, fn, context);
 }
 
 void loop_set_events(struct loop *l, int fd, short events)
 {
-    int slot = slot_of(l, fd);
-    if (slot >= 0)
-        l->fds[slot].events = events;
+    watches_set_events(&l->watches, fd, events);
+}
+
+void loop_hand_over(struct loop *l, int fd, short events, loop_fd_fn *fn, void *context)
+{
+    watches_hand_over(&l->watches, fd, events, fn, context);
 }
 
 void loop_remove(struct loop *l, int fd)
 {
-    int slot = slot_of(l, fd);
-    if (slot < 0)
-        return;
-    l->slots[fd] = -1;
-    l->fds[slot].fd = -1;
-    l->fds[slot].revents = 0;
-    l->has_gaps = 1;
-}
-
-static void close_gaps(struct loop *l)
-{
-    size_t kept_n = 0;
-    if (!l->has_gaps)
-        return;
-    for (size_t i = 0; i < l->fds_n; i++) {
-        if (l->fds[i].fd < 0)
-            continue;
-        l->fds[kept_n] = l->fds[i];
-        l->watches[kept_n] = l->watches[i];
-        l->slots[l->fds[kept_n].fd] = (int)kept_n;
-        kept_n++;
-    }
-    l->fds_n = kept_n;
-    l->has_gaps = 0;
+    watches_remove(&l->watches, fd);
 }
 
 void loop_arm(struct loop *l, struct timer *t, int64_t at_ms)
@@ -190,26 +109,17 @@ static void read_clock(struct loop *l, int64_t at_latest_ms)
 int loop_turn(struct loop *l, int64_t max_wait_ms)
 {
     run_deferred(l);
-    close_gaps(l);
     read_clock(l, l->now_ms);
     int wait = wait_ms(l, max_wait_ms);
-    int ready_n = sys_poll(l->fds, l->fds_n, wait);
+    int ready_n = watches_wait(&l->watches, wait);
     int64_t frozen_before_ms = l->frozen_ms;
     read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
     int error = ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM ? ready_n : 0;
-    size_t seen_n = l->fds_n; /* what callbacks add waits for the next turn */
-    for (size_t i = 0; i < seen_n && ready_n > 0; i++) {
-        short revents = l->fds[i].revents;
-        if (revents == 0 || l->fds[i].fd < 0)
-            continue;
-        ready_n--;
-        l->fds[i].revents = 0;
-        l->watches[i].fn(l->watches[i].context, revents);
-    }
+    watches_tell(&l->watches, ready_n);
     if (l->frozen_ms == frozen_before_ms)
         timerq_run(&l->timers, l->now_ms); /* else in the next turn: what was late for our freeze may be put off until then */
     run_deferred(l);
-    close_gaps(l);
+    watches_settle(&l->watches);
     return error;
 }
 

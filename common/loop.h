@@ -1,5 +1,5 @@
 /*
- * loop: one thread, level-triggered poll(2), absolute deadlines, the clock read once a turn.
+ * loop: one thread, level-triggered poll(2) or epoll(7), absolute deadlines, the clock read once a turn.
  *
  * Its time is monotonic and stands still while the process does: what a stop, a frozen cgroup or a suspended machine took
  * (seen as a wait that ended more than LOOP_FREEZE_MS after its time) is not counted. So a deadline that passed
@@ -9,8 +9,7 @@
 #define COMMON_LOOP_H
 
 #include "common/timerq.h"
-
-typedef void loop_fd_fn(void *context, short revents);
+#include "common/watches.h"
 
 /* Work put off to the end of the turn, such as freeing an object that is still on the stack. */
 struct deferred {
@@ -20,25 +19,23 @@ struct deferred {
     int is_queued;
 };
 
-struct loop_watch;
-
 enum { LOOP_FREEZE_MS = 1000 };
 
 struct loop {
-    struct pollfd *fds;         /* dense, what poll(2) takes */
-    struct loop_watch *watches; /* beside fds: who is called */
-    int *slots;                 /* fd -> place in fds, -1 where it is not watched */
-    size_t fds_n, fds_room_n, slots_room_n;
+    struct watches watches;
     struct timerq timers;
     struct deferred *deferred_first, **deferred_last;
     int64_t now_ms;
     int64_t frozen_ms; /* how much of the monotonic clock was not counted, ever growing */
-    int has_gaps;   /* entries were removed during the turn */
     int is_stopped;
 };
 
 int loop_init(struct loop *l) WARN_UNUSED;
 void loop_fini(struct loop *l);
+
+/* Waits by epoll(7) from now on, whose cost does not grow with the number of descriptors; see watches.h for what differs. To be called
+ * before anything is watched. 0, or -errno: then poll(2) goes on. */
+int loop_use_epoll(struct loop *l) WARN_UNUSED;
 
 /* Room for descriptors up to this number, so that adding never has to allocate. 0 or -ENOMEM. */
 int loop_reserve(struct loop *l, size_t fds_n) WARN_UNUSED;
@@ -55,9 +52,13 @@ static inline int64_t loop_monotonic_ms(const struct loop *l)
     return l->now_ms + l->frozen_ms;
 }
 
-/* Watches fd for events (POLLIN…; errors and hang-ups always come). One watch a descriptor. 0 or -ENOMEM. */
+/* Watches fd for events (POLLIN…; errors and hang-ups always come). One watch a descriptor. 0, -ENOMEM, or what
+ * epoll_ctl(2) says. */
 int loop_add(struct loop *l, int fd, short events, loop_fd_fn *fn, void *context) WARN_UNUSED;
 void loop_set_events(struct loop *l, int fd, short events);
+/* A watched descriptor changes hands: another is called from now on, also with what has happened in this turn and was not told
+ * yet. Cheaper than to remove and to add. */
+void loop_hand_over(struct loop *l, int fd, short events, loop_fd_fn *fn, void *context);
 /* Must come before close(2). Harmless for a descriptor that is not watched. */
 void loop_remove(struct loop *l, int fd);
 

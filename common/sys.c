@@ -118,6 +118,21 @@ int sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms)
     return result(poll(fds, (nfds_t)fds_n, timeout_ms));
 }
 
+int sys_epoll_create(void)
+{
+    return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+int sys_epoll_control(int epoll_fd, int how, int fd, struct epoll_event *event)
+{
+    return result(epoll_ctl(epoll_fd, how, fd, event));
+}
+
+int sys_epoll_wait(int epoll_fd, struct epoll_event *ready, int ready_n, int timeout_ms)
+{
+    return result(epoll_wait(epoll_fd, ready, ready_n, timeout_ms));
+}
+
 int sys_pipe(int fds[2], int flags)
 {
     return result(pipe2(fds, flags | O_CLOEXEC));

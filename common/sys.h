@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -33,6 +34,10 @@ ssize_t sys_read(int fd, void *bytes, size_t bytes_n) WARN_UNUSED;
 ssize_t sys_write(int fd, const void *bytes, size_t bytes_n) WARN_UNUSED;
 ssize_t sys_writev(int fd, const struct iovec *parts, int parts_n) WARN_UNUSED;
 int sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms) WARN_UNUSED;
+/* epoll_create1(2), epoll_ctl(2), epoll_wait(2) */
+int sys_epoll_create(void) WARN_UNUSED;
+int sys_epoll_control(int epoll_fd, int how, int fd, struct epoll_event *event) WARN_UNUSED;
+int sys_epoll_wait(int epoll_fd, struct epoll_event *ready, int ready_n, int timeout_ms) WARN_UNUSED;
 int sys_pipe(int fds[2], int flags) WARN_UNUSED;
 int sys_dup_to(int from_fd, int to_fd) WARN_UNUSED; /* the copy is inherited by exec */
 int sys_dup_high(int fd, int lowest_fd) WARN_UNUSED; /* a close-on-exec copy at lowest_fd or above */

@@ -79,7 +79,6 @@ int backend_take(struct backend *b)
     if (!latest)
         return -EAGAIN;
     int fd = latest->fd;
-    loop_remove(b->loop, fd);
     latest->fd = -1;
     return fd;
 }
@@ -112,12 +111,12 @@ void backend_give(struct backend *b, int fd)
         struct backend_idle *idle = &b->idle[i];
         if (idle->fd >= 0)
             continue;
-        if (loop_add(b->loop, fd, POLLIN, on_idle_event, idle) < 0)
-            break;
+        loop_hand_over(b->loop, fd, POLLIN, on_idle_event, idle);
         idle->fd = fd;
         idle->order = ++b->order;
         return;
     }
+    loop_remove(b->loop, fd);
     sys_close(fd);
 }
 

@@ -34,14 +34,15 @@ struct backend {
 int backend_init(struct backend *b, struct loop *loop, const struct address *at, char *why, size_t why_n) WARN_UNUSED;
 void backend_fini(struct backend *b);
 
-/* The descriptor of a kept connection, now the caller's; -EAGAIN where there is none. */
+/* The descriptor of a kept connection, now the caller's, and still watched: to be handed over (loop_hand_over) or removed at
+ * once. -EAGAIN where there is none. */
 int backend_take(struct backend *b);
 /* Starts a connection to the nth address, counted from the preferred one; the descriptor may still be connecting, and
  * is the caller's. -ENOENT behind the last address, else -errno. */
 int backend_connect(struct backend *b, size_t nth);
 /* The nth address answered. */
 void backend_prefer(struct backend *b, size_t nth);
-/* Gives back a connection on which nothing is under way; it is kept or closed. */
+/* Gives back a connection on which nothing is under way, and which is watched; it is kept or closed. */
 void backend_give(struct backend *b, int fd);
 /* Closes what is kept. */
 void backend_drop_idle(struct backend *b);

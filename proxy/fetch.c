@@ -131,6 +131,14 @@ static int connect_from(struct fetch *f, size_t nth)
     }
 }
 
+/* Over a kept connection: the request goes out at once. Of an error reading will tell. */
+static void go_on(struct fetch *f)
+{
+    (void)!send_fixed(f);
+    loop_hand_over(f->backend->loop, f->fd, wanted_events(f), on_event, f);
+    f->is_watched = 1;
+}
+
 int fetch_start(struct fetch *f, const struct fetch_request *request, char *why, size_t why_n)
 {
     int error = 0;
@@ -150,10 +158,9 @@ int fetch_start(struct fetch *f, const struct fetch_request *request, char *why,
         f->is_reused = f->fd >= 0;
         f->state = f->is_reused ? FETCH_RUNNING : FETCH_IDLE;
         if (f->is_reused)
-            (void)!send_fixed(f); /* at once; of an error reading will tell */
-        error = f->is_reused ? watch(f) : connect_from(f, 0);
-        if (error && f->state != FETCH_IDLE)
-            hang_up(f);
+            go_on(f);
+        else
+            error = connect_from(f, 0);
     }
     if (error)
         snprintf(why, why_n, "%s", strerror(-error));
@@ -220,8 +227,8 @@ int fetch_is_sent(const struct fetch *f)
 /* The answer is complete; the connection goes back where both sides may go on with it. */
 static void finish(struct fetch *f, int has_rest)
 {
-    if (f->answer.is_keep_alive && !has_rest && fetch_is_sent(f)) {
-        unwatch(f);
+    if (f->answer.is_keep_alive && !has_rest && fetch_is_sent(f) && f->is_watched) {
+        f->is_watched = 0;
         backend_give(f->backend, f->fd);
         f->fd = -1;
         f->state = FETCH_IDLE;

@@ -238,8 +238,10 @@ static int run(struct proxy *p)
 {
     char why[512] = "";
     int error = loop_init(&p->loop);
-    if (!error)
+    if (!error) {
+        (void)!loop_use_epoll(&p->loop); /* docs/adr/0010; where there is none, poll(2) does the same at a higher price */
         error = open_rooms(p, why, sizeof why);
+    }
     if (error) {
         log_event(LOG_ERROR, "start_failed", "reason=\"%s\"", *why ? why : strerror(-error));
         return EXIT_SYSTEM;

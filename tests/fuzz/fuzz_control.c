@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sys_close(fd);
     for (int i = 0; i < 3; i++)
         (void)loop_turn(&loop, 0);
-    if (loop.fds_n != 1)
+    if (loop.watches.fds_n != 1)
         abort(); /* a client was forgotten */
     return 0;
 }

@@ -276,7 +276,7 @@ static void skip_what_nobody_hears(int64_t now_ms)
 int puppet_turn(struct pollfd *fds, size_t fds_n, int timeout_ms)
 {
     (void)fds_n;
-    if (timeout_ms == 0 || fds != puppet_supervisor->loop.fds)
+    if (timeout_ms == 0 || fds != puppet_supervisor->loop.watches.fds)
         return timeout_ms;
     int64_t now_ms = puppet_clock_ms();
     faults_are_on = 0;

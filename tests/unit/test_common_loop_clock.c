@@ -1,4 +1,7 @@
-/* common/loop over a clock that the test sets: freezes are not counted. The Makefile wraps the two system calls. */
+/*
+ * common/loop over a clock that the test sets: freezes are not counted. By poll(2) and by
+ * epoll(7); the Makefile wraps the system calls.
+ */
 #include "common/loop.h"
 
 #include <setjmp.h>
@@ -9,8 +12,9 @@
 #include <cmocka.h>
 
 static int64_t clock_ms;
-static int64_t freeze_ms; /* how much later than asked poll returns, once */
+static int64_t freeze_ms; /* how much later than asked a wait returns, once */
 static int64_t asked_ms;
+static int is_epoll;
 
 int64_t __wrap_sys_monotonic_ms(void);
 int64_t __wrap_sys_monotonic_ms(void)
@@ -18,15 +22,31 @@ int64_t __wrap_sys_monotonic_ms(void)
     return clock_ms;
 }
 
+static int wait_frozen(int timeout_ms)
+{
+    asked_ms = timeout_ms;
+    clock_ms += (timeout_ms < 0 ? 0 : timeout_ms) + freeze_ms;
+    freeze_ms = 0;
+    return 0;
+}
+
 int __wrap_sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms);
 int __wrap_sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms)
 {
     (void)fds;
     (void)fds_n;
-    asked_ms = timeout_ms;
-    clock_ms += (timeout_ms < 0 ? 0 : timeout_ms) + freeze_ms;
-    freeze_ms = 0;
-    return 0;
+    assert_false(is_epoll);
+    return wait_frozen(timeout_ms);
+}
+
+int __wrap_sys_epoll_wait(int epoll_fd, struct epoll_event *ready, int ready_n, int timeout_ms);
+int __wrap_sys_epoll_wait(int epoll_fd, struct epoll_event *ready, int ready_n, int timeout_ms)
+{
+    (void)epoll_fd;
+    (void)ready;
+    (void)ready_n;
+    assert_true(is_epoll);
+    return wait_frozen(timeout_ms);
 }
 
 struct bell {
@@ -53,7 +73,9 @@ static int setup(void **state)
     near = far = (struct bell){0};
     timer_init(&near.timer, ring, &near);
     timer_init(&far.timer, ring, &far);
-    return loop_init(&loop);
+    if (loop_init(&loop) < 0)
+        return -1;
+    return is_epoll ? loop_use_epoll(&loop) : 0;
 }
 
 static int teardown(void **state)
@@ -132,5 +154,7 @@ int main(void)
         CASE(test_to_be_late_by_a_little_is_no_freeze),
         CASE(test_without_a_deadline_a_long_wait_is_just_long),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed_n = cmocka_run_group_tests_name("poll", tests, NULL, NULL);
+    is_epoll = 1;
+    return failed_n + cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
 }

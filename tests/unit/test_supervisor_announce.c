@@ -229,9 +229,9 @@ static void test_what_is_not_found_yet_is_told_at_the_end(void **state)
     announce_fini(&announce);
     heard_all();
     assert_non_null(strstr(text, " runner model=sha256-c1d97a160fb9 "));
-    assert_int_equal(loop.fds_n, 1); /* a gap that the next turn closes */
+    assert_int_equal(loop.watches.fds_n, 1); /* a gap that the next turn closes */
     assert_int_equal(loop_turn(&loop, 0), 0);
-    assert_int_equal(loop.fds_n, 0);
+    assert_int_equal(loop.watches.fds_n, 0);
 }
 
 static void test_mlx_needs_no_look(void **state)

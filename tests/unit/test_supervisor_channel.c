@@ -97,7 +97,7 @@ static void test_a_child_that_is_gone_closes_the_channel(void **state)
     child_fd = -1;
     turn();
     assert_int_equal(channel.fd, -1);
-    assert_int_equal(loop.fds_n, 0);
+    assert_int_equal(loop.watches.fds_n, 0);
     channel_tell(&channel, CONTRACT_STATE_CHANGED); /* harmless */
 }
 

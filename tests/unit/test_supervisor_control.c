@@ -169,7 +169,7 @@ static void test_a_client_that_asks_and_goes_away_harms_nobody(void **state)
     sys_close(fd);
     turns(3);
     assert_int_equal(asked_n, 1);
-    assert_int_equal(loop.fds_n, 1);
+    assert_int_equal(loop.watches.fds_n, 1);
 }
 
 static void test_one_that_dawdles_is_closed(void **state)

@@ -139,9 +139,9 @@ static void test_nothing_wakes_us_while_nothing_comes(void **state)
     (void)told(fd, &is_closed);
     turns(3);
     struct pollfd watched[4];
-    size_t n = loop.fds_n;
+    size_t n = loop.watches.fds_n;
     assert_true(n <= 4);
-    memcpy(watched, loop.fds, n * sizeof *watched);
+    memcpy(watched, loop.watches.fds, n * sizeof *watched);
     assert_int_equal(poll(watched, n, 0), 0);
     assert_int_equal(timerq_next_ms(&loop.timers), -1); /* no limit on a follower's time either */
     sys_close(fd);

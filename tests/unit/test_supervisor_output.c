@@ -216,7 +216,7 @@ static void test_an_end_of_file_is_seen_once_and_does_not_spin(void **state)
     turn();
     turn();
     int is_closed = output.fd == -1;
-    size_t fds_n = loop.fds_n;
+    size_t fds_n = loop.watches.fds_n;
     output_close(&output); /* the program is reaped later */
     stderr_pipe_take(&heard, text, sizeof text);
     stderr_pipe_end(&heard);
@@ -398,7 +398,7 @@ static void test_a_program_that_ends_in_a_pause_is_heard_to_the_end(void **state
     sys_close(fd);
     fd = -1;
     turn(); /* the hang-up is not told, so nothing spins */
-    assert_int_equal(loop.fds_n, 0);
+    assert_int_equal(loop.watches.fds_n, 0);
     stderr_pipe_begin(&heard);
     output_close(&output);
     stderr_pipe_take(&heard, text, sizeof text);
