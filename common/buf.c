@@ -84,18 +84,32 @@ int buf_text(struct buf *b, const char *text)
     return buf_append(b, text, strlen(text));
 }
 
+static int print_into_room(struct buf *b, const char *format, va_list args)
+{
+    int n = vsnprintf(b->bytes + b->tail_n, b->room_n - b->tail_n, format, args);
+    return n < 0 ? -EINVAL : (size_t)n > buf_left(b) ? -EFBIG : n;
+}
+
+/* Mostly there is room already: then it is formatted once. */
 int buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
-    va_start(args, format);
-    int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    int error = n < 0 ? -EINVAL : (size_t)n > buf_left(b) ? -EFBIG : make_room(b, (size_t)n + 1);
+    int error = b->bytes ? 0 : make_room(b, 1);
     if (error)
         return error;
     va_start(args, format);
-    vsnprintf(b->bytes + b->tail_n, (size_t)n + 1, format, args);
+    int n = print_into_room(b, format, args);
     va_end(args);
+    if (n >= 0 && (size_t)n >= b->room_n - b->tail_n) {
+        error = make_room(b, (size_t)n + 1);
+        if (error)
+            return error;
+        va_start(args, format);
+        n = print_into_room(b, format, args);
+        va_end(args);
+    }
+    if (n < 0)
+        return n;
     buf_commit(b, (size_t)n);
     return 0;
 }

@@ -97,7 +97,9 @@ void admit_id(const struct message *m, uint64_t number, char id[ADMIT_ID_BYTES])
                 return;
         }
     }
-    snprintf(id, ADMIT_ID_BYTES, "%016llx", (unsigned long long)number);
+    for (int i = 15; i >= 0; i--, number >>= 4)
+        id[i] = "0123456789abcdef"[number & 15];
+    id[16] = '\0';
 }
 
 int admit_cors_lines(const struct admission *a, const struct message *m, struct buf *out)

@@ -59,7 +59,7 @@ struct exchange {
     int is_counted;            /* in in_flight_n */
     int is_held;               /* in held_n */
     int is_body_complete;
-    struct check check;
+    struct check *check;       /* owned; NULL where the backend answers */
 };
 
 static void pass_gate(struct exchange *x);
@@ -103,7 +103,8 @@ static void let_go(struct exchange *x)
     gate_leave(&x->env->gate, &x->ticket);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
-    check_fini(&x->check);
+    if (x->check)
+        check_fini(x->check);
     count_held(x, 0);
     count_activity(x, 0);
 }
@@ -165,8 +166,13 @@ static void check(struct exchange *x)
     struct check_facts facts = {.page = env->page, .line = env->line, .is_draining = env->is_draining};
     facts.is_backend_ours = env->conf->is_backend_ours;
     facts.uptime_ms = loop_now_ms(env->loop) - env->started_at_ms;
+    x->check = calloc(1, sizeof *x->check);
+    if (!x->check) {
+        fail(x, 500, NULL, "out of memory");
+        return;
+    }
     enter(x, EXCHANGE_CHECK);
-    check_start(&x->check, x->admission.route->kind, &facts, env->backend, &x->deliver, on_checked, x);
+    check_start(x->check, x->admission.route->kind, &facts, env->backend, &x->deliver, on_checked, x);
 }
 
 static void start(struct exchange *x, const struct sockaddr_storage *peer)
@@ -223,6 +229,7 @@ void exchange_free(struct exchange **x)
     relay_fini(&(*x)->relay);
     deliver_fini(&(*x)->deliver);
     buf_fini(&(*x)->body);
+    free((*x)->check);
     free(*x);
     *x = NULL;
 }

@@ -83,7 +83,9 @@ void fetch_cancel(struct fetch *f)
 static void end(struct fetch *f, enum fetch_end how, const char *why)
 {
     char text[192]; /* why may be part of the fetch, which may be gone before the caller has read it */
-    snprintf(text, sizeof text, "%s", why);
+    *text = '\0';
+    if (*why)
+        snprintf(text, sizeof text, "%s", why);
     if (f->state != FETCH_IDLE)
         hang_up(f);
     f->ops->end(f->context, how, text);

@@ -58,6 +58,13 @@ static int append_fields(struct buf *out, const struct message *m, const char *c
     return 0;
 }
 
+static int append_line(struct buf *out, const char *name, const char *value)
+{
+    int error = buf_text(out, name);
+    error = error ? error : buf_text(out, value);
+    return error ? error : buf_append(out, "\r\n", 2);
+}
+
 int forward_request_head(struct buf *out, const struct forward_request *f)
 {
     static const char *const dropped[] = {"host",   "content-length", "expect", "accept-encoding", "x-request-id",
@@ -68,7 +75,9 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     int error = buf_append(out, message_at(m, m->method_name), m->method_name.n);
     error = error ? error : buf_append(out, " ", 1);
     error = error ? error : buf_append(out, message_at(m, m->target), m->target.n);
-    error = error ? error : buf_printf(out, " HTTP/1.1\r\nHost: %s\r\nX-Request-Id: %s\r\n", f->host, f->request_id);
+    error = error ? error : buf_text(out, " HTTP/1.1\r\n");
+    error = error ? error : append_line(out, "Host: ", f->host);
+    error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin);
     if (error)
         return error;
@@ -86,7 +95,9 @@ static int append_status(struct buf *out, const struct message *m)
     const char *line = buf_data(&m->text);
     const char *end = memchr(line, '\r', buf_size(&m->text));
     size_t line_n = end ? (size_t)(end - line) : 0;
-    int error = buf_printf(out, "HTTP/1.1 %03d ", m->status);
+    const char status[] = {(char)('0' + m->status / 100), (char)('0' + m->status / 10 % 10), (char)('0' + m->status % 10), ' '};
+    int error = buf_text(out, "HTTP/1.1 ");
+    error = error ? error : buf_append(out, status, sizeof status);
     if (!error && line_n > REASON_AT)
         error = buf_append(out, line + REASON_AT, line_n - REASON_AT);
     return error ? error : buf_append(out, "\r\n", 2);
@@ -103,7 +114,7 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
     const struct message *m = f->answer;
     int error = append_status(out, m);
     error = error ? error : append_fields(out, m, f->is_cors_dropped ? dropped_cors : dropped);
-    error = error ? error : buf_printf(out, "X-Request-Id: %s\r\n", f->request_id);
+    error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : buf_append(out, f->extra, f->extra_n);
     if (!error && f->is_stream && message_find(m, "x-accel-buffering", 0) < 0)
         error = buf_text(out, "X-Accel-Buffering: no\r\n");

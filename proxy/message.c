@@ -47,6 +47,8 @@ int message_add(struct message *m, struct span name, struct span value)
 
 int text_is(const char *bytes, size_t n, const char *word)
 {
+    if (n == 0 || ((bytes[0] ^ word[0]) & ~0x20)) /* most comparisons end here: letters differ by case in one bit */
+        return n == 0 && !*word;
     return n == strlen(word) && strncasecmp(bytes, word, n) == 0;
 }
 
@@ -57,8 +59,9 @@ int message_is(const struct message *m, struct span s, const char *word)
 
 int message_find(const struct message *m, const char *name, size_t from)
 {
+    size_t name_n = strlen(name);
     for (size_t i = from; i < m->fields_n; i++)
-        if (message_is(m, m->fields[i].name, name))
+        if (m->fields[i].name.n == name_n && message_is(m, m->fields[i].name, name))
             return (int)i;
     return -1;
 }

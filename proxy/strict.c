@@ -24,16 +24,32 @@ static enum strict_verdict bad(struct strict_refusal *refusal, const char *why)
 
 static int is_token_char(unsigned char c) /* RFC 9110 section 5.6.2 */
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c && strchr("!#$%&'*+-.^_`|~", c));
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           (c && strchr("!#$%&'*+.^_`|~", c));
+}
+
+/* What may stand anywhere in a line but at its start. */
+static int is_plain(unsigned char c, unsigned char last_plain)
+{
+    return c >= 0x20 && c <= last_plain && c != 0x7f;
 }
 
 enum strict_verdict strict_head_scan(struct strict_head *s, const char *bytes, size_t bytes_n, size_t *used_n,
                                      struct strict_refusal *refusal)
 {
     size_t i = 0;
+    unsigned char last_plain = s->is_obs_text_allowed ? 0xff : 0x7e;
     *used_n = 0;
     while (i < bytes_n) {
+        if (s->line_n > 0 && !s->has_cr) { /* within a line nearly all bytes are plain */
+            size_t from = i;
+            while (i < bytes_n && is_plain((unsigned char)bytes[i], last_plain))
+                i++;
+            s->line_n += i - from;
+            *used_n = i;
+            if (i == bytes_n)
+                break;
+        }
         unsigned char c = (unsigned char)bytes[i++];
         *used_n = i;
         if (s->has_cr && c != '\n')

@@ -87,6 +87,26 @@ static void test_printf_may_fill_the_limit_to_the_last_byte(void **state)
     buf_fini(&b);
 }
 
+/* Around the ends of what is allocated: 256 bytes, then twice as much. */
+static void test_printf_fits_or_grows_at_every_length(void **state)
+{
+    (void)state;
+    char text[600];
+    memset(text, 'x', sizeof text);
+    for (int n = 0; n < (int)sizeof text; n++) {
+        struct buf b;
+        buf_init(&b, 0);
+        assert_int_equal(buf_text(&b, n % 2 ? "ab" : ""), 0);
+        size_t before_n = buf_size(&b);
+        assert_int_equal(buf_printf(&b, "%.*s", n, text), 0);
+        assert_int_equal(buf_printf(&b, "%d", 7), 0);
+        assert_int_equal(buf_size(&b), before_n + (size_t)n + 1);
+        assert_memory_equal(buf_data(&b) + before_n, text, (size_t)n);
+        assert_int_equal(buf_data(&b)[before_n + (size_t)n], '7');
+        buf_fini(&b);
+    }
+}
+
 static void test_an_absurd_size_is_no_memory_and_no_wrap(void **state)
 {
     (void)state;
@@ -215,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_bytes_leave_in_the_order_they_came),
         cmocka_unit_test(test_the_limit_is_exact_and_a_refusal_changes_nothing),
         cmocka_unit_test(test_printf_may_fill_the_limit_to_the_last_byte),
+        cmocka_unit_test(test_printf_fits_or_grows_at_every_length),
         cmocka_unit_test(test_an_absurd_size_is_no_memory_and_no_wrap),
         cmocka_unit_test(test_consuming_more_than_there_is_empties),
         cmocka_unit_test(test_json_strings),
