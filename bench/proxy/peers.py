@@ -137,8 +137,9 @@ def write(folder, name, text):
 
 
 def nginx(folder, port, backend, clients_n):
-    text = NGINX.format(folder=folder, port=port, backend=backend, connections=2 * clients_n + 64,
-                        descriptors=2 * clients_n + 256, user="user root;" if os.geteuid() == 0 else "")
+    # two for each client; it begins to close connections when a sixteenth is left
+    text = NGINX.format(folder=folder, port=port, backend=backend, connections=2 * clients_n * 11 // 10,
+                        descriptors=3 * clients_n, user="user root;" if os.geteuid() == 0 else "")
     return ["nginx", "-p", folder, "-c", write(folder, "nginx.conf", text)]
 
 
