@@ -4,8 +4,9 @@
  */
 #include "proxy/deliver.h"
 
-#include <stdio.h>
 #include <string.h>
+
+enum { SIZE_LINE_BYTES = 2 * sizeof(size_t) + 2 };
 
 static const char last_chunk[] = "0\r\n\r\n", line_end_and_last_chunk[] = "\r\n0\r\n\r\n";
 
@@ -62,15 +63,27 @@ static struct iovec part(const void *bytes, size_t bytes_n)
     return (struct iovec){(void *)(uintptr_t)bytes, bytes_n};
 }
 
+/* The line before a chunk, put at the end of `room`: once for each token, where snprintf would be a third of our own work. */
+static struct iovec size_line(char room[SIZE_LINE_BYTES], size_t chunk_n)
+{
+    size_t at = SIZE_LINE_BYTES - 2;
+    room[at] = '\r';
+    room[at + 1] = '\n';
+    do
+        room[--at] = "0123456789abcdef"[chunk_n & 15];
+    while (chunk_n >>= 4);
+    return part(room + at, SIZE_LINE_BYTES - at);
+}
+
 static void transmit(struct deliver *d, int is_end)
 {
     struct iovec out[DELIVER_PARTS + 3];
-    char size[24];
+    char size[SIZE_LINE_BYTES];
     int out_n = 0, is_chunk = d->framing == DELIVER_CHUNKED && d->body_n > 0;
     if (buf_size(&d->head) > 0)
         out[out_n++] = part(buf_data(&d->head), buf_size(&d->head));
     if (is_chunk)
-        out[out_n++] = part(size, (size_t)snprintf(size, sizeof size, "%zx\r\n", d->body_n));
+        out[out_n++] = size_line(size, d->body_n);
     memcpy(out + out_n, d->parts, (size_t)d->parts_n * sizeof *out);
     out_n += d->parts_n;
     if (is_chunk && is_end)
