@@ -8,6 +8,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -414,6 +417,13 @@ int sys_file_size(int fd, size_t *bytes_n)
 int sys_eventfd(void)
 {
     return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+void sys_trim_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 void sys_random(void *bytes, size_t bytes_n)

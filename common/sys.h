@@ -196,6 +196,9 @@ int sys_readlink_at(int fd, char *target, size_t target_n) WARN_UNUSED; /* where
 /* As sys_each_entry, without . and .. */
 int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
 
+/* Gives the kernel back what was freed and libc keeps; nothing where libc can't. malloc_trim(3) */
+void sys_trim_memory(void);
+
 /* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
 void sys_random(void *bytes, size_t bytes_n);
 

@@ -9,6 +9,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* libc would keep what a crowd needed, 5 MB for each thousand, until the next one. */
+static void on_trim(void *context, int64_t now_ms)
+{
+    struct clients *all = context;
+    (void)now_ms;
+    sys_trim_memory();
+    all->most_n = all->clients_n;
+}
+
+static void trim_after_a_crowd(struct clients *all)
+{
+    struct loop *loop = all->host.env->loop;
+    if (all->most_n >= CLIENTS_CROWD_N && all->clients_n <= all->most_n / 2 && !timer_is_armed(&all->trim))
+        loop_arm(loop, &all->trim, loop_now_ms(loop) + CLIENTS_TRIM_MS);
+}
+
 static void on_gone(void *context, struct client_link *link)
 {
     struct clients *all = context;
@@ -16,6 +32,7 @@ static void on_gone(void *context, struct client_link *link)
     if (link->next)
         link->next->previous = link->previous;
     all->clients_n--;
+    trim_after_a_crowd(all);
     all->left(all->context);
 }
 
@@ -23,6 +40,7 @@ int clients_init(struct clients *all, struct env *env, void (*left)(void *contex
 {
     *all = (struct clients){.left = left, .context = context};
     all->host = (struct client_host){.env = env, .gone = on_gone, .context = all};
+    timer_init(&all->trim, on_trim, all);
     all->host.scratch = malloc(CONNECTION_READ_BYTES);
     return all->host.scratch ? 0 : -ENOMEM;
 }
@@ -31,6 +49,7 @@ void clients_fini(struct clients *all)
 {
     while (all->first)
         client_close(all->first->client);
+    loop_disarm(all->host.env->loop, &all->trim);
     free(all->host.scratch);
     all->host.scratch = NULL;
 }
@@ -46,7 +65,8 @@ int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage 
     if (link->next)
         link->next->previous = link;
     all->first = link;
-    all->clients_n++;
+    if (++all->clients_n > all->most_n)
+        all->most_n = all->clients_n;
     return 0;
 }
 

@@ -6,10 +6,14 @@
 
 #include "proxy/client.h"
 
+enum { CLIENTS_CROWD_N = 256, CLIENTS_TRIM_MS = 1000 };
+
 struct clients {
     struct client_host host;
     struct client_link *first;
     size_t clients_n;
+    size_t most_n;       /* at once, since memory was given back */
+    struct timer trim;   /* gives it back, a moment after the crowd has left */
     void (*left)(void *context); /* one has ended */
     void *context;
 };

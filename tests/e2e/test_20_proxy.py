@@ -392,6 +392,25 @@ def test_at_the_limit_clients_wait_for_those_at_work(sidecar):
     assert time.monotonic() - began > 0.1 and [call.result().status for call in calls] == [200, 200]
 
 
+def memory_kb(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"^RssAnon:\s+(\d+)", f.read(), re.M).group(1))
+
+
+@pytest.mark.skipif("asan" in os.environ.get("BUILD_DIR", ""), reason="a sanitizer keeps what was freed, to look at it")
+def test_what_a_crowd_needed_is_given_back(sidecar):
+    sidecar.boot(tokens=1)
+    pid, before_kb = sidecar.pid_of("proxy"), memory_kb(sidecar.pid_of("proxy"))
+    crowd = [sidecar.connect() for _ in range(300)]
+    for connection in crowd:  # half of a request each, which is held
+        connection.sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 30000)
+    until(lambda: memory_kb(pid) > before_kb + 300 * 28, 10, "the proxy holds what came")
+    for connection in crowd[:-1]:  # the last one stays, and what it has lies behind all that becomes free
+        connection.close()
+    until(lambda: memory_kb(pid) < before_kb + 1500, 10, "it is given back")
+    crowd[-1].close()
+
+
 def test_pause_longer_than_any_usual_limit_between_tokens(sidecar):
     sidecar.configure("proxy", heartbeat="off", header_timeout="1s", keepalive_timeout="1s", write_timeout="1s")
     sidecar.boot(tokens=2, token_delay_ms=2500)
