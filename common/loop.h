@@ -33,8 +33,8 @@ struct loop {
 int loop_init(struct loop *l) WARN_UNUSED;
 void loop_fini(struct loop *l);
 
-/* Waits by epoll(7) from now on, whose cost does not grow with the number of descriptors; see watches.h for what differs. To be called
- * before anything is watched. 0, or -errno: then poll(2) goes on. */
+/* Waits by epoll(7) from now on, whose cost does not grow with the number of descriptors; see watches.h for what
+ * differs. To be called before anything is watched. 0, or -errno: then poll(2) goes on. */
 int loop_use_epoll(struct loop *l) WARN_UNUSED;
 
 /* Room for descriptors up to this number, so that adding never has to allocate. 0 or -ENOMEM. */

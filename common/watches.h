@@ -46,7 +46,8 @@ void watches_remove(struct watches *w, int fd);
 void watches_settle(struct watches *w);
 /* Waits; how many are ready, or -errno. Nothing may be added or removed until watches_tell(). */
 int watches_wait(struct watches *w, int timeout_ms);
-/* Calls who is concerned, with what watches_wait() gave. What they add is told after the next wait; what they remove is not told. */
+/* Calls who is concerned, with what watches_wait() gave. What they add is told after the next wait, what they remove is
+ * not told. */
 void watches_tell(struct watches *w, int ready_n);
 
 #endif

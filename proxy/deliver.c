@@ -1,5 +1,5 @@
 /*
- * See deliver.h. Pieces are not copied: they point into the buffer that the backend's bytes were read into, and
+ * See deliver.h. Pieces are not gathered here: they point into the buffer that the backend's bytes were read into, and
  * go out in the same turn. Knows nothing of where an answer comes from, nor of sockets.
  */
 #include "proxy/deliver.h"

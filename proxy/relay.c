@@ -1,7 +1,7 @@
 /*
  * See relay.h. The hot path: what a read brings from the backend leaves for the client in the same turn, in one
- * call, uncopied and unread. It decides nothing: whether to try again, and how to end what broke, is the
- * exchange's business.
+ * call, unread and from the buffer that it came into. It decides nothing: whether to try again, and how to end what
+ * broke, is the exchange's business.
  */
 #include "proxy/relay.h"
 

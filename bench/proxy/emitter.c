@@ -2,7 +2,8 @@
  * emitter PORT: answers as Ollama does, with tokens that carry the time at which they were written.
  *
  * POST with options num_predict, interval_us and phase_us in its body: application/x-ndjson, chunked; the head and the
- * first token at once, the second after phase_us, each further one interval_us after the one before by the clock (a late one does not shift the rest). One chunk and one write a token; "response" is CLOCK_MONOTONIC in nanoseconds.
+ * first token at once, the second after phase_us, each further one interval_us after the one before by the clock (a
+ * late one does not shift the rest). One chunk and one write a token; "response" is CLOCK_MONOTONIC in nanoseconds.
  * Anything else: a small answer with a length. Connections are kept. One thread; deadlines in a heap and one timerfd.
  */
 #include "bench.h"

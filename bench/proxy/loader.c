@@ -3,8 +3,8 @@
  * loader PORT requests N WINDOW_MS                        N kept connections, each with one small request after the other
  *
  * Says `begin` when all streams run and `end` when the window is over, so that whoever reads it can look at the
- * processor's time in between; then one line of JSON. Streams go on for a moment after the window, and each must come to its end, with
- * every token in it: what does not is an error. Delays are from the stamp in a token to the recv() that brought it.
+ * processor's time in between; then one line of JSON. Streams go on for a moment after the window, and each must come to
+ * its end, with every token in it: what does not is an error. Delays are from the stamp in a token to the recv() that brought it.
  */
 #include "bench.h"
 

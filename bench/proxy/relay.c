@@ -1,7 +1,7 @@
 /*
- * relay PORT BACKEND_PORT [poll | linger MICROSECONDS]: the floor. Moves bytes and reads none: a connection to the backend for each that
- * comes, one read and one write a piece, write first and wait for room only with what remains. Waits by epoll, by poll(2), or by epoll
- * after having slept for a moment, so that one wait brings more.
+ * relay PORT BACKEND_PORT [poll | linger MICROSECONDS]: the floor. Moves bytes and reads none: a connection to the backend
+ * for each that comes, one read and one write a piece, write first and wait for room only with what remains. Waits by
+ * epoll, by poll(2), or by epoll after having slept for a moment, so that one wait brings more.
  */
 #include "bench.h"
 
