@@ -79,11 +79,6 @@ int buf_append(struct buf *b, const void *bytes, size_t bytes_n)
     return 0;
 }
 
-int buf_text(struct buf *b, const char *text)
-{
-    return buf_append(b, text, strlen(text));
-}
-
 static int print_into_room(struct buf *b, const char *format, va_list args)
 {
     int n = vsnprintf(b->bytes + b->tail_n, b->room_n - b->tail_n, format, args);

@@ -6,6 +6,8 @@
 
 #include "common/sys.h"
 
+#include <string.h>
+
 struct buf {
     char *bytes;        /* owned; NULL while empty and never used */
     size_t head_n;      /* consumed bytes in front */
@@ -34,7 +36,10 @@ size_t buf_left(const struct buf *b);
 
 /* Appends. 0, -EFBIG beyond the limit, -ENOMEM; on error the buffer is as it was. */
 int buf_append(struct buf *b, const void *bytes, size_t bytes_n) WARN_UNUSED;
-int buf_text(struct buf *b, const char *text) WARN_UNUSED;
+static inline WARN_UNUSED int buf_text(struct buf *b, const char *text)
+{
+    return buf_append(b, text, strlen(text));
+}
 int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3) WARN_UNUSED;
 
 /* A JSON string literal (RFC 8259 section 7) with its quotes. Bytes that are no UTF-8 become U+FFFD; U+0085,

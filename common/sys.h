@@ -90,6 +90,8 @@ int sys_shutdown_write(int fd);
 int sys_reset_on_close(int fd);
 ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
 ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
+/* All parts in one call, as writev(2): small ones are gathered first, as one piece costs the kernel less than many. */
+ssize_t sys_send_parts(int fd, const struct iovec *parts, int parts_n) WARN_UNUSED;
 ssize_t sys_sendto(int fd, const void *bytes, size_t bytes_n, const struct sockaddr *to,
                    socklen_t to_length) WARN_UNUSED;
 /* One datagram and the pid that the kernel vouches for (0 where none came). unix(7) SCM_CREDENTIALS */

@@ -104,6 +104,22 @@ ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags)
     return result_n(n);
 }
 
+ssize_t sys_send_parts(int fd, const struct iovec *parts, int parts_n)
+{
+    enum { GATHER_BYTES = 1024 };
+    char whole[GATHER_BYTES];
+    size_t whole_n = 0;
+    if (parts_n == 1)
+        return sys_send(fd, parts->iov_base, parts->iov_len, 0);
+    for (int i = 0; i < parts_n; i++) {
+        if (parts[i].iov_len > sizeof whole - whole_n)
+            return sys_writev(fd, parts, parts_n);
+        memcpy(whole + whole_n, parts[i].iov_base, parts[i].iov_len);
+        whole_n += parts[i].iov_len;
+    }
+    return sys_send(fd, whole, whole_n, 0);
+}
+
 ssize_t sys_sendto(int fd, const void *bytes, size_t bytes_n, const struct sockaddr *to,
                    socklen_t to_length)
 {

@@ -6,9 +6,6 @@
 #include "proxy/connection.h"
 
 #include <errno.h>
-#include <string.h>
-
-enum { GATHER_BYTES = 1024 };
 
 int connection_init(struct connection *c, struct loop *loop, int take_fd, loop_fd_fn *fn, void *context)
 {
@@ -52,29 +49,13 @@ static void keep(struct connection *c, const struct iovec *parts, int parts_n, s
     }
 }
 
-/* A token with its framing is a hundred bytes: one piece costs the kernel less than three that it has to walk over. */
-static ssize_t send_parts(int fd, const struct iovec *parts, int parts_n)
-{
-    char whole[GATHER_BYTES];
-    size_t whole_n = 0;
-    if (parts_n == 1)
-        return sys_send(fd, parts->iov_base, parts->iov_len, 0);
-    for (int i = 0; i < parts_n; i++) {
-        if (parts[i].iov_len > sizeof whole - whole_n)
-            return sys_writev(fd, parts, parts_n);
-        memcpy(whole + whole_n, parts[i].iov_base, parts[i].iov_len);
-        whole_n += parts[i].iov_len;
-    }
-    return sys_send(fd, whole, whole_n, 0);
-}
-
 void connection_write(struct connection *c, const struct iovec *parts, int parts_n)
 {
     ssize_t n = 0;
     if (c->is_broken)
         return;
     if (buf_size(&c->out) == 0)
-        n = send_parts(c->fd, parts, parts_n);
+        n = sys_send_parts(c->fd, parts, parts_n);
     if (n < 0 && n != -EAGAIN)
         break_off(c);
     else

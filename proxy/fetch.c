@@ -102,7 +102,7 @@ static ssize_t send_fixed(struct fetch *f)
         parts[parts_n++] = (struct iovec){(void *)(uintptr_t)(r->head + head_sent_n), r->head_n - head_sent_n};
     if (body_sent_n < r->body_n)
         parts[parts_n++] = (struct iovec){(void *)(uintptr_t)(r->body + body_sent_n), r->body_n - body_sent_n};
-    ssize_t n = sys_writev(f->fd, parts, parts_n);
+    ssize_t n = sys_send_parts(f->fd, parts, parts_n);
     if (n > 0)
         f->sent_n += (size_t)n;
     return n;

@@ -45,10 +45,8 @@ int message_add(struct message *m, struct span name, struct span value)
     return 0;
 }
 
-int text_is(const char *bytes, size_t n, const char *word)
+int text_is_whole(const char *bytes, size_t n, const char *word)
 {
-    if (n == 0 || ((bytes[0] ^ word[0]) & ~0x20)) /* most comparisons end here: letters differ by case in one bit */
-        return n == 0 && !*word;
     return n == strlen(word) && strncasecmp(bytes, word, n) == 0;
 }
 

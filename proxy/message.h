@@ -68,8 +68,13 @@ int message_has_token(const struct message *m, const char *name, const char *tok
 /* Whether the text at s is this word, in any case. */
 int message_is(const struct message *m, struct span s, const char *word);
 
-/* Whether n bytes are this word, in any case (ASCII only). */
-int text_is(const char *bytes, size_t n, const char *word);
+int text_is_whole(const char *bytes, size_t n, const char *word); /* text_is() without its short cut */
+/* Whether n bytes are this word, in any case (ASCII only). Most comparisons end at the first letter, of which the cases
+ * differ in one bit. */
+static inline int text_is(const char *bytes, size_t n, const char *word)
+{
+    return (n == 0 || ((bytes[0] ^ word[0]) & ~0x20) == 0) && text_is_whole(bytes, n, word);
+}
 
 /* The method of this name (METHOD_OTHER for the rest), and its name. RFC 9110 section 9.1: case matters */
 enum method method_from_name(const char *name, size_t n);
