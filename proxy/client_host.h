@@ -1,0 +1,33 @@
+/*
+ * client_host: what all clients share, and its bounds.
+ */
+#ifndef PROXY_CLIENT_HOST_H
+#define PROXY_CLIENT_HOST_H
+
+#include "proxy/env.h"
+
+enum {
+    CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
+    CLIENT_LINGER_BYTES = 1 << 20,
+    CLIENT_LINGER_MS = 2000,
+    CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others, nor by a drain */
+};
+
+struct client;
+
+/* Where it stands among the others; its owner's. */
+struct client_link {
+    struct client_link *next, *previous;
+    struct client *client;
+};
+
+/* What all clients share; borrowed by each. */
+struct client_host {
+    struct env *env; /* borrowed */
+    char *scratch;   /* CONNECTION_READ_BYTES, into which every client is read; owned by the host's owner */
+    void (*gone)(void *context, struct client_link *link); /* it has closed; its memory goes at the end of the turn */
+    void *context;
+    int has_told_tls; /* once is enough */
+};
+
+#endif

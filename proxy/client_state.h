@@ -1,0 +1,78 @@
+/*
+ * client_state: what the files of a client share, and nobody else: client.c (its life and its events), client_steps.c (what
+ * each state does), client_sink.c (what its exchange asks of it), client_state.c (states and deadlines).
+ */
+#ifndef PROXY_CLIENT_STATE_H
+#define PROXY_CLIENT_STATE_H
+
+#include "proxy/client_host.h"
+#include "proxy/connection.h"
+#include "proxy/exchange.h"
+#include "proxy/http1.h"
+
+enum client_state {
+    CLIENT_IDLE,
+    CLIENT_HEAD,
+    CLIENT_BODY,
+    CLIENT_ANSWER,
+    CLIENT_DISCARD,
+    CLIENT_FLUSH,
+    CLIENT_LINGER,
+    CLIENT_GONE,
+    CLIENT_STATE_COUNT
+};
+
+enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
+
+struct client {
+    struct client_link link;
+    struct client_host *host; /* borrowed */
+    struct connection bytes;
+    struct sockaddr_storage peer;
+    enum client_state state;
+    struct message request;
+    struct http1 parser;
+    struct exchange *exchange; /* owned; NULL while there is none */
+    struct exchange_sink sink;
+    struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
+    struct deferred work;
+    size_t lingered_bytes;
+    enum exchange_end end;
+    int is_answered;          /* the exchange is done */
+    int is_kept;              /* another request may follow */
+    int is_reset_due;         /* only a reset can tell that the answer is not whole */
+    int has_peer_ended;
+    int is_continue_sent;
+    int has_asked;            /* there was a request on this connection */
+};
+
+/* [proxy] of the configuration. Borrowed. */
+static inline const struct conf_proxy *client_conf(const struct client *c)
+{
+    return &c->host->env->conf->proxy;
+}
+
+/* The one place where a state changes: it is logged, and gets its deadline. */
+void client_enter(struct client *c, enum client_state state);
+/* How long a state may last; 0: as long as it takes. */
+int64_t client_deadline_ms(const struct client *c, enum client_state state);
+/* Another deadline; 0: none. */
+void client_arm_in(struct client *c, int64_t delay_ms);
+/* The state machine runs at the end of the turn. */
+void client_defer_run(struct client *c);
+
+/* client_steps.c: by state; none for CLIENT_GONE. */
+extern enum step (*const client_steps[CLIENT_STATE_COUNT])(struct client *);
+/* Takes a request's body from the parser; never fails. */
+int client_on_body(void *context, const char *bytes, size_t bytes_n);
+/* An error that the connection itself answers; the connection ends with it. */
+void client_refuse(struct client *c, int status, const char *code, const char *text);
+/* The same in the middle of a body: where the answer has begun already, that one ends. */
+void client_refuse_body(struct client *c, int status, const char *code, const char *text);
+
+/* client_sink.c: fills c->sink. */
+void client_sink_init(struct client *c);
+/* Sends, or keeps what the socket does not take; the deadline is then write_timeout. */
+void client_send(struct client *c, const struct iovec *parts, int parts_n);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * See exchange_state.h. Whatever ends an exchange goes through exchange_finish(), once.
+ */
+#include "proxy/exchange_state.h"
+#include "proxy/reply.h"
+
+#include <stdio.h>
+
+enum { RETRY_AFTER_S = 5 };
+
+/* Leaves every place where something could still come from. */
+void exchange_let_go(struct exchange *x)
+{
+    gate_leave(&x->env->gate, &x->ticket);
+    loop_disarm(x->env->loop, &x->timer);
+    fetch_cancel(&x->relay.fetch);
+    if (x->check)
+        check_fini(x->check);
+    exchange_count_held(x, 0);
+    exchange_count_activity(x, 0);
+}
+
+void exchange_finish(struct exchange *x, enum exchange_end end)
+{
+    exchange_let_go(x);
+    buf_release(&x->body);
+    exchange_enter(x, EXCHANGE_END);
+    x->sink->done(x->sink->deliver.context, end);
+}
+
+void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
+{
+    log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s status=%d reason=\"%s\"",
+              x->deliver.request_id, status, text);
+    reply_error(&x->deliver, x->admission.dialect, status, code, text, lines);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+void exchange_fail(struct exchange *x, int status, const char *code, const char *text)
+{
+    exchange_fail_with(x, status, code, text, NULL);
+}
+
+void exchange_fail_for_now(struct exchange *x, const char *code, const char *text)
+{
+    char lines[48];
+    snprintf(lines, sizeof lines, "Retry-After: %d\r\n", RETRY_AFTER_S);
+    exchange_fail_with(x, 503, code, text, lines);
+}
+
+void exchange_break_off(struct exchange *x, const char *text)
+{
+    if (x->state == EXCHANGE_END)
+        return;
+    if (!x->deliver.is_begun) {
+        exchange_fail_for_now(x, "aborted", text);
+        return;
+    }
+    log_event(LOG_WARNING, "answer_broken", "id=%s bytes=%llu reason=\"%s\"", x->deliver.request_id,
+              (unsigned long long)x->deliver.body_bytes, text);
+    reply_break(&x->deliver, x->relay.stream, x->admission.dialect, text);
+    exchange_finish(x, EXCHANGE_BROKEN);
+}

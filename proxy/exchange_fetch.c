@@ -1,0 +1,130 @@
+/*
+ * See exchange_state.h. Until the first byte of an answer has come, a request may be sent again, as its body is held;
+ * from then on it is relayed to the end, or ended with an error that can be seen as one.
+ */
+#include "proxy/exchange_state.h"
+
+#include <stdio.h>
+
+enum {
+    REFUSED_LIMIT_MS = 5000, /* a backend that is said to be ready may refuse so long */
+    RETRIES_MAX = 1,
+};
+
+static void fail_backend(struct exchange *x, const char *what, const char *why)
+{
+    char text[320];
+    snprintf(text, sizeof text, "the backend at %s %s: %s", x->env->backend->host, what, why);
+    exchange_fail(x, 502, "backend_error", text);
+}
+
+static int is_said_ready(const struct exchange *x)
+{
+    const struct gate_view *view = &x->env->gate.view;
+    gate_refresh(&x->env->gate);
+    return !view->is_api_watched || view->ollama == CONTRACT_READY;
+}
+
+/* No connection. Nothing was sent, so it may be tried again for as long as there is hope: where the supervisor runs
+ * the backend, until it has noticed that it is gone; elsewhere once. */
+static void on_refused(struct exchange *x, const char *why)
+{
+    int64_t now_ms = loop_now_ms(x->env->loop);
+    if (!is_said_ready(x)) {
+        x->refused_since_ms = 0;
+        exchange_pass_gate(x);
+        return;
+    }
+    if (!x->refused_since_ms)
+        x->refused_since_ms = now_ms;
+    else if (!x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
+        fail_backend(x, "takes no connection", why);
+        return;
+    }
+    exchange_try_again_soon(x);
+}
+
+void exchange_begin_fetch(struct exchange *x)
+{
+    struct relay_request request = {.request = x->request, .is_fresh = x->is_fresh_needed || exchange_is_streamed(x)};
+    char why[128];
+    exchange_count_held(x, 0);
+    loop_disarm(x->env->loop, &x->timer);
+    request.body = exchange_is_streamed(x) ? NULL : &x->body;
+    request.is_cors_ours = exchange_is_cors_ours(x);
+    exchange_enter(x, EXCHANGE_FETCH);
+    if (relay_start(&x->relay, &request, why, sizeof why) < 0)
+        on_refused(x, why);
+    else if (exchange_is_streamed(x) && x->is_body_complete && fetch_send_end(&x->relay.fetch) < 0)
+        exchange_break_off(x, "out of memory");
+    else if (exchange_is_streamed(x))
+        x->sink->body_wanted(x->sink->deliver.context);
+}
+
+static void on_begun(void *context)
+{
+    struct exchange *x = context;
+    exchange_enter(x, EXCHANGE_RELAY);
+    if (fetch_is_sent(&x->relay.fetch))
+        buf_release(&x->body); /* it can't be sent again from here on */
+}
+
+static void on_room(void *context)
+{
+    struct exchange *x = context;
+    if (exchange_is_streamed(x))
+        x->sink->body_wanted(x->sink->deliver.context);
+}
+
+/* No byte of an answer has come: the request may be sent again where its body is still held. */
+static void on_lost(struct exchange *x, const char *why)
+{
+    int is_held = x->relay.fetch.sent_body_bytes == 0;
+    x->hold_until_ms = x->refused_since_ms = 0; /* what was waited for came; it is waited for anew */
+    if (is_held && x->relay.fetch.is_reused && !x->is_fresh_needed) {
+        x->is_fresh_needed = 1; /* it was closed while it was kept: as good as never tried */
+        exchange_pass_gate(x);
+    } else if (is_held && x->retries_n < RETRIES_MAX) {
+        x->retries_n++;
+        x->is_fresh_needed = 1;
+        log_event(LOG_INFO, "retry", "id=%s cause=\"%s\"", x->deliver.request_id, why);
+        exchange_try_again_soon(x);
+    } else {
+        fail_backend(x, "did not answer", why);
+    }
+}
+
+static void on_broken(struct exchange *x, const char *what, const char *why)
+{
+    char text[320];
+    if (x->state == EXCHANGE_FETCH) {
+        fail_backend(x, what, why);
+        return;
+    }
+    snprintf(text, sizeof text, "the backend %s: %s", what, why);
+    exchange_break_off(x, text);
+}
+
+static void on_end(void *context, enum fetch_end end, const char *why)
+{
+    struct exchange *x = context;
+    switch (end) {
+    case FETCH_DONE:
+        exchange_finish(x, EXCHANGE_CLEAN);
+        return;
+    case FETCH_REFUSED:
+        on_refused(x, why);
+        return;
+    case FETCH_LOST:
+        on_lost(x, why);
+        return;
+    case FETCH_BROKEN:
+        on_broken(x, "broke off in the middle of its answer", why);
+        return;
+    case FETCH_GARBAGE:
+        on_broken(x, "sent what can't be relayed", why);
+        return;
+    }
+}
+
+const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_end};

@@ -1,0 +1,40 @@
+/* See exchange_state.h. The state, and what is counted of it. */
+#include "proxy/exchange_state.h"
+
+static const char *const state_names[] = {"body", "gate", "pause", "fetch", "relay", "check", "end"};
+_Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
+
+void exchange_enter(struct exchange *x, enum exchange_state state)
+{
+    if (log_is_on(LOG_DEBUG))
+        log_event(LOG_DEBUG, "exchange", "id=%s from=%s to=%s", x->deliver.request_id, state_names[x->state],
+                  state_names[state]);
+    x->state = state;
+}
+
+void exchange_count_activity(struct exchange *x, int is_under_way)
+{
+    const struct route *route = x->admission.route;
+    if (!route || !route->is_activity || x->request->method == METHOD_OPTIONS || x->is_counted == is_under_way)
+        return;
+    x->is_counted = is_under_way;
+    env_count_activity(x->env, is_under_way);
+}
+
+void exchange_count_held(struct exchange *x, int is_held)
+{
+    if (x->is_held == is_held)
+        return;
+    x->is_held = is_held;
+    env_count_held(x->env, is_held);
+}
+
+int exchange_is_streamed(const struct exchange *x)
+{
+    return admit_is_streamed(&x->admission, x->request);
+}
+
+int exchange_is_cors_ours(const struct exchange *x)
+{
+    return x->admission.trust.origin == TRUST_ORIGIN_OURS;
+}

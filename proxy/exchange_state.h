@@ -1,0 +1,82 @@
+/*
+ * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
+ * exchange_wait.c (until it may go to the backend), exchange_fetch.c (the backend), exchange_end.c (every end),
+ * exchange_state.c (the state and its counts).
+ */
+#ifndef PROXY_EXCHANGE_STATE_H
+#define PROXY_EXCHANGE_STATE_H
+
+#include "proxy/admit.h"
+#include "proxy/check.h"
+#include "proxy/env.h"
+#include "proxy/exchange_sink.h"
+#include "proxy/relay.h"
+
+enum exchange_state {
+    EXCHANGE_BODY,
+    EXCHANGE_GATE,
+    EXCHANGE_PAUSE,
+    EXCHANGE_FETCH,
+    EXCHANGE_RELAY,
+    EXCHANGE_CHECK,
+    EXCHANGE_END,
+    EXCHANGE_STATE_COUNT
+};
+
+struct exchange {
+    struct env *env;
+    const struct message *request;
+    const struct exchange_sink *sink;
+    enum exchange_state state;
+    struct admission admission;
+    struct deliver deliver;
+    struct buf body; /* held */
+    struct gate_ticket ticket;
+    char model[CONTRACT_NAME_BYTES];
+    struct relay relay;
+    void (*go)(struct exchange *x); /* to the backend, when the wait is over */
+    struct timer timer;        /* hold or pause */
+    int64_t hold_until_ms;     /* 0: without limit */
+    int64_t refused_since_ms;  /* 0: connections are not refused */
+    unsigned retries_n;
+    int is_fresh_needed;       /* a kept connection has failed us */
+    int is_counted;            /* in in_flight_n */
+    int is_held;               /* in held_n */
+    int is_body_complete;
+    struct check *check;       /* owned; NULL where the backend answers */
+};
+
+#define EXCHANGE_SHUTTING_DOWN "the server is shutting down"
+
+/* The one place where a state changes: it is logged. */
+void exchange_enter(struct exchange *x, enum exchange_state state);
+int exchange_is_streamed(const struct exchange *x);  /* its body goes to the backend as it comes */
+int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: the origin is not one of Ollama's own */
+
+/* What the shared page counts; each tells a change only. */
+void exchange_count_activity(struct exchange *x, int is_under_way);
+void exchange_count_held(struct exchange *x, int is_held);
+
+/* exchange_wait.c. go: called each time that the exchange may go to the backend. */
+void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x));
+/* Goes now, or as soon as it may. */
+void exchange_pass_gate(struct exchange *x);
+/* … once more, in a moment. */
+void exchange_try_again_soon(struct exchange *x);
+
+/* exchange_fetch.c: asks the backend. */
+void exchange_begin_fetch(struct exchange *x);
+extern const struct relay_ops exchange_relay_ops;
+
+/* exchange_end.c. Leaves every place where something could still come from. */
+void exchange_let_go(struct exchange *x);
+/* Each is the last thing that an exchange does. lines: more of the head, each with its end; or NULL. code: for machines; or NULL. */
+void exchange_finish(struct exchange *x, enum exchange_end end);
+void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
+void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
+/* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
+void exchange_break_off(struct exchange *x, const char *text);
+/* 503 with Retry-After. */
+void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
+
+#endif
