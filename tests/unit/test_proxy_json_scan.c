@@ -36,6 +36,7 @@ static void test_the_model_that_go_would_find(void **state)
         {"{\"mOdEl\":\"a\",\"model\":\"b\"}", "b"},
         {"{\"model\":\"a\",\"Model\":\"b\"}", "b"},
         {"{\"mod\\u0065l\":\"a\"}", "a"},
+        {"{\"\\u006d\\u004F\\u0064\\u0045\\u006c\":\"a\"}", "a"},
         {"{\"model\":\"a\\u0062\\/\\n\\\"\\\\\"}", "ab/\n\"\\"},
         {"{\"model\":\"\\u00e9\\u20ac\\ud83d\\ude00\"}", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
         {"{\"model\":\"\\ud83d\"}", "\xef\xbf\xbd"},
@@ -77,6 +78,9 @@ static void test_what_is_no_json_object(void **state)
     static const char *const rows[] = {
         "", " ", "[]", "\"model\"", "null", "{", "{\"", "{\"model", "{\"model\"", "{\"model\":", "{\"model\":\"", "{\"model\":\"a",
         "{\"model\":\"a\"", "{\"model\":\"a\",", "{\"model\":\"a\",}", "{model:\"a\"}", "{\"model\" \"a\"}", "{\"x\":[1,\"model\":\"a\"",
+        "{\"x\":[}],\"model\":\"a\"}", "{\"x\":{]},\"model\":\"a\"}", "{\"x\":[1,],\"model\":\"a\"}", "{\"x\":{\"a\"},\"model\":\"a\"}",
+        "{\"x\":tru,\"model\":\"a\"}", "{\"x\":01,\"model\":\"a\"}", "{\"x\":+1,\"model\":\"a\"}", "{\"x\":1.,\"model\":\"a\"}",
+        "{\"x\":1e,\"model\":\"a\"}", "{\"x\":-,\"model\":\"a\"}", "{\"x\":'a',\"model\":\"a\"}",
         "\xef\xbb\xbf{\"model\":\"a\"}", "{\"model\":\"\\q\"}", "{\"model\":\"\\u12\"}", "{\"model\":,}", "{\"a\":\"\\\"}",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -98,21 +102,29 @@ static void test_every_prefix_is_survived(void **state)
     }
 }
 
-/* Depth must cost no stack: 1,000,000 levels. */
-static void test_deep_nesting_is_a_counter(void **state)
+/* `depth` brackets, the object's own among them. */
+static ssize_t scan_deep(size_t depth)
 {
-    (void)state;
-    enum { DEPTH = 1000000 };
     static const char head[] = "{\"x\":", tail[] = ",\"model\":\"a\"}";
-    size_t n = sizeof head - 1 + 2 * DEPTH + sizeof tail - 1;
+    size_t brackets_n = depth - 1, n = sizeof head - 1 + 2 * brackets_n + sizeof tail - 1;
     char *json = malloc(n), out[OUT_BYTES];
     assert_non_null(json);
     memcpy(json, head, sizeof head - 1);
-    memset(json + sizeof head - 1, '[', DEPTH);
-    memset(json + sizeof head - 1 + DEPTH, ']', DEPTH);
+    memset(json + sizeof head - 1, '[', brackets_n);
+    memset(json + sizeof head - 1 + brackets_n, ']', brackets_n);
     memcpy(json + n - (sizeof tail - 1), tail, sizeof tail - 1);
-    assert_int_equal(scan(json, n, out), 1);
+    ssize_t found = scan(json, n, out);
     free(json);
+    return found;
+}
+
+/* Go takes 10,000 levels, and no more; depth must cost no stack. */
+static void test_deep_nesting_as_in_go(void **state)
+{
+    (void)state;
+    assert_int_equal(scan_deep(10000), 1);
+    assert_int_equal(scan_deep(10001), -EINVAL);
+    assert_int_equal(scan_deep(1000000), -EINVAL);
 }
 
 int main(void)
@@ -122,7 +134,7 @@ int main(void)
         cmocka_unit_test(test_no_model_to_be_found),
         cmocka_unit_test(test_what_is_no_json_object),
         cmocka_unit_test(test_every_prefix_is_survived),
-        cmocka_unit_test(test_deep_nesting_is_a_counter),
+        cmocka_unit_test(test_deep_nesting_as_in_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
