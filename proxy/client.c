@@ -1,7 +1,6 @@
 /*
  * See client.h. A client is a connection, a parser, and one exchange at a time; what the answer is, it does not
- * know. Here are its life and its events. Nothing is read while an answer is under way, so a client's pipeline waits in
- * its socket; that it is gone is told by POLLRDHUP even so. RFC 9112 section 9
+ * know. Here are its life and its events. RFC 9112 section 9
  */
 #include "proxy/client.h"
 
@@ -23,6 +22,8 @@ static void flush_out(struct client *c)
 
 static int wants_input(const struct client *c)
 {
+    if (c->state == CLIENT_ANSWER)
+        return client_reads_ahead(c);
     if (buf_size(&c->bytes.stash) > 0)
         return 0;
     if (c->state == CLIENT_BODY)
@@ -73,12 +74,13 @@ static void on_work(void *context)
         run(c);
 }
 
-/* The other side has ended. After a complete request that means that it is gone; an answer that is already on its way
- * is sent to the end. */
+/* The other side sends no more. After a complete request that means that it is gone, unless half_close says otherwise;
+ * an answer that is already on its way is sent to the end. */
 static void on_peer_end(struct client *c)
 {
     c->has_peer_ended = 1;
-    if (c->state == CLIENT_FLUSH)
+    c->is_kept = c->is_kept && client_may_ask_again(c);
+    if (client_is_served_half_closed(c))
         run(c);
     else
         client_close(c);
@@ -93,8 +95,9 @@ static void on_event(void *context, short revents)
     }
     if (revents & POLLOUT)
         flush_out(c);
-    if ((revents & POLLIN) && wants_input(c)) {
-        ssize_t n = connection_read(&c->bytes, c->host->scratch);
+    int is_at_end = c->state == CLIENT_ANSWER && (revents & (POLLRDHUP | POLLHUP));
+    if ((revents & POLLIN) && !is_at_end && wants_input(c)) {
+        ssize_t n = c->state == CLIENT_ANSWER ? client_read_ahead(c) : connection_read(&c->bytes, c->host->scratch);
         if (n == 0)
             on_peer_end(c);
         else if (n > 0)

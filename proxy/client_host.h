@@ -7,6 +7,7 @@
 #include "proxy/env.h"
 
 enum {
+    CLIENT_AHEAD_DROP_BYTES = 64 << 20, /* of what comes during an answer; then it is left in the socket */
     CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
     CLIENT_LINGER_BYTES = 1 << 20,
     CLIENT_LINGER_MS = 2000,

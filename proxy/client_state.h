@@ -1,6 +1,7 @@
 /*
  * client_state: what the files of a client share, and nobody else: client.c (its life and its events), client_steps.c (what
- * each state does), client_sink.c (what its exchange asks of it), client_state.c (states and deadlines).
+ * each state does), client_sink.c (what its exchange asks of it), client_ahead.c (what comes during an answer),
+ * client_state.c (states and deadlines).
  */
 #ifndef PROXY_CLIENT_STATE_H
 #define PROXY_CLIENT_STATE_H
@@ -37,11 +38,13 @@ struct client {
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
     size_t lingered_bytes;
+    uint64_t ahead_dropped_bytes; /* during an answer */
     enum exchange_end end;
     int is_answered;          /* the exchange is done */
     int is_kept;              /* another request may follow */
     int is_reset_due;         /* only a reset can tell that the answer is not whole */
-    int has_peer_ended;
+    int has_peer_ended;       /* it sends no more */
+    int is_ahead_lost;        /* it sent more ahead than is kept: the connection ends with this answer */
     int is_continue_sent;
     int has_asked;            /* there was a request on this connection */
 };
@@ -69,6 +72,15 @@ int client_on_body(void *context, const char *bytes, size_t bytes_n);
 void client_refuse(struct client *c, int status, const char *code, const char *text);
 /* The same in the middle of a body: where the answer has begun already, that one ends. */
 void client_refuse_body(struct client *c, int status, const char *code, const char *text);
+
+/* client_ahead.c: whether what comes now is read ahead. */
+int client_reads_ahead(const struct client *c);
+/* As connection_read(); only what is left of the client's next requests is kept. */
+ssize_t client_read_ahead(struct client *c) WARN_UNUSED;
+/* It sends no more: whether it gets its answer all the same. */
+int client_is_served_half_closed(const struct client *c);
+/* Whether another request may follow on this connection, as far as the client is concerned. */
+int client_may_ask_again(const struct client *c);
 
 /* client_sink.c: fills c->sink. */
 void client_sink_init(struct client *c);

@@ -75,7 +75,7 @@ static enum step step_head(struct client *c)
 /* The exchange has had its say: what becomes of the connection. */
 static enum step end_answer(struct client *c)
 {
-    c->is_kept = exchange_is_kept(c->exchange) && c->end == EXCHANGE_CLEAN;
+    c->is_kept = exchange_is_kept(c->exchange) && c->end == EXCHANGE_CLEAN && client_may_ask_again(c);
     c->is_reset_due = c->end == EXCHANGE_BROKEN && exchange_framing(c->exchange) == DELIVER_CLOSE;
     exchange_free(&c->exchange);
     client_enter(c, c->is_kept && !http1_is_complete(&c->parser) ? CLIENT_DISCARD : CLIENT_FLUSH);
@@ -150,7 +150,7 @@ static enum step step_flush(struct client *c)
         return STEP_WAIT;
     if (c->is_reset_due)
         (void)!sys_reset_on_close(c->bytes.fd);
-    if (c->is_reset_due || c->has_peer_ended)
+    if (c->is_reset_due || (c->has_peer_ended && !c->is_kept))
         return STEP_CLOSE;
     if (!c->is_kept) {
         (void)!sys_shutdown_write(c->bytes.fd);
