@@ -86,6 +86,8 @@ int sys_setsockopt_int(int fd, int level, int name, int value) WARN_UNUSED;
 int sys_socket_error(int fd) WARN_UNUSED; /* 0 or -errno: SO_ERROR */
 int sys_socket_name(int fd, struct sockaddr_storage *address, socklen_t *length) WARN_UNUSED;
 int sys_shutdown_write(int fd);
+/* What was sent and not yet taken by the other side's kernel. tcp(7) SIOCOUTQ */
+int sys_unsent_bytes(int fd) WARN_UNUSED;
 /* close(2) will send a reset instead of an orderly end. socket(7) SO_LINGER */
 int sys_reset_on_close(int fd);
 ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags) WARN_UNUSED;

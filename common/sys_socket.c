@@ -2,8 +2,10 @@
 #include "common/sys.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int result(int value)
@@ -78,6 +80,12 @@ int sys_socket_name(int fd, struct sockaddr_storage *address, socklen_t *length)
 int sys_shutdown_write(int fd)
 {
     return result(shutdown(fd, SHUT_WR));
+}
+
+int sys_unsent_bytes(int fd)
+{
+    int bytes_n = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes_n) < 0 ? -errno : bytes_n;
 }
 
 int sys_reset_on_close(int fd)

@@ -15,7 +15,7 @@ static void flush_out(struct client *c)
     if (connection_flush(&c->bytes) == 0)
         return;
     size_t pending_bytes = connection_pending_bytes(&c->bytes);
-    client_arm_in(c, pending_bytes > 0 ? client_conf(c)->write_timeout_ms : client_deadline_ms(c, c->state));
+    client_took_bytes(c);
     if (c->exchange && pending_bytes <= RELAY_LOW_BYTES)
         exchange_drained(c->exchange);
 }
@@ -111,21 +111,27 @@ static void on_event(void *context, short revents)
     }
 }
 
+static void refuse_slow_body(struct client *c)
+{
+    if (client_is_below_rate(c))
+        client_refuse_body(c, 408, "upload_too_slow", "the request's body came slower than [proxy] min_upload_rate");
+    else
+        client_refuse_body(c, 408, "body_timeout", "of the request's body nothing came within [proxy] write_timeout");
+    run(c);
+}
+
 static void on_timer(void *context, int64_t now_ms)
 {
     struct client *c = context;
     (void)now_ms;
-    if (c->state == CLIENT_BODY && !exchange_wants_body(c->exchange)) { /* it is we who do not read */
-        client_arm_in(c, client_conf(c)->write_timeout_ms);
+    if (client_is_let_off(c))
         return;
-    }
     if (c->state == CLIENT_HEAD) {
         client_refuse(c, 408, "header_timeout", "the request's header did not come within [proxy] header_timeout");
         run(c);
-    } else if (c->state == CLIENT_BODY) {
-        client_refuse_body(c, 408, "body_timeout", "the request's body has stalled");
-        run(c);
-    } else if (c->state == CLIENT_ANSWER || c->state == CLIENT_FLUSH) {
+    } else if (c->state == CLIENT_BODY && exchange_wants_body(c->exchange)) {
+        refuse_slow_body(c);
+    } else if (connection_pending_bytes(&c->bytes) > 0) {
         log_event(LOG_INFO, "client_stalled", "fd=%d pending_bytes=%zu", c->bytes.fd, connection_pending_bytes(&c->bytes));
         (void)!sys_reset_on_close(c->bytes.fd);
         client_close(c);
@@ -181,14 +187,17 @@ void client_drain(struct client *c)
         client_arm_in(c, CLIENT_FIRST_REQUEST_MS);
 }
 
-int client_is_spare(const struct client *c)
+int client_make_way(struct client *c)
 {
-    int64_t idle_since_ms = c->timer.at_ms - client_deadline_ms(c, CLIENT_IDLE);
-    return c->state == CLIENT_IDLE &&
-           (c->has_asked || loop_now_ms(c->bytes.loop) - idle_since_ms >= CLIENT_FIRST_REQUEST_MS);
+    if (c->state == CLIENT_IDLE && connection_has_unread(&c->bytes))
+        return 0;
+    if (c->state == CLIENT_HEAD)
+        client_refuse(c, 408, "header_timeout", "the request's header came too slowly, and others are waiting");
+    client_close(c);
+    return 1;
 }
 
 int client_is_quiet(const struct client *c)
 {
-    return (c->state == CLIENT_IDLE || c->state == CLIENT_LINGER) && !connection_has_unread(&c->bytes);
+    return c->state == CLIENT_LINGER || (c->state == CLIENT_IDLE && !connection_has_unread(&c->bytes));
 }

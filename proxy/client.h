@@ -20,9 +20,11 @@ void client_abort(struct client *c, const char *text);
 /* No more requests: closes a connection that is only kept; one that has not asked yet may do so for a moment, or its client
  * would see a connection that ends without an answer. */
 void client_drain(struct client *c);
-/* It is only kept, or has not asked for a moment: another may have its place. */
+/* It is only kept, has not asked for a moment, takes long for its header, or has its last answer: another may have its place. */
 int client_is_spare(const struct client *c);
-/* … and none has come, or is waiting in the socket. */
+/* It gives its place up: 1; or 0 where a request has just come. */
+int client_make_way(struct client *c);
+/* No request is under way, half read, or waiting in the socket. */
 int client_is_quiet(const struct client *c);
 
 #endif

@@ -9,8 +9,9 @@
 enum {
     CLIENT_AHEAD_DROP_BYTES = 64 << 20, /* of what comes during an answer; then it is left in the socket */
     CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
-    CLIENT_LINGER_BYTES = 1 << 20,
-    CLIENT_LINGER_MS = 2000,
+    CLIENT_LINGER_MS = 2000,          /* so long for the next byte of what nobody wants */
+    CLIENT_LINGER_MAX_MS = 10000,     /* … and for all of it */
+    CLIENT_SLOW_HEAD_MS = 5000,       /* who takes longer for a header makes room for others */
     CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others, nor by a drain */
 };
 

@@ -9,7 +9,7 @@ void client_send(struct client *c, const struct iovec *parts, int parts_n)
     int was_empty = connection_pending_bytes(&c->bytes) == 0;
     connection_write(&c->bytes, parts, parts_n);
     if (was_empty && connection_pending_bytes(&c->bytes) > 0)
-        client_arm_in(c, client_conf(c)->write_timeout_ms);
+        client_took_bytes(c);
     if (c->bytes.is_broken || (was_empty && connection_pending_bytes(&c->bytes) > 0))
         client_defer_run(c); /* to end it, or to ask for POLLOUT */
 }

@@ -1,7 +1,7 @@
 /*
  * client_state: what the files of a client share, and nobody else: client.c (its life and its events), client_steps.c (what
  * each state does), client_sink.c (what its exchange asks of it), client_ahead.c (what comes during an answer),
- * client_state.c (states and deadlines).
+ * client_limits.c (how long it may take), client_state.c (states).
  */
 #ifndef PROXY_CLIENT_STATE_H
 #define PROXY_CLIENT_STATE_H
@@ -10,6 +10,7 @@
 #include "proxy/connection.h"
 #include "proxy/exchange.h"
 #include "proxy/http1.h"
+#include "proxy/pace.h"
 
 enum client_state {
     CLIENT_IDLE,
@@ -37,7 +38,9 @@ struct client {
     struct exchange_sink sink;
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
-    size_t lingered_bytes;
+    struct pace_in pace_in;   /* of a body */
+    struct pace_out pace_out; /* of what it is sent */
+    int64_t linger_until_ms;
     uint64_t ahead_dropped_bytes; /* during an answer */
     enum exchange_end end;
     int is_answered;          /* the exchange is done */
@@ -55,14 +58,36 @@ static inline const struct conf_proxy *client_conf(const struct client *c)
     return &c->host->env->conf->proxy;
 }
 
+/* Another deadline; 0: none. */
+static inline void client_arm_in(struct client *c, int64_t delay_ms)
+{
+    struct loop *loop = c->bytes.loop;
+    if (delay_ms > 0)
+        loop_arm(loop, &c->timer, loop_now_ms(loop) + delay_ms);
+    else
+        loop_disarm(loop, &c->timer);
+}
+
 /* The one place where a state changes: it is logged, and gets its deadline. */
 void client_enter(struct client *c, enum client_state state);
-/* How long a state may last; 0: as long as it takes. */
-int64_t client_deadline_ms(const struct client *c, enum client_state state);
-/* Another deadline; 0: none. */
-void client_arm_in(struct client *c, int64_t delay_ms);
 /* The state machine runs at the end of the turn. */
 void client_defer_run(struct client *c);
+
+/* client_limits.c: how long a state may last; 0: as long as it takes. */
+int64_t client_deadline_ms(const struct client *c, enum client_state state);
+/* A body begins; it is waited for now, or not; so much of it has come. */
+void client_begin_body(struct client *c);
+void client_wait_for_body(struct client *c, int is_waited_for);
+void client_count_body(struct client *c, size_t bytes_n);
+/* It is waited for, and comes slower than min_upload_rate. */
+int client_is_below_rate(struct client *c);
+/* It has taken some of what it is sent, or must do so from now on. */
+void client_took_bytes(struct client *c);
+/* A deadline has come: whether it may go on all the same, with another one. */
+int client_is_let_off(struct client *c);
+/* The last answer has gone out: what still comes is read for a while. */
+void client_begin_linger(struct client *c);
+void client_linger_on(struct client *c);
 
 /* client_steps.c: by state; none for CLIENT_GONE. */
 extern enum step (*const client_steps[CLIENT_STATE_COUNT])(struct client *);
@@ -84,7 +109,7 @@ int client_may_ask_again(const struct client *c);
 
 /* client_sink.c: fills c->sink. */
 void client_sink_init(struct client *c);
-/* Sends, or keeps what the socket does not take; the deadline is then write_timeout. */
+/* Sends, or keeps what the socket does not take. */
 void client_send(struct client *c, const struct iovec *parts, int parts_n);
 
 #endif

@@ -63,6 +63,7 @@ static enum step step_head(struct client *c)
         break;
     }
     client_enter(c, CLIENT_BODY);
+    client_begin_body(c);
     c->has_asked = 1;
     c->is_answered = c->is_continue_sent = 0;
     if (exchange_new(&c->exchange, c->host->env, &c->request, &c->peer, &c->sink) < 0) {
@@ -107,12 +108,14 @@ static enum step step_body(struct client *c)
 {
     if (c->is_answered)
         return end_answer(c);
-    if (!exchange_wants_body(c->exchange))
+    int is_wanted = exchange_wants_body(c->exchange);
+    if (is_wanted)
+        send_continue(c);
+    if (!is_wanted || c->bytes.input_n == 0) {
+        client_wait_for_body(c, is_wanted);
         return STEP_WAIT;
-    send_continue(c);
-    if (c->bytes.input_n == 0)
-        return STEP_WAIT;
-    client_arm_in(c, client_conf(c)->write_timeout_ms);
+    }
+    client_count_body(c, c->bytes.input_n);
     switch (feed(c)) {
     case HTTP1_MORE:
     case HTTP1_HEAD:
@@ -154,6 +157,7 @@ static enum step step_flush(struct client *c)
         return STEP_CLOSE;
     if (!c->is_kept) {
         (void)!sys_shutdown_write(c->bytes.fd);
+        client_begin_linger(c);
         client_enter(c, CLIENT_LINGER);
         return STEP_NEXT;
     }
@@ -167,9 +171,10 @@ static enum step step_flush(struct client *c)
 /* Without this, unread bytes would turn the close into a reset, and the answer be lost. RFC 9112 section 9.6 */
 static enum step step_linger(struct client *c)
 {
-    c->lingered_bytes += c->bytes.input_n;
+    if (c->bytes.input_n > 0)
+        client_linger_on(c);
     connection_take_input(&c->bytes, c->bytes.input_n);
-    return c->has_peer_ended || c->lingered_bytes > CLIENT_LINGER_BYTES ? STEP_CLOSE : STEP_WAIT;
+    return c->has_peer_ended ? STEP_CLOSE : STEP_WAIT;
 }
 
 enum step (*const client_steps[CLIENT_STATE_COUNT])(struct client *) = {

@@ -29,8 +29,7 @@ static void on_gone(void *context, struct client_link *link)
 {
     struct clients *all = context;
     *(link->previous ? &link->previous->next : &all->first) = link->next;
-    if (link->next)
-        link->next->previous = link->previous;
+    *(link->next ? &link->next->previous : &all->last) = link->previous;
     all->clients_n--;
     trim_after_a_crowd(all);
     all->left(all->context);
@@ -62,8 +61,7 @@ int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage 
         return error;
     link->previous = NULL;
     link->next = all->first;
-    if (link->next)
-        link->next->previous = link;
+    *(link->next ? &link->next->previous : &all->last) = link;
     all->first = link;
     if (++all->clients_n > all->most_n)
         all->most_n = all->clients_n;
@@ -80,14 +78,10 @@ void clients_drain(struct clients *all)
 
 int clients_make_room(struct clients *all)
 {
-    struct client_link *oldest = NULL; /* new ones come first in the list */
-    for (struct client_link *link = all->first; link; link = link->next)
-        if (client_is_spare(link->client))
-            oldest = link;
-    if (!oldest || !client_is_quiet(oldest->client))
-        return 0;
-    client_close(oldest->client);
-    return 1;
+    struct client_link *link = all->last;
+    while (link && !client_is_spare(link->client))
+        link = link->previous;
+    return link && client_make_way(link->client);
 }
 
 void clients_abort(struct clients *all, const char *text)

@@ -10,7 +10,7 @@ enum { CLIENTS_CROWD_N = 256, CLIENTS_TRIM_MS = 1000 };
 
 struct clients {
     struct client_host host;
-    struct client_link *first;
+    struct client_link *first, *last; /* the newest first */
     size_t clients_n;
     size_t most_n;       /* at once, since memory was given back */
     struct timer trim;   /* gives it back, a moment after the crowd has left */
@@ -30,7 +30,7 @@ int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage 
 void clients_drain(struct clients *all);
 /* Ends all answers now, honestly, with this text. */
 void clients_abort(struct clients *all, const char *text);
-/* There is no room and somebody waits: closes the oldest connection that is only kept. 1, or 0 where all are at work. */
+/* There is no room and somebody waits: closes the oldest connection that is spare. 1, or 0 where all are at work. */
 int clients_make_room(struct clients *all);
 /* Whether no request is under way, half read, or waiting in a socket. */
 int clients_are_quiet(const struct clients *all);

@@ -1,0 +1,248 @@
+"""Nobody can hang the proxy or outgrow it: every wait, every buffer and every number of clients has its bound."""
+import hashlib
+import json
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from client import Connection
+from waiting import SLACK, until
+
+BODY = {"model": "m", "prompt": "x"}
+IS_SANITIZED = "san" in os.environ.get("BUILD_DIR", "")
+MEMORY = pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer keeps what was freed, to look at it")
+
+
+def memory_kb(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(re.search(r"^RssAnon:\s+(\d+)", file.read(), re.M).group(1))
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def sock_to(sidecar, receive_bytes=0, timeout=20):
+    """A bare connection; receive_bytes: how much the kernel may take for us, about."""
+    sock = socket.socket()
+    if receive_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    sock.settimeout(timeout * SLACK)
+    sock.connect(("127.0.0.1", sidecar.port))
+    return sock
+
+
+def head(path="/api/generate", length=None, method="POST", more=""):
+    lines = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{more}"
+    return (lines + (f"Content-Length: {length}\r\n" if length is not None else "") + "\r\n").encode()
+
+
+def all_of(sock):
+    data = b""
+    try:
+        while more := sock.recv(1 << 16):
+            data += more
+    except ConnectionError:
+        pass
+    return data
+
+
+def drip(sock, text, every_s, condition=lambda: False):
+    """Sends a byte now and then until that is refused, the condition holds, or the text is over; the seconds it took."""
+    began = time.monotonic()
+    for byte in text:
+        if condition():
+            break
+        try:
+            sock.send(bytes([byte]))
+        except OSError:
+            break
+        time.sleep(every_s)  # the test is about this pace
+    return time.monotonic() - began
+
+
+def is_answered(sock):
+    try:
+        sock.setblocking(False)
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+    finally:
+        sock.settimeout(20 * SLACK)
+
+
+# slow senders
+
+def test_slow_head_gets_408_at_its_deadline_proxy_scenario_19(sidecar):
+    sidecar.configure("proxy", header_timeout="1500ms", keepalive_timeout="3s")
+    sidecar.boot(tokens=3)
+    others = [sidecar.background("POST", "/api/generate", {**BODY, "stream": False}) for _ in range(5)]
+    with sock_to(sidecar) as sock:
+        time.sleep(0.5)  # no byte yet: not the header's time
+        took = drip(sock, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 100, 0.1, lambda: is_answered(sock))
+        answer = all_of(sock)
+    assert answer.startswith(b"HTTP/1.1 408") and b"header_timeout" in answer and b"onnection: close" in answer
+    assert 1.3 < took < 2.5 * SLACK
+    assert {other.result().status for other in others} == {200}
+
+
+def test_connection_is_kept_until_the_first_byte_of_another_request(sidecar):
+    sidecar.configure("proxy", header_timeout="500ms", keepalive_timeout="2s")
+    sidecar.boot(tokens=1)
+    with sidecar.connect() as connection:
+        assert connection.request("GET", "/api/version").body
+        time.sleep(1.2)  # longer than a header may take
+        assert connection.request("GET", "/api/version").body
+        began = time.monotonic()
+        with pytest.raises(EOFError):
+            connection.some(1)
+        assert 1.8 < time.monotonic() - began < 3 * SLACK
+
+
+def test_idle_connection_that_never_asks_is_closed(sidecar):
+    sidecar.configure("proxy", keepalive_timeout="1s")
+    sidecar.boot()
+    with sock_to(sidecar) as sock:
+        began = time.monotonic()
+        assert all_of(sock) == b"" and 0.8 < time.monotonic() - began < 2 * SLACK
+
+
+@pytest.mark.parametrize("path", ["/api/generate", "/api/blobs/sha256:" + "0" * 64])
+def test_slow_body_gets_408_and_costs_what_came_proxy_scenario_20(sidecar, path):
+    sidecar.configure("proxy", header_timeout="1500ms", min_upload_rate="10K")
+    sidecar.boot(tokens=1)
+    pid = sidecar.pid_of("proxy")
+    before_kb = memory_kb(pid)
+    with sock_to(sidecar) as sock:
+        sock.sendall(head(path, 5_000_000))
+        took = drip(sock, b"x" * 1000, 0.05, lambda: is_answered(sock))
+        assert IS_SANITIZED or memory_kb(pid) < before_kb + 1000
+        answer = all_of(sock)
+    assert answer.startswith(b"HTTP/1.1 408") and b"min_upload_rate" in answer
+    assert 1.3 < took < 2.5 * SLACK
+
+
+def test_body_as_fast_as_demanded_is_served_however_long_it_takes_proxy_scenario_20(sidecar):
+    sidecar.configure("proxy", header_timeout="1s", min_upload_rate="1K", write_timeout="1s")
+    sidecar.boot(tokens=1)
+    body = json.dumps({**BODY, "stream": False, "system": "x" * 9000}).encode()
+    with sidecar.connect() as connection:
+        connection._method = "POST"
+        connection.sock.sendall(head(length=len(body)))
+        for at in range(0, len(body), 600):
+            connection.sock.sendall(body[at:at + 600])
+            time.sleep(0.2)  # 3 KB a second, for three seconds
+        assert connection.receive().json["done"] is True
+
+
+def test_time_in_which_a_body_is_not_taken_is_not_the_clients(sidecar):
+    """An upload that is held at the gate, and goes on when Ollama is there."""
+    sidecar.configure("proxy", header_timeout="500ms", min_upload_rate="1M", write_timeout="500ms")
+    sidecar.backend.script(start_delay_s=2)
+    sidecar.start()
+    until(sidecar.health, 5, "the proxy answers")
+    blob = os.urandom(3_000_000)
+    digest = hashlib.sha256(blob).hexdigest()
+    answer = sidecar.ask("POST", f"/api/blobs/sha256:{digest}", blob)
+    assert answer.status == 201
+
+
+# slow readers
+
+def big_stream(sidecar, sock):
+    sidecar.backend.script(tokens=300, token_delay_ms=0, token_bytes=65536)
+    body = json.dumps(BODY).encode()
+    sock.sendall(head(length=len(body)) + body)
+    sidecar.backend.wait("first_token")
+
+
+@MEMORY
+def test_client_that_reads_nothing_is_ended_and_its_backend_held_back_proxy_scenario_21(sidecar):
+    sidecar.configure("proxy", write_timeout="2s")
+    sidecar.boot()
+    pid = sidecar.pid_of("proxy")
+    before_kb = memory_kb(pid)
+    with sock_to(sidecar, 4096) as sock:
+        big_stream(sidecar, sock)
+        began = time.monotonic()
+        sidecar.process.wait_log(r"client_stalled", 6)
+        took = time.monotonic() - began
+        assert memory_kb(pid) < before_kb + 1000
+    sidecar.backend.wait("cancelled")
+    assert 1.5 < took < 4 * SLACK and not sidecar.backend.journal("done")
+
+
+@pytest.mark.limit(60)
+def test_client_that_reads_slowly_and_steadily_is_served_proxy_scenario_21(sidecar):
+    sidecar.configure("proxy", write_timeout="1500ms")
+    sidecar.boot()
+    with sock_to(sidecar, 8192) as sock:
+        big_stream(sidecar, sock)
+        data, end = bytearray(), time.monotonic() + 6
+        while time.monotonic() < end:  # so little that the kernel's buffer, some MB, hardly gets emptier
+            data += sock.recv(4096)
+            time.sleep(0.1)
+        assert not sidecar.process.logged("client_stalled")
+        assert not sidecar.backend.journal("done") and not sidecar.backend.journal("cancelled")
+        while not data.endswith(b"\r\n0\r\n\r\n"):
+            more = sock.recv(1 << 20)
+            assert more, "cut off"
+            data += more
+    assert len(data) > 300 * 65536
+
+
+# errors that come early
+
+@pytest.mark.parametrize("path, status", [("/api/generate", 413), ("/nothing", 404)])
+def test_early_error_reaches_who_sends_everything_first(sidecar, path, status):
+    sidecar.configure("proxy", max_body="1M")
+    sidecar.boot()
+    with sock_to(sidecar) as sock:
+        sock.sendall(head(path, 50 << 20))
+        for _ in range(50):
+            sock.sendall(b"x" * (1 << 20))
+        assert all_of(sock).startswith(b"HTTP/1.1 %d" % status)
+
+
+def test_who_goes_on_sending_and_never_reads_is_left_in_the_end(sidecar):
+    sidecar.configure("proxy", max_body="1M")
+    sidecar.boot()
+    with sock_to(sidecar) as sock:
+        sock.sendall(head(length=1 << 40))
+        began = time.monotonic()
+        with pytest.raises(ConnectionError):
+            while time.monotonic() < began + 20 * SLACK:
+                sock.sendall(b"x" * 10000)
+                time.sleep(0.02)
+        assert 8 < time.monotonic() - began < 14 * SLACK
+        assert sidecar.health()["code"] == 200
+
+
+def test_who_neither_sends_nor_reads_after_an_error_is_left_sooner(sidecar):
+    sidecar.configure("proxy", max_body="1M")
+    sidecar.boot()
+    with sock_to(sidecar) as sock:
+        sock.sendall(head(length=1 << 30))
+        began = time.monotonic()
+        assert all_of(sock).startswith(b"HTTP/1.1 413")  # up to the half-close
+        with_us = descriptors(sidecar.pid_of("proxy"))
+        until(lambda: descriptors(sidecar.pid_of("proxy")) < with_us, 5, "the proxy has closed its side")
+        assert 1.5 < time.monotonic() - began < 4 * SLACK
+
+
+def test_slow_heads_make_room_for_who_waits(sidecar):
+    sidecar.configure("proxy", max_clients="4", header_timeout="25s")
+    sidecar.boot(tokens=1)
+    slow = [sock_to(sidecar) for _ in range(4)]
+    for sock in slow:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX-")
+    began = time.monotonic()
+    with Connection(sidecar.port, timeout=12) as connection:
+        assert connection.request("GET", "/live").status == 200
+    assert time.monotonic() - began < 8 * SLACK
+    assert all_of(slow[0]).startswith(b"HTTP/1.1 408")
+    for sock in slow:
+        sock.close()
