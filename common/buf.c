@@ -71,12 +71,27 @@ int buf_append(struct buf *b, const void *bytes, size_t bytes_n)
     char *at;
     if (bytes_n == 0)
         return 0;
+    if (bytes_n <= b->room_n - b->tail_n && (b->limit_bytes == 0 || buf_size(b) + bytes_n <= b->limit_bytes)) { /* mostly */
+        memcpy(b->bytes + b->tail_n, bytes, bytes_n);
+        b->tail_n += bytes_n;
+        return 0;
+    }
     int error = buf_reserve(b, bytes_n, &at);
     if (error)
         return error;
     memcpy(at, bytes, bytes_n);
     buf_commit(b, bytes_n);
     return 0;
+}
+
+int buf_number(struct buf *b, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    return buf_append(b, digits + at, sizeof digits - at);
 }
 
 static int print_into_room(struct buf *b, const char *format, va_list args)

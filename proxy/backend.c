@@ -36,11 +36,39 @@ static int resolve(struct backend *b, const struct address *at, char *why, size_
     return b->addresses_n ? 0 : -EHOSTUNREACH;
 }
 
+static void put_first(struct backend_idle **list, struct backend_idle *idle)
+{
+    idle->previous = NULL;
+    idle->next = *list;
+    if (*list)
+        (*list)->previous = idle;
+    *list = idle;
+}
+
+static void take_out(struct backend_idle **list, struct backend_idle *idle)
+{
+    *(idle->previous ? &idle->previous->next : list) = idle->next;
+    if (idle->next)
+        idle->next->previous = idle->previous;
+}
+
+/* A place that is not kept any more; returns its descriptor. */
+static int vacate(struct backend_idle *idle)
+{
+    int fd = idle->fd;
+    idle->fd = -1;
+    take_out(&idle->backend->kept, idle);
+    put_first(&idle->backend->free, idle);
+    return fd;
+}
+
 int backend_init(struct backend *b, struct loop *loop, const struct address *at, char *why, size_t why_n)
 {
     *b = (struct backend){.loop = loop, .is_keeping = 1};
-    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
+    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++) {
         b->idle[i] = (struct backend_idle){.backend = b, .fd = -1};
+        put_first(&b->free, &b->idle[i]);
+    }
     address_text(at, b->host);
     b->scratch = malloc(BACKEND_READ_BYTES);
     if (!b->scratch) {
@@ -59,9 +87,9 @@ void backend_fini(struct backend *b)
 
 static void drop(struct backend_idle *idle)
 {
-    loop_remove(idle->backend->loop, idle->fd);
-    sys_close(idle->fd);
-    idle->fd = -1;
+    int fd = vacate(idle);
+    loop_remove(idle->backend->loop, fd);
+    sys_close(fd);
 }
 
 static void on_idle_event(void *context, short revents)
@@ -72,15 +100,7 @@ static void on_idle_event(void *context, short revents)
 
 int backend_take(struct backend *b)
 {
-    struct backend_idle *latest = NULL;
-    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
-        if (b->idle[i].fd >= 0 && (!latest || b->idle[i].order > latest->order))
-            latest = &b->idle[i];
-    if (!latest)
-        return -EAGAIN;
-    int fd = latest->fd;
-    latest->fd = -1;
-    return fd;
+    return b->kept ? vacate(b->kept) : -EAGAIN;
 }
 
 int backend_connect(struct backend *b, size_t nth)
@@ -107,22 +127,20 @@ void backend_prefer(struct backend *b, size_t nth)
 
 void backend_give(struct backend *b, int fd)
 {
-    for (size_t i = 0; i < BACKEND_IDLE_MAX && b->is_keeping; i++) {
-        struct backend_idle *idle = &b->idle[i];
-        if (idle->fd >= 0)
-            continue;
-        loop_hand_over(b->loop, fd, POLLIN, on_idle_event, idle);
-        idle->fd = fd;
-        idle->order = ++b->order;
+    struct backend_idle *idle = b->is_keeping ? b->free : NULL;
+    if (!idle) {
+        loop_remove(b->loop, fd);
+        sys_close(fd);
         return;
     }
-    loop_remove(b->loop, fd);
-    sys_close(fd);
+    take_out(&b->free, idle);
+    put_first(&b->kept, idle);
+    idle->fd = fd;
+    loop_hand_over(b->loop, fd, POLLIN, on_idle_event, idle);
 }
 
 void backend_drop_idle(struct backend *b)
 {
-    for (size_t i = 0; i < BACKEND_IDLE_MAX; i++)
-        if (b->idle[i].fd >= 0)
-            drop(&b->idle[i]);
+    while (b->kept)
+        drop(b->kept);
 }

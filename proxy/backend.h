@@ -11,10 +11,11 @@ enum { BACKEND_ADDRESSES = 4, BACKEND_IDLE_MAX = 64, BACKEND_READ_BYTES = 64 * 1
 
 struct backend;
 
+/* A place for a kept connection: in the list of those that are kept, or of those that are free. */
 struct backend_idle {
     struct backend *backend;
+    struct backend_idle *next, *previous;
     int fd; /* owned; -1: a free place */
-    uint64_t order;
 };
 
 struct backend {
@@ -25,7 +26,7 @@ struct backend {
     size_t addresses_n;
     size_t preferred; /* the address that answered last */
     struct backend_idle idle[BACKEND_IDLE_MAX];
-    uint64_t order;
+    struct backend_idle *kept, *free; /* the latest first */
     int is_keeping;   /* 0: connections are not kept any more */
     char *scratch;    /* BACKEND_READ_BYTES, into which every answer is read; owned */
 };

@@ -34,8 +34,11 @@ int deliver_begin(struct deliver *d, int is_bodiless, int64_t length_bytes)
         d->framing = d->minor > 0 ? DELIVER_CHUNKED : DELIVER_CLOSE;
     d->is_begun = 1;
     d->is_kept = d->framing != DELIVER_CLOSE && d->sink->can_keep(d->sink->context);
-    if (length_bytes >= 0 && (d->framing == DELIVER_LENGTH || d->is_head_request))
-        error = buf_printf(&d->head, "Content-Length: %lld\r\n", (long long)length_bytes);
+    if (length_bytes >= 0 && (d->framing == DELIVER_LENGTH || d->is_head_request)) {
+        error = buf_text(&d->head, "Content-Length: ");
+        error = error ? error : buf_number(&d->head, (uint64_t)length_bytes);
+        error = error ? error : buf_append(&d->head, "\r\n", 2);
+    }
     if (!error && d->framing == DELIVER_CHUNKED)
         error = buf_text(&d->head, "Transfer-Encoding: chunked\r\n");
     if (!error && !d->is_kept)

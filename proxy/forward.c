@@ -6,12 +6,16 @@
 
 #include <string.h>
 
+#define KIND(word) message_name_kind(word, sizeof(word) - 1)
+
 static int is_hop_by_hop(const struct message *m, struct span name)
 {
     static const char *const names[] = {"connection", "keep-alive",        "proxy-connection", "te",
                                         "trailer",    "transfer-encoding", "upgrade",          "http2-settings"};
+    const uint64_t kinds = KIND("connection") | KIND("keep-alive") | KIND("proxy-connection") | KIND("te") |
+                           KIND("trailer") | KIND("transfer-encoding") | KIND("upgrade") | KIND("http2-settings");
     const char *text = message_at(m, name);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; (kinds & message_name_kind(text, name.n)) && i < sizeof names / sizeof *names; i++)
         if (text_is(text, name.n, names[i]))
             return 1;
     return name.n > 6 && text_is(text, 6, "proxy-");
@@ -30,8 +34,9 @@ static int is_named(const struct message *m, struct span name, int has_connectio
 
 static int is_one_of(const struct message *m, struct span name, const char *const *names)
 {
+    const char *text = message_at(m, name);
     for (; *names; names++)
-        if (message_is(m, name, *names))
+        if (text_is(text, name.n, *names))
             return 1;
     return 0;
 }
@@ -44,18 +49,36 @@ static int append_field(struct buf *out, const struct message *m, const struct f
     return error ? error : buf_append(out, "\r\n", 2);
 }
 
+/* The bytes of a field's line where they came as append_field() writes them, else 0. */
+static uint32_t plain_line_bytes(const struct message *m, const struct field *f)
+{
+    const char *text = buf_data(&m->text);
+    uint32_t end = f->value.at + f->value.n;
+    int is_plain = f->value.at == f->name.at + f->name.n + 2 && text[f->value.at - 1] == ' ' &&
+                   end + 2 <= buf_size(&m->text) && text[end] == '\r';
+    return is_plain ? end + 2 - f->name.at : 0;
+}
+
+/* Nearly all of a head stays as it is: lines that follow each other are copied together. */
 static int append_fields(struct buf *out, const struct message *m, const char *const *dropped)
 {
-    int has_connection = message_find(m, "connection", 0) >= 0;
-    for (size_t i = 0; i < m->fields_n; i++) {
+    int error = 0, has_connection = message_find(m, "connection", 0) >= 0;
+    struct span run = {0, 0};
+    for (size_t i = 0; i < m->fields_n && !error; i++) {
         const struct field *f = &m->fields[i];
         if (is_hop_by_hop(m, f->name) || is_one_of(m, f->name, dropped) || is_named(m, f->name, has_connection))
             continue;
-        int error = append_field(out, m, f);
-        if (error)
-            return error;
+        uint32_t plain_n = plain_line_bytes(m, f);
+        if (plain_n > 0 && f->name.at == run.at + run.n) {
+            run.n += plain_n;
+            continue;
+        }
+        error = buf_append(out, message_at(m, run), run.n);
+        run = (struct span){f->name.at, plain_n};
+        if (!error && plain_n == 0)
+            error = append_field(out, m, f);
     }
-    return 0;
+    return error ? error : buf_append(out, message_at(m, run), run.n);
 }
 
 static int append_line(struct buf *out, const char *name, const char *value)
@@ -81,10 +104,13 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin);
     if (error)
         return error;
-    if (f->body_bytes < 0)
+    if (f->body_bytes < 0) {
         error = buf_text(out, "Transfer-Encoding: chunked\r\n");
-    else if (f->body_bytes > 0 || (m->method & (METHOD_POST | METHOD_PUT | METHOD_PATCH)) || m->length_bytes == 0)
-        error = buf_printf(out, "Content-Length: %lld\r\n", (long long)f->body_bytes);
+    } else if (f->body_bytes > 0 || (m->method & (METHOD_POST | METHOD_PUT | METHOD_PATCH)) || m->length_bytes == 0) {
+        error = buf_text(out, "Content-Length: ");
+        error = error ? error : buf_number(out, (uint64_t)f->body_bytes);
+        error = error ? error : buf_append(out, "\r\n", 2);
+    }
     return error ? error : buf_append(out, "\r\n", 2);
 }
 

@@ -42,6 +42,7 @@ int message_add(struct message *m, struct span name, struct span value)
         m->fields_room_n = room_n;
     }
     m->fields[m->fields_n++] = (struct field){name, value};
+    m->names |= message_name_kind(message_at(m, name), name.n);
     return 0;
 }
 
@@ -55,9 +56,8 @@ int message_is(const struct message *m, struct span s, const char *word)
     return text_is(message_at(m, s), s.n, word);
 }
 
-int message_find(const struct message *m, const char *name, size_t from)
+int message_find_among(const struct message *m, const char *name, size_t name_n, size_t from)
 {
-    size_t name_n = strlen(name);
     for (size_t i = from; i < m->fields_n; i++)
         if (m->fields[i].name.n == name_n && message_is(m, m->fields[i].name, name))
             return (int)i;

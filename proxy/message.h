@@ -31,6 +31,7 @@ struct message {
     struct buf text; /* the head as it came, up to its empty line */
     struct field *fields;
     size_t fields_n, fields_room_n;
+    uint64_t names;        /* which kinds of names there may be among the fields: message_name_kind() */
     unsigned minor;        /* of HTTP/1.x */
     int64_t length_bytes;  /* Content-Length, -1 where there is none */
     int is_chunked;
@@ -60,8 +61,19 @@ static inline const char *message_at(const struct message *m, struct span s)
 /* Adds a field. 0 or -ENOMEM. */
 int message_add(struct message *m, struct span name, struct span value) WARN_UNUSED;
 
+/* A bit for a name's length and first letter: a head is asked for far more names than it has, and most differ in it. */
+static inline uint64_t message_name_kind(const char *name, size_t name_n)
+{
+    return (uint64_t)1 << ((name_n * 5 + ((unsigned char)name[0] | 0x20)) & 63);
+}
+
+int message_find_among(const struct message *m, const char *name, size_t name_n, size_t from); /* message_find() without its short cut */
 /* The place of the first field of this name from place `from` on, or -1. Names do not differ by case. RFC 9110 5.1 */
-int message_find(const struct message *m, const char *name, size_t from);
+static inline int message_find(const struct message *m, const char *name, size_t from)
+{
+    size_t name_n = strlen(name);
+    return m->names & message_name_kind(name, name_n) ? message_find_among(m, name, name_n, from) : -1;
+}
 size_t message_count(const struct message *m, const char *name);
 /* Whether a list field (Connection, …) holds this token, in any of its lines. RFC 9110 section 5.6.1 */
 int message_has_token(const struct message *m, const char *name, const char *token);

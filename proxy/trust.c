@@ -93,11 +93,13 @@ static int is_ip_literal(const char *name, int is_bracketed)
     struct in6_addr in6;
     struct in_addr in4;
     char plain[NAME_BYTES];
+    if (!is_bracketed)
+        return inet_pton(AF_INET, name, &in4) == 1;
     snprintf(plain, sizeof plain, "%s", name);
     char *zone = strchr(plain, '%');
     if (zone)
         *zone = '\0';
-    return is_bracketed ? inet_pton(AF_INET6, plain, &in6) == 1 : inet_pton(AF_INET, name, &in4) == 1;
+    return inet_pton(AF_INET6, plain, &in6) == 1;
 }
 
 static int ends_with(const char *name, const char *ending)

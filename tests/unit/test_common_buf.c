@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,9 +229,26 @@ static void test_a_json_string_stops_at_the_limit(void **state)
     }
 }
 
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {0, 9, 10, 4096, INT64_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        struct buf b;
+        char expected[32];
+        buf_init(&b, 20);
+        assert_int_equal(buf_number(&b, numbers[i]), 0);
+        int n = snprintf(expected, sizeof expected, "%llu", (unsigned long long)numbers[i]);
+        assert_int_equal(buf_size(&b), n);
+        assert_memory_equal(buf_data(&b), expected, (size_t)n);
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_an_empty_buffer_has_data_that_can_be_read),
         cmocka_unit_test(test_bytes_leave_in_the_order_they_came),
         cmocka_unit_test(test_the_limit_is_exact_and_a_refusal_changes_nothing),

@@ -298,6 +298,38 @@ static void expect_refusal_of_filler(const char *front, const char *filler, int 
     buf_fini(&r.body);
 }
 
+/* Heads are looked at eight bytes at a time: each byte, in each place of such a run, is judged as it is alone. */
+static void test_each_byte_in_each_place(void **state)
+{
+    (void)state;
+    for (int side = HTTP1_REQUEST; side <= HTTP1_ANSWER; side++) {
+        for (int byte = 0; byte < 256; byte++) {
+            int is_good = byte == '\t' || (byte >= 0x20 && byte < 0x7f) || (byte >= 0x80 && side == HTTP1_ANSWER);
+            for (size_t place = 0; place < 19; place++) {
+                char head[96];
+                int front_n = snprintf(head, sizeof head, "%sX: -",
+                                       side == HTTP1_REQUEST ? "GET / HTTP/1.1\r\nHost: a\r\n" : "HTTP/1.1 204 OK\r\n");
+                memset(head + front_n, 'v', 20);
+                head[(size_t)front_n + place] = (char)byte;
+                memcpy(head + front_n + 20, "\r\n\r\n", 4);
+                for (int is_cut = 0; is_cut < 2; is_cut++) {
+                    struct replay r = {.body = {.bytes = NULL}};
+                    message_init(&r.message, 0);
+                    assert_int_equal(http1_init(&r.parser, (enum http1_side)side, &r.message, on_body, &r), 0);
+                    int got = 1;
+                    size_t head_n = (size_t)front_n + 24, step_n = is_cut ? 1 : head_n;
+                    for (size_t at = 0; at < head_n && got; at += step_n)
+                        got = feed(&r, (enum http1_side)side, head + at, step_n);
+                    assert_int_equal(got, is_good);
+                    buf_fini(&r.events);
+                    http1_fini(&r.parser);
+                    message_fini(&r.message);
+                }
+            }
+        }
+    }
+}
+
 static void test_nothing_is_endless(void **state)
 {
     (void)state;
@@ -367,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_refused_heads),
         cmocka_unit_test(test_refused_chunks),
+        cmocka_unit_test(test_each_byte_in_each_place),
         cmocka_unit_test(test_nothing_is_endless),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_the_answer_to_a_head_has_no_body),

@@ -1,0 +1,111 @@
+/* proxy/forward: heads on their way. What is written for the next hop is one form, however the fields came. */
+#include "proxy/forward.h"
+#include "proxy/http1.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void parse(struct message *m, enum http1_side side, const char *head)
+{
+    struct http1 parser;
+    size_t used_n;
+    message_init(m, 0);
+    assert_int_equal(http1_init(&parser, side, m, NULL, NULL), 0);
+    assert_int_equal(http1_feed(&parser, head, strlen(head), &used_n), HTTP1_HEAD);
+    http1_fini(&parser);
+}
+
+static void assert_text(struct buf *out, const char *expected)
+{
+    assert_int_equal(buf_append(out, "", 1), 0);
+    assert_string_equal(buf_data(out), expected);
+    buf_fini(out);
+}
+
+static void test_a_request_in_one_form(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields, *expected;
+    } cases[] = {
+        {"", ""},
+        {"A: 1\r\n", "A: 1\r\n"},
+        {"A: 1\r\nB: 2\r\nC: 3\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
+        {"A:1\r\nB: 2\r\nC:  3\r\nD: 4 \r\nE: 5\t\r\nF: 6\r\n", "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\n"},
+        {"A:\t1\r\nB:\r\nC: \r\nD: x  y\r\n", "A: 1\r\nB: \r\nC: \r\nD: x  y\r\n"},
+        {"A: 1\r\nTE: trailers\r\nB: 2\r\nproxy-x: 1\r\nPROXY-Authorization: 1\r\nC: 3\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
+        {"Upgrade: h2c\r\nTa: 1\r\nKeep-Alive: 5\r\nExpect: 100-continue\r\nKeep-Alove: 5\r\n", "Ta: 1\r\nKeep-Alove: 5\r\n"},
+        {"A: 1\r\nConnection: b, x-c\r\nB: 2\r\nX-C: 3\r\nX-D: 4\r\nb: 5\r\n", "A: 1\r\nX-D: 4\r\n"},
+        {"A: 1\r\nX-Request-Id: theirs\r\nAccept-Encoding: gzip\r\nOrigin: http://a\r\n", "A: 1\r\nOrigin: http://a\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char head[512], expected[512];
+        struct message m;
+        struct buf out;
+        snprintf(head, sizeof head, "GET /a?b HTTP/1.1\r\nHost: c\r\n%s\r\n", cases[i].fields);
+        snprintf(expected, sizeof expected, "GET /a?b HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: ours\r\n%s\r\n", cases[i].expected);
+        parse(&m, HTTP1_REQUEST, head);
+        buf_init(&out, 0);
+        struct forward_request f = {.request = &m, .host = "back:1", .request_id = "ours"};
+        assert_int_equal(forward_request_head(&out, &f), 0);
+        assert_text(&out, expected);
+        message_fini(&m);
+    }
+}
+
+static void test_a_body_gets_its_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head;
+        int64_t body_bytes;
+        const char *expected;
+    } cases[] = {
+        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 12\r\nA: 1\r\n\r\n", 12, "A: 1\r\nContent-Length: 12\r\n\r\n"},
+        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n", 0, "Content-Length: 0\r\n\r\n"},
+        {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: c\r\n\r\n", -1, "Transfer-Encoding: chunked\r\n\r\n"},
+        {"GET / HTTP/1.1\r\nHost: c\r\n\r\n", 0, "\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[512];
+        struct message m;
+        struct buf out;
+        parse(&m, HTTP1_REQUEST, cases[i].head);
+        buf_init(&out, 0);
+        struct forward_request f = {.request = &m, .host = "b", .request_id = "i", .body_bytes = cases[i].body_bytes};
+        assert_int_equal(forward_request_head(&out, &f), 0);
+        snprintf(expected, sizeof expected, "%s / HTTP/1.1\r\nHost: b\r\nX-Request-Id: i\r\n%s", method_name(m.method),
+                 cases[i].expected);
+        assert_text(&out, expected);
+        message_fini(&m);
+    }
+}
+
+static void test_an_answer_keeps_its_fields(void **state)
+{
+    (void)state;
+    struct message m;
+    struct buf out;
+    parse(&m, HTTP1_ANSWER, "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nContent-Length: 5\r\nDate:now\r\nX-A: \xe4\r\n\r\n");
+    buf_init(&out, 0);
+    struct forward_answer f = {.answer = &m, .request_id = "i", .extra = "E: 1\r\n", .extra_n = 6};
+    assert_int_equal(forward_answer_head(&out, &f), 0);
+    assert_text(&out, "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nDate: now\r\nX-A: \xe4\r\nX-Request-Id: i\r\nE: 1\r\n");
+    message_fini(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_request_in_one_form),
+        cmocka_unit_test(test_a_body_gets_its_length),
+        cmocka_unit_test(test_an_answer_keeps_its_fields),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
