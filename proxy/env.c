@@ -4,7 +4,7 @@
  */
 #include "proxy/env.h"
 
-enum { REVIEW_MS = 1000, WANT_INTERVAL_MS = 1000 };
+enum { REVIEW_MS = 1000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000 };
 
 void env_review(struct env *env)
 {
@@ -21,11 +21,22 @@ static void on_review(void *context, int64_t now_ms)
         loop_arm(env->loop, &env->review_timer, now_ms + REVIEW_MS);
 }
 
+/* libc would keep what large bodies needed. */
+static void on_trim(void *context, int64_t now_ms)
+{
+    struct env *env = context;
+    (void)now_ms;
+    sys_trim_memory();
+    budget_forget_most(&env->bodies);
+}
+
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend)
 {
     *env = (struct env){.loop = loop, .conf = conf, .line = line, .backend = backend};
     env->page = contract->page;
+    env->bodies.limit_bytes = (uint64_t)(conf->proxy.max_held_bodies_bytes > conf->proxy.max_body_bytes
+                                             ? conf->proxy.max_held_bodies_bytes : conf->proxy.max_body_bytes);
     env->channel_fd = contract->channel_fd;
     env->started_at_ms = loop_now_ms(loop);
     env->trust.open = (enum conf_open)conf->proxy.open;
@@ -35,7 +46,15 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     gate_init(&env->gate, contract->page, conf->is_backend_ours, (size_t)conf->proxy.max_queue);
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
+    timer_init(&env->trim_timer, on_trim, env);
     atomic_store(&line->pid, (int32_t)sys_getpid());
+}
+
+void env_body_gone(struct env *env, struct budget_share *share)
+{
+    budget_give_back(&env->bodies, share);
+    if (budget_has_shrunk(&env->bodies) && !timer_is_armed(&env->trim_timer))
+        loop_arm(env->loop, &env->trim_timer, loop_now_ms(env->loop) + TRIM_MS);
 }
 
 /* Whoever waits may wake what was stopped; the supervisor decides. */

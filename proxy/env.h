@@ -8,6 +8,7 @@
 #include "common/contract.h"
 #include "common/loop.h"
 #include "proxy/backend.h"
+#include "proxy/budget.h"
 #include "proxy/gate.h"
 #include "proxy/trust.h"
 
@@ -20,7 +21,9 @@ struct env {
     int channel_fd;                   /* -1 where there is no supervisor */
     struct backend *backend;
     struct gate gate;
+    struct budget bodies;             /* that are held */
     struct trust_rules trust;
+    struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct timer review_timer;        /* looks at the page again while somebody waits */
     int64_t started_at_ms;
     int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */
@@ -37,6 +40,9 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
 void env_wait(struct env *env);
 /* The page has changed. */
 void env_review(struct env *env);
+
+/* A held body is gone. */
+void env_body_gone(struct env *env, struct budget_share *share);
 
 /* One activity more, or less, under way: what the supervisor reads to know whether anything is. */
 void env_count_activity(struct env *env, int is_begun);

@@ -40,6 +40,11 @@ static void check(struct exchange *x)
     check_start(x->check, x->admission.route->kind, &facts, env->backend, &x->deliver, on_checked, x);
 }
 
+static void fail_for_bodies(struct exchange *x)
+{
+    exchange_fail_for_now(x, "bodies_full", "too many bytes of request bodies are held at once ([proxy] max_held_bodies)");
+}
+
 static void start(struct exchange *x, const struct sockaddr_storage *peer)
 {
     struct admission *a = &x->admission;
@@ -64,6 +69,9 @@ static void start(struct exchange *x, const struct sockaddr_storage *peer)
     exchange_count_activity(x, 1);
     if (exchange_is_streamed(x))
         exchange_pass_gate(x);
+    else if (x->request->length_bytes > 0 &&
+             !budget_has_room(&x->env->bodies, &x->body_share, (uint64_t)x->request->length_bytes))
+        fail_for_bodies(x);
 }
 
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
@@ -92,7 +100,7 @@ void exchange_free(struct exchange **x)
     exchange_let_go(*x);
     relay_fini(&(*x)->relay);
     deliver_fini(&(*x)->deliver);
-    buf_fini(&(*x)->body);
+    exchange_drop_body(*x);
     free((*x)->check);
     free(*x);
     *x = NULL;
@@ -112,8 +120,10 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
     if (x->state == EXCHANGE_END)
         return;
     int error = exchange_is_streamed(x) ? fetch_send(&x->relay.fetch, bytes, bytes_n)
-                : x->state == EXCHANGE_BODY ? buf_append(&x->body, bytes, bytes_n) : 0;
-    if (error == -EFBIG)
+                : x->state == EXCHANGE_BODY ? exchange_hold(x, bytes, bytes_n) : 0;
+    if (error == -ENOBUFS)
+        fail_for_bodies(x);
+    else if (error == -EFBIG)
         exchange_fail(x, 413, "body_too_large", "the body is larger than [proxy] max_body");
     else if (error)
         exchange_abort(x, "out of memory");

@@ -23,7 +23,7 @@ void exchange_let_go(struct exchange *x)
 void exchange_finish(struct exchange *x, enum exchange_end end)
 {
     exchange_let_go(x);
-    buf_release(&x->body);
+    exchange_drop_body(x);
     exchange_enter(x, EXCHANGE_END);
     x->sink->done(x->sink->deliver.context, end);
 }

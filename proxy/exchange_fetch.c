@@ -66,7 +66,7 @@ static void on_begun(void *context)
     struct exchange *x = context;
     exchange_enter(x, EXCHANGE_RELAY);
     if (fetch_is_sent(&x->relay.fetch))
-        buf_release(&x->body); /* it can't be sent again from here on */
+        exchange_drop_body(x); /* it can't be sent again from here on */
 }
 
 static void on_room(void *context)

@@ -1,6 +1,8 @@
 /* See exchange_state.h. The state, and what is counted of it. */
 #include "proxy/exchange_state.h"
 
+#include <errno.h>
+
 static const char *const state_names[] = {"body", "gate", "pause", "fetch", "relay", "check", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
@@ -10,6 +12,20 @@ void exchange_enter(struct exchange *x, enum exchange_state state)
         log_event(LOG_DEBUG, "exchange", "id=%s from=%s to=%s", x->deliver.request_id, state_names[x->state],
                   state_names[state]);
     x->state = state;
+}
+
+int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n)
+{
+    if (bytes_n > buf_left(&x->body))
+        return -EFBIG;
+    int error = budget_grow(&x->env->bodies, &x->body_share, buf_size(&x->body) + bytes_n);
+    return error ? error : buf_append(&x->body, bytes, bytes_n);
+}
+
+void exchange_drop_body(struct exchange *x)
+{
+    buf_release(&x->body);
+    env_body_gone(x->env, &x->body_share);
 }
 
 void exchange_count_activity(struct exchange *x, int is_under_way)

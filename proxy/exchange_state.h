@@ -31,6 +31,7 @@ struct exchange {
     struct admission admission;
     struct deliver deliver;
     struct buf body; /* held */
+    struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
     char model[CONTRACT_NAME_BYTES];
     struct relay relay;
@@ -52,6 +53,10 @@ struct exchange {
 void exchange_enter(struct exchange *x, enum exchange_state state);
 int exchange_is_streamed(const struct exchange *x);  /* its body goes to the backend as it comes */
 int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: the origin is not one of Ollama's own */
+
+/* The held body: more of it (0, -EFBIG beyond max_body, -ENOBUFS beyond max_held_bodies, -ENOMEM), and its end. */
+int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n) WARN_UNUSED;
+void exchange_drop_body(struct exchange *x);
 
 /* What the shared page counts; each tells a change only. */
 void exchange_count_activity(struct exchange *x, int is_under_way);

@@ -246,3 +246,93 @@ def test_slow_heads_make_room_for_who_waits(sidecar):
     assert all_of(slow[0]).startswith(b"HTTP/1.1 408")
     for sock in slow:
         sock.close()
+
+
+# memory for bodies, of all together
+
+def large(megabytes, **more):
+    return json.dumps({**BODY, "stream": False, "system": "x" * int(megabytes * (1 << 20)), **more}).encode()
+
+
+def test_bodies_that_are_held_have_a_budget_and_give_it_back(sidecar):
+    sidecar.configure("proxy", max_body="4M", max_held_bodies="8M")
+    sidecar.boot(first_token_delay_ms=20000)
+    held = [sidecar.connect() for _ in range(2)]
+    for connection in held:
+        connection.send("POST", "/api/generate", large(3.5))
+    until(lambda: len(sidecar.backend.requests("/api/generate")) == 2, 5, "both are asked")
+    for path in ("/api/generate", "/v1/chat/completions"):
+        answer = sidecar.ask("POST", path, large(3.5))
+        assert answer.status == 503 and answer.header("retry-after")
+        error = answer.json["error"]
+        assert "max_held_bodies" in (error["message"] if path.startswith("/v1") else error)
+    with sock_to(sidecar) as sock:  # a length that is not told is noticed on the way
+        sock.sendall(head(more="Transfer-Encoding: chunked\r\n"))
+        for _ in range(60):
+            sock.sendall(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        assert all_of(sock).startswith(b"HTTP/1.1 503")
+    sidecar.backend.script(tokens=1)
+    assert sidecar.generate().status == 200  # who only asks is served all the same
+    for connection in held:
+        connection.close()
+    until(lambda: len(sidecar.backend.journal("cancelled")) == 2, 5, "they are gone")
+    for _ in range(3):  # and each of these gives back what it took
+        calls = [sidecar.background("POST", "/api/generate", large(3.5)) for _ in range(2)]
+        assert {call.result().status for call in calls} == {200}
+
+
+@pytest.mark.parametrize("end", ["client leaves", "408", "413", "400", "502", "503", "stream begins"])
+def test_every_end_of_a_request_gives_its_part_of_the_budget_back(sidecar, end):
+    sidecar.configure("proxy", max_body="2M", max_held_bodies="2M", header_timeout="300ms", min_upload_rate="1M")
+    if end == "503":
+        sidecar.configure("proxy", hold_timeout="100ms")
+    sidecar.boot(tokens=1, **({"garbage_answer": "reset"} if end == "502" else {}))
+    if end == "503":
+        assert sidecar.ctl("stop", "ollama").returncode == 0
+        sidecar.wait_health(lambda health: health["code"] != 200)
+    for _ in range(3):  # were a body lost each time, the last one would not find room
+        answer = provoke(sidecar, end, large(1))
+        assert answer.startswith(b"HTTP/1.1 " + end.encode()) or end == "client leaves" or b'"done":true' in answer
+    sidecar.backend.script(tokens=1)
+    if end == "503":
+        sidecar.ctl("start", "ollama")
+        sidecar.wait_ready()
+    assert sidecar.ask("POST", "/api/generate", large(1.9)).status == 200
+
+
+def provoke(sidecar, end, body):
+    """A request with a body of 1 MB that ends like that; what was answered."""
+    chunked, chunk = head(more="Connection: close\r\nTransfer-Encoding: chunked\r\n"), b"150000\r\n" + b"x" * 0x150000 + b"\r\n"
+    sent = {"413": chunked + chunk + chunk, "400": chunked + chunk + b"nonsense\r\n",
+            "408": head(length=len(body)) + body[:-1], "client leaves": head(length=len(body)) + body[:-1]}
+    with sock_to(sidecar) as sock:
+        sock.sendall(sent.get(end) or head(length=len(body), more="Connection: close\r\n") + body)
+        return b"" if end == "client leaves" else all_of(sock)
+
+
+@MEMORY
+def test_memory_is_bounded_whatever_clients_send(sidecar):
+    sidecar.configure("proxy", max_body="4M", max_held_bodies="16M", max_clients="100")
+    sidecar.boot(first_token_delay_ms=20000)
+    pid = sidecar.pid_of("proxy")
+    before_kb = most_kb = memory_kb(pid)
+    greedy = {sock_to(sidecar): 3_900_000 for _ in range(90)}
+    for sock in greedy:
+        sock.sendall(head(length=4_000_000, more="X-Long: " + "x" * 30000 + "\r\n"))
+        sock.setblocking(False)
+    deadline = time.monotonic() + 15 * SLACK
+    while any(greedy.values()) and time.monotonic() < deadline:
+        for sock, left in greedy.items():
+            try:
+                greedy[sock] -= sock.send(b"x" * min(left, 1 << 18))
+            except BlockingIOError:
+                continue
+            except OSError:
+                greedy[sock] = 0
+        most_kb = max(most_kb, memory_kb(pid))
+    assert not any(greedy.values())
+    assert 10_000 < most_kb - before_kb < 16 * 1024 + 90 * 200
+    assert sidecar.ask("GET", "/live").status == 200
+    for sock in greedy:
+        sock.close()
+    until(lambda: memory_kb(pid) < before_kb + 3000, 10, "all of it is given back")
