@@ -56,6 +56,12 @@ void buf_neutralise(char *text);
 int buf_reserve(struct buf *b, size_t want_n, char **at) WARN_UNUSED;
 void buf_commit(struct buf *b, size_t written_n);
 
+/* Keeps the first bytes_n, no more than there are. */
+static inline void buf_truncate(struct buf *b, size_t bytes_n)
+{
+    b->tail_n = b->head_n + bytes_n;
+}
+
 /* Drops from the head. */
 void buf_consume(struct buf *b, size_t bytes_n);
 /* Empties, and gives the memory back. */

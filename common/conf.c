@@ -205,10 +205,28 @@ static int apply_variable(struct conf *c, const struct conf_entry *e, struct dia
     return error == -ENOMEM ? error : 0;
 }
 
+/* Whether a named section may have this name; a mistake is told. */
+static int has_good_name(const struct conf *c, const struct conf_entry *e, struct diag *d)
+{
+    char why[PARSE_WHY_BYTES];
+    if (!e->name)
+        return 1;
+    if (strcmp(e->section, "pin") == 0) {
+        int error = conf_pin_name(e->name, why);
+        if (error)
+            diag_add(d, DIAG_ERROR, c->file, e->line, "%s", why);
+        return !error;
+    }
+    if (!is_section_name(e->name))
+        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (64 at the most)", e->name);
+    return is_section_name(e->name);
+}
+
 /* The header of a section: 0 with *at, or NULL where it was refused. */
 static int apply_header(struct conf *c, const struct conf_entry *e, struct conf_head **at, struct diag *d)
 {
     const struct conf_section *s = conf_find_section(e->section);
+    int max;
     *at = NULL;
     if (!s) {
         unknown_section(c, e, d);
@@ -216,12 +234,10 @@ static int apply_header(struct conf *c, const struct conf_entry *e, struct conf_
         diag_add(d, DIAG_ERROR, c->file, e->line, "[%s] needs a name: write [%s:NAME]", e->section, e->section);
     } else if (!s->is_named && e->name) {
         diag_add(d, DIAG_ERROR, c->file, e->line, "[%s] has no name: write [%s]", e->section, e->section);
-    } else if (e->name && !is_section_name(e->name)) {
-        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (64 at the most)", e->name);
-    } else {
+    } else if (has_good_name(c, e, d)) {
         struct conf_head *head = conf_instance(c, s, e->name);
-        if (!head && c->programs_n == CONF_PROGRAMS_MAX)
-            diag_add(d, DIAG_ERROR, c->file, e->line, "more than %d programs", CONF_PROGRAMS_MAX);
+        if (!head && conf_is_full(c, s, &max))
+            diag_add(d, DIAG_ERROR, c->file, e->line, "more than %d %ss", max, s->name);
         else if (!head)
             return -ENOMEM;
         else if (head->line)
@@ -315,7 +331,7 @@ static int load_for(enum conf_reader reader, struct conf **out, const char *path
     *out = NULL;
     if (!c)
         return -ENOMEM;
-    memset(c, 0, offsetof(struct conf, program_env_files));
+    memset(c, 0, offsetof(struct conf, pins));
     c->reader = reader;
     c->environment_in = environment;
     int error = load(c, path, &entries, d);
@@ -347,6 +363,8 @@ void conf_free(struct conf **conf)
     conf_fini_instance((struct conf_head *)&c->proxy, conf_find_section("proxy"));
     for (size_t i = 0; i < c->programs_n; i++)
         conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
+    for (size_t i = 0; i < c->pins_n; i++)
+        conf_fini_instance((struct conf_head *)&c->pins[i], conf_find_section("pin"));
     for (size_t i = 0; i < c->programs_n; i++) {
         conf_fini_rights(&c->rights[i]);
         free(c->program_env_files[i].items);

@@ -17,6 +17,9 @@ enum {
     CONF_LINE_BYTES = 8192, /* the longest line of the ini file */
     CONF_LINES_MAX = 20000,
     CONF_OOM_BYTES = 8,
+    CONF_PINS_MAX = 64,
+    CONF_PIN_VALUES_MAX = 7,
+    CONF_PIN_JSON_BYTES = 48,
 };
 #define CONF_DAY_MS (24LL * 3600 * 1000)
 #define CONF_YEAR_MS (366LL * CONF_DAY_MS)
@@ -100,6 +103,13 @@ struct conf_rights {
     size_t limits_n;
 };
 
+/* What a pin sets: a member of a request, or of its options. */
+struct conf_pin_value {
+    const char *name; /* static */
+    int is_option;
+    char json[CONF_PIN_JSON_BYTES];
+};
+
 /* Who reads. The supervisor looks up users and secrets, as it starts programs. Its children take for granted what it has
  * checked, and may not be allowed to read the files that it read: what is in them came by their environment. */
 enum conf_reader { CONF_READER_ANY, CONF_READER_CHILD, CONF_READER_SUPERVISOR };
@@ -114,7 +124,7 @@ struct conf {
     struct conf_supervisor supervisor;
     struct conf_preload preload;
     struct conf_proxy proxy;
-    size_t programs_n;
+    size_t programs_n, pins_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
     struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
@@ -128,7 +138,8 @@ struct conf {
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */
     struct conf_chunk *chunks; /* all texts; freed with the whole */
-    /* The last, as each is cleared when there is a program for it: the others cost no memory. */
+    /* The last, as each is cleared when there is a section for it: the others cost no memory. */
+    struct conf_pin pins[CONF_PINS_MAX];
     struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
     struct conf_program programs[CONF_PROGRAMS_MAX];            /* the built-in ones first: ollama, proxy, preload */
@@ -151,6 +162,11 @@ const struct conf_program *conf_program(const struct conf *c, const char *name);
 /* What one of c's programs is started as. */
 const struct conf_rights *conf_rights(const struct conf *c, const struct conf_program *p);
 
+/* The pin of a model: its own section, else [pin:*]; NULL where there is neither. */
+const struct conf_pin *conf_pin(const struct conf *c, const char *model);
+/* What it sets; how many. */
+size_t conf_pin_values(const struct conf_pin *p, struct conf_pin_value out[CONF_PIN_VALUES_MAX]);
+
 /* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
  * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
  * reads, a secret's NAME_FILE has become NAME.
@@ -171,7 +187,8 @@ char *conf_path(const struct conf *c, const char *path);
 
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
-/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. 0 or -errno. */
+/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has the pins too,
+ * which it alone reads. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

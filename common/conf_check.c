@@ -397,6 +397,7 @@ int conf_check(struct conf *c, struct diag *d)
     for (size_t i = 0; i < c->programs_n; i++)
         if (follow(c, (int)i, &walk, d))
             break;
+    conf_check_pins(c, d);
     error = conf_check_secrets(c, d);
     if (error || c->reader == CONF_READER_CHILD) /* the list is the preloader's, which reads it for itself */
         return error;

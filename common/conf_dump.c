@@ -87,10 +87,19 @@ static int dump_instance(const struct conf *c, const struct conf_head *at, const
     return error ? error : buf_text(out, "\n");
 }
 
+static int dump_pins(const struct conf *c, int has_origins, struct buf *out)
+{
+    int error = 0;
+    for (size_t i = 0; i < c->pins_n && !error; i++)
+        error = dump_instance(c, (const struct conf_head *)&c->pins[i], conf_find_section("pin"), has_origins, out);
+    return error;
+}
+
 int conf_section_values(const struct conf *c, const char *section, struct buf *out)
 {
     const struct conf_section *s = conf_find_section(section);
-    return dump_instance(c, conf_existing(c, s, NULL), s, 0, out);
+    int error = dump_instance(c, conf_existing(c, s, NULL), s, 0, out);
+    return error || strcmp(section, "proxy") != 0 ? error : dump_pins(c, 0, out);
 }
 
 /* NAME=value, the value masked where it is, or has, a secret. */
@@ -184,6 +193,7 @@ int conf_dump(const struct conf *c, struct buf *out)
     }
     for (size_t i = 0; i < c->programs_n && !error; i++)
         error = dump_program(c, &c->programs[i], out);
+    error = error ? error : dump_pins(c, 1, out);
     error = error ? error : dump_environment(c, out);
     error = error ? error : dump_env_file(c, &c->env_file, out);
     address_text(&c->backend, backend);

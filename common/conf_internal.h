@@ -66,6 +66,8 @@ const struct conf_section *conf_find_section(const char *name);
 const struct conf_param *conf_find_param(const struct conf_section *s, const char *key);
 /* The instance of a section, made with its defaults where a named one is new. NULL: no memory, or too many. */
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name);
+/* Whether there are as many of a named section as there may be: *max of them. */
+int conf_is_full(const struct conf *c, const struct conf_section *s, int *max);
 /* The instance without making one. */
 struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name);
 /* Parses text into the instance. A mistake goes to d. 0, -EINVAL, -ENOMEM. */
@@ -83,6 +85,10 @@ int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_check.c: built-in programs, derived values, cross-field rules. 0 or -ENOMEM. */
 int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
+
+/* conf_pin.c: 0, or -EINVAL with the reason: what stands in [pin:HERE]. */
+int conf_pin_name(const char *name, char *why) WARN_UNUSED;
+void conf_check_pins(const struct conf *c, struct diag *d);
 
 /* conf_rights.c: fills in c->rights. 0 or -ENOMEM. */
 int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;

@@ -91,10 +91,13 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
         return (struct conf_head *)&c->preload;
     if (strcmp(s->name, "proxy") == 0)
         return (struct conf_head *)&c->proxy;
-    for (size_t i = 0; i < c->programs_n; i++)
-        if (strcmp(c->programs[i].name, name) == 0)
-            return (struct conf_head *)&c->programs[i];
-    return NULL;
+    if (strcmp(s->name, "pin") == 0) {
+        for (size_t i = 0; i < c->pins_n; i++)
+            if (strcmp(c->pins[i].name, name) == 0)
+                return (struct conf_head *)&c->pins[i];
+        return NULL;
+    }
+    return (struct conf_head *)conf_program(c, name);
 }
 
 static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_section *s)
@@ -112,18 +115,36 @@ static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_
     return error;
 }
 
+int conf_is_full(const struct conf *c, const struct conf_section *s, int *max)
+{
+    int is_pin = strcmp(s->name, "pin") == 0;
+    *max = is_pin ? CONF_PINS_MAX : CONF_PROGRAMS_MAX;
+    return s->is_named && (is_pin ? c->pins_n : c->programs_n) == (size_t)*max;
+}
+
+/* One more of a named section, of which it is not full. */
+static struct conf_head *add_instance(struct conf *c, const struct conf_section *s)
+{
+    if (strcmp(s->name, "pin") == 0) {
+        struct conf_pin *pin = &c->pins[c->pins_n++];
+        *pin = (struct conf_pin){0};
+        return (struct conf_head *)pin;
+    }
+    size_t i = c->programs_n++;
+    c->programs[i] = (struct conf_program){0};
+    c->rights[i] = (struct conf_rights){0};
+    c->program_env_files[i] = (struct conf_variables){0};
+    return (struct conf_head *)&c->programs[i];
+}
+
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name)
 {
     struct conf_head *at = conf_existing(c, s, name);
-    if (!at) {
-        if (c->programs_n == CONF_PROGRAMS_MAX)
-            return NULL;
-        size_t i = c->programs_n++;
-        c->programs[i] = (struct conf_program){0};
-        c->rights[i] = (struct conf_rights){0};
-        c->program_env_files[i] = (struct conf_variables){0};
-        at = (struct conf_head *)&c->programs[i];
-    }
+    int max;
+    if (!at && conf_is_full(c, s, &max))
+        return NULL;
+    if (!at)
+        at = add_instance(c, s);
     if (!at->name && name && !(at->name = conf_text(c, name, strlen(name))))
         return NULL;
     return at->origins || set_defaults(c, at, s) == 0 ? at : NULL;

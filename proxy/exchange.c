@@ -5,6 +5,7 @@
 #include "proxy/exchange.h"
 
 #include "proxy/exchange_state.h"
+#include "proxy/pin.h"
 #include "proxy/reply.h"
 
 #include <errno.h>
@@ -129,10 +130,21 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
         exchange_abort(x, "out of memory");
 }
 
+/* 0, or the exchange has ended. */
+static int pin(struct exchange *x)
+{
+    int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, &x->body);
+    if (error == -E2BIG)
+        exchange_fail(x, 400, "too_many_names", "the body names an option that is pinned here again and again");
+    else if (error)
+        exchange_abort(x, "out of memory");
+    return error;
+}
+
 void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
-    if (x->state == EXCHANGE_BODY)
+    if (x->state == EXCHANGE_BODY && pin(x) == 0)
         exchange_pass_gate(x);
     else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0)
         exchange_abort(x, "out of memory");

@@ -262,7 +262,7 @@ def test_foreign_origin_is_refused_before_any_work(sidecar):
 def test_body_arrives_byte_for_byte(sidecar):
     sidecar.boot(tokens=1)
     odd = (b'{ "model" : "m", "prompt":"caf\\u00e9 \xc3\xa9 \\ud800 \\u0000", "stream":false,\n'
-           b'  "options":{"seed":12345678901234567890, "temperature":1e-7}, "z":[1.0,1e2], "a":1, "a":2 }\n')
+           b'  "options":{"seed":12345678901234567890, "use_mmap":true, "temperature":1e-7}, "z":[1.0,1e2], "a":1, "a":2 }\n')
     assert sidecar.ask("POST", "/api/generate", odd).status == 200
     (seen,) = sidecar.backend.requests("/api/generate")
     assert seen["body_sha256"] == hashlib.sha256(odd).hexdigest()
@@ -271,7 +271,7 @@ def test_body_arrives_byte_for_byte(sidecar):
 @pytest.mark.parametrize("size", [1, 70_000, 3 << 20])
 def test_bodies_of_every_size_and_framing(sidecar, size):
     sidecar.boot(tokens=1)
-    body = json.dumps({"model": "m", "stream": False, "prompt": "x" * size}).encode()
+    body = json.dumps({"model": "m", "stream": False, "prompt": "x" * size, "options": {"use_mmap": True}}).encode()
     assert sidecar.ask("POST", "/api/generate", body).status == 200
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in
                       (body[at:at + 10_000] for at in range(0, len(body), 10_000))) + b"0\r\n\r\n"

@@ -59,6 +59,7 @@ def test_runner_has_one_slot(sidecar):
 @pytest.mark.parametrize("use_mmap, said", [(True, "yes"), (False, "no")])
 def test_one_line_of_the_quiet_log_for_a_runner(sidecar, use_mmap, said):
     """R0.2: parallel 1 and mmap can be confirmed in the log, which has nothing else of Ollama's."""
+    sidecar.configure("pin:tiny", use_mmap="client")
     sidecar.start()
     sidecar.wait_ready()
     for _ in range(2):  # the second one finds it loaded
@@ -67,6 +68,34 @@ def test_one_line_of_the_quiet_log_for_a_runner(sidecar, use_mmap, said):
     line = sidecar.process.wait_log(r" info ollama (.*)").group(1)
     assert line.startswith(f"runner model=tiny:latest parallel=1 mmap={said} context=512")
     assert len(sidecar.process.logged(r"^\S+ \w+ ollama ")) == 1, sidecar.process.tail()
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/api/generate", {"prompt": "x", "options": {"use_mmap": False, "num_predict": 2}}),
+    ("/api/generate", {"prompt": "x", "OPTIONS": {"use_mmap": False, "num_predict": 2}}),
+    ("/api/chat", {"messages": [{"role": "user", "content": "x"}], "options": {"num_predict": 2}}),
+    ("/api/embed", {"input": "x"})])
+def test_no_client_makes_the_runner_read_its_model_into_memory(sidecar, path, body):
+    """R0.2: the runner never runs with --no-mmap."""
+    sidecar.start()
+    sidecar.wait_ready()
+    assert sidecar.ask("POST", path, {"model": "tiny", "stream": False, **body}, timeout=30).status == 200
+    (words,) = runners(sidecar).values()
+    assert "--model" in words and "--no-mmap" not in words
+    assert " mmap=yes " in sidecar.process.wait_log(r" info ollama (runner .*)").group(1)
+
+
+def test_clients_that_ask_for_other_contexts_do_not_make_it_load_again_proxy_scenario_36(sidecar):
+    """num_ctx absent, 8192, 4096: one load only."""
+    sidecar.configure("pin:tiny", num_ctx="1024", num_batch="128", keep_alive="10m")
+    sidecar.start()
+    sidecar.wait_ready()
+    for options in ({}, {"num_ctx": 8192}, {"num_ctx": 4096}, {"num_ctx": 8192, "num_batch": 32, "use_mmap": False}):
+        assert sidecar.generate("tiny", options={"num_predict": 2, **options}, keep_alive=0).status == 200
+    assert len(sidecar.process.logged(r" info ollama runner ")) == 1, sidecar.process.tail()
+    assert " context=1024" in sidecar.process.wait_log(r" info ollama (runner .*)").group(1)
+    (loaded,) = sidecar.ask("GET", "/api/ps").json["models"]
+    assert loaded["name"] == "tiny:latest"  # though each client asked to have it unloaded
 
 
 def test_the_command_line_client_works_through_the_proxy(sidecar):

@@ -30,7 +30,7 @@ static void each_row(each_row_fn *fn)
 {
     struct conf_case k;
     conf_case_begin(&k);
-    conf_case_load(&k, "", NULL);
+    conf_case_load(&k, "[pin:ollama]\n", NULL); /* each named section has one of this name */
     conf_case_good(&k);
     for (size_t i = 0; i < conf_sections_n; i++)
         for (size_t j = 0; j < conf_sections[i].params_n; j++)
