@@ -123,10 +123,28 @@ static int is_bindable(const struct address *a)
     return address_to_sockaddr(a, &address, &address_n) == 0;
 }
 
-/* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners. */
+/* OLLAMA_NUM_PARALLEL as Ollama reads it (envconfig Uint, v0.9.5): spaces and quotes around it go, and what is no number
+ * is as good as 0, its own choice. */
+static int64_t parallel_of(const char *text)
+{
+    char digits[24] = "", why[PARSE_WHY_BYTES];
+    int64_t parallel = 0;
+    while (text && *text && strchr(" \t\"'", *text))
+        text++;
+    size_t n = text ? strcspn(text, " \t\"'") : 0;
+    if (!text || n >= sizeof digits || text[n + strspn(text + n, " \t\"'")])
+        return 0;
+    memcpy(digits, text, n);
+    return parse_integer(digits, 0, INT64_MAX, &parallel, why) < 0 ? 0 : parallel;
+}
+
+/* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners; and how many
+ * requests it takes at once. */
 static int derive_ollama(struct conf *c, struct diag *d)
 {
     char why[PARSE_WHY_BYTES];
+    if (c->reader == CONF_READER_CHILD)
+        c->ollama_parallel = parallel_of(conf_variable(c->environment_in, CONTRACT_ENV_PARALLEL));
     const char *handed = c->reader == CONF_READER_CHILD ? conf_variable(c->environment_in, CONTRACT_ENV_OLLAMA) : NULL;
     if (handed && parse_address(handed, &c->ollama, why) == 0)
         return 0;
@@ -134,6 +152,8 @@ static int derive_ollama(struct conf *c, struct diag *d)
     if (!environment)
         return -ENOMEM;
     const char *host = conf_variable(environment, "OLLAMA_HOST");
+    if (c->reader != CONF_READER_CHILD)
+        c->ollama_parallel = parallel_of(conf_variable(environment, "OLLAMA_NUM_PARALLEL"));
     int is_set = host && *host;
     if (is_set)
         parse_ollama_host(host, &c->ollama);

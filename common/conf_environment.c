@@ -79,25 +79,36 @@ static int is_ours_alone(const char *pair)
     return 0;
 }
 
+/* A variable that is set, but empty: as if it were not. */
+static void drop_empty(struct envp *e, const char *name)
+{
+    const char *value = conf_variable(e->items, name);
+    if (!value || *value)
+        return;
+    for (size_t i = 0; i < e->items_n; i++) {
+        if (e->items[i] + strlen(name) + 1 != value)
+            continue;
+        free(e->items[i]);
+        memmove(&e->items[i], &e->items[i + 1], (e->items_n - i) * sizeof *e->items);
+        e->items_n--;
+        return;
+    }
+}
+
 /* Ollama's defaults here, and its name for the models' folder. */
 static void add_ollama_defaults(struct envp *e)
 {
+    static const char *const defaults[][2] = {
+        {"OLLAMA_NUM_PARALLEL", "1"}, {"OLLAMA_MAX_QUEUE", "64"}, {"OLLAMA_KEEP_ALIVE", "5m"}};
     const char *cache = conf_variable(e->items, "OLLAMA_MODEL_CACHE_DIR");
-    const char *models = conf_variable(e->items, "OLLAMA_MODELS");
-    if (cache && *cache && (!models || !*models)) {
-        for (size_t i = 0; i < e->items_n && models; i++) {
-            if (strncmp(e->items[i], "OLLAMA_MODELS=", 14) == 0) { /* set, but empty: as if it were not */
-                free(e->items[i]);
-                memmove(&e->items[i], &e->items[i + 1], (e->items_n - i) * sizeof *e->items);
-                e->items_n--;
-                break;
-            }
-        }
+    if (cache && *cache) {
+        drop_empty(e, "OLLAMA_MODELS");
         add_value(e, "OLLAMA_MODELS", cache);
     }
-    add(e, "OLLAMA_NUM_PARALLEL=1");
-    add(e, "OLLAMA_MAX_QUEUE=64");
-    add(e, "OLLAMA_KEEP_ALIVE=5m");
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        drop_empty(e, defaults[i][0]);
+        add_value(e, defaults[i][0], defaults[i][1]);
+    }
 }
 
 /* What login(1) and its like say of one user: of no use, or worse, to another. */

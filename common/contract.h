@@ -8,6 +8,7 @@
  *   SIDECAR_CONFIG_FD                        supervisor.ini as the supervisor accepted it, sealed: what was edited since, and
  *                                            not reloaded, is nobody's yet; then what its %(ENV_NAME)s stood for
  *   SIDECAR_OLLAMA                           where our `ollama serve` binds, HOST:PORT
+ *   SIDECAR_OLLAMA_PARALLEL                  its OLLAMA_NUM_PARALLEL, 0 where it chooses by itself; for the proxy
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
  *
  * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
@@ -33,6 +34,7 @@ enum {
 #define CONTRACT_ENV_LINE "SIDECAR_PAGE_LINE"
 #define CONTRACT_ENV_CONFIG "SIDECAR_CONFIG_FD"
 #define CONTRACT_ENV_OLLAMA "SIDECAR_OLLAMA"
+#define CONTRACT_ENV_PARALLEL "SIDECAR_OLLAMA_PARALLEL"
 
 /* What a program is in; the supervisor's table of states uses the same words. */
 enum contract_state {
@@ -68,7 +70,7 @@ struct contract_line {
     _Atomic uint32_t in_flight_n;     /* requests that need a model, or pulls */
     _Atomic int64_t last_active_ms;   /* monotonic; 0: never */
     _Atomic uint64_t progress_bytes;  /* from backends, ever growing */
-    _Atomic uint32_t held_n;          /* requests that wait at the gate */
+    _Atomic uint32_t held_n;          /* requests that wait at the gate; not those that wait for a slot */
     _Atomic uint64_t requests_n;
 };
 

@@ -82,8 +82,10 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     struct extras e = {.n = 0};
     size_t listen_n = l->has_listeners ? site->listen_fds_n : 0;
     extra(&e, LAUNCH_ENV_RUN "=%d.0000000000", (int)sys_getpid()); /* first, so that it is found at once */
-    if (l->has_listeners)
+    if (l->has_listeners) {
         listen_variables(&e, site);
+        extra(&e, CONTRACT_ENV_PARALLEL "=%lld", (long long)site->conf->ollama_parallel);
+    }
     char bind[ADDRESS_TEXT_BYTES];
     address_text(&site->conf->ollama, bind);
     if (l->has_contract) {

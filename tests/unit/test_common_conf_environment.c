@@ -252,6 +252,38 @@ static void test_ollama_has_defaults_that_the_environment_overrides(void **state
     assert_string_equal(given("ollama", "OLLAMA_NEW_THING"), "yes");
 }
 
+static void test_an_empty_default_of_ollamas_is_as_good_as_none(void **state)
+{
+    (void)state;
+    good("", "OLLAMA_NUM_PARALLEL=", "OLLAMA_KEEP_ALIVE=", "OLLAMA_DEBUG=");
+    assert_string_equal(given("ollama", "OLLAMA_NUM_PARALLEL"), "1");
+    assert_string_equal(given("ollama", "OLLAMA_KEEP_ALIVE"), "5m");
+    assert_string_equal(given("ollama", "OLLAMA_DEBUG"), "");
+    assert_int_equal(k.conf->ollama_parallel, 1);
+}
+
+/* What is exported to Ollama, as Ollama reads it. */
+static void test_how_many_requests_ollama_takes_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t parallel;
+    } cases[] = {{"4", 4}, {" '8' ", 8}, {"\"2\"", 2}, {"007", 7}, {"0", 0}, {"-1", 0}, {"+1", 0}, {"1.5", 0}, {"two", 0},
+                 {"1 2", 0}, {"''", 0}, {"99999999999999999999", 0}, {"111111111111111111111111111111", 0}};
+    good("", NULL, NULL, NULL);
+    assert_int_equal(k.conf->ollama_parallel, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char pair[80];
+        snprintf(pair, sizeof pair, "OLLAMA_NUM_PARALLEL=%s", cases[i].text);
+        good("", pair, NULL, NULL);
+        assert_int_equal(k.conf->ollama_parallel, cases[i].parallel);
+    }
+    good("[program:ollama]\nenvironment = OLLAMA_NUM_PARALLEL=3\n[program:proxy]\nenvironment = OLLAMA_NUM_PARALLEL=5\n",
+         "OLLAMA_NUM_PARALLEL=2", NULL, NULL);
+    assert_int_equal(k.conf->ollama_parallel, 3);
+}
+
 static void test_who_wins_among_a_programs_variables(void **state)
 {
     (void)state;
@@ -428,6 +460,8 @@ int main(void)
         CASE(test_a_name_is_no_place_for_our_ollama),
         CASE(test_ollama_is_never_left_on_port_0),
         CASE(test_ollama_has_defaults_that_the_environment_overrides),
+        CASE(test_an_empty_default_of_ollamas_is_as_good_as_none),
+        CASE(test_how_many_requests_ollama_takes_at_once),
         CASE(test_who_wins_among_a_programs_variables),
         CASE(test_the_models_folder_has_two_names),
         CASE(test_variables_are_filled_into_values),

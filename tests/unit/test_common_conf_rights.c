@@ -333,7 +333,7 @@ static void test_a_child_takes_what_it_is_handed(void **state)
     struct buf text;
     struct diag d;
     struct conf *c = NULL;
-    scratch_text(&k.scratch, "o.env", "OLLAMA_HOST=127.0.0.1:12345\n");
+    scratch_text(&k.scratch, "o.env", "OLLAMA_HOST=127.0.0.1:12345\nOLLAMA_NUM_PARALLEL=6\n");
     conf_case_load(&k, "[supervisor]\nenv_file = o.env\n[program:ollama]\nenv_file = o.env\n[proxy]\ncors_origins = %(ENV_A)s, %(ENV_B_FILE)s, "
                        "%(ENV_C:-none)s\n", environment);
     conf_case_good(&k);
@@ -342,10 +342,12 @@ static void test_a_child_takes_what_it_is_handed(void **state)
     int fd = sys_memfd_text("x", buf_data(&text), buf_size(&text));
     assert_true(fd > 2);
     buf_fini(&text);
+    assert_int_equal(k.conf->ollama_parallel, 6);
     char config[40], path[SCRATCH_PATH_BYTES];
-    static char ollama[] = "SIDECAR_OLLAMA=127.0.0.1:12345", mine[] = "A=mine", other[] = "C=mine";
+    static char ollama[] = "SIDECAR_OLLAMA=127.0.0.1:12345", parallel[] = "SIDECAR_OLLAMA_PARALLEL=6";
+    static char mine[] = "A=mine", other[] = "C=mine";
     snprintf(config, sizeof config, "SIDECAR_CONFIG_FD=%d", fd);
-    char *childs[] = {ollama, config, mine, other, NULL};
+    char *childs[] = {ollama, parallel, config, mine, other, NULL};
     assert_int_equal(unlink(scratch_path(&k.scratch, "o.env", path)), 0);
     assert_int_equal(unlink(k.file), 0);
     diag_init(&d);
@@ -354,6 +356,7 @@ static void test_a_child_takes_what_it_is_handed(void **state)
         print_error("%.*s", (int)buf_size(&d.text), buf_data(&d.text));
     assert_int_equal(error, 0);
     assert_int_equal(c->backend.port, 12345);
+    assert_int_equal(c->ollama_parallel, 6); /* of a file that it does not read */
     assert_int_equal(c->proxy.cors_origins.items_n, 3);
     assert_string_equal(c->proxy.cors_origins.items[0], "supervisors");
     assert_string_equal(c->proxy.cors_origins.items[1], "x");
