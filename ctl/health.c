@@ -155,6 +155,13 @@ static int write_failed(const cJSON *list, struct buf *out)
     return error;
 }
 
+/* `; 3 in line`: requests that wait for a slot */
+static int write_queued(const cJSON *requests, struct buf *out)
+{
+    double queued_n = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(requests, "queued"));
+    return queued_n >= 1 && queued_n <= 1e9 ? buf_printf(out, "; %d in line", (int)queued_n) : 0;
+}
+
 static int write_object(long http_status, const cJSON *object, int has_colours, struct buf *out)
 {
     const cJSON *models = cJSON_GetObjectItemCaseSensitive(object, "models");
@@ -167,6 +174,7 @@ static int write_object(long http_status, const cJSON *object, int has_colours, 
     error = error || !*state ? error : write_clean(out, ", ", state);
     error = error || *status ? error : buf_printf(out, " (HTTP %ld)", http_status);
     error = error ? error : write_texts(cJSON_GetObjectItemCaseSensitive(object, "waiting_for"), "; waiting for ", out);
+    error = error ? error : write_queued(cJSON_GetObjectItemCaseSensitive(object, "requests"), out);
     error = error ? error : write_pulling(cJSON_GetObjectItemCaseSensitive(models, "pulling"), out);
     error = error ? error : write_failed(cJSON_GetObjectItemCaseSensitive(models, "failed"), out);
     error = error || !*error_text ? error : write_clean(out, "; ", error_text);

@@ -7,12 +7,14 @@
 #include "common/contract.h"
 #include "proxy/deliver.h"
 #include "proxy/ping.h"
+#include "proxy/queue.h"
 #include "proxy/route.h"
 
 /* Borrowed, all of it. */
 struct check_facts {
     const struct contract_page *page;  /* NULL where there is no supervisor */
     const struct contract_line *line;
+    const struct queue *queue;
     int is_backend_ours;
     int is_draining;
     int64_t uptime_ms;

@@ -7,7 +7,7 @@
 
 #include "common/buf.h"
 
-enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024 };
+enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024, DELIVER_LINES_BYTES = 96 };
 
 /* What stands behind it: a connection. None of these calls back. */
 struct deliver_sink {
@@ -33,6 +33,7 @@ struct deliver {
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];
     struct buf extra;                /* lines for the heads of our own answers */
+    char lines[DELIVER_LINES_BYTES]; /* … and for every head: whole lines with their ends, or "" */
     struct buf head;                 /* a head that has not been sent */
     struct iovec parts[DELIVER_PARTS];
     int parts_n;

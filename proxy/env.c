@@ -30,6 +30,27 @@ static void on_trim(void *context, int64_t now_ms)
     budget_forget_most(&env->bodies);
 }
 
+static void on_queue_work(void *context)
+{
+    struct env *env = context;
+    queue_review(&env->queue, loop_now_ms(env->loop));
+}
+
+void env_leave_queue(struct env *env, struct queue_ticket *t)
+{
+    queue_leave(&env->queue, t, loop_now_ms(env->loop));
+    if (queue_is_due(&env->queue))
+        loop_defer(env->loop, &env->queue_work);
+}
+
+/* Nobody knows what another's Ollama takes, nor what ours takes where it chooses by itself: it keeps the line then. */
+static size_t slots_of(const struct conf *conf, const struct contract_page *page)
+{
+    if (conf->proxy.slots > 0)
+        return (size_t)conf->proxy.slots;
+    return page && conf->is_backend_ours ? (size_t)conf->ollama_parallel : 0;
+}
+
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend)
 {
@@ -43,7 +64,10 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     env->trust.manage_from = (enum conf_manage)conf->proxy.manage_from;
     env->trust.allowed_hosts = &conf->proxy.allowed_hosts;
     env->trust.cors_origins = &conf->proxy.cors_origins;
-    gate_init(&env->gate, contract->page, conf->is_backend_ours, (size_t)conf->proxy.max_queue);
+    env->waiting.limit_n = (size_t)conf->proxy.max_queue;
+    gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
+    queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
+    env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
     timer_init(&env->trim_timer, on_trim, env);
@@ -55,6 +79,11 @@ void env_body_gone(struct env *env, struct budget_share *share)
     budget_give_back(&env->bodies, share);
     if (budget_has_shrunk(&env->bodies) && !timer_is_armed(&env->trim_timer))
         loop_arm(env->loop, &env->trim_timer, loop_now_ms(env->loop) + TRIM_MS);
+}
+
+void env_fini(struct env *env)
+{
+    queue_fini(&env->queue);
 }
 
 /* Whoever waits may wake what was stopped; the supervisor decides. */

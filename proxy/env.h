@@ -10,6 +10,7 @@
 #include "proxy/backend.h"
 #include "proxy/budget.h"
 #include "proxy/gate.h"
+#include "proxy/queue.h"
 #include "proxy/trust.h"
 
 /* It outlives every exchange. All that it points to is borrowed. */
@@ -20,8 +21,11 @@ struct env {
     struct contract_line *line;       /* never NULL */
     int channel_fd;                   /* -1 where there is no supervisor */
     struct backend *backend;
+    struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */
+    struct queue queue;
+    struct deferred queue_work;
     struct trust_rules trust;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct timer review_timer;        /* looks at the page again while somebody waits */
@@ -35,6 +39,9 @@ struct env {
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend);
 
+/* After the last exchange. */
+void env_fini(struct env *env);
+
 /* Somebody waits at the gate: it is reviewed from time to time, should a message be lost, and the supervisor is told
  * where ollama is down. */
 void env_wait(struct env *env);
@@ -43,6 +50,8 @@ void env_review(struct env *env);
 
 /* A held body is gone. */
 void env_body_gone(struct env *env, struct budget_share *share);
+/* Gives back a slot, or a place in line; who is next goes at the end of this turn of the loop. */
+void env_leave_queue(struct env *env, struct queue_ticket *t);
 
 /* One activity more, or less, under way: what the supervisor reads to know whether anything is. */
 void env_count_activity(struct env *env, int is_begun);

@@ -29,7 +29,7 @@ static void on_checked(void *context)
 static void check(struct exchange *x)
 {
     const struct env *env = x->env;
-    struct check_facts facts = {.page = env->page, .line = env->line, .is_draining = env->is_draining};
+    struct check_facts facts = {.page = env->page, .line = env->line, .queue = &env->queue, .is_draining = env->is_draining};
     facts.is_backend_ours = env->conf->is_backend_ours;
     facts.uptime_ms = loop_now_ms(env->loop) - env->started_at_ms;
     x->check = calloc(1, sizeof *x->check);
@@ -86,6 +86,7 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     x->sink = sink;
     deliver_init(&x->deliver, &sink->deliver, request->minor, request->method == METHOD_HEAD);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
+    x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, exchange_begin_fetch);
     relay_init(&x->relay, env->backend, &x->deliver, env->line, &exchange_relay_ops, x);
     admit_id(request, env->next_id++, x->deliver.request_id);

@@ -1,9 +1,9 @@
 /*
  * exchange: one answer in the making, from a request's head to the answer's last byte.
  *
- *     BODY -> GATE -> FETCH -> RELAY -> END        what the backend answers
- *             GATE <- PAUSE <- FETCH               once more, while no byte of an answer has come
- *             CHECK -> END                         /health and the like
+ *     BODY -> GATE -> QUEUE -> GATE -> FETCH -> RELAY -> END   what the backend answers; QUEUE where no slot is free
+ *             GATE <- PAUSE <- FETCH                           once more, while no byte of an answer has come
+ *             CHECK -> END                                     /health and the like
  */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H

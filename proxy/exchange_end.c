@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
-enum { RETRY_AFTER_S = 5 };
+enum {
+    RETRY_AFTER_S = 5,      /* where nobody knows */
+    RETRY_AFTER_MAX_S = 60, /* a guess, and clients leave too: it need not be so long */
+};
 
 /* Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x)
@@ -14,6 +17,7 @@ void exchange_let_go(struct exchange *x)
     gate_leave(&x->env->gate, &x->ticket);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
+    env_leave_queue(x->env, &x->place);
     if (x->check)
         check_fini(x->check);
     exchange_count_held(x, 0);
@@ -30,6 +34,7 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
 
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
 {
+    exchange_count_time(x);
     log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s status=%d reason=\"%s\"",
               x->deliver.request_id, status, text);
     reply_error(&x->deliver, x->admission.dialect, status, code, text, lines);
@@ -41,11 +46,26 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
     exchange_fail_with(x, status, code, text, NULL);
 }
 
-void exchange_fail_for_now(struct exchange *x, const char *code, const char *text)
+static void fail_until(struct exchange *x, const char *code, const char *text, int64_t retry_after_s)
 {
     char lines[48];
-    snprintf(lines, sizeof lines, "Retry-After: %d\r\n", RETRY_AFTER_S);
+    snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)retry_after_s);
     exchange_fail_with(x, 503, code, text, lines);
+}
+
+void exchange_fail_for_now(struct exchange *x, const char *code, const char *text)
+{
+    fail_until(x, code, text, RETRY_AFTER_S);
+}
+
+void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
+{
+    int64_t seconds = estimate_ms / 1000 + (estimate_ms % 1000 > 0);
+    if (estimate_ms <= 0)
+        seconds = RETRY_AFTER_S;
+    else if (seconds > RETRY_AFTER_MAX_S)
+        seconds = RETRY_AFTER_MAX_S;
+    fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
 void exchange_break_off(struct exchange *x, const char *text)

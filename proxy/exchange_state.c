@@ -2,12 +2,34 @@
 #include "proxy/exchange_state.h"
 
 #include <errno.h>
+#include <stdio.h>
 
-static const char *const state_names[] = {"body", "gate", "pause", "fetch", "relay", "check", "end"};
+static const char *const state_names[] = {"body", "gate", "queue", "pause", "fetch", "relay", "check", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
+
+void exchange_count_time(struct exchange *x)
+{
+    int64_t now_ms = loop_now_ms(x->env->loop), passed_ms = now_ms - x->since_ms;
+    x->since_ms = now_ms;
+    if (passed_ms == 0)
+        return;
+    if (x->state == EXCHANGE_QUEUE)
+        x->queue_ms += passed_ms;
+    else if (x->state == EXCHANGE_GATE || x->state == EXCHANGE_PAUSE)
+        x->wait_ms += passed_ms;
+    else
+        return;
+    char *lines = x->deliver.lines;
+    int n = 0;
+    if (x->wait_ms > 0)
+        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
+    if (x->queue_ms > 0)
+        snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Queue-Ms: %lld\r\n", (long long)x->queue_ms);
+}
 
 void exchange_enter(struct exchange *x, enum exchange_state state)
 {
+    exchange_count_time(x);
     if (log_is_on(LOG_DEBUG))
         log_event(LOG_DEBUG, "exchange", "id=%s from=%s to=%s", x->deliver.request_id, state_names[x->state],
                   state_names[state]);

@@ -15,6 +15,7 @@
 enum exchange_state {
     EXCHANGE_BODY,
     EXCHANGE_GATE,
+    EXCHANGE_QUEUE,
     EXCHANGE_PAUSE,
     EXCHANGE_FETCH,
     EXCHANGE_RELAY,
@@ -33,10 +34,14 @@ struct exchange {
     struct buf body; /* held */
     struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
+    struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     char model[CONTRACT_NAME_BYTES];
     struct relay relay;
     void (*go)(struct exchange *x); /* to the backend, when the wait is over */
     struct timer timer;        /* hold or pause */
+    int64_t since_ms;          /* it has its state since */
+    int64_t wait_ms;           /* how long it has waited for Ollama and its model, or paused between tries */
+    int64_t queue_ms;          /* … and for a slot */
     int64_t hold_until_ms;     /* 0: without limit */
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
@@ -44,6 +49,7 @@ struct exchange {
     int is_counted;            /* in in_flight_n */
     int is_held;               /* in held_n */
     int is_body_complete;
+    int is_model_known;        /* the body was searched for its name */
     struct check *check;       /* owned; NULL where the backend answers */
 };
 
@@ -51,6 +57,8 @@ struct exchange {
 
 /* The one place where a state changes: it is logged. */
 void exchange_enter(struct exchange *x, enum exchange_state state);
+/* Brings wait_ms and queue_ms up to now, and the lines of the answer's head that tell them. */
+void exchange_count_time(struct exchange *x);
 int exchange_is_streamed(const struct exchange *x);  /* its body goes to the backend as it comes */
 int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: the origin is not one of Ollama's own */
 
@@ -58,7 +66,7 @@ int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: t
 int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n) WARN_UNUSED;
 void exchange_drop_body(struct exchange *x);
 
-/* What the shared page counts; each tells a change only. */
+/* What the shared page counts; each tells a change only. Held: for Ollama or a model, not for a slot. */
 void exchange_count_activity(struct exchange *x, int is_under_way);
 void exchange_count_held(struct exchange *x, int is_held);
 
@@ -83,5 +91,7 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
 void exchange_break_off(struct exchange *x, const char *text);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
+/* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */
+void exchange_fail_full(struct exchange *x, int64_t estimate_ms);
 
 #endif

@@ -1,6 +1,9 @@
 /*
- * See exchange_state.h. A request waits here until what it needs is there: the API, its own model; and a moment, where
- * its last try was refused.
+ * See exchange_state.h. A request waits here until what it needs is there: the API, its own model, a free slot; and a
+ * moment, where its last try was refused.
+ *
+ * A slot is taken last, and kept until the end, over every try: it is the request's place. Were it given back for a pause,
+ * a later request would have it for the whole of its answer; and while Ollama is away nobody could use it.
  */
 #include "proxy/exchange_state.h"
 #include "proxy/json_scan.h"
@@ -9,25 +12,68 @@
 
 enum { PAUSE_MS = 100 }; /* before a refused connection is tried again */
 
+static int needs_slot(const struct exchange *x)
+{
+    return x->ticket.needs_model && x->env->queue.slots_n > 0;
+}
+
 static void find_model(struct exchange *x)
 {
     x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
-    x->model[0] = '\0';
-    if (!x->ticket.needs_model || !gate_asks_model(&x->env->gate.view))
+    if (!x->ticket.needs_model || x->is_model_known || (!gate_asks_model(&x->env->gate.view) && !needs_slot(x)))
         return;
+    x->is_model_known = 1;
     if (json_scan_string(buf_data(&x->body), buf_size(&x->body), "model", x->model, sizeof x->model) < 0)
         x->model[0] = '\0'; /* the backend will say what is wrong with it */
 }
 
-static void wait_at_gate(struct exchange *x)
+/* hold_timeout limits the waits together, from the first on, until it goes to the backend. */
+static void limit_wait(struct exchange *x)
 {
     struct env *env = x->env;
-    exchange_count_held(x, 1);
+    x->ticket.is_accepted = 1;
     if (!x->hold_until_ms && env->conf->proxy.hold_timeout_ms > 0)
         x->hold_until_ms = loop_now_ms(env->loop) + env->conf->proxy.hold_timeout_ms;
     if (x->hold_until_ms)
         loop_arm(env->loop, &x->timer, x->hold_until_ms);
-    env_wait(env);
+}
+
+static void wait_at_gate(struct exchange *x)
+{
+    exchange_count_held(x, 1);
+    limit_wait(x);
+    env_wait(x->env);
+}
+
+static void wait_in_line(struct exchange *x)
+{
+    exchange_count_held(x, 0);
+    exchange_enter(x, EXCHANGE_QUEUE);
+    limit_wait(x);
+}
+
+/* Whatever needs a model takes a slot, what only loads or unloads it too: to load is work, and to unload has its turn. */
+static void take_slot(struct exchange *x)
+{
+    struct queue *queue = &x->env->queue;
+    enum queue_verdict verdict = QUEUE_GO;
+    if (needs_slot(x) && x->model[0])
+        verdict = queue_enter(queue, &x->place, x->model, x->ticket.is_accepted, loop_now_ms(x->env->loop));
+    switch (verdict) {
+    case QUEUE_GO:
+        x->ticket.is_accepted = 1;
+        x->go(x);
+        return;
+    case QUEUE_WAIT:
+        wait_in_line(x);
+        return;
+    case QUEUE_FULL:
+        exchange_fail_full(x, queue_estimate_ms(queue, x->model));
+        return;
+    case QUEUE_NO_MEMORY:
+        exchange_fail(x, 500, NULL, "out of memory");
+        return;
+    }
 }
 
 static void obey_gate(struct exchange *x, enum gate_verdict verdict)
@@ -36,7 +82,7 @@ static void obey_gate(struct exchange *x, enum gate_verdict verdict)
     const char *reason = x->env->gate.view.reason;
     switch (verdict) {
     case GATE_PASS:
-        x->go(x);
+        take_slot(x);
         return;
     case GATE_WAIT_API:
     case GATE_WAIT_MODEL:
@@ -50,7 +96,7 @@ static void obey_gate(struct exchange *x, enum gate_verdict verdict)
         exchange_fail_for_now(x, "stopping", EXCHANGE_SHUTTING_DOWN);
         return;
     case GATE_FULL:
-        exchange_fail_for_now(x, "queue_full", "too many requests are waiting ([proxy] max_queue)");
+        exchange_fail_full(x, 0);
         return;
     }
 }
@@ -68,11 +114,20 @@ static void on_gate(void *context, enum gate_verdict verdict)
     obey_gate(context, verdict);
 }
 
+/* It has a slot. Ollama may have gone meanwhile: then it waits for it with the slot. */
+static void on_slot(void *context)
+{
+    exchange_pass_gate(context);
+}
+
 static void on_timer(void *context, int64_t now_ms)
 {
     struct exchange *x = context;
     if (x->hold_until_ms && now_ms >= x->hold_until_ms)
-        exchange_fail_for_now(x, "hold_timeout", "what the request needs was not there within [proxy] hold_timeout");
+        exchange_fail_for_now(x, "hold_timeout",
+                              x->state == EXCHANGE_QUEUE
+                                  ? "other requests were served all the time of [proxy] hold_timeout"
+                                  : "what the request needs was not there within [proxy] hold_timeout");
     else if (x->state == EXCHANGE_PAUSE)
         exchange_pass_gate(x);
 }
@@ -89,5 +144,6 @@ void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x))
 {
     x->go = go;
     x->ticket = (struct gate_ticket){.model = x->model, .fn = on_gate, .context = x};
+    x->place = (struct queue_ticket){.fn = on_slot, .context = x};
     timer_init(&x->timer, on_timer, x);
 }

@@ -81,9 +81,9 @@ enum gate_verdict gate_decide(const struct gate_view *view, int needs_model, con
     return GATE_PASS;
 }
 
-void gate_init(struct gate *g, const struct contract_page *page, int is_backend_ours, size_t limit_n)
+void gate_init(struct gate *g, const struct contract_page *page, int is_backend_ours, struct waiting *waiting)
 {
-    *g = (struct gate){.page = page, .is_backend_ours = is_backend_ours, .limit_n = limit_n};
+    *g = (struct gate){.page = page, .is_backend_ours = is_backend_ours, .waiting = waiting};
     gate_look(&g->view, page, is_backend_ours);
 }
 
@@ -102,7 +102,7 @@ enum gate_verdict gate_enter(struct gate *g, struct gate_ticket *t)
     enum gate_verdict verdict = gate_decide(&g->view, t->needs_model, t->model);
     if (!gate_is_waiting(verdict))
         return verdict;
-    if (g->waiting_n >= g->limit_n)
+    if (!t->is_accepted && waiting_is_full(g->waiting))
         return GATE_FULL;
     t->is_waiting = 1;
     t->next = NULL;
@@ -110,6 +110,7 @@ enum gate_verdict gate_enter(struct gate *g, struct gate_ticket *t)
     *(g->last ? &g->last->next : &g->first) = t;
     g->last = t;
     g->waiting_n++;
+    g->waiting->now_n++;
     return verdict;
 }
 
@@ -124,6 +125,7 @@ void gate_leave(struct gate *g, struct gate_ticket *t)
     t->previous = t->next = NULL;
     t->is_waiting = 0;
     g->waiting_n--;
+    g->waiting->now_n--;
 }
 
 void gate_review(struct gate *g)

@@ -6,6 +6,7 @@
 
 #include "common/contract.h"
 #include "common/parse.h"
+#include "proxy/waiting.h"
 
 /* What the shared page says, as far as a request may depend on it. */
 struct gate_view {
@@ -46,6 +47,7 @@ typedef void gate_fn(void *context, enum gate_verdict verdict);
 struct gate_ticket {
     struct gate_ticket *previous, *next;
     int is_waiting;
+    int is_accepted;   /* it was let in to wait before: max_queue does not count */
     int needs_model;
     const char *model; /* borrowed; never NULL */
     gate_fn *fn;       /* called once, from gate_review */
@@ -56,13 +58,13 @@ struct gate {
     const struct contract_page *page; /* borrowed */
     int is_backend_ours;
     int is_orphaned; /* the supervisor is gone: what is not there now will not come */
-    size_t limit_n;
+    struct waiting *waiting; /* borrowed */
     struct gate_view view;
     struct gate_ticket *first, *last, *cursor;
     size_t waiting_n;
 };
 
-void gate_init(struct gate *g, const struct contract_page *page, int is_backend_ours, size_t limit_n);
+void gate_init(struct gate *g, const struct contract_page *page, int is_backend_ours, struct waiting *waiting);
 
 /* Looks at the page again, into g->view. */
 void gate_refresh(struct gate *g);

@@ -20,7 +20,7 @@ struct health_input {
     enum health_api api;
     const char *api_reason;           /* words, or "" */
     int64_t uptime_ms;
-    uint64_t in_flight_n, held_n, requests_n;
+    uint64_t in_flight_n, held_n, queued_n, requests_n;
 };
 
 /* What the page says of the backend, where it is the supervisor's own. reason: what to say about it. */

@@ -225,6 +225,7 @@ static void close_rooms(struct proxy *p)
     if (p->listeners.loop)
         listeners_close(&p->listeners);
     (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
+    env_fini(&p->env);
     if (p->backend.loop)
         backend_fini(&p->backend);
     sys_close(p->signal_fd);

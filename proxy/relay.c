@@ -22,6 +22,7 @@ static void on_head(void *context, const struct message *answer)
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
     int error = forward_answer_head(&d->head, &f);
+    error = error || !*d->lines ? error : buf_text(&d->head, d->lines);
     error = error ? error : deliver_begin(d, is_bodiless, answer->length_bytes);
     r->fault = error ? "out of memory" : NULL;
     r->ops->begun(r->context);

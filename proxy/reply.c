@@ -68,6 +68,7 @@ static int append_head(struct deliver *d, int status, const char *type, const ch
     if (!error && *d->request_id)
         error = buf_printf(head, "X-Request-Id: %s\r\n", d->request_id);
     error = error ? error : buf_append(head, buf_data(&d->extra), buf_size(&d->extra));
+    error = error || !*d->lines ? error : buf_text(head, d->lines);
     return error || !lines ? error : buf_text(head, lines);
 }
 

@@ -136,6 +136,30 @@ def test_a_client_that_leaves_ends_the_generation(sidecar):
     until(lambda: sidecar.health()["requests"]["in_flight"] == 0, 10, "nothing in flight")
 
 
+def test_ten_at_once_are_answered_one_by_one_in_order(sidecar):
+    sidecar.start()
+    sidecar.wait_ready()
+    options = {"num_predict": 100, "num_thread": 1}  # its threads would wait for each other on a busy machine
+    first = sidecar.connect(timeout=30)
+    answer = first.request("POST", "/api/generate", {"model": "tiny", "prompt": "hi",
+                                                     "options": {**options, "num_predict": 20000}})
+    next(iter(answer.objects()))
+    calls = []
+    for number in range(10):
+        calls.append(sidecar.background("POST", "/api/generate", {"model": "tiny", "prompt": "hi", "stream": False,
+                                                                  "options": options}, timeout=50))
+        sidecar.wait_health(lambda health, n=number: health["requests"]["queued"] == n + 1)
+    first.close()
+    answers = [call.result(50) for call in calls]
+    assert {answer.status for answer in answers} == {200}
+    assert [call.finished for call in calls] == sorted(call.finished for call in calls)
+    for answer in answers[1:]:  # the line was here: in Ollama each was worked at all the time
+        facts = answer.json
+        work = facts["load_duration"] + facts["prompt_eval_duration"] + facts["eval_duration"]
+        assert facts["total_duration"] - work < 0.2 * facts["total_duration"] + 50e6
+    until(lambda: sidecar.health()["requests"]["in_flight"] == 0, 10, "nothing in flight")
+
+
 def test_no_network_is_told_and_the_gate_opens(sidecar):
     sidecar.configure("preload", models="tiny, llama3.2:1b", retries=0)
     sidecar.start()

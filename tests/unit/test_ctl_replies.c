@@ -118,6 +118,9 @@ static void test_health(void **state)
     (void)state;
     assert_health(200, "{\"status\":\"ok\",\"state\":\"ready\",\"waiting_for\":[],\"models\":{\"ready\":[\"a\"],\"pulling\":[],\"failed\":[]}}",
                   "ok, ready\n");
+    assert_health(200, "{\"status\":\"ok\",\"requests\":{\"in_flight\":4,\"queued\":3}}", "ok; 3 in line\n");
+    assert_health(200, "{\"status\":\"ok\",\"requests\":{\"queued\":\"3\"}}", "ok\n");
+    assert_health(200, "{\"status\":\"ok\",\"requests\":{\"queued\":-1e300}}", "ok\n");
     assert_health(503,
                   "{\"status\":\"starting\",\"state\":\"pulling\",\"waiting_for\":[\"model a\",\"model b\"],\"models\":{"
                   "\"pulling\":[{\"name\":\"a\",\"completed\":42,\"total\":100},{\"name\":\"b\",\"completed\":0,\"total\":0}],"

@@ -128,8 +128,9 @@ static void test_first_come_first_served_and_bounded(void **state)
     struct contract_page *page = page_new(CONTRACT_STARTING, CONTRACT_PHASE_LISTED);
     struct waiter w[5];
     struct gate g;
+    struct waiting waiting = {.limit_n = 4};
     int order[5], order_n = 0;
-    gate_init(&g, page, 1, 4);
+    gate_init(&g, page, 1, &waiting);
     set_up(w, 5, &g, order, &order_n);
     contract_model_write(&page->models[0], CONTRACT_MODEL_PULLING, "slow", "");
     w[1].ticket.needs_model = 1;
@@ -137,6 +138,13 @@ static void test_first_come_first_served_and_bounded(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(gate_enter(&g, &w[i].ticket), GATE_WAIT_API);
     assert_int_equal(gate_enter(&g, &w[4].ticket), GATE_FULL);
+    waiting.now_n--; /* one who waits for a slot is counted by the queue */
+    assert_int_equal(gate_enter(&g, &w[4].ticket), GATE_WAIT_API);
+    gate_leave(&g, &w[4].ticket);
+    waiting.now_n++;
+    w[4].ticket.is_accepted = 1; /* Ollama was lost under it */
+    assert_int_equal(gate_enter(&g, &w[4].ticket), GATE_WAIT_API);
+    gate_leave(&g, &w[4].ticket);
     gate_review(&g);
     assert_int_equal(order_n, 0);
     w[0].takes_along = &w[2]; /* a client that leaves while the line is walked */
@@ -151,6 +159,7 @@ static void test_first_come_first_served_and_bounded(void **state)
     assert_int_equal(order_n, 3);
     assert_int_equal(order[2], 1);
     assert_int_equal(g.waiting_n, 0);
+    assert_int_equal(waiting.now_n, 0);
     assert_null(g.first);
     assert_null(g.last);
     free(page);
@@ -162,8 +171,9 @@ static void test_a_failure_is_told_to_all_who_wait(void **state)
     struct contract_page *page = page_new(CONTRACT_BACKOFF, CONTRACT_PHASE_NONE);
     struct waiter w[2];
     struct gate g;
+    struct waiting waiting = {.limit_n = 4};
     int order[2], order_n = 0;
-    gate_init(&g, page, 1, 4);
+    gate_init(&g, page, 1, &waiting);
     set_up(w, 2, &g, order, &order_n);
     assert_int_equal(gate_enter(&g, &w[0].ticket), GATE_WAIT_API);
     assert_int_equal(gate_enter(&g, &w[1].ticket), GATE_WAIT_API);
@@ -182,8 +192,9 @@ static void test_without_its_supervisor_nothing_more_will_come(void **state)
     struct contract_page *page = page_new(CONTRACT_STARTING, CONTRACT_PHASE_NONE);
     struct waiter w[1];
     struct gate g;
+    struct waiting waiting = {.limit_n = 4};
     int order[1], order_n = 0;
-    gate_init(&g, page, 1, 4);
+    gate_init(&g, page, 1, &waiting);
     set_up(w, 1, &g, order, &order_n);
     assert_int_equal(gate_enter(&g, &w[0].ticket), GATE_WAIT_API);
     g.is_orphaned = 1;
