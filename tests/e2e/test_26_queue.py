@@ -304,6 +304,27 @@ def test_no_connection_at_all_gives_the_slot_back(sidecar):
     assert sidecar.health()["requests"] | {"total": 0} == {"in_flight": 0, "held": 0, "queued": 0, "total": 0}
 
 
+def test_a_client_that_leaves_between_two_tries_gives_the_slot_back_proxy_scenario_22(sidecar):
+    sidecar.configure("supervisor", log_level="debug")
+    sidecar.configure("proxy", backend=f"http://127.0.0.1:{sidecar.backend.port}", slots=1)
+    proxy = sidecar.start("ollama-proxy")
+    proxy.wait_log("listening")
+
+    def tries(way):
+        return len(proxy.logged(rf" exchange .*\b{way}=pause"))
+
+    while tries("to") == tries("from"):  # a pause is short, and may be over before the client goes
+        before = tries("to")
+        with sidecar.connect() as connection:
+            connection.send("POST", "/api/generate", {"model": "m", "prompt": "x"})
+            until(lambda n=before: tries("to") > n, 5, "the first try is refused")
+        wait_requests(sidecar, in_flight=0, held=0, queued=0)
+    sidecar.backend.script(tokens=1)
+    sidecar.processes.append(standin.start(sidecar.backend, sidecar.mark, "m"))
+    sidecar.backend.wait("listening")
+    assert [sidecar.generate().status for _ in range(2)] == [200, 200]
+
+
 def test_a_drain_serves_the_line_and_its_end_tells_all(sidecar):
     sidecar.configure("proxy", slots=1, backend=f"http://127.0.0.1:{sidecar.backend.port}")
     sidecar.processes.append(standin.start(sidecar.backend, sidecar.mark, "m"))
