@@ -81,6 +81,7 @@ int backend_init(struct backend *b, struct loop *loop, const struct address *at,
 void backend_fini(struct backend *b)
 {
     backend_drop_idle(b);
+    message_fini(&b->spare);
     free(b->scratch);
     b->scratch = NULL;
 }

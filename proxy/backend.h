@@ -6,6 +6,7 @@
 
 #include "common/loop.h"
 #include "common/parse.h"
+#include "proxy/message.h"
 
 enum { BACKEND_ADDRESSES = 4, BACKEND_IDLE_MAX = 64, BACKEND_READ_BYTES = 64 * 1024 };
 
@@ -29,6 +30,7 @@ struct backend {
     struct backend_idle *kept, *free; /* the latest first */
     int is_keeping;   /* 0: connections are not kept any more */
     char *scratch;    /* BACKEND_READ_BYTES, into which every answer is read; owned */
+    struct message spare; /* memory for an answer's head, which most need within one turn only */
 };
 
 /* Resolves the name, once. 0, or -errno with a sentence in why. */

@@ -162,8 +162,7 @@ static enum step step_flush(struct client *c)
         return STEP_NEXT;
     }
     http1_restart(&c->parser);
-    if (c->bytes.input_n == 0)
-        message_fini(&c->request); /* it may be idle for long */
+    message_rest(&c->request);
     client_enter(c, CLIENT_IDLE);
     return STEP_NEXT;
 }

@@ -5,6 +5,7 @@
 #include "proxy/clients.h"
 
 #include "proxy/connection.h"
+#include "proxy/exchange.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ static void on_trim(void *context, int64_t now_ms)
 {
     struct clients *all = context;
     (void)now_ms;
+    exchange_free_spares(all->host.env);
     sys_trim_memory();
     all->most_n = all->clients_n;
 }
@@ -49,6 +51,7 @@ void clients_fini(struct clients *all)
     while (all->first)
         client_close(all->first->client);
     loop_disarm(all->host.env->loop, &all->trim);
+    exchange_free_spares(all->host.env);
     free(all->host.scratch);
     all->host.scratch = NULL;
 }

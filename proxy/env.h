@@ -13,6 +13,8 @@
 #include "proxy/queue.h"
 #include "proxy/trust.h"
 
+struct exchange;
+
 /* It outlives every exchange. All that it points to is borrowed. */
 struct env {
     struct loop *loop;
@@ -32,6 +34,8 @@ struct env {
     int64_t started_at_ms;
     int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */
     uint64_t next_id;
+    struct exchange *spare;           /* memory of exchanges that have ended; exchange.c's */
+    size_t spares_n;
     int is_draining;
 };
 

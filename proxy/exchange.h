@@ -14,11 +14,15 @@
 
 struct exchange;
 
+enum { EXCHANGE_SPARES = 16 };
+
 /* request, peer and sink are borrowed for the exchange's life. It may be done before this returns. 0 or -ENOMEM. */
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
                  const struct sockaddr_storage *peer, const struct exchange_sink *sink) WARN_UNUSED;
 /* Ends whatever is under way, without a word to the client. */
 void exchange_free(struct exchange **x);
+/* Frees the memory that was kept for exchanges to come. */
+void exchange_free_spares(struct env *env);
 
 /* The request's body, piece by piece, then its end. What comes after an early answer is dropped. */
 void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n);

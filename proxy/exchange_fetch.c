@@ -65,8 +65,10 @@ static void on_begun(void *context)
 {
     struct exchange *x = context;
     exchange_enter(x, EXCHANGE_RELAY);
-    if (fetch_is_sent(&x->relay.fetch))
-        exchange_drop_body(x); /* it can't be sent again from here on */
+    if (fetch_is_sent(&x->relay.fetch)) { /* it can't be sent again from here on */
+        exchange_drop_body(x);
+        buf_release(&x->relay.head);
+    }
 }
 
 static void on_room(void *context)

@@ -51,6 +51,7 @@ struct exchange {
     int is_body_complete;
     int is_model_known;        /* the body was searched for its name */
     struct check *check;       /* owned; NULL where the backend answers */
+    struct exchange *next_spare; /* env->spare; what is kept has nothing else */
 };
 
 #define EXCHANGE_SHUTTING_DOWN "the server is shutting down"

@@ -259,6 +259,8 @@ static void read_answer(struct fetch *f)
         on_eof(f, (int)n);
         return;
     }
+    if (!f->parser.is_touched)
+        message_move_memory(&f->backend->spare, &f->answer);
     for (;;) {
         size_t step_n;
         enum http1_step step = http1_feed(&f->parser, f->backend->scratch + used_n, (size_t)n - used_n, &step_n);
@@ -269,6 +271,7 @@ static void read_answer(struct fetch *f)
             return;
         case HTTP1_HEAD:
             f->ops->head(f->context, &f->answer);
+            message_move_memory(&f->answer, &f->backend->spare); /* read, and of no more use */
             if (!http1_is_complete(&f->parser))
                 continue;
             finish(f, used_n < (size_t)n);

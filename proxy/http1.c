@@ -133,7 +133,7 @@ static const llhttp_settings_t settings = {
 int http1_init(struct http1 *p, enum http1_side side, struct message *message, http1_body_fn *body, void *context)
 {
     *p = (struct http1){.side = side, .message = message, .body = body, .context = context};
-    p->parser = calloc(1, sizeof *p->parser);
+    p->parser = malloc(sizeof *p->parser); /* restarting sets all of it */
     if (!p->parser)
         return -ENOMEM;
     http1_restart(p);

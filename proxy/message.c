@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { MESSAGE_USUAL_BYTES = 512, MESSAGE_USUAL_FIELDS = 16 };
+
 void message_init(struct message *m, size_t limit_bytes)
 {
     *m = (struct message){.length_bytes = -1};
@@ -31,10 +33,34 @@ void message_reset(struct message *m)
     *m = empty;
 }
 
+void message_move_memory(struct message *from, struct message *to)
+{
+    if (!from->text.bytes && !from->fields)
+        return;
+    size_t limit_bytes = to->text.limit_bytes;
+    buf_fini(&to->text);
+    free(to->fields);
+    to->text = from->text;
+    to->text.limit_bytes = limit_bytes;
+    to->text.head_n = to->text.tail_n = 0;
+    to->fields = from->fields;
+    to->fields_room_n = from->fields_room_n;
+    buf_init(&from->text, from->text.limit_bytes);
+    from->fields = NULL;
+    from->fields_n = from->fields_room_n = 0;
+    from->names = 0;
+}
+
+void message_rest(struct message *m)
+{
+    if (m->text.room_n > MESSAGE_USUAL_BYTES || m->fields_room_n > MESSAGE_USUAL_FIELDS)
+        message_fini(m);
+}
+
 int message_add(struct message *m, struct span name, struct span value)
 {
     if (m->fields_n == m->fields_room_n) {
-        size_t room_n = m->fields_room_n ? m->fields_room_n * 2 : 16;
+        size_t room_n = m->fields_room_n ? m->fields_room_n * 2 : MESSAGE_USUAL_FIELDS;
         struct field *fields = realloc(m->fields, room_n * sizeof *fields);
         if (!fields)
             return -ENOMEM;

@@ -51,6 +51,11 @@ void message_init(struct message *m, size_t limit_bytes);
 void message_fini(struct message *m);
 /* Empties it for the next message. */
 void message_reset(struct message *m);
+/* The memory of its text and fields goes to `to` (which had none, or loses it), or comes from there: so that many who need it
+ * for a moment have one between them. An answer's spans and fields are gone then, all else stays. */
+void message_move_memory(struct message *from, struct message *to);
+/* Frees what is more than most messages need, for one that may be idle for long. */
+void message_rest(struct message *m);
 
 /* The text of a span; borrowed until the next field is added. */
 static inline const char *message_at(const struct message *m, struct span s)

@@ -73,6 +73,11 @@ enum strict_verdict strict_head_scan(struct strict_head *s, const char *bytes, s
             size_t run_n = plain_run(bytes + i, bytes_n - i, last_plain);
             i += run_n;
             s->line_n += run_n;
+            if (bytes_n - i >= 2 && bytes[i] == '\r' && bytes[i + 1] == '\n') {
+                i += 2;
+                s->line_n = 0;
+                s->lines_n++;
+            }
             *used_n = i;
             if (i == bytes_n)
                 break;
