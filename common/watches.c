@@ -1,12 +1,13 @@
 /*
  * See watches.h.
  *
- * With poll(2), removal leaves a gap (fd -1) that is closed before the next wait, so that places stay true while
- * callbacks run; an fd number that is reused meanwhile gets a new place, and the old place's events are not told to it.
+ * What is known of a descriptor is at its number. For poll(2) there is a dense array beside it: removal leaves a gap (fd -1)
+ * that is closed before the next wait, so that places stay true while callbacks run; an fd number that is reused meanwhile gets
+ * a new place, and the old place's events are not told to it.
  *
- * With epoll(7) nobody walks over the places, so the last one moves into the gap at once; an event carries descriptor and
- * serial. The kernel knows a superset of what is wanted: less is asked for only when it told what nobody wants. A
- * connection that goes from reading to waiting and back, as each does once a request, then costs no epoll_ctl(2).
+ * With epoll(7) an event carries descriptor and serial. The kernel knows a superset of what is wanted: less is asked for only
+ * when it told what nobody wants. A connection that goes from reading to waiting and back, as each does once a request, then
+ * costs no epoll_ctl(2).
  */
 #include "common/watches.h"
 
@@ -19,10 +20,12 @@ _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &
                "an event has one number in both");
 
 struct watch {
-    loop_fd_fn *fn;
+    loop_fd_fn *fn; /* NULL: the descriptor is not watched */
     void *context;
     uint32_t serial;
-    short told; /* epoll: events that the kernel was asked for, those that are wanted and maybe more */
+    int place;      /* poll: in fds */
+    short wanted;   /* events */
+    short told;     /* epoll: events that the kernel was asked for, those that are wanted and maybe more */
 };
 
 void watches_init(struct watches *w)
@@ -34,7 +37,6 @@ void watches_fini(struct watches *w)
 {
     free(w->fds);
     free(w->watches);
-    free(w->slots);
     free(w->ready);
     if (w->is_epoll)
         sys_close(w->epoll_fd);
@@ -58,125 +60,113 @@ int watches_use_epoll(struct watches *w)
     return 0;
 }
 
-static int grow(void **array, size_t item_bytes, size_t room_n)
+static int reserve_watches(struct watches *w, size_t room_n)
 {
-    void *more = realloc(*array, item_bytes * room_n);
+    if (room_n <= w->watches_room_n)
+        return 0;
+    struct watch *more = realloc(w->watches, room_n * sizeof *more);
     if (!more)
         return -ENOMEM;
-    *array = more;
-    return 0;
-}
-
-static int reserve_slots(struct watches *w, size_t room_n)
-{
-    if (room_n <= w->slots_room_n)
-        return 0;
-    int error = grow((void **)&w->slots, sizeof *w->slots, room_n);
-    if (error)
-        return error;
-    for (size_t i = w->slots_room_n; i < room_n; i++)
-        w->slots[i] = -1;
-    w->slots_room_n = room_n;
+    memset(more + w->watches_room_n, 0, (room_n - w->watches_room_n) * sizeof *more);
+    w->watches = more;
+    w->watches_room_n = room_n;
     return 0;
 }
 
 static int reserve_fds(struct watches *w, size_t room_n)
 {
-    if (room_n <= w->fds_room_n)
+    if (w->is_epoll || room_n <= w->fds_room_n)
         return 0;
-    int error = grow((void **)&w->fds, sizeof *w->fds, room_n);
-    if (!error)
-        error = grow((void **)&w->watches, sizeof *w->watches, room_n);
-    if (!error)
-        w->fds_room_n = room_n;
-    return error;
+    struct pollfd *more = realloc(w->fds, room_n * sizeof *more);
+    if (!more)
+        return -ENOMEM;
+    w->fds = more;
+    w->fds_room_n = room_n;
+    return 0;
 }
 
 int watches_reserve(struct watches *w, size_t fds_n)
 {
-    int error = reserve_slots(w, fds_n);
+    int error = reserve_watches(w, fds_n);
     return error ? error : reserve_fds(w, fds_n);
 }
 
-static int slot_of(const struct watches *w, int fd)
+/* NULL where it is not watched. */
+static struct watch *watch_of(const struct watches *w, int fd)
 {
-    return fd >= 0 && (size_t)fd < w->slots_room_n ? w->slots[fd] : -1;
+    return fd >= 0 && (size_t)fd < w->watches_room_n && w->watches[fd].fn ? &w->watches[fd] : NULL;
 }
 
-/* Tells the kernel what is wanted of the descriptor at this place. */
-static int control(struct watches *w, int how, int slot)
+/* Tells the kernel what is wanted of the descriptor. */
+static int control(struct watches *w, int how, int fd)
 {
-    const struct pollfd *fd = &w->fds[slot];
-    struct epoll_event event = {.events = (uint32_t)(unsigned short)fd->events};
-    event.data.u64 = (uint64_t)w->watches[slot].serial << 32 | (uint32_t)fd->fd;
-    w->watches[slot].told = fd->events;
-    return sys_epoll_control(w->epoll_fd, how, fd->fd, &event);
+    struct watch *watch = &w->watches[fd];
+    struct epoll_event event = {.events = (uint32_t)(unsigned short)watch->wanted};
+    event.data.u64 = (uint64_t)watch->serial << 32 | (uint32_t)fd;
+    watch->told = watch->wanted;
+    return sys_epoll_control(w->epoll_fd, how, fd, &event);
 }
 
 int watches_add(struct watches *w, int fd, short events, loop_fd_fn *fn, void *context)
 {
     int error = 0;
-    if (fd < 0 || slot_of(w, fd) >= 0)
+    if (fd < 0 || watch_of(w, fd))
         return -EINVAL;
-    if ((size_t)fd >= w->slots_room_n)
-        error = reserve_slots(w, (size_t)fd * 2 + 1);
+    if ((size_t)fd >= w->watches_room_n)
+        error = reserve_watches(w, (size_t)fd * 2 + 1);
     if (!error && w->fds_n == w->fds_room_n)
         error = reserve_fds(w, w->fds_n ? w->fds_n * 2 : 32);
     if (error)
         return error;
-    int slot = (int)w->fds_n;
-    w->fds[slot] = (struct pollfd){.fd = fd, .events = events};
-    w->watches[slot] = (struct watch){.fn = fn, .context = context, .serial = ++w->serial};
-    error = w->is_epoll ? control(w, EPOLL_CTL_ADD, slot) : 0;
+    struct watch *watch = &w->watches[fd];
+    *watch = (struct watch){.context = context, .serial = ++w->serial, .wanted = events};
+    if (w->is_epoll)
+        error = control(w, EPOLL_CTL_ADD, fd);
+    else
+        w->fds[watch->place = (int)w->fds_n] = (struct pollfd){.fd = fd, .events = events};
     if (error)
         return error;
-    w->slots[fd] = slot;
+    watch->fn = fn;
     w->fds_n++;
     return 0;
 }
 
 void watches_set_events(struct watches *w, int fd, short events)
 {
-    int slot = slot_of(w, fd);
-    if (slot < 0)
+    struct watch *watch = watch_of(w, fd);
+    if (!watch)
         return;
-    w->fds[slot].events = events;
-    if (w->is_epoll && (events & ~w->watches[slot].told))
-        (void)!control(w, EPOLL_CTL_MOD, slot); /* needs no memory, and the descriptor is there */
+    watch->wanted = events;
+    if (!w->is_epoll)
+        w->fds[watch->place].events = events;
+    else if (events & ~watch->told)
+        (void)!control(w, EPOLL_CTL_MOD, fd); /* needs no memory, and the descriptor is there */
 }
 
 void watches_hand_over(struct watches *w, int fd, short events, loop_fd_fn *fn, void *context)
 {
-    int slot = slot_of(w, fd);
-    if (slot < 0)
+    struct watch *watch = watch_of(w, fd);
+    if (!watch)
         return;
-    w->watches[slot].fn = fn;
-    w->watches[slot].context = context;
+    watch->fn = fn;
+    watch->context = context;
     watches_set_events(w, fd, events);
-}
-
-static void move(struct watches *w, size_t from, size_t to)
-{
-    w->fds[to] = w->fds[from];
-    w->watches[to] = w->watches[from];
-    w->slots[w->fds[to].fd] = (int)to;
 }
 
 void watches_remove(struct watches *w, int fd)
 {
-    int slot = slot_of(w, fd);
-    if (slot < 0)
+    struct watch *watch = watch_of(w, fd);
+    if (!watch)
         return;
-    w->slots[fd] = -1;
+    watch->fn = NULL;
     if (w->is_epoll) {
         struct epoll_event none = {.events = 0};
         (void)!sys_epoll_control(w->epoll_fd, EPOLL_CTL_DEL, fd, &none);
-        if ((size_t)slot != --w->fds_n)
-            move(w, w->fds_n, (size_t)slot);
+        w->fds_n--;
         return;
     }
-    w->fds[slot].fd = -1;
-    w->fds[slot].revents = 0;
+    w->fds[watch->place].fd = -1;
+    w->fds[watch->place].revents = 0;
     w->has_gaps = 1;
 }
 
@@ -185,9 +175,12 @@ void watches_settle(struct watches *w)
     size_t kept_n = 0;
     if (!w->has_gaps)
         return;
-    for (size_t i = 0; i < w->fds_n; i++)
-        if (w->fds[i].fd >= 0)
-            move(w, i, kept_n++);
+    for (size_t i = 0; i < w->fds_n; i++) {
+        if (w->fds[i].fd < 0)
+            continue;
+        w->fds[kept_n] = w->fds[i];
+        w->watches[w->fds[i].fd].place = (int)kept_n++;
+    }
     w->fds_n = kept_n;
     w->has_gaps = 0;
 }
@@ -209,21 +202,22 @@ static void tell_polled(struct watches *w, int ready_n)
             continue;
         ready_n--;
         w->fds[i].revents = 0;
-        w->watches[i].fn(w->watches[i].context, revents);
+        const struct watch *watch = &w->watches[w->fds[i].fd];
+        watch->fn(watch->context, revents);
     }
 }
 
 static void tell_event(struct watches *w, const struct epoll_event *event)
 {
-    int slot = slot_of(w, (int)(uint32_t)event->data.u64);
-    if (slot < 0 || w->watches[slot].serial != (uint32_t)(event->data.u64 >> 32))
+    int fd = (int)(uint32_t)event->data.u64;
+    const struct watch *watch = watch_of(w, fd);
+    if (!watch || watch->serial != (uint32_t)(event->data.u64 >> 32))
         return; /* removed in this turn */
-    short wanted = (short)(w->fds[slot].events | POLLERR | POLLHUP);
-    short revents = (short)((short)event->events & wanted);
+    short revents = (short)((short)event->events & (short)(watch->wanted | POLLERR | POLLHUP));
     if (revents)
-        w->watches[slot].fn(w->watches[slot].context, revents);
+        watch->fn(watch->context, revents);
     else
-        (void)!control(w, EPOLL_CTL_MOD, slot);
+        (void)!control(w, EPOLL_CTL_MOD, fd);
 }
 
 void watches_tell(struct watches *w, int ready_n)

@@ -17,10 +17,11 @@ enum { WATCHES_READY_N = 256 }; /* events that one wait by epoll may bring; the 
 struct watch;
 
 struct watches {
-    struct pollfd *fds;        /* dense: descriptors and what is wanted of them, as poll(2) takes it */
-    struct watch *watches;     /* beside fds: who is called */
-    int *slots;                /* fd -> place in fds, -1 where it is not watched */
-    size_t fds_n, fds_room_n, slots_room_n;
+    struct watch *watches;     /* by descriptor: all that an event needs is in one place */
+    size_t watches_room_n;
+    size_t fds_n;              /* how many are watched */
+    struct pollfd *fds;        /* for poll(2): dense */
+    size_t fds_room_n;
     int has_gaps;              /* poll: entries were removed while events are told */
     int is_epoll;              /* 0: poll(2) */
     int epoll_fd;
