@@ -29,13 +29,13 @@ enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 struct client {
     struct client_link link;
     struct client_host *host; /* borrowed */
-    struct connection bytes;
+    struct exchange_sink sink;
+    struct connection bytes;   /* what a token needs is at its beginning, and just above */
     struct sockaddr_storage peer;
     enum client_state state;
     struct message request;
     struct http1 parser;
     struct exchange *exchange; /* owned; NULL while there is none */
-    struct exchange_sink sink;
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
     struct pace_in pace_in;   /* of a body */

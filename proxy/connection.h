@@ -10,14 +10,14 @@
 enum { CONNECTION_READ_BYTES = 64 * 1024, CONNECTION_OUT_BYTES = 1 << 20 };
 
 struct connection {
-    struct loop *loop; /* borrowed */
     int fd;            /* owned */
+    int is_broken;     /* writing failed, or memory did: it is of no more use */
+    struct buf out;    /* to be sent; a token needs no more */
     struct buf stash;  /* read, but not used yet */
-    struct buf out;    /* to be sent */
+    struct loop *loop; /* borrowed */
     const char *input; /* between begin and end: what is there and not used */
     size_t input_n;
     int is_input_stashed;
-    int is_broken;     /* writing failed, or memory did: it is of no more use */
 };
 
 /* take_fd: closed where this fails. 0 or -errno. */

@@ -29,19 +29,19 @@ enum deliver_framing {
 
 struct deliver {
     const struct deliver_sink *sink; /* borrowed */
+    enum deliver_framing framing;
+    int is_begun, is_ended, is_kept;
+    size_t body_n;                   /* in parts */
+    uint64_t body_bytes;             /* delivered in all */
+    struct buf head;                 /* a head that has not been sent */
+    char last[2];                    /* the last two bytes of the body */
+    int parts_n;
+    struct iovec parts[DELIVER_PARTS]; /* up to here, from the first on: what a token needs */
     unsigned minor;                  /* the client's version */
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];
     struct buf extra;                /* lines for the heads of our own answers */
     char lines[DELIVER_LINES_BYTES]; /* … and for every head: whole lines with their ends, or "" */
-    struct buf head;                 /* a head that has not been sent */
-    struct iovec parts[DELIVER_PARTS];
-    int parts_n;
-    size_t body_n;                   /* in parts */
-    enum deliver_framing framing;
-    int is_begun, is_ended, is_kept;
-    uint64_t body_bytes;             /* delivered in all */
-    char last[2];                    /* the last two bytes of the body */
 };
 
 void deliver_init(struct deliver *d, const struct deliver_sink *sink, unsigned minor, int is_head_request);

@@ -45,12 +45,12 @@ struct fetch {
     void *context;
     enum { FETCH_IDLE, FETCH_CONNECTING, FETCH_RUNNING } state;
     int fd; /* owned; -1 where there is none */
+    struct http1 parser;     /* what a token needs is up to here */
     struct fetch_request request;
     size_t nth_address;
     size_t sent_n;           /* of head and body */
     struct buf out;          /* of a streamed body, what has not been sent */
     struct message answer;
-    struct http1 parser;
     struct timer timer;      /* to connect */
     int has_parser;
     int is_reused;           /* the connection was a kept one */

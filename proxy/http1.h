@@ -27,19 +27,19 @@ struct http1_parser;
 struct http1 {
     enum http1_side side;
     enum { HTTP1_AT_HEAD, HTTP1_AT_LENGTH, HTTP1_AT_CHUNKS, HTTP1_AT_EOF, HTTP1_AT_END, HTTP1_AT_BAD } place;
-    struct message *message;     /* borrowed */
+    int is_touched;              /* a byte of the message has come */
+    int body_error;              /* what body() returned */
     http1_body_fn *body;
     void *context;
+    struct strict_chunks chunks; /* up to here: what a chunk needs, side by side */
+    struct message *message;     /* borrowed */
     struct http1_parser *parser; /* owned */
     struct strict_head scan;
-    struct strict_chunks chunks;
     uint64_t left_bytes;         /* of a body with a length */
     unsigned interim_n;          /* 1xx answers that were skipped */
     unsigned blank_n;            /* bytes of empty lines before a request */
     int is_bodiless;             /* the answer to a HEAD */
-    int is_touched;              /* a byte of the message has come */
     int is_message_over;         /* llhttp says so */
-    int body_error;              /* what body() returned */
     struct strict_refusal refusal;
     char why[160];
 };

@@ -35,10 +35,10 @@ struct relay {
     void *context;
     struct deliver *deliver;      /* borrowed */
     struct contract_line *line;   /* borrowed: counts progress */
-    struct fetch fetch;
+    const char *fault;            /* why the answer can't be relayed; NULL while it can */
+    struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     int is_cors_ours;
-    const char *fault;            /* why the answer can't be relayed; NULL while it can */
     enum forward_stream stream;
 };
 

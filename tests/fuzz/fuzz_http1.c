@@ -1,5 +1,5 @@
 /* Messages of either side, several on a connection: the first byte says which side, the second where the input is cut. A cut
- * changes nothing: the same steps, the same body, the same verdict. */
+ * changes nothing: the same steps, the same body, the same verdict. A chunk that is cut goes another way than one that is whole. */
 #include "proxy/http1.h"
 
 #include <stdint.h>
