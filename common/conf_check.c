@@ -43,14 +43,6 @@ int conf_add_built_in(struct conf *c, struct diag *d)
     return error;
 }
 
-static void warn(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
-                 const char *what)
-{
-    const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
-    diag_add(d, DIAG_WARNING, o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in", o->line,
-             "[%s] %s: %s", section, key, what);
-}
-
 static int is_wildcard(const struct address *a)
 {
     return a->host[0] == '\0' || strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0;
@@ -399,13 +391,15 @@ int conf_check(struct conf *c, struct diag *d)
         return error;
     check_listen(c, d);
     if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
-        warn(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
+        conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
              "stop and suspend have no effect in this version: everything stays up");
     error = derive_ollama(c, d);
     if (error)
         return error;
     derive_backend(c, d);
-    error = complete_built_in(c, d);
+    error = conf_check_trust(c, d);
+    if (!error)
+        error = complete_built_in(c, d);
     if (!error)
         error = complete_paths(c);
     if (error)

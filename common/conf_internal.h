@@ -77,6 +77,9 @@ struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_se
 /* Tells a mistake at the place where the value was set, or at its section's header. */
 void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
                   const char *what);
+/* The same for what is no mistake, and yet to be known. */
+void conf_warning(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                  const char *what);
 void conf_fini_instance(struct conf_head *at, const struct conf_section *s);
 
 /* conf_env.c: SIDECAR_* and the names of other houses. 0 or -ENOMEM. */
@@ -89,6 +92,9 @@ int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_pin.c: 0, or -EINVAL with the reason: what stands in [pin:HERE]. */
 int conf_pin_name(const char *name, char *why) WARN_UNUSED;
 void conf_check_pins(const struct conf *c, struct diag *d);
+
+/* conf_check_trust.c: the lists of [proxy] that say whom to believe, and who may ask. 0 or -ENOMEM. */
+int conf_check_trust(const struct conf *c, struct diag *d) WARN_UNUSED;
 
 /* conf_rights.c: fills in c->rights. 0 or -ENOMEM. */
 int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;

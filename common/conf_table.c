@@ -207,14 +207,25 @@ int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, c
     return o->text ? 0 : -ENOMEM;
 }
 
-void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
-                  const char *what)
+static void tell(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                 enum diag_level level, const char *what)
 {
     const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
     const char *where = o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in";
     int line = o->kind == CONF_FROM_FILE || o->kind == CONF_FROM_ENVIRONMENT ? o->line : at->line;
-    diag_add(d, DIAG_ERROR, where, line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "",
-             key, what);
+    diag_add(d, level, where, line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "", key, what);
+}
+
+void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                  const char *what)
+{
+    tell(c, at, section, key, d, DIAG_ERROR, what);
+}
+
+void conf_warning(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
+                  const char *what)
+{
+    tell(c, at, section, key, d, DIAG_WARNING, what);
 }
 
 void conf_fini_instance(struct conf_head *at, const struct conf_section *s)

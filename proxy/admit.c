@@ -1,6 +1,6 @@
 /*
- * See admit.h. Pure: nothing is asked of anybody, no work is begun. The order is that of cost and of harm: the
- * path, the web origin, the right, the size.
+ * See admit.h. Pure: nothing is asked of anybody, no work is begun. The order is that of harm: a circle, the web
+ * origin, the path, the right, the size.
  */
 #include "proxy/admit.h"
 
@@ -40,28 +40,50 @@ static void find_route(struct admission *a, const struct message *m)
     }
 }
 
-static void decide_trust(struct admission *a, const struct trust_rules *rules, const struct message *m,
-                         const struct sockaddr_storage *peer)
+/* The value of a field, NULL where it is not there. */
+static const char *value_of(const struct message *m, const char *name, size_t *n)
+{
+    int place = message_find(m, name, 0);
+    *n = place >= 0 ? m->fields[place].value.n : 0;
+    return place >= 0 ? message_at(m, m->fields[place].value) : NULL;
+}
+
+/* A browser's word that another site's page asks. One who follows a link is let in, as nothing of the answer can be read
+ * by that page, and nothing is changed by a GET. https://www.w3.org/TR/fetch-metadata/ */
+static int is_cross_site(const struct message *m)
+{
+    size_t site_n, mode_n;
+    const char *site = value_of(m, "sec-fetch-site", &site_n);
+    if (!site || !text_is(site, site_n, "cross-site"))
+        return 0;
+    const char *mode = value_of(m, "sec-fetch-mode", &mode_n);
+    return !((m->method & (METHOD_GET | METHOD_HEAD)) && mode && text_is(mode, mode_n, "navigate"));
+}
+
+static void decide_trust(struct admission *a, const struct trust_rules *rules, const struct message *m)
 {
     int origin = message_find(m, "origin", 0);
-    struct trust_request r = {.right = a->route->right, .peer = peer};
-    if (m->method == METHOD_OPTIONS) /* it carries no right yet, and does nothing */
+    struct trust_request r = {.right = a->status ? RIGHT_NONE : a->route->right, .sender = &a->sender};
+    if (m->method == METHOD_OPTIONS && r.right != RIGHT_NONE) /* it carries no right yet, and does nothing */
         r.right = RIGHT_OBSERVE;
-    r.host = message_at(m, m->authority);
-    r.host_n = m->authority.n;
+    r.host = (struct trust_name){message_at(m, m->authority), m->authority.n};
+    r.asked = (struct trust_name){message_at(m, a->sender.host), a->sender.host.n};
     if (origin >= 0) {
         a->origin = m->fields[origin].value;
         r.origin = message_at(m, a->origin);
         r.origin_n = a->origin.n;
+    } else {
+        r.is_cross_site = is_cross_site(m);
     }
-    r.is_forwarded = message_find(m, "forwarded", 0) >= 0 || message_find(m, "x-forwarded-for", 0) >= 0;
     trust_decide(rules, &r, &a->trust);
-    if (a->trust.is_allowed && message_count(m, "origin") > 1) {
-        refuse(a, 400, "bad_origin");
-        snprintf(a->text, sizeof a->text, "more than one Origin header");
-    } else if (!a->trust.is_allowed) {
+    if (!a->trust.is_allowed) {
         refuse(a, 403, a->trust.origin == TRUST_ORIGIN_FOREIGN ? "foreign_origin" : "not_permitted");
         snprintf(a->text, sizeof a->text, "%s", a->trust.why);
+        a->lines[0] = '\0';
+    } else if (origin >= 0 && message_find(m, "origin", (size_t)origin + 1) >= 0) {
+        refuse(a, 400, "bad_origin");
+        snprintf(a->text, sizeof a->text, "more than one Origin header");
+        a->lines[0] = '\0';
     }
 }
 
@@ -70,17 +92,34 @@ int admit_is_streamed(const struct admission *a, const struct message *m)
     return a->route && a->route->body == ROUTE_STREAMED && m->method == METHOD_POST;
 }
 
-void admit(const struct trust_rules *rules, const struct message *m, const struct sockaddr_storage *peer,
-           int64_t max_body_bytes, struct admission *a)
+static int is_circle(struct admission *a, const struct admit_rules *rules, const struct message *m)
 {
-    *a = (struct admission){.status = 0};
+    if (!tell_is_circle(rules->tell, m))
+        return 0;
+    refuse(a, 508, "loop");
+    snprintf(a->text, sizeof a->text, "the request has been here before (its Via names %s): [proxy] backend, now %.120s, leads back "
+             "to a listener of this sidecar; it is to say where Ollama listens", rules->tell->name, rules->backend);
+    a->dialect = route_dialect(message_at(m, m->path), m->path.n);
+    return 1;
+}
+
+void admit(const struct admit_rules *rules, const struct message *m, const struct peer *peer, struct admission *a)
+{
+    a->route = NULL;
+    a->trust.origin = TRUST_ORIGIN_NONE;
+    a->origin = (struct span){0, 0};
+    a->status = 0;
+    a->code = NULL;
+    a->text[0] = a->lines[0] = '\0';
+    sender_read(&a->sender, m, peer, &rules->trust->trusted);
+    if (is_circle(a, rules, m))
+        return;
     find_route(a, m);
-    if (a->status == 0)
-        decide_trust(a, rules, m, peer);
-    if (a->status == 0 && !admit_is_streamed(a, m) && m->length_bytes > max_body_bytes) {
+    decide_trust(a, rules->trust, m);
+    if (a->status == 0 && !admit_is_streamed(a, m) && m->length_bytes > rules->max_body_bytes) {
         refuse(a, 413, "body_too_large");
         snprintf(a->text, sizeof a->text, "the body has %lld bytes; [proxy] max_body takes %lld",
-                 (long long)m->length_bytes, (long long)max_body_bytes);
+                 (long long)m->length_bytes, (long long)rules->max_body_bytes);
     }
 }
 
@@ -104,11 +143,14 @@ void admit_id(const struct message *m, uint64_t number, char id[ADMIT_ID_BYTES])
 
 int admit_cors_lines(const struct admission *a, const struct message *m, struct buf *out)
 {
-    if (a->trust.origin == TRUST_ORIGIN_NONE || a->trust.origin == TRUST_ORIGIN_FOREIGN)
+    if (a->trust.origin == TRUST_ORIGIN_NONE)
         return 0;
-    int error = buf_text(out, "Access-Control-Allow-Origin: ");
+    int error = buf_text(out, "Vary: Origin\r\n"); /* of a refusal too: a cache must not give it to another page */
+    if (error || a->trust.origin == TRUST_ORIGIN_FOREIGN)
+        return error;
+    error = buf_text(out, "Access-Control-Expose-Headers: X-Request-Id, Retry-After\r\nAccess-Control-Allow-Origin: ");
     error = error ? error : buf_append(out, message_at(m, a->origin), a->origin.n);
-    return error ? error : buf_text(out, "\r\nVary: Origin\r\n");
+    return error ? error : buf_text(out, "\r\n");
 }
 
 int admit_preflight_lines(const struct admission *a, const struct message *m, struct buf *out)

@@ -6,6 +6,7 @@
 
 #include "proxy/message.h"
 #include "proxy/route.h"
+#include "proxy/tell.h"
 #include "proxy/trust.h"
 
 enum { ADMIT_TEXT_BYTES = TRUST_WHY_BYTES, ADMIT_LINES_BYTES = 128, ADMIT_ID_BYTES = 129 };
@@ -13,6 +14,7 @@ enum { ADMIT_TEXT_BYTES = TRUST_WHY_BYTES, ADMIT_LINES_BYTES = 128, ADMIT_ID_BYT
 struct admission {
     const struct route *route; /* NULL where it was refused for its path */
     enum route_dialect dialect;
+    struct sender sender;      /* who asks: sender.client is the client's address */
     struct trust_answer trust;
     struct span origin;        /* in the request; n = 0: none */
     int status;                /* 0: admitted; else the status of the refusal, with code, text and lines */
@@ -21,9 +23,15 @@ struct admission {
     char lines[ADMIT_LINES_BYTES]; /* further header lines, or "" */
 };
 
-/* max_body_bytes: of a body that would be held. */
-void admit(const struct trust_rules *rules, const struct message *m, const struct sockaddr_storage *peer,
-           int64_t max_body_bytes, struct admission *a);
+struct admit_rules {
+    const struct trust_rules *trust;
+    const struct tell *tell;
+    int64_t max_body_bytes; /* of a body that would be held */
+    const char *backend;    /* for the refusal of a request that went round in a circle */
+};
+
+/* peer: borrowed for the life of *a. */
+void admit(const struct admit_rules *rules, const struct message *m, const struct peer *peer, struct admission *a);
 
 /* Whether the body is passed on as it comes. */
 int admit_is_streamed(const struct admission *a, const struct message *m);

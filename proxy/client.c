@@ -149,7 +149,7 @@ int client_new(struct client_host *host, int take_fd, const struct sockaddr_stor
     }
     c->host = host;
     c->link.client = c;
-    c->peer = *peer;
+    peer_init(&c->peer, peer, &host->env->trust.trusted);
     client_sink_init(c);
     c->work = (struct deferred){.fn = on_work, .context = c};
     timer_init(&c->timer, on_timer, c);

@@ -31,7 +31,7 @@ struct client {
     struct client_host *host; /* borrowed */
     struct exchange_sink sink;
     struct connection bytes;   /* what a token needs is at its beginning, and just above */
-    struct sockaddr_storage peer;
+    struct peer peer;
     enum client_state state;
     struct message request;
     struct http1 parser;

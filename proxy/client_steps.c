@@ -98,10 +98,8 @@ static void send_continue(struct client *c)
 
 void client_refuse_body(struct client *c, int status, const char *code, const char *text)
 {
-    if (exchange_is_begun(c->exchange))
-        exchange_abort(c->exchange, text);
-    else
-        client_refuse(c, status, code, text);
+    c->request.is_keep_alive = 0;
+    exchange_refuse(c->exchange, status, code, text);
 }
 
 static enum step step_body(struct client *c)

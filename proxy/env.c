@@ -60,10 +60,10 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
                                              ? conf->proxy.max_held_bodies_bytes : conf->proxy.max_body_bytes);
     env->channel_fd = contract->channel_fd;
     env->started_at_ms = loop_now_ms(loop);
-    env->trust.open = (enum conf_open)conf->proxy.open;
-    env->trust.manage_from = (enum conf_manage)conf->proxy.manage_from;
-    env->trust.allowed_hosts = &conf->proxy.allowed_hosts;
-    env->trust.cors_origins = &conf->proxy.cors_origins;
+    uint64_t token = env->page ? env->page->token : 0;
+    if (token == 0)
+        sys_random(&token, sizeof token);
+    tell_init(&env->tell, token, conf->proxy.forwarded);
     env->waiting.limit_n = (size_t)conf->proxy.max_queue;
     gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);

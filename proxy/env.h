@@ -11,6 +11,7 @@
 #include "proxy/budget.h"
 #include "proxy/gate.h"
 #include "proxy/queue.h"
+#include "proxy/tell.h"
 #include "proxy/trust.h"
 
 struct exchange;
@@ -28,8 +29,9 @@ struct env {
     struct budget bodies;             /* that are held */
     struct queue queue;
     struct deferred queue_work;
-    struct trust_rules trust;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
+    struct trust_rules trust;         /* for main to fill in */
+    struct tell tell;
     struct timer review_timer;        /* looks at the page again while somebody waits */
     int64_t started_at_ms;
     int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */

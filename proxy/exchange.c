@@ -46,11 +46,13 @@ static void fail_for_bodies(struct exchange *x)
     exchange_fail_for_now(x, "bodies_full", "too many bytes of request bodies are held at once ([proxy] max_held_bodies)");
 }
 
-static void start(struct exchange *x, const struct sockaddr_storage *peer)
+static void start(struct exchange *x, const struct peer *peer)
 {
     struct admission *a = &x->admission;
+    const struct env *env = x->env;
+    struct admit_rules rules = {&env->trust, &env->tell, env->conf->proxy.max_body_bytes, env->backend->host};
     atomic_fetch_add(&x->env->line->requests_n, 1);
-    admit(&x->env->trust, x->request, peer, x->env->conf->proxy.max_body_bytes, a);
+    admit(&rules, x->request, peer, a);
     if (admit_cors_lines(a, x->request, &x->deliver.extra) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
         return;
@@ -103,7 +105,7 @@ void exchange_free_spares(struct env *env)
 }
 
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
-                 const struct sockaddr_storage *peer, const struct exchange_sink *sink)
+                 const struct peer *peer, const struct exchange_sink *sink)
 {
     struct exchange *x = env->spare ? take_spare(env) : malloc(sizeof *x);
     if (!x)
@@ -189,9 +191,12 @@ void exchange_abort(struct exchange *x, const char *text)
     exchange_break_off(x, text);
 }
 
-int exchange_is_begun(const struct exchange *x)
+void exchange_refuse(struct exchange *x, int status, const char *code, const char *text)
 {
-    return x->deliver.is_begun;
+    if (x->state != EXCHANGE_END && !x->deliver.is_begun)
+        exchange_fail(x, status, code, text);
+    else
+        exchange_break_off(x, text);
 }
 
 int exchange_is_kept(const struct exchange *x)

@@ -11,6 +11,7 @@
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
 #include "proxy/message.h"
+#include "proxy/peer.h"
 
 struct exchange;
 
@@ -18,7 +19,7 @@ enum { EXCHANGE_SPARES = 16 };
 
 /* request, peer and sink are borrowed for the exchange's life. It may be done before this returns. 0 or -ENOMEM. */
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
-                 const struct sockaddr_storage *peer, const struct exchange_sink *sink) WARN_UNUSED;
+                 const struct peer *peer, const struct exchange_sink *sink) WARN_UNUSED;
 /* Ends whatever is under way, without a word to the client. */
 void exchange_free(struct exchange **x);
 /* Frees the memory that was kept for exchanges to come. */
@@ -31,10 +32,11 @@ int exchange_wants_body(const struct exchange *x);
 
 /* The client has taken what it had not: see RELAY_LOW_BYTES. */
 void exchange_drained(struct exchange *x);
+/* Answers with this error, in its sender's dialect and readable for its page; where the answer has begun, ends that one. */
+void exchange_refuse(struct exchange *x, int status, const char *code, const char *text);
 /* Ends the answer now and honestly; done() comes before this returns, unless it has come before. */
 void exchange_abort(struct exchange *x, const char *text);
 
-int exchange_is_begun(const struct exchange *x);           /* the answer's head is made */
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
 enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
 

@@ -52,6 +52,8 @@ void exchange_begin_fetch(struct exchange *x)
     loop_disarm(x->env->loop, &x->timer);
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
+    request.tell = &x->env->tell;
+    request.sender = &x->admission.sender;
     exchange_enter(x, EXCHANGE_FETCH);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)
         on_refused(x, why);

@@ -5,7 +5,7 @@
 #ifndef PROXY_FORWARD_H
 #define PROXY_FORWARD_H
 
-#include "proxy/message.h"
+#include "proxy/tell.h"
 
 struct forward_request {
     const struct message *request;
@@ -13,6 +13,8 @@ struct forward_request {
     const char *request_id;
     int64_t body_bytes;     /* -1: not known, chunked */
     int is_origin_dropped;  /* CORS is our own business */
+    const struct tell *tell;
+    const struct sender *sender;
 };
 
 /* Appends the backend's head, with its empty line. 0 or -errno. */
@@ -24,6 +26,7 @@ enum forward_stream { STREAM_NONE, STREAM_NDJSON, STREAM_SSE };
 struct forward_answer {
     const struct message *answer;
     const char *request_id;
+    const struct tell *tell;
     const char *extra;      /* further lines, each with its CRLF */
     size_t extra_n;
     int is_cors_dropped;    /* the backend's own CORS fields are left out */

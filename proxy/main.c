@@ -5,6 +5,7 @@
  *
  * The first signal to stop drains: no new connections, current answers to their end. The second ends the rest.
  */
+#include "proxy/circle.h"
 #include "proxy/listener.h"
 
 #include <errno.h>
@@ -184,6 +185,17 @@ static size_t fit_clients(size_t wanted_n)
     return fit_n;
 }
 
+static void warn_of_circle(const struct proxy *p)
+{
+    const struct address *listener;
+    char text[ADDRESS_TEXT_BYTES];
+    if (!circle_find(&p->backend, p->conf, &listener))
+        return;
+    address_text(listener, text);
+    log_event(LOG_WARNING, "backend_circle",
+              "backend=%s listener=%s hint=\"[proxy] backend is this sidecar itself: say where Ollama listens\"", p->backend.host, text);
+}
+
 static int open_rooms(struct proxy *p, char *why, size_t why_n)
 {
     const struct conf *conf = p->conf;
@@ -192,8 +204,11 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     int error = backend_init(&p->backend, &p->loop, &conf->backend, why, why_n);
     if (error)
         return error;
+    warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
-    error = prepare_signals(p);
+    error = trust_rules_init(&p->env.trust, conf);
+    if (!error)
+        error = prepare_signals(p);
     if (!error)
         error = read_origins(p);
     if (!error)
@@ -230,6 +245,7 @@ static void close_rooms(struct proxy *p)
         backend_fini(&p->backend);
     sys_close(p->signal_fd);
     list_fini(&p->origins);
+    trust_rules_fini(&p->env.trust);
     loop_fini(&p->loop);
     contract_release(&p->contract);
     conf_free(&p->conf);

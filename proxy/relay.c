@@ -19,6 +19,7 @@ static void on_head(void *context, const struct message *answer)
         return;
     r->stream = forward_stream_kind(answer);
     f.is_stream = !is_bodiless && answer->length_bytes < 0 && !d->is_head_request;
+    f.tell = r->tell;
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
     int error = forward_answer_head(&d->head, &f);
@@ -98,6 +99,8 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->deliver->request_id};
     f.body_bytes = request->body ? (int64_t)buf_size(request->body) : m->length_bytes;
     f.is_origin_dropped = request->is_cors_ours;
+    f.tell = r->tell = request->tell;
+    f.sender = request->sender;
     r->is_cors_ours = request->is_cors_ours;
     r->fault = NULL;
     buf_consume(&r->head, buf_size(&r->head));

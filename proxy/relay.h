@@ -26,6 +26,8 @@ struct relay_ops {
 struct relay_request {
     const struct message *request; /* borrowed */
     const struct buf *body;        /* the held body; borrowed; NULL where it is streamed */
+    const struct tell *tell;       /* borrowed until the end, as is sender */
+    const struct sender *sender;
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; deliver->extra has ours */
     int is_fresh;                  /* not over a kept connection */
 };
@@ -38,6 +40,7 @@ struct relay {
     const char *fault;            /* why the answer can't be relayed; NULL while it can */
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
+    const struct tell *tell;      /* borrowed */
     int is_cors_ours;
     enum forward_stream stream;
 };

@@ -42,6 +42,8 @@ static const char *reason_of(int status)
         return "Service Unavailable";
     case 505:
         return "HTTP Version Not Supported";
+    case 508:
+        return "Loop Detected"; /* RFC 5842 */
     default:
         return "";
     }

@@ -6,26 +6,38 @@
 
 #include "common/conf.h"
 #include "proxy/route.h"
+#include "proxy/sender.h"
 
 enum { TRUST_WHY_BYTES = 320 };
 
-/* From the configuration; all borrowed. */
+/* From the configuration. */
 struct trust_rules {
     enum conf_open open;
     enum conf_manage manage_from;
-    const struct list *allowed_hosts;
+    const struct list *allowed_hosts;  /* borrowed, as the next two */
     const struct list *cors_origins;
     const struct list *ollama_origins; /* OLLAMA_ORIGINS */
+    int is_builtin_narrow;             /* of Ollama's own list of origins localhost and 127.0.0.1 alone */
+    struct networks trusted;           /* whose Forwarded headers are believed */
+};
+
+/* Everything but ollama_origins, and its end. 0 or -ENOMEM. */
+int trust_rules_init(struct trust_rules *rules, const struct conf *conf) WARN_UNUSED;
+void trust_rules_fini(struct trust_rules *rules);
+
+struct trust_name {
+    const char *text; /* a host with its port, as it was written; n = 0: none */
+    size_t n;
 };
 
 struct trust_request {
     enum route_right right;
-    const struct sockaddr_storage *peer;
-    const char *host; /* with its port, as the client wrote it; "" where it sent none */
-    size_t host_n;
-    const char *origin; /* NULL: none */
+    const struct sender *sender;
+    struct trust_name host;      /* Host */
+    struct trust_name asked;     /* what a trusted proxy says that it was asked for */
+    const char *origin;          /* NULL: none */
     size_t origin_n;
-    int is_forwarded; /* has Forwarded or X-Forwarded-For */
+    int is_cross_site;           /* a browser says that another site's page asks, and not by a link. Fetch Metadata, 2.1 */
 };
 
 enum trust_origin {
@@ -45,12 +57,9 @@ struct trust_answer {
 void trust_decide(const struct trust_rules *rules, const struct trust_request *request, struct trust_answer *answer);
 
 /* Parts of it, for tests. */
-enum trust_origin trust_origin(const struct trust_rules *rules, const char *origin, size_t origin_n, const char *host,
-                               size_t host_n);
-int trust_is_loopback(const struct sockaddr_storage *peer);
-/* Loopback, RFC 1918, unique local, link-local, or carrier-grade NAT (RFC 6598). */
-int trust_is_private(const struct sockaddr_storage *peer);
-/* An IP literal, a name that no public name server answers for, one of allowed_hosts, or none at all. */
+enum trust_origin trust_origin(const struct trust_rules *rules, const struct trust_request *r);
+/* An IP literal, a name that no public name server answers for, one of allowed_hosts, or none at all. What a page of a
+ * stranger can't be under: a name that was rebound to our address by DNS is none of these. */
 int trust_is_local_host(const struct trust_rules *rules, const char *host, size_t host_n);
 
 #endif

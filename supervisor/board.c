@@ -17,6 +17,7 @@ int board_init(struct board *b)
     }
     b->page = at;
     b->page->version = CONTRACT_VERSION;
+    sys_random(&b->page->token, sizeof b->page->token);
     return 0;
 }
 

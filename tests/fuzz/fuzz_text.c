@@ -1,6 +1,6 @@
 /* Bytes of others as a JSON string, and for a terminal. */
 #include "common/buf.h"
-#include "common/parse.h"
+#include "common/network.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +31,10 @@ static void parse_all(const char *text)
     parse_ollama_host(text, &a);
     (void)!address_to_sockaddr(&a, &at, &at_n);
     (void)address_is_loopback(&a);
+    struct networks networks = {.items = NULL};
+    if (networks_add(&networks, text, why) == 0 && (networks.items_n == 0 || !networks_hold(&networks, &networks.items[0].first)))
+        abort();
+    networks_fini(&networks);
     if (parse_command(text, &l, why) == 0)
         list_fini(&l);
 }

@@ -11,6 +11,19 @@
 
 #include <cmocka.h>
 
+#define VIA "Via: 1.1 sidecar-0000000000000001\r\n"
+
+/* Who asks, without any trust in it; told: what tell_init() makes where nobody is to be named. */
+static struct sender sender_of(const struct message *m, struct tell *told)
+{
+    static const struct peer peer = {.text = "192.0.2.1"};
+    static const struct networks nobody;
+    struct sender s;
+    tell_init(told, 1, 0);
+    sender_read(&s, m, &peer, &nobody);
+    return s;
+}
+
 static void parse(struct message *m, enum http1_side side, const char *head)
 {
     struct http1 parser;
@@ -42,6 +55,8 @@ static void test_a_request_in_one_form(void **state)
         {"A: 1\r\nTE: trailers\r\nB: 2\r\nproxy-x: 1\r\nPROXY-Authorization: 1\r\nC: 3\r\n", "A: 1\r\nB: 2\r\nC: 3\r\n"},
         {"Upgrade: h2c\r\nTa: 1\r\nKeep-Alive: 5\r\nExpect: 100-continue\r\nKeep-Alove: 5\r\n", "Ta: 1\r\nKeep-Alove: 5\r\n"},
         {"A: 1\r\nConnection: b, x-c\r\nB: 2\r\nX-C: 3\r\nX-D: 4\r\nb: 5\r\n", "A: 1\r\nX-D: 4\r\n"},
+        {"A: 1\r\nX-Forwarded-For: 1\r\nForwarded: for=1\r\nB: 2\r\nX-Real-IP: 1\r\nX-F: 3\r\nVia: 1.1 x\r\n",
+         "A: 1\r\nB: 2\r\nX-F: 3\r\nVia: 1.1 x\r\n"},
         {"A: 1\r\nX-Request-Id: theirs\r\nAccept-Encoding: gzip\r\nOrigin: http://a\r\n", "A: 1\r\nOrigin: http://a\r\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -49,10 +64,12 @@ static void test_a_request_in_one_form(void **state)
         struct message m;
         struct buf out;
         snprintf(head, sizeof head, "GET /a?b HTTP/1.1\r\nHost: c\r\n%s\r\n", cases[i].fields);
-        snprintf(expected, sizeof expected, "GET /a?b HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: ours\r\n%s\r\n", cases[i].expected);
+        snprintf(expected, sizeof expected, "GET /a?b HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: ours\r\n%s" VIA "\r\n", cases[i].expected);
         parse(&m, HTTP1_REQUEST, head);
         buf_init(&out, 0);
-        struct forward_request f = {.request = &m, .host = "back:1", .request_id = "ours"};
+        struct tell tell;
+        struct sender sender = sender_of(&m, &tell);
+        struct forward_request f = {.request = &m, .host = "back:1", .request_id = "ours", .tell = &tell, .sender = &sender};
         assert_int_equal(forward_request_head(&out, &f), 0);
         assert_text(&out, expected);
         message_fini(&m);
@@ -67,10 +84,10 @@ static void test_a_body_gets_its_length(void **state)
         int64_t body_bytes;
         const char *expected;
     } cases[] = {
-        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 12\r\nA: 1\r\n\r\n", 12, "A: 1\r\nContent-Length: 12\r\n\r\n"},
-        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n", 0, "Content-Length: 0\r\n\r\n"},
-        {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: c\r\n\r\n", -1, "Transfer-Encoding: chunked\r\n\r\n"},
-        {"GET / HTTP/1.1\r\nHost: c\r\n\r\n", 0, "\r\n"},
+        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 12\r\nA: 1\r\n\r\n", 12, "A: 1\r\n" VIA "Content-Length: 12\r\n\r\n"},
+        {"POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 0\r\n\r\n", 0, VIA "Content-Length: 0\r\n\r\n"},
+        {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: c\r\n\r\n", -1, VIA "Transfer-Encoding: chunked\r\n\r\n"},
+        {"GET / HTTP/1.1\r\nHost: c\r\n\r\n", 0, VIA "\r\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char expected[512];
@@ -78,7 +95,10 @@ static void test_a_body_gets_its_length(void **state)
         struct buf out;
         parse(&m, HTTP1_REQUEST, cases[i].head);
         buf_init(&out, 0);
-        struct forward_request f = {.request = &m, .host = "b", .request_id = "i", .body_bytes = cases[i].body_bytes};
+        struct tell tell;
+        struct sender sender = sender_of(&m, &tell);
+        struct forward_request f = {.request = &m, .host = "b", .request_id = "i", .body_bytes = cases[i].body_bytes, .tell = &tell,
+                                    .sender = &sender};
         assert_int_equal(forward_request_head(&out, &f), 0);
         snprintf(expected, sizeof expected, "%s / HTTP/1.1\r\nHost: b\r\nX-Request-Id: i\r\n%s", method_name(m.method),
                  cases[i].expected);
@@ -94,9 +114,11 @@ static void test_an_answer_keeps_its_fields(void **state)
     struct buf out;
     parse(&m, HTTP1_ANSWER, "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nContent-Length: 5\r\nDate:now\r\nX-A: \xe4\r\n\r\n");
     buf_init(&out, 0);
-    struct forward_answer f = {.answer = &m, .request_id = "i", .extra = "E: 1\r\n", .extra_n = 6};
+    struct tell tell;
+    tell_init(&tell, 1, 0);
+    struct forward_answer f = {.answer = &m, .request_id = "i", .tell = &tell, .extra = "E: 1\r\n", .extra_n = 6};
     assert_int_equal(forward_answer_head(&out, &f), 0);
-    assert_text(&out, "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nDate: now\r\nX-A: \xe4\r\nX-Request-Id: i\r\nE: 1\r\n");
+    assert_text(&out, "HTTP/1.1 200 Fine\r\nContent-Type: a/b\r\nDate: now\r\nX-A: \xe4\r\n" VIA "X-Request-Id: i\r\nE: 1\r\n");
     message_fini(&m);
 }
 

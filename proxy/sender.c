@@ -1,0 +1,80 @@
+/*
+ * See sender.h. Most requests have none of these fields: one look at each field's first letter says so, and the
+ * connection's own address is the answer.
+ */
+#include "proxy/sender.h"
+
+int sender_is_field(const struct message *m, struct span name)
+{
+    static const char family[] = "x-forwarded-";
+    const char *text = message_at(m, name);
+    switch (name.n > 0 ? text[0] | 0x20 : 0) {
+    case 'f':
+        return text_is(text, name.n, "forwarded");
+    case 'x':
+        return text_is(text, name.n, "x-real-ip") ||
+               (name.n > sizeof family - 1 && text_is(text, sizeof family - 1, family));
+    default:
+        return 0;
+    }
+}
+
+/* Via alone names no client, but tells that there is somebody in between. */
+static int look(const struct message *m, int *is_proxied)
+{
+    int has_fields = 0;
+    *is_proxied = 0;
+    for (size_t i = 0; i < m->fields_n; i++) {
+        struct span name = m->fields[i].name;
+        if (sender_is_field(m, name))
+            has_fields = 1;
+        else if (message_is(m, name, "via"))
+            *is_proxied = 1;
+    }
+    *is_proxied |= has_fields;
+    return has_fields;
+}
+
+/* Two fields that name different clients: a proxy wrote one and passed on the other, and nobody knows which. */
+static int agree(const struct forwarded *a, const struct forwarded *b)
+{
+    return !a->is_there || !b->is_there || (a->is_known == b->is_known && ip_is_equal(&a->client, &b->client));
+}
+
+static void believe(struct sender *s, const struct message *m, const struct networks *trusted)
+{
+    struct forwarded standard, usual;
+    forwarded_read_standard(m, trusted, &standard);
+    forwarded_read_usual(m, trusted, &usual);
+    const struct forwarded *said = usual.is_there ? &usual : &standard;
+    s->is_standard_kept = standard.is_there && !standard.is_malformed;
+    s->is_usual_kept = usual.is_there;
+    s->host = usual.host.n ? usual.host : standard.host;
+    s->proto = usual.proto ? usual.proto : standard.proto;
+    s->is_known = said->is_known && !standard.is_malformed && agree(&standard, &usual);
+    s->is_loopback = s->is_known && ip_is_loopback(&said->client);
+    s->is_private = s->is_known && ip_is_private(&said->client);
+    if (s->is_known) {
+        ip_text(&said->client, s->text);
+        s->client = s->text;
+    } else {
+        s->client = "unknown";
+    }
+}
+
+void sender_read(struct sender *s, const struct message *m, const struct peer *peer, const struct networks *trusted)
+{
+    int is_proxied;
+    s->peer = peer;
+    s->client = peer->text;
+    s->is_known = 1;
+    s->is_loopback = peer->is_loopback;
+    s->is_private = peer->is_private;
+    s->is_standard_kept = s->is_usual_kept = 0;
+    s->host = (struct span){0, 0};
+    s->proto = FORWARDED_NO_PROTO;
+    s->has_fields = look(m, &is_proxied);
+    s->is_forwarded = is_proxied && !peer->is_trusted;
+    if (is_proxied && peer->is_trusted)
+        believe(s, m, trusted);
+}
