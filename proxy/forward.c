@@ -97,8 +97,11 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
                                           "origin", NULL};
     static const char *const dropped_but_origin[] = {"host",         "content-length", "expect", "accept-encoding",
                                                      "x-request-id", NULL};
+    enum { MORE_BYTES = 512 }; /* what we add, mostly: memory is asked for once */
     const struct message *m = f->request;
-    int error = buf_append(out, message_at(m, m->method_name), m->method_name.n);
+    char *room;
+    int error = buf_reserve(out, buf_size(&m->text) + MORE_BYTES, &room);
+    error = error ? error : buf_append(out, message_at(m, m->method_name), m->method_name.n);
     error = error ? error : buf_append(out, " ", 1);
     error = error ? error : buf_append(out, message_at(m, m->target), m->target.n);
     error = error ? error : buf_text(out, " HTTP/1.1\r\n");

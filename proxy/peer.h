@@ -9,6 +9,7 @@
 struct peer {
     struct ip ip;
     char text[IP_TEXT_BYTES]; /* the address without a port */
+    unsigned char text_n;
     unsigned char is_loopback, is_private;
     unsigned char is_trusted; /* one of [proxy] trusted_proxies */
 };

@@ -4,9 +4,10 @@
  */
 #include "proxy/sender.h"
 
+static const char family[] = "x-forwarded-";
+
 int sender_is_field(const struct message *m, struct span name)
 {
-    static const char family[] = "x-forwarded-";
     const char *text = message_at(m, name);
     switch (name.n > 0 ? text[0] | 0x20 : 0) {
     case 'f':
@@ -19,20 +20,16 @@ int sender_is_field(const struct message *m, struct span name)
     }
 }
 
-/* Via alone names no client, but tells that there is somebody in between. */
-static int look(const struct message *m, int *is_proxied)
+/* Whether any field is one. */
+static int look(const struct message *m)
 {
-    int has_fields = 0;
-    *is_proxied = 0;
-    for (size_t i = 0; i < m->fields_n; i++) {
-        struct span name = m->fields[i].name;
-        if (sender_is_field(m, name))
-            has_fields = 1;
-        else if (message_is(m, name, "via"))
-            *is_proxied = 1;
-    }
-    *is_proxied |= has_fields;
-    return has_fields;
+    const char *text = buf_data(&m->text);
+    if (message_find(m, "forwarded", 0) >= 0 || message_find(m, "x-real-ip", 0) >= 0)
+        return 1;
+    for (const struct field *f = m->fields, *end = f + m->fields_n; f < end; f++)
+        if ((text[f->name.at] | 0x20) == 'x' && f->name.n > sizeof family - 1 && text_is(text + f->name.at, sizeof family - 1, family))
+            return 1;
+    return 0;
 }
 
 /* Two fields that name different clients: a proxy wrote one and passed on the other, and nobody knows which. */
@@ -64,7 +61,6 @@ static void believe(struct sender *s, const struct message *m, const struct netw
 
 void sender_read(struct sender *s, const struct message *m, const struct peer *peer, const struct networks *trusted)
 {
-    int is_proxied;
     s->peer = peer;
     s->client = peer->text;
     s->is_known = 1;
@@ -73,7 +69,8 @@ void sender_read(struct sender *s, const struct message *m, const struct peer *p
     s->is_standard_kept = s->is_usual_kept = 0;
     s->host = (struct span){0, 0};
     s->proto = FORWARDED_NO_PROTO;
-    s->has_fields = look(m, &is_proxied);
+    s->has_fields = look(m);
+    int is_proxied = s->has_fields || message_find(m, "via", 0) >= 0; /* Via names no client, but somebody in between */
     s->is_forwarded = is_proxied && !peer->is_trusted;
     if (is_proxied && peer->is_trusted)
         believe(s, m, trusted);

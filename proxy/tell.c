@@ -30,18 +30,35 @@ int tell_via(const struct tell *t, struct buf *out, const struct message *m)
     return buf_append(out, t->via[m->minor > 0], t->via_n);
 }
 
-/* All values of such a field, each with `, ` behind it. */
-static int append_list(struct buf *out, const struct message *m, const char *name)
+/* Below, `at` is where the next byte goes, with room enough: room_bytes(). A line costs some ten instructions so, which
+ * every request pays. */
+static char *put(char *at, const char *bytes, size_t bytes_n)
 {
-    int error = 0;
-    for (int i = message_find(m, name, 0); i >= 0 && !error; i = message_find(m, name, (size_t)i + 1)) {
-        struct span value = m->fields[i].value;
-        if (value.n == 0)
-            continue;
-        error = buf_append(out, message_at(m, value), value.n);
-        error = error ? error : buf_text(out, ", ");
-    }
-    return error;
+    memcpy(at, bytes, bytes_n);
+    return at + bytes_n;
+}
+#define PUT(at, word) put(at, word, sizeof word - 1)
+
+static char *put_span(char *at, const struct message *m, struct span s)
+{
+    return put(at, message_at(m, s), s.n);
+}
+
+/* All values of such a field, each with `, ` behind it. */
+static char *put_list(char *at, const struct message *m, const char *name)
+{
+    for (int i = message_find(m, name, 0); i >= 0; i = message_find(m, name, (size_t)i + 1))
+        if (m->fields[i].value.n > 0)
+            at = PUT(put_span(at, m, m->fields[i].value), ", ");
+    return at;
+}
+
+/* `for=192.0.2.1`, or `for="[2001:db8::1]"`. RFC 7239 section 6 */
+static char *put_node(char *at, const char *address, size_t address_n, int is_v4)
+{
+    at = is_v4 ? PUT(at, "for=") : PUT(at, "for=\"[");
+    at = put(at, address, address_n);
+    return is_v4 ? at : PUT(at, "]\"");
 }
 
 /* Whether a believed proxy named its client by the other kind of field alone: then that address begins this list. */
@@ -50,68 +67,63 @@ static int is_named_otherwise(const struct sender *s, int is_kept)
     return !is_kept && s->is_known && s->client == s->text;
 }
 
-static int append_usual_list(struct buf *out, const struct message *m, const struct sender *s)
+static char *put_usual_list(char *at, const struct message *m, const struct sender *s)
 {
-    int error = buf_text(out, "X-Forwarded-For: ");
-    if (!error && s->is_usual_kept)
-        error = append_list(out, m, "x-forwarded-for");
-    else if (!error && is_named_otherwise(s, s->is_usual_kept)) {
-        error = buf_text(out, s->client);
-        error = error ? error : buf_text(out, ", ");
-    }
-    error = error ? error : buf_text(out, s->peer->text);
-    return error ? error : buf_text(out, "\r\n");
-}
-
-/* `for=192.0.2.1`, or `for="[2001:db8::1]"`. RFC 7239 section 6 */
-static int append_node(struct buf *out, const char *address)
-{
-    int is_v6 = strchr(address, ':') != NULL;
-    int error = buf_text(out, is_v6 ? "for=\"[" : "for=");
-    error = error ? error : buf_text(out, address);
-    return error || !is_v6 ? error : buf_text(out, "]\"");
-}
-
-static int append_standard(struct buf *out, const struct message *m, const struct sender *s)
-{
-    int error = buf_text(out, "Forwarded: ");
-    if (!error && s->is_standard_kept)
-        error = append_list(out, m, "forwarded");
-    else if (!error && is_named_otherwise(s, s->is_standard_kept)) {
-        error = append_node(out, s->client);
-        error = error ? error : buf_text(out, ", ");
-    }
-    error = error ? error : append_node(out, s->peer->text);
-    if (!error && m->authority.n > 0) { /* strict.c lets nothing pass that would have to be escaped */
-        error = buf_text(out, ";host=\"");
-        error = error ? error : buf_append(out, message_at(m, m->authority), m->authority.n);
-        error = error ? error : buf_text(out, "\"");
-    }
-    return error ? error : buf_text(out, ";proto=http\r\n");
+    at = PUT(at, "X-Forwarded-For: ");
+    if (s->is_usual_kept)
+        at = put_list(at, m, "x-forwarded-for");
+    else if (is_named_otherwise(s, s->is_usual_kept))
+        at = PUT(put(at, s->client, strlen(s->client)), ", ");
+    at = put(at, s->peer->text, s->peer->text_n);
+    return PUT(at, "\r\n");
 }
 
 /* What the client asked of the first proxy, where that is believed; else of us. */
-static int append_host_and_proto(struct buf *out, const struct message *m, const struct sender *s)
+static char *put_host_and_proto(char *at, const struct message *m, const struct sender *s)
 {
     struct span host = s->host.n > 0 ? s->host : m->authority;
-    int error = 0;
     if (host.n > 0) {
-        error = buf_text(out, "X-Forwarded-Host: ");
-        error = error ? error : buf_append(out, message_at(m, host), host.n);
-        error = error ? error : buf_text(out, "\r\n");
+        at = put_span(PUT(at, "X-Forwarded-Host: "), m, host);
+        at = PUT(at, "\r\n");
     }
-    if (error)
-        return error;
-    return s->proto == FORWARDED_HTTPS ? buf_text(out, "X-Forwarded-Proto: https\r\n")
-                                       : buf_text(out, "X-Forwarded-Proto: http\r\n");
+    return s->proto == FORWARDED_HTTPS ? PUT(at, "X-Forwarded-Proto: https\r\n") : PUT(at, "X-Forwarded-Proto: http\r\n");
+}
+
+static char *put_standard(char *at, const struct message *m, const struct sender *s)
+{
+    at = PUT(at, "Forwarded: ");
+    if (s->is_standard_kept)
+        at = put_list(at, m, "forwarded");
+    else if (is_named_otherwise(s, s->is_standard_kept))
+        at = PUT(put_node(at, s->client, strlen(s->client), strchr(s->client, ':') == NULL), ", ");
+    at = put_node(at, s->peer->text, s->peer->text_n, ip_is_v4(&s->peer->ip));
+    if (m->authority.n > 0) { /* strict.c lets nothing pass that would have to be escaped */
+        at = put_span(PUT(at, ";host=\""), m, m->authority);
+        at = PUT(at, "\"");
+    }
+    return PUT(at, ";proto=http\r\n");
+}
+
+/* No less than all of it together has. */
+static size_t room_bytes(const struct tell *t, const struct message *m, const struct sender *s)
+{
+    enum { WORDS_BYTES = 256, ADDRESSES_N = 4 };
+    size_t kept_n = s->is_usual_kept || s->is_standard_kept ? buf_size(&m->text) + 2 * m->fields_n : 0;
+    return t->via_n + WORDS_BYTES + ADDRESSES_N * IP_TEXT_BYTES + s->host.n + 2 * (size_t)m->authority.n + kept_n;
 }
 
 int tell_backend(const struct tell *t, struct buf *out, const struct message *request, const struct sender *s)
 {
-    int error = tell_via(t, out, request);
-    if (error || !t->is_sender_told)
+    char *start, *at;
+    if (!t->is_sender_told)
+        return tell_via(t, out, request);
+    int error = buf_reserve(out, room_bytes(t, request, s), &start);
+    if (error)
         return error;
-    error = append_usual_list(out, request, s);
-    error = error ? error : append_host_and_proto(out, request, s);
-    return error ? error : append_standard(out, request, s);
+    at = put(start, t->via[request->minor > 0], t->via_n);
+    at = put_usual_list(at, request, s);
+    at = put_host_and_proto(at, request, s);
+    at = put_standard(at, request, s);
+    buf_commit(out, (size_t)(at - start));
+    return 0;
 }

@@ -44,6 +44,7 @@ static void check_once(const struct message *m, const char *peer_text)
     if (ip_parse(peer_text, strlen(peer_text), &peer.ip) < 0)
         abort();
     ip_text(&peer.ip, peer.text);
+    peer.text_n = (unsigned char)strlen(peer.text);
     tell_init(&t, 1, 1);
     sender_read(&s, m, &peer, &trusted);
     if (s.is_forwarded || (s.is_loopback && !s.is_private) || (!s.is_known && (s.is_private || strcmp(s.client, "unknown") != 0)))
