@@ -1,8 +1,6 @@
 /* See log.h. The only global state of the program: who we are, and what is worth a line. */
 #include "common/log.h"
 
-#include "common/buf.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -27,11 +25,13 @@ void log_init(const char *module, enum log_level level, enum log_format format)
     log_shape = format;
 }
 
-/* A pipe that is writable takes a line whole, a terminal as much as it has room for, and write(2) would wait for the rest.
- * Opened once more it has flags of its own (open(2)): those of stderr are shared with whoever started us. */
-void log_open_terminal(void)
+/* A terminal takes as much as it has room for, and write(2) would wait for the rest; a pipe that is writable takes a line
+ * whole, unless another process that writes to it was quicker. Opened once more it has flags of its own (open(2)): those of
+ * stderr are shared with whoever started us. Where that is not allowed, as the pipe is another user's, we look first. */
+void log_open_stream(void)
 {
-    if (!sys_isatty(STDERR_FILENO))
+    struct sys_file file;
+    if (!sys_isatty(STDERR_FILENO) && (sys_file(STDERR_FILENO, &file) < 0 || !file.is_pipe))
         return;
     int fd = sys_open("/proc/self/fd/2", O_WRONLY | O_NOCTTY | O_NONBLOCK, 0);
     if (fd >= 0)
@@ -62,20 +62,22 @@ static int write_line(const char *line, size_t line_n)
     return n < 0 ? (int)n : log_is_cut ? -EAGAIN : 0;
 }
 
-static size_t timestamp(char *out, size_t out_n)
+enum { TIME_BYTES = 40 };
+
+static size_t timestamp(char out[TIME_BYTES])
 {
     int64_t now_ms = sys_realtime_ms();
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    size_t n = strftime(out, out_n, "%Y-%m-%dT%H:%M:%S", &tm);
-    return n + (size_t)snprintf(out + n, out_n - n, ".%03dZ", (int)(now_ms % 1000));
+    size_t n = strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, TIME_BYTES - n, ".%03dZ", (int)(now_ms % 1000));
 }
 
 static void write_text(const char *module, enum log_level level, const char *event, const char *message)
 {
     char line[LOG_LINE_BYTES];
-    size_t n = timestamp(line, sizeof line);
+    size_t n = timestamp(line);
     int more = snprintf(line + n, sizeof line - n - 1, " %s %s %s%s%s", level_names[level], module,
                         event, *message ? " " : "", message);
     n += more < 0 ? 0 : (size_t)more;
@@ -86,14 +88,20 @@ static void write_text(const char *module, enum log_level level, const char *eve
         log_dropped_n++;
 }
 
+static int begin_json(struct buf *line, const char *module, enum log_level level, const char *event)
+{
+    char stamp[TIME_BYTES];
+    timestamp(stamp);
+    int error = buf_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"module\":", stamp, level_names[level]);
+    error = error ? error : buf_json_string(line, module, strlen(module));
+    return error ? error : buf_printf(line, ",\"event\":\"%s\"", event);
+}
+
 static int format_json(struct buf *line, const char *module, enum log_level level, const char *event,
                        const char *message, size_t message_n)
 {
-    char stamp[40];
-    timestamp(stamp, sizeof stamp);
-    int error = buf_printf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"module\":", stamp, level_names[level]);
-    error = error ? error : buf_json_string(line, module, strlen(module));
-    error = error ? error : buf_printf(line, ",\"event\":\"%s\",\"message\":", event);
+    int error = begin_json(line, module, level, event);
+    error = error ? error : buf_text(line, ",\"message\":");
     error = error ? error : buf_json_string(line, message, message_n);
     return error ? error : buf_text(line, "}\n");
 }
@@ -123,6 +131,19 @@ static void emit(const char *module, enum log_level level, const char *event, co
         write_text(module, level, event, message);
 }
 
+static void tell_dropped(void)
+{
+    char note[64];
+    unsigned long dropped_n = log_dropped_n;
+    if (dropped_n == 0)
+        return;
+    snprintf(note, sizeof note, "lines=%lu", dropped_n);
+    log_dropped_n = 0;
+    emit(log_module, LOG_WARNING, "log_dropped", note);
+    if (log_dropped_n > 0)
+        log_dropped_n = dropped_n; /* the note did not get out either */
+}
+
 static void emit_formatted(const char *module, enum log_level level, const char *event, const char *format, va_list args)
     PRINTF_LIKE(4, 0);
 static void emit_formatted(const char *module, enum log_level level, const char *event,
@@ -131,15 +152,7 @@ static void emit_formatted(const char *module, enum log_level level, const char 
     char message[LOG_LINE_BYTES - 128];
     vsnprintf(message, sizeof message, format, args);
     buf_neutralise(message);
-    unsigned long dropped_n = log_dropped_n;
-    if (dropped_n > 0) {
-        char note[64];
-        snprintf(note, sizeof note, "lines=%lu", dropped_n);
-        log_dropped_n = 0;
-        emit(log_module, LOG_WARNING, "log_dropped", note);
-        if (log_dropped_n > 0)
-            log_dropped_n = dropped_n; /* the note did not get out either */
-    }
+    tell_dropped();
     emit(module, level, event, message);
 }
 
@@ -161,4 +174,20 @@ void log_event_for(const char *module, enum log_level level, const char *event, 
     va_start(args, format);
     emit_formatted(module, level, event, format, args);
     va_end(args);
+}
+
+int log_begin_line(struct buf *line, enum log_level level, const char *event, enum log_format format)
+{
+    char stamp[TIME_BYTES];
+    if (format == LOG_JSON)
+        return begin_json(line, log_module, level, event);
+    timestamp(stamp);
+    return buf_printf(line, "%s %s %s %s", stamp, level_names[level], log_module, event);
+}
+
+void log_whole_line(const char *line, size_t line_n)
+{
+    tell_dropped();
+    if (!line || write_line(line, line_n) < 0)
+        log_dropped_n++;
 }

@@ -9,7 +9,7 @@
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
-#include "common/sys.h"
+#include "common/buf.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
@@ -20,9 +20,10 @@ enum { LOG_LINE_BYTES = 2048, LOG_JSON_BYTES = 4096 };
 /* Call once at the start. module: the program's short name; borrowed for the process's life. */
 void log_init(const char *module, enum log_level level, enum log_format format);
 
-/* Where stderr is a terminal, one that stands still (a lost connection, a window that is frozen) holds us up no more than
- * a pipe does. Call once, behind log_init, where waiting does harm; it costs a descriptor. */
-void log_open_terminal(void);
+/* stderr opened once more, where it is a terminal or a pipe: one that stands still (a lost connection, a window that is
+ * frozen, a pipe that others fill between our look and our write) then never holds us up. Call once, behind log_init, where
+ * waiting does harm; it costs a descriptor. */
+void log_open_stream(void);
 
 /* 1 when a line of this level is written at all. */
 int log_is_on(enum log_level level);
@@ -37,5 +38,11 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 /* The same in the name of another module, such as a child whose output is told. */
 void log_event_for(const char *module, enum log_level level, const char *event, const char *format, ...)
     PRINTF_LIKE(4, 5);
+
+/* For a line that its caller makes, as its fields have types: appends the beginning, up to and with the event. 0 or -errno. */
+int log_begin_line(struct buf *line, enum log_level level, const char *event, enum log_format format) WARN_UNUSED;
+/* Writes it, its newline included: at most LOG_JSON_BYTES, and harmless on a terminal. NULL: it could not be made, which is
+ * counted as lost. */
+void log_whole_line(const char *line, size_t line_n);
 
 #endif

@@ -285,7 +285,7 @@ int main(int argc, char **argv)
     if (code < 0) {
         log_init("proxy", (enum log_level)p->conf->supervisor.log_level,
                  (enum log_format)p->conf->supervisor.log_format);
-        log_open_terminal();
+        log_open_stream();
         (void)!contract_adopt(&p->contract);
         p->signal_fd = -1;
         timer_init(&p->deadline, on_deadline, p);

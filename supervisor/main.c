@@ -168,7 +168,7 @@ int main(int argc, char **argv)
      * the file may be named by one of them (-c /dev/fd/7). */
     sys_close_from(STDERR_FILENO + 1, signals.fd);
     log_init("supervisor", (enum log_level)conf->supervisor.log_level, (enum log_format)conf->supervisor.log_format);
-    log_open_terminal();
+    log_open_stream();
     log_event(LOG_INFO, "boot", "version=%s pid=%d file=\"%s\"", SIDECAR_VERSION, (int)sys_getpid(),
               conf->file ? conf->file : "none");
     return run(conf, &signals);

@@ -209,7 +209,7 @@ static void talk_to_a_terminal_that_stands_still(void *context)
     char out[8192];
     CHILD_CHECK(dup2(t->theirs, STDERR_FILENO) == STDERR_FILENO);
     log_init("unit", LOG_INFO, LOG_TEXT);
-    log_open_terminal();
+    log_open_stream();
     alarm(10); /* a write that waits would wait for ever, and the parent sees the signal */
     for (int k = 0; k < 2000; k++)
         log_event(LOG_ERROR, "lost", "n=%d and more text than fits the terminal's own small buffer", k);
@@ -245,6 +245,46 @@ static void test_a_terminal_that_stands_still_does_not_block(void **state)
     (void)close(t.theirs);
 }
 
+/* In a process of its own, as above. */
+static void talk_to_a_pipe_that_is_full(void *context)
+{
+    struct stderr_pipe *p = context;
+    char out[8192], theirs[64], ours[64];
+    stderr_pipe_begin(p);
+    log_init("unit", LOG_INFO, LOG_TEXT);
+    log_open_stream();
+    int is_blocking = (fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0, has_own = 0;
+    ssize_t theirs_n = readlink("/proc/self/fd/2", theirs, sizeof theirs);
+    for (int fd = 3; fd < 64 && !has_own; fd++) {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        int flags = fcntl(fd, F_GETFL);
+        has_own = flags >= 0 && (flags & O_NONBLOCK) && (flags & O_ACCMODE) == O_WRONLY &&
+                  readlink(path, ours, sizeof ours) == theirs_n && memcmp(ours, theirs, (size_t)theirs_n) == 0;
+    }
+    fill(p, 0);
+    alarm(10);
+    for (int k = 0; k < 2000; k++)
+        log_whole_line("lost\n", 5);
+    log_whole_line(NULL, 0);
+    alarm(0);
+    drain(p);
+    log_whole_line("found\n", 6);
+    stderr_pipe_take(p, out, sizeof out);
+    stderr_pipe_end(p);
+    CHILD_CHECK(is_blocking && has_own);
+    char *told = strstr(out, "log_dropped lines=2001\n");
+    CHILD_CHECK(told && strcmp(strchr(told, '\n'), "\nfound\n") == 0);
+}
+
+/* Between a look at a pipe and a write another process may fill it: what is written through does not wait even then. */
+static void test_a_pipe_that_others_fill_does_not_block(void **state)
+{
+    (void)state;
+    struct stderr_pipe p;
+    assert_int_equal(in_child(talk_to_a_pipe_that_is_full, &p), 0);
+}
+
 static void test_a_closed_stderr_is_survived(void **state)
 {
     (void)state;
@@ -267,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_a_full_pipe_does_not_block_and_the_loss_is_told),
         cmocka_unit_test(test_a_nearly_full_pipe_does_not_block_either),
         cmocka_unit_test(test_a_terminal_that_stands_still_does_not_block),
+        cmocka_unit_test(test_a_pipe_that_others_fill_does_not_block),
         cmocka_unit_test(test_a_closed_stderr_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
