@@ -472,4 +472,4 @@ def test_answers_are_those_of_ollama_but_for_the_lines_that_tell_the_wait(sideca
     one_slot(sidecar, tokens=2)
     direct = ask(sidecar.backend.port, "POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False})
     names = {name.lower() for name, _ in sidecar.generate().headers}
-    assert names - {name.lower() for name, _ in direct.headers} == {"x-request-id"}
+    assert names - {name.lower() for name, _ in direct.headers} == {"via", "x-request-id"}
