@@ -126,7 +126,10 @@ static void on_timer(void *context, int64_t now_ms)
     (void)now_ms;
     if (client_is_let_off(c))
         return;
-    if (c->state == CLIENT_HEAD) {
+    if (c->state == CLIENT_HEAD && c->is_unwelcome) {
+        client_refuse_unwelcome(c);
+        run(c);
+    } else if (c->state == CLIENT_HEAD) {
         client_refuse(c, 408, "header_timeout", "the request's header did not come within [proxy] header_timeout");
         run(c);
     } else if (c->state == CLIENT_BODY && exchange_wants_body(c->exchange)) {
@@ -167,6 +170,12 @@ int client_new(struct client_host *host, int take_fd, const struct sockaddr_stor
     client_enter(c, CLIENT_IDLE);
     *link = &c->link;
     return 0;
+}
+
+void client_turn_away(struct client *c)
+{
+    c->is_unwelcome = 1;
+    client_arm_in(c, client_deadline_ms(c, c->state));
 }
 
 void client_abort(struct client *c, const char *text)

@@ -13,6 +13,8 @@
 /* Serves a connection that was accepted. take_fd: closed where this fails. 0 or -errno. */
 int client_new(struct client_host *host, int take_fd, const struct sockaddr_storage *peer,
                struct client_link **link) WARN_UNUSED;
+/* Its address has too many already: its first request, if it comes soon, gets 429. */
+void client_turn_away(struct client *c);
 /* Closes it at once, and its backend's connection too. */
 void client_close(struct client *c);
 /* Ends its answer now, honestly, with this text; closes it where nothing is under way. */

@@ -4,6 +4,7 @@
 #ifndef PROXY_CLIENT_HOST_H
 #define PROXY_CLIENT_HOST_H
 
+#include "proxy/addresses.h"
 #include "proxy/env.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
     CLIENT_LINGER_MS = 2000,          /* so long for the next byte of what nobody wants */
     CLIENT_LINGER_MAX_MS = 10000,     /* … and for all of it */
     CLIENT_SLOW_HEAD_MS = 5000,       /* who takes longer for a header makes room for others */
+    CLIENT_UNWELCOME_MS = 2000,       /* for the request of somebody who is to be told that he is one too many */
     CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others, nor by a drain */
 };
 
@@ -21,6 +23,7 @@ struct client;
 struct client_link {
     struct client_link *next, *previous;
     struct client *client;
+    struct address_place address;
 };
 
 /* What all clients share; borrowed by each. */

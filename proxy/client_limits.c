@@ -41,6 +41,8 @@ int64_t client_deadline_ms(const struct client *c, enum client_state state)
         [CLIENT_FLUSH] = out_ms,
         [CLIENT_LINGER] = CLIENT_LINGER_MS,
     };
+    if (c->is_unwelcome && (state == CLIENT_IDLE || state == CLIENT_HEAD))
+        return limits_ms[state] < CLIENT_UNWELCOME_MS ? limits_ms[state] : CLIENT_UNWELCOME_MS;
     return limits_ms[state];
 }
 

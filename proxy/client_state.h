@@ -49,6 +49,7 @@ struct client {
     int has_peer_ended;       /* it sends no more */
     int is_ahead_lost;        /* it sent more ahead than is kept: the connection ends with this answer */
     int is_continue_sent;
+    int is_unwelcome;         /* its address has too many connections */
     int has_asked;            /* there was a request on this connection */
 };
 
@@ -93,6 +94,8 @@ void client_linger_on(struct client *c);
 extern enum step (*const client_steps[CLIENT_STATE_COUNT])(struct client *);
 /* Takes a request's body from the parser; never fails. */
 int client_on_body(void *context, const char *bytes, size_t bytes_n);
+/* 429, where its address has too many connections. */
+void client_refuse_unwelcome(struct client *c);
 /* An error that the connection itself answers; the connection ends with it. */
 void client_refuse(struct client *c, int status, const char *code, const char *text);
 /* The same in the middle of a body: where the answer has begun already, that one ends. */

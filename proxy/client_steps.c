@@ -15,6 +15,12 @@ void client_refuse(struct client *c, int status, const char *code, const char *t
     client_enter(c, CLIENT_FLUSH);
 }
 
+void client_refuse_unwelcome(struct client *c)
+{
+    client_refuse(c, 429, "too_many_connections",
+                  "your address has too many connections at once ([proxy] max_clients_per_address)");
+}
+
 static enum http1_step feed(struct client *c)
 {
     size_t used_n;
@@ -61,6 +67,10 @@ static enum step step_head(struct client *c)
         return STEP_NEXT;
     case HTTP1_HEAD:
         break;
+    }
+    if (c->is_unwelcome) {
+        client_refuse_unwelcome(c);
+        return STEP_NEXT;
     }
     client_enter(c, CLIENT_BODY);
     client_begin_body(c);

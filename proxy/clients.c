@@ -33,17 +33,22 @@ static void on_gone(void *context, struct client_link *link)
     *(link->previous ? &link->previous->next : &all->first) = link->next;
     *(link->next ? &link->next->previous : &all->last) = link->previous;
     all->clients_n--;
+    addresses_leave(&all->addresses, &link->address);
     trim_after_a_crowd(all);
     all->left(all->context);
 }
 
-int clients_init(struct clients *all, struct env *env, void (*left)(void *context), void *context)
+int clients_init(struct clients *all, struct env *env, size_t max_n, void (*left)(void *context), void *context)
 {
     *all = (struct clients){.left = left, .context = context};
     all->host = (struct client_host){.env = env, .gone = on_gone, .context = all};
     timer_init(&all->trim, on_trim, all);
     all->host.scratch = malloc(CONNECTION_READ_BYTES);
-    return all->host.scratch ? 0 : -ENOMEM;
+    if (!all->host.scratch)
+        return -ENOMEM;
+    int error = addresses_init(&all->addresses, (size_t)env->conf->proxy.max_clients_per_address, max_n);
+    all->addresses.exempt = &env->trust.trusted;
+    return error;
 }
 
 void clients_fini(struct clients *all)
@@ -54,14 +59,43 @@ void clients_fini(struct clients *all)
     exchange_free_spares(all->host.env);
     free(all->host.scratch);
     all->host.scratch = NULL;
+    addresses_fini(&all->addresses);
+}
+
+/* Now and then: whoever does it may do it a thousand times a second. */
+static void tell_crowded(struct clients *all, const struct sockaddr_storage *peer)
+{
+    int64_t now_ms = loop_now_ms(all->host.env->loop);
+    struct ip ip;
+    char text[IP_TEXT_BYTES];
+    if (all->told_crowded_ms && now_ms - all->told_crowded_ms < CLIENTS_TELL_MS)
+        return;
+    all->told_crowded_ms = now_ms;
+    ip_from_sockaddr(peer, &ip);
+    ip_text(&ip, text);
+    log_event(LOG_WARNING, "address_full", "address=%s limit=%zu hint=\"[proxy] max_clients_per_address\"", text,
+              all->addresses.limit_n);
 }
 
 int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage *peer)
 {
     struct client_link *link;
+    struct address_place place;
+    enum address_verdict verdict = addresses_enter(&all->addresses, peer, &place);
+    if (verdict != ADDRESS_SERVE)
+        tell_crowded(all, peer);
+    if (verdict == ADDRESS_DROP) {
+        sys_close(take_fd);
+        return 0;
+    }
     int error = client_new(&all->host, take_fd, peer, &link);
-    if (error)
+    if (error) {
+        addresses_leave(&all->addresses, &place);
         return error;
+    }
+    link->address = place;
+    if (verdict == ADDRESS_REFUSE)
+        client_turn_away(link->client);
     link->previous = NULL;
     link->next = all->first;
     *(link->next ? &link->next->previous : &all->last) = link;

@@ -6,11 +6,13 @@
 
 #include "proxy/client.h"
 
-enum { CLIENTS_CROWD_N = 256, CLIENTS_TRIM_MS = 1000 };
+enum { CLIENTS_TELL_MS = 60000, CLIENTS_CROWD_N = 256, CLIENTS_TRIM_MS = 1000 };
 
 struct clients {
     struct client_host host;
     struct client_link *first, *last; /* the newest first */
+    struct addresses addresses; /* how many each has */
+    int64_t told_crowded_ms;    /* when one was last said to have too many; 0: never */
     size_t clients_n;
     size_t most_n;       /* at once, since memory was given back */
     struct timer trim;   /* gives it back, a moment after the crowd has left */
@@ -18,12 +20,13 @@ struct clients {
     void *context;
 };
 
-/* 0 or -ENOMEM. */
-int clients_init(struct clients *all, struct env *env, void (*left)(void *context), void *context) WARN_UNUSED;
+/* max_n: how many there may be. 0 or -ENOMEM. */
+int clients_init(struct clients *all, struct env *env, size_t max_n, void (*left)(void *context), void *context) WARN_UNUSED;
 /* Ends all of them at once; the loop's deferred work must still run. */
 void clients_fini(struct clients *all);
 
-/* Serves a connection that was accepted. take_fd: closed where this fails. 0 or -errno. */
+/* Serves a connection that was accepted; or refuses it, where its address has too many. take_fd: closed where this fails.
+ * 0 or -errno. */
 int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage *peer) WARN_UNUSED;
 
 /* Closes those on which nothing is under way; env->is_draining makes the others the last of their connection. */

@@ -23,7 +23,7 @@ static void set_paused(struct listeners *l, int is_paused)
 
 void listeners_resume(struct listeners *l)
 {
-    if (l->is_short_of_fds || l->clients->clients_n >= l->clients_max_n)
+    if (l->clients->clients_n >= l->clients_max_n)
         return;
     loop_disarm(l->loop, &l->retry);
     set_paused(l, 0);
@@ -33,16 +33,18 @@ static void on_retry(void *context, int64_t now_ms)
 {
     struct listeners *l = context;
     (void)now_ms;
-    l->is_short_of_fds = 0;
     set_paused(l, 0);
 }
 
 static void pause_for(struct listeners *l, int error)
 {
-    log_event(LOG_WARNING, "accept_failed", "reason=\"%s\" clients=%zu", strerror(-error), l->clients->clients_n);
-    l->is_short_of_fds = 1;
+    int64_t now_ms = loop_now_ms(l->loop);
+    if (!l->told_at_ms || now_ms - l->told_at_ms >= LISTENER_TELL_MS) {
+        l->told_at_ms = now_ms;
+        log_event(LOG_WARNING, "accept_failed", "reason=\"%s\" clients=%zu", strerror(-error), l->clients->clients_n);
+    }
     set_paused(l, 1);
-    loop_arm(l->loop, &l->retry, loop_now_ms(l->loop) + LISTENER_RETRY_MS);
+    loop_arm(l->loop, &l->retry, now_ms + LISTENER_RETRY_MS);
 }
 
 static int accept_one(struct listeners *l, int listen_fd)
@@ -70,6 +72,8 @@ static void accept_batch(struct listeners *l, int listen_fd)
             return;
         }
         error = accept_one(l, listen_fd);
+        if ((error == -EMFILE || error == -ENFILE) && clients_make_room(l->clients))
+            error = 0;
     }
     if (error && error != -EAGAIN)
         pause_for(l, error);

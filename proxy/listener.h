@@ -7,7 +7,7 @@
 #include "common/conf.h"
 #include "proxy/clients.h"
 
-enum { LISTENER_BATCH = 64, LISTENER_RETRY_MS = 200 };
+enum { LISTENER_BATCH = 64, LISTENER_RETRY_MS = 200, LISTENER_TELL_MS = 10000 };
 
 struct listeners {
     struct loop *loop;       /* borrowed */
@@ -16,7 +16,7 @@ struct listeners {
     int fds[CONF_LISTEN_MAX]; /* owned */
     size_t fds_n;
     struct timer retry;      /* after a failure to accept, or when all were at work */
-    int is_short_of_fds;     /* the kernel gave no descriptor: wait for the timer */
+    int64_t told_at_ms;      /* when it was last said that the kernel gave no descriptor; 0: never */
     int is_paused;           /* no room: those who come wait in the kernel's queue */
 };
 
@@ -26,7 +26,7 @@ int listeners_init(struct listeners *l, struct loop *loop, struct clients *clien
                    int first_fd, int fds_n, char *why, size_t why_n) WARN_UNUSED;
 /* Closes the doors; who waits in the queue of a socket that others have open too is served by them. */
 void listeners_close(struct listeners *l);
-/* A client has left: there may be room again. */
+/* A client has left: there may be room again, and there is a descriptor. */
 void listeners_resume(struct listeners *l);
 /* Whether nobody waits to be accepted. */
 int listeners_are_quiet(const struct listeners *l);

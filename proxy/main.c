@@ -212,7 +212,7 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     if (!error)
         error = read_origins(p);
     if (!error)
-        error = clients_init(&p->clients, &p->env, on_client_left, p);
+        error = clients_init(&p->clients, &p->env, clients_max_n, on_client_left, p);
     if (!error && p->contract.channel_fd >= 0)
         error = loop_add(&p->loop, p->contract.channel_fd, POLLIN, on_channel, p);
     if (error) {

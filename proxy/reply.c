@@ -32,6 +32,8 @@ static const char *reason_of(int status)
         return "URI Too Long";
     case 417:
         return "Expectation Failed";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 500:
@@ -109,6 +111,8 @@ static const char *openai_type(int status)
         return "permission_error";
     if (status == 404)
         return "not_found_error";
+    if (status == 429)
+        return "rate_limit_error";
     return status < 500 ? "invalid_request_error" : "api_error";
 }
 
