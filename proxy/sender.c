@@ -26,9 +26,11 @@ static int look(const struct message *m)
     const char *text = buf_data(&m->text);
     if (message_find(m, "forwarded", 0) >= 0 || message_find(m, "x-real-ip", 0) >= 0)
         return 1;
-    for (const struct field *f = m->fields, *end = f + m->fields_n; f < end; f++)
-        if ((text[f->name.at] | 0x20) == 'x' && f->name.n > sizeof family - 1 && text_is(text + f->name.at, sizeof family - 1, family))
+    for (size_t i = 0; i < m->fields_n; i++) {
+        struct span name = m->fields[i].name;
+        if (name.n > sizeof family - 1 && (text[name.at] | 0x20) == 'x' && text_is(text + name.at, sizeof family - 1, family))
             return 1;
+    }
     return 0;
 }
 

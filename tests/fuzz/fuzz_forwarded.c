@@ -1,5 +1,5 @@
-/* What proxies in front write, a field a line: whoever is named is never a trusted one while another stands there, and what
- * the backend is told of it is well-formed again, with our own word as the last. */
+/* What proxies in front write, a field a line: what is told of the client is never at odds with itself, and what the backend
+ * is told is well-formed again, whatever came, with our own word as the last. */
 #include "proxy/tell.h"
 
 #include <stdlib.h>
