@@ -84,8 +84,9 @@ static int is_allowed(const struct list *allowed, const char *name)
 
 int trust_is_local_host(const struct trust_rules *rules, const char *host, size_t host_n)
 {
-    /* RFC 6761, RFC 6762, ICANN's .internal, RFC 8375; .lan and .flycast are delegated to nobody */
-    static const char *const endings[] = {".localhost", ".local", ".internal", ".home.arpa", ".lan", ".flycast"};
+    /* RFC 6761, RFC 6762, ICANN's .internal, RFC 8375; .lan, .svc (Kubernetes) and .flycast are delegated to nobody */
+    static const char *const endings[] = {".localhost", ".local", ".internal", ".home.arpa",
+                                          ".lan",       ".svc",   ".flycast",  ".test"};
     char name[NAME_BYTES];
     int is_bracketed;
     struct ip ip;

@@ -78,7 +78,8 @@ static void test_hosts(void **state)
         /* dots, letters, ports */
         {"localhost.", 1}, {"localhost..", 0}, {".localhost", 0}, {"..localhost", 0}, {"a..localhost", 0}, {"LocalHost.:80", 1},
         {"localhost.evil.example", 0}, {"evil.example.", 0}, {"localhost:", 1}, {"localhost:80:80", 0}, {"localhost:8o", 0},
-        {"local", 1}, {"evil.notlocal", 0}, {"evillocal.example", 0}, {"a.lan", 1}, {"a.home.arpa", 1}, {"home.arpa", 0},
+        {"local", 1}, {"evil.notlocal", 0}, {"evillocal.example", 0}, {"a.lan", 1}, {"a.home.arpa", 1}, {"home.arpa", 0}, {"ollama.default.svc:11434", 1}, {"ollama.test", 1}, {"host.docker.internal:11434", 1},
+        {"svc.example", 0}, {"ollama.default", 0}, {"nas.fritz.box", 0}, {"a.ts.net", 0},
         {"lan.example", 0}, {"xn--bcher-kva", 1}, {"a_b:11434", 1}, {"open-webui", 1}, {"ollama.default.svc.cluster.local", 1},
         /* who asks with a user, or what is no name */
         {"user@localhost", 0}, {"localhost@evil.example", 0}, {"evil.example@a.local", 0}, {"a b", 0}, {"localhost/", 0},
