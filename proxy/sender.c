@@ -50,7 +50,7 @@ static void believe(struct sender *s, const struct message *m, const struct netw
     s->is_usual_kept = usual.is_there;
     s->host = usual.host.n ? usual.host : standard.host;
     s->proto = usual.proto ? usual.proto : standard.proto;
-    s->is_known = said->is_known && !standard.is_malformed && agree(&standard, &usual);
+    s->is_known = said->is_known && agree(&standard, &usual);
     s->is_loopback = s->is_known && ip_is_loopback(&said->client);
     s->is_private = s->is_known && ip_is_private(&said->client);
     if (s->is_known) {

@@ -62,9 +62,9 @@ static char *put_node(char *at, const char *address, size_t address_n, int is_v4
 }
 
 /* Whether a believed proxy named its client by the other kind of field alone: then that address begins this list. */
-static int is_named_otherwise(const struct sender *s, int is_kept)
+static int is_named_otherwise(const struct sender *s)
 {
-    return !is_kept && s->is_known && s->client == s->text;
+    return s->is_known && s->client == s->text;
 }
 
 static char *put_usual_list(char *at, const struct message *m, const struct sender *s)
@@ -72,7 +72,7 @@ static char *put_usual_list(char *at, const struct message *m, const struct send
     at = PUT(at, "X-Forwarded-For: ");
     if (s->is_usual_kept)
         at = put_list(at, m, "x-forwarded-for");
-    else if (is_named_otherwise(s, s->is_usual_kept))
+    else if (is_named_otherwise(s))
         at = PUT(put(at, s->client, strlen(s->client)), ", ");
     at = put(at, s->peer->text, s->peer->text_n);
     return PUT(at, "\r\n");
@@ -94,7 +94,7 @@ static char *put_standard(char *at, const struct message *m, const struct sender
     at = PUT(at, "Forwarded: ");
     if (s->is_standard_kept)
         at = put_list(at, m, "forwarded");
-    else if (is_named_otherwise(s, s->is_standard_kept))
+    else if (is_named_otherwise(s))
         at = PUT(put_node(at, s->client, strlen(s->client), strchr(s->client, ':') == NULL), ", ");
     at = put_node(at, s->peer->text, s->peer->text_n, ip_is_v4(&s->peer->ip));
     if (m->authority.n > 0) { /* strict.c lets nothing pass that would have to be escaped */

@@ -106,6 +106,7 @@ static void test_whose_address_it_is(void **state)
         /* an open quote before what a proxy appends */
         {"10.0.0.1", "Forwarded: for=127.0.0.1;x=\", for=8.8.8.8\n", "unknown", 0}, {"10.0.0.1", "Forwarded: for=\"127.0.0.1, for=8.8.8.8\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=127.0.0.1;x=\", for=8.8.8.8;host=\"h\"\n", "unknown", 0},
+        {"10.0.0.1", "Forwarded: for=8.8.8.8;x=\"\\\"\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=\"127.0.0.1\\\", for=8.8.8.8\"\n", "unknown", 0}, {"10.0.0.1", "Forwarded: for=127.0.0.1;for=8.8.8.8\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=127.0.0.1 for=8.8.8.8\n", "unknown", 0}, {"10.0.0.1", "Forwarded: for\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=\n", "unknown", 0}, {"10.0.0.1", "Forwarded: =1.1.1.1\n", "unknown", 0}, {"10.0.0.1", "Forwarded: for=\"8.8.8.8\"x\n", "unknown", 0},

@@ -120,8 +120,15 @@ static void test_via_has_the_version_that_came(void **state)
     assert_int_equal(tell_via(&t, &out, &m), 0);
     m.minor = 1;
     assert_int_equal(tell_via(&t, &out, &m), 0);
+    struct peer peer = peer_of("127.0.0.1");
+    struct sender s;
+    sender_read(&s, &m, &peer, &trusted);
+    m.minor = 0;
+    assert_int_equal(tell_backend(&t, &out, &m, &s), 0);
     assert_int_equal(buf_append(&out, "", 1), 0);
-    assert_string_equal(buf_data(&out), "Via: 1.0 sidecar-00000000000000ab\r\n" VIA);
+    assert_string_equal(buf_data(&out), "Via: 1.0 sidecar-00000000000000ab\r\n" VIA
+                                        "Via: 1.0 sidecar-00000000000000ab\r\nX-Forwarded-For: 127.0.0.1\r\n"
+                                        "X-Forwarded-Proto: http\r\nForwarded: for=127.0.0.1;proto=http\r\n");
     buf_fini(&out);
     message_fini(&m);
 }
