@@ -14,6 +14,7 @@ enum {
 /* Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x)
 {
+    exchange_count_time(x);
     gate_leave(&x->env->gate, &x->ticket);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);

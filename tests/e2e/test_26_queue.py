@@ -450,8 +450,8 @@ def test_a_new_proxy_has_a_line_of_its_own(sidecar):
     before = line_of(sidecar, 3)
     assert sidecar.ctl("restart", "proxy").returncode == 0
     sidecar.process.wait_log(r"draining pid=")
-    after = until(lambda: sidecar.health().get("requests") or None, 5, "/health of the new one")
-    assert after["queued"] == 0
+    wait_requests(sidecar, in_flight=0, queued=0)
+    assert before[2].finished is None
     new = ask_for(sidecar, "new")
     assert [call.result(20).status for call in [*before, new]] == [200] * 4
     assert most_at_once(sidecar) <= 2
