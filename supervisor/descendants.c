@@ -51,7 +51,8 @@ int descendants_parse(const char *text, struct descendants_stat *out)
     long pid = strtol(text, &pid_end, 10);
     if (pid <= 0 || pid > INT32_MAX || strncmp(pid_end, " (", 2) != 0 || !name_end ||
         sscanf(name_end + 1, " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s %llu", &state,
-               &parent, &threads_n, &started_ticks) != 4)
+               &parent, &threads_n, &started_ticks) != 4 ||
+        parent < 0)
         return -EINVAL;
     *out = (struct descendants_stat){.pid = (pid_t)pid,
                                      .parent = parent,

@@ -12,6 +12,15 @@
 enum { STAT_BYTES = 1024, FIRST_ROOM = 64, DEPTH_MAX = 64 };
 
 /* `PID (COMMAND) STATE PPID PGRP …`: the command may hold blanks and parentheses, so the last one counts. */
+/* So that those of all processes can be summed up, in milliseconds and bytes. */
+#define TICKS_MAX (INT64_C(1) << 38)
+#define PAGES_MAX (INT64_C(1) << 38)
+
+static int is_plausible(int64_t number, int64_t max)
+{
+    return number >= 0 && number <= max;
+}
+
 int usage_parse(const char *text, struct usage_process *out)
 {
     int64_t utime, stime, cutime, cstime, rss;
@@ -23,7 +32,8 @@ int usage_parse(const char *text, struct usage_process *out)
                    " %*c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
                    " %*d %*d %*d %*d %*u %*u %" SCNd64,
                    &parent, &group, &utime, &stime, &cutime, &cstime, &rss);
-    if (n != 7 || pid <= 0 || parent < 0 || utime < 0 || stime < 0 || cutime < 0 || cstime < 0 || rss < 0)
+    if (n != 7 || pid <= 0 || parent < 0 || !is_plausible(utime, TICKS_MAX) || !is_plausible(stime, TICKS_MAX) ||
+        !is_plausible(cutime, TICKS_MAX) || !is_plausible(cstime, TICKS_MAX) || !is_plausible(rss, PAGES_MAX))
         return -EINVAL;
     *out = (struct usage_process){.pid = pid, .parent = parent, .group = group, .rss_pages = rss,
                                   .ticks = utime + stime + cutime + cstime};

@@ -364,7 +364,8 @@ static void test_lines_of_stat(void **state)
     (void)state;
     static const char rest[] = "3 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 7 0 123456789 10 11";
     static const char *const names[] = {"sh", "a b", ")", "x) Z 9 9", "((", "", "\n) (", "(sd-pam)"};
-    static const char *const bad[] = {"", "12", "12 (sh)", "12 (sh) S", "x (sh) S 1 3 3", "12 sh S 1", "-1 (sh) S 1 1", "12 (sh S 4"};
+    static const char *const bad[] = {"", "12", "12 (sh)", "12 (sh) S", "x (sh) S 1 3 3", "12 sh S 1", "-1 (sh) S 1 1", "12 (sh S 4",
+                                      "12 (sh) S-1 3 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11"};
     struct descendants_stat s;
     char line[512];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

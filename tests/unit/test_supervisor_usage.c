@@ -34,7 +34,10 @@ static void test_what_is_no_such_line(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"", "x", "1", "1 (a", "1 (a)", "1 (a) S 1 2 3", ")", "(a) S 1 1 1", "-3 (a) S 3 5 5 0 -1 4194560 0 0 0 0 1 2 3 4 20 0 1 0 883 0 9 1",
-                                        "7 (a) R 3 5 5 0 -1 4194560 0 0 0 0 -1 2 3 4 20 0 1 0 883 0 9 1", "7 (a) R 3 5 5 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 883 0"};
+                                        "7 (a) R 3 5 5 0 -1 4194560 0 0 0 0 -1 2 3 4 20 0 1 0 883 0 9 1", "7 (a) R 3 5 5 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 883 0",
+                                        /* sums of them would not fit */
+                                        "7 (a) R 3 5 5 0 -1 0 0 0 0 0 9223372036854775807 9223372036854775807 0 0 20 0 1 0 883 0 9 1",
+                                        "7 (a) R 3 5 5 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 883 0 9223372036854775807 1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct usage_process p;
         assert_int_equal(usage_parse(wrong[i], &p), -EINVAL);
