@@ -174,10 +174,12 @@ static int pin(struct exchange *x)
 void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
-    if (x->state == EXCHANGE_BODY && pin(x) == 0)
-        exchange_pass_gate(x);
-    else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0)
+    if (x->state == EXCHANGE_BODY) {
+        if (pin(x) == 0)
+            exchange_pass_gate(x);
+    } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, "out of memory");
+    }
 }
 
 void exchange_drained(struct exchange *x)
