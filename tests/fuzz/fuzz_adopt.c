@@ -14,6 +14,17 @@ enum { PAGE_FD = 7, CHANNEL_FD = 8, LISTEN_FD = 3 };
 static const char *const names[] = {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE", "SIDECAR_CHANNEL_FD",
                                     "SIDECAR_RUN", "SIDECAR_OLLAMA", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    for (int fd = LISTEN_FD; fd <= CHANNEL_FD + 3; fd++) /* so that the fuzzer's own files get others */
+        if (dup2(STDERR_FILENO, fd) < 0)
+            abort();
+    return 0;
+}
+
 static void move_to(int from, int to)
 {
     if (from != to && (dup2(from, to) < 0 || close(from) < 0))

@@ -11,9 +11,11 @@ static struct probe_room room;
 static struct address address;
 static int listener = -1, is_answered;
 
-static void answered(void *context)
+static void answered(void *context, int is_good)
 {
     (void)context;
+    if (!is_good) /* that is not told while it waits for readiness */
+        abort();
     is_answered = 1;
 }
 
