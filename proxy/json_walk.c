@@ -1,5 +1,5 @@
 /*
- * See json_walk.h. Strings are stepped over by memchr, nesting is a row of bits: what a request with megabytes of images
+ * See json_walk.h. Strings are stepped over by memchr, nesting is a row of bytes: what a request with megabytes of images
  * costs is their reading, once.
  */
 #include "proxy/json_walk.h"
@@ -9,19 +9,31 @@
 
 enum { NAME_BYTES = 64 };
 
-void json_space(struct json_walk *w)
+static inline void space(struct json_walk *w)
 {
-    while (w->at < w->end && (*w->at == ' ' || *w->at == '\t' || *w->at == '\n' || *w->at == '\r'))
-        w->at++;
+    const char *at = w->at;
+    while (at < w->end && (unsigned char)*at <= ' ' && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    w->at = at;
 }
 
-int json_take(struct json_walk *w, char wanted)
+static inline int take(struct json_walk *w, char wanted)
 {
-    json_space(w);
+    space(w);
     if (w->at == w->end || *w->at != wanted)
         return 0;
     w->at++;
     return 1;
+}
+
+void json_space(struct json_walk *w)
+{
+    space(w);
+}
+
+int json_take(struct json_walk *w, char wanted)
+{
+    return take(w, wanted);
 }
 
 /* At an opening quote: steps over the string. */
@@ -47,38 +59,39 @@ static int take_string(struct json_walk *w, struct json_text *inside)
 /* A name and its colon. */
 static int take_name(struct json_walk *w, struct json_text *name)
 {
-    json_space(w);
-    return w->at < w->end && *w->at == '"' && take_string(w, name) == 0 && json_take(w, ':') ? 0 : -EINVAL;
+    space(w);
+    return w->at < w->end && *w->at == '"' && take_string(w, name) == 0 && take(w, ':') ? 0 : -EINVAL;
 }
 
 static size_t digits(struct json_walk *w)
 {
-    const char *start = w->at;
-    while (w->at < w->end && *w->at >= '0' && *w->at <= '9')
-        w->at++;
-    return (size_t)(w->at - start);
+    const char *at = w->at, *start = at;
+    while (at < w->end && *at >= '0' && *at <= '9')
+        at++;
+    w->at = at;
+    return (size_t)(at - start);
 }
 
-static int is_one_of(const struct json_walk *w, const char *characters)
+static int is_one_of(const struct json_walk *w, char a, char b)
 {
-    return w->at < w->end && *w->at && strchr(characters, *w->at);
+    return w->at < w->end && (*w->at == a || *w->at == b);
 }
 
 static int take_number(struct json_walk *w)
 {
     w->at += *w->at == '-';
-    if (is_one_of(w, "0"))
+    if (is_one_of(w, '0', '0'))
         w->at++;
     else if (digits(w) == 0)
         return -EINVAL;
-    if (is_one_of(w, ".")) {
+    if (is_one_of(w, '.', '.')) {
         w->at++;
         if (digits(w) == 0)
             return -EINVAL;
     }
-    if (is_one_of(w, "eE")) {
+    if (is_one_of(w, 'e', 'E')) {
         w->at++;
-        w->at += is_one_of(w, "+-");
+        w->at += is_one_of(w, '+', '-');
         if (digits(w) == 0)
             return -EINVAL;
     }
@@ -117,23 +130,17 @@ static int take_scalar(struct json_walk *w, enum json_kind *kind)
     }
 }
 
-/* Which of the brackets that are open belong to objects. */
+/* The closing brackets that are awaited, the outermost first. */
 struct nest {
-    unsigned char is_object[JSON_DEPTH_MAX / 8 + 1];
+    char awaited[JSON_DEPTH_MAX];
     size_t depth;
 };
-
-static int is_in_object(const struct nest *nest)
-{
-    return nest->is_object[nest->depth / 8] >> nest->depth % 8 & 1;
-}
 
 static int open_bracket(struct nest *nest, char bracket)
 {
     if (nest->depth == JSON_DEPTH_MAX - 1) /* an object is around it */
         return -EINVAL;
-    unsigned char *place = &nest->is_object[++nest->depth / 8], bit = (unsigned char)(1 << nest->depth % 8);
-    *place = (unsigned char)(bracket == '{' ? *place | bit : *place & ~bit);
+    nest->awaited[nest->depth++] = bracket == '{' ? '}' : ']';
     return 0;
 }
 
@@ -142,9 +149,10 @@ static int close_brackets(struct json_walk *w, struct nest *nest)
 {
     struct json_text name;
     while (nest->depth > 0) {
-        if (json_take(w, ','))
-            return is_in_object(nest) && take_name(w, &name) < 0 ? -EINVAL : 1;
-        if (!json_take(w, is_in_object(nest) ? '}' : ']'))
+        char awaited = nest->awaited[nest->depth - 1];
+        if (take(w, ','))
+            return awaited == '}' && take_name(w, &name) < 0 ? -EINVAL : 1;
+        if (!take(w, awaited))
             return -EINVAL;
         nest->depth--;
     }
@@ -154,13 +162,13 @@ static int close_brackets(struct json_walk *w, struct nest *nest)
 /* At an opening bracket: up to its closing one. */
 static int take_nested(struct json_walk *w)
 {
-    struct nest nest; /* the bits are written before they are read */
+    struct nest nest; /* its places are written before they are read */
     struct json_text name;
     enum json_kind kind;
     int more = 1;
     nest.depth = 0;
     while (more == 1) {
-        json_space(w);
+        space(w);
         if (w->at == w->end)
             return -EINVAL;
         char c = *w->at;
@@ -171,7 +179,7 @@ static int take_nested(struct json_walk *w)
         w->at++;
         if (open_bracket(&nest, c) < 0)
             return -EINVAL;
-        if (json_take(w, c == '{' ? '}' : ']')) {
+        if (take(w, nest.awaited[nest.depth - 1])) {
             nest.depth--;
             more = close_brackets(w, &nest);
         } else if (c == '{' && take_name(w, &name) < 0) {
@@ -183,7 +191,7 @@ static int take_nested(struct json_walk *w)
 
 int json_value(struct json_walk *w, struct json_value *out)
 {
-    json_space(w);
+    space(w);
     if (w->at == w->end)
         return -EINVAL;
     out->at = w->at;
@@ -195,14 +203,14 @@ int json_value(struct json_walk *w, struct json_value *out)
 
 int json_member(struct json_walk *w, int is_first, struct json_member *out)
 {
-    if (is_first && json_take(w, '}'))
+    if (is_first && take(w, '}'))
         return 0;
-    json_space(w);
+    space(w);
     out->at = w->at;
     if (take_name(w, &out->name) < 0 || json_value(w, &out->value) < 0)
         return -EINVAL;
-    out->is_last = !json_take(w, ',');
-    return out->is_last && !json_take(w, '}') ? -EINVAL : 1;
+    out->is_last = !take(w, ',');
+    return out->is_last && !take(w, '}') ? -EINVAL : 1;
 }
 
 static int hex4(const char *at, const char *end, unsigned *out)
