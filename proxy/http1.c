@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTERIM_MAX = 10000, LEADING_BLANK_BYTES = 4 };
+enum { INTERIM_MAX = 10000, LEADING_BLANK_BYTES = 4, REQUEST_LINE_BYTES = HTTP1_TARGET_BYTES + 64 };
+
+static const char target_too_long[] = "the target is longer than 8 KB, which is a fixed limit";
 
 struct http1_parser {
     llhttp_t llhttp;
@@ -46,7 +48,7 @@ static int add_field(struct http1 *p)
     if (parser->name.n == 0)
         return 0;
     if (p->message->fields_n == limit_n) {
-        p->refusal = (struct strict_refusal){431, "too many header fields"};
+        p->refusal = (struct strict_refusal){431, p->side == HTTP1_REQUEST ? "more than 100 header fields" : "too many header fields"};
         return -1;
     }
     parser->error = message_add(p->message, parser->name, trimmed(p->message, parser->value));
@@ -188,8 +190,10 @@ static int run_llhttp(struct http1 *p, const char *bytes, size_t bytes_n)
     }
     if (!p->refusal.why) {
         const char *reason = llhttp_get_error_reason(&p->parser->llhttp);
+        if (error == HPE_INVALID_METHOD) /* RFC 9110 section 9.1 */
+            reason = "the method is not one that is known here";
         snprintf(p->why, sizeof p->why, "%.100s (%s)", reason && *reason ? reason : "not HTTP", llhttp_errno_name(error));
-        (void)refuse(p, 400, p->why);
+        (void)refuse(p, error == HPE_INVALID_METHOD ? 501 : 400, p->why);
     }
     p->place = HTTP1_AT_BAD;
     return -EPROTO;
@@ -223,9 +227,9 @@ static int read_head(struct http1 *p)
 {
     struct message *m = p->message;
     int is_request = p->side == HTTP1_REQUEST;
-    int error = is_request ? strict_request_line(m, &p->refusal) : 0;
+    int error = is_request ? strict_request_line(m, &p->refusal) : strict_status_line(m, &p->refusal);
     if (!error && m->target.n > HTTP1_TARGET_BYTES) {
-        p->refusal = (struct strict_refusal){414, "the target is longer than 8 KB"};
+        p->refusal = (struct strict_refusal){414, target_too_long};
         error = -EPROTO;
     }
     if (!error)
@@ -236,12 +240,8 @@ static int read_head(struct http1 *p)
         return error;
     if (!p->parser->is_head_over)
         return -EPROTO;
-    if (!is_request) {
-        m->minor = p->parser->llhttp.http_minor;
-        m->status = p->parser->llhttp.status_code;
-        if (p->parser->llhttp.http_major != 1 || m->minor > 1 || m->status < 100 || m->status > 599 || m->status == 101)
-            return -EPROTO;
-    }
+    if (m->minor != p->parser->llhttp.http_minor || (!is_request && m->status != p->parser->llhttp.status_code))
+        return -EPROTO;
     return is_request ? strict_request_fields(m, &p->refusal) : strict_answer_fields(m, &p->refusal);
 }
 
@@ -275,6 +275,26 @@ static size_t skip_blank(struct http1 *p, const char *bytes, size_t bytes_n)
     return n;
 }
 
+static enum http1_step refuse_long_head(struct http1 *p, int is_first_line)
+{
+    if (p->side == HTTP1_ANSWER)
+        return refuse(p, 431, "its header is too long");
+    if (is_first_line)
+        return refuse(p, 414, "the request line alone is longer than [proxy] max_headers");
+    return refuse(p, 431, "the header is longer than [proxy] max_headers");
+}
+
+/* How much of a head is looked at in one go: up to the first byte that is beyond a limit, so that a head is refused for
+ * the same reason however it is cut. */
+static size_t scan_n(const struct http1 *p, size_t bytes_n)
+{
+    size_t left_n = buf_left(&p->message->text);
+    size_t line_left_n = REQUEST_LINE_BYTES - p->scan.line_n;
+    if (p->side == HTTP1_REQUEST && p->scan.lines_n == 0 && line_left_n < left_n)
+        left_n = line_left_n;
+    return bytes_n > left_n ? left_n + 1 : bytes_n;
+}
+
 static enum http1_step feed_head(struct http1 *p, const char *bytes, size_t bytes_n, size_t *used_n)
 {
     *used_n = skip_blank(p, bytes, bytes_n);
@@ -283,16 +303,16 @@ static enum http1_step feed_head(struct http1 *p, const char *bytes, size_t byte
     bytes += *used_n;
     bytes_n -= *used_n;
     size_t head_n;
-    enum strict_verdict verdict = strict_head_scan(&p->scan, bytes, bytes_n, &head_n, &p->refusal);
+    enum strict_verdict verdict = strict_head_scan(&p->scan, bytes, scan_n(p, bytes_n), &head_n, &p->refusal);
     *used_n += head_n;
     if (verdict == STRICT_BAD)
         return refuse(p, 400, "not HTTP");
     int error = buf_append(&p->message->text, bytes, head_n);
     int is_first_line = p->scan.lines_n == 0 && verdict == STRICT_MORE;
-    if (p->side == HTTP1_REQUEST && is_first_line && p->scan.line_n > HTTP1_TARGET_BYTES + 64)
-        return refuse(p, 414, "the target is longer than 8 KB");
+    if (p->side == HTTP1_REQUEST && is_first_line && p->scan.line_n > REQUEST_LINE_BYTES)
+        return refuse(p, 414, target_too_long);
     if (error == -EFBIG)
-        return is_first_line ? refuse(p, 414, "the request line is too long") : refuse(p, 431, "the header is too long");
+        return refuse_long_head(p, is_first_line);
     if (error)
         return refuse(p, 500, "out of memory");
     return verdict == STRICT_END ? end_head(p) : HTTP1_MORE;

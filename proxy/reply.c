@@ -38,6 +38,8 @@ static const char *reason_of(int status)
         return "Request Header Fields Too Large";
     case 500:
         return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
     case 502:
         return "Bad Gateway";
     case 503:
@@ -164,7 +166,7 @@ void reply_error(struct deliver *d, enum route_dialect dialect, int status, cons
 static enum route_dialect dialect_of(const struct message *m)
 {
     if (m->target.n > 0)
-        return route_dialect(message_at(m, m->path), m->path.n);
+        return route_dialect(message_at(m, m->target), m->target.n);
     const char *text = buf_data(&m->text);
     size_t text_n = buf_size(&m->text);
     const char *space = memchr(text, ' ', text_n);
@@ -174,9 +176,10 @@ static enum route_dialect dialect_of(const struct message *m)
 void reply_refusal(const struct deliver_sink *sink, const struct message *m, int status, const char *code,
                    const char *text)
 {
+    static const char allow[] = "Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"; /* of CONNECT. RFC 9110 section 15.5.6 */
     struct deliver d;
     deliver_init(&d, sink, m->target.n ? m->minor : 1, m->method == METHOD_HEAD);
-    reply_error(&d, dialect_of(m), status, code, text, NULL);
+    reply_error(&d, dialect_of(m), status, code, text, status == 405 ? allow : NULL);
     deliver_fini(&d);
 }
 

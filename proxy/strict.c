@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { EXTRA_LIMIT_BYTES = 8192, SIZE_DIGITS_MAX = 16, LENGTH_DIGITS_MAX = 18 };
+enum { LENGTH_DIGITS_MAX = 18, PORT_DIGITS_MAX = 5, PORT_MAX = 65535 };
 
 static int refuse(struct strict_refusal *refusal, int status, const char *why)
 {
@@ -24,14 +24,19 @@ static enum strict_verdict bad(struct strict_refusal *refusal, const char *why)
 }
 
 /* Sets of bytes, a bit for each: asked for each byte of each name. Letters and digits, and !#$%&'*+-.^_`|~ (tchar of RFC
- * 9110 section 5.6.2) or -._~:[]% (of a host and port). */
+ * 9110 section 5.6.2) or -._~ (of a host's name). */
 static const uint32_t token_chars[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-static const uint32_t authority_chars[8] = {0, 0x07ff6020, 0xaffffffe, 0x47fffffe};
+static const uint32_t host_chars[8] = {0, 0x03ff6000, 0x87fffffe, 0x47fffffe};
 
 static int is_in(const uint32_t set[8], char byte)
 {
     unsigned char c = (unsigned char)byte;
     return set[c >> 5] >> (c & 31) & 1;
+}
+
+int strict_is_token_char(char byte)
+{
+    return is_in(token_chars, byte);
 }
 
 /* What may stand anywhere in a line but at its start. */
@@ -125,6 +130,8 @@ static int absolute_form(struct message *m, struct strict_refusal *refusal)
     size_t end = scheme_n;
     while (end < m->target.n && target[end] != '/' && target[end] != '?')
         end++;
+    if (end == scheme_n)
+        return refuse(refusal, 400, "the target URL has no host");
     if (end == m->target.n || target[end] == '?')
         return refuse(refusal, 400, "the target URL has no path");
     m->authority = (struct span){m->target.at + (uint32_t)scheme_n, (uint32_t)(end - scheme_n)};
@@ -156,6 +163,16 @@ static int split_target(struct message *m, struct strict_refusal *refusal)
     return 0;
 }
 
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int is_version(const char *text, size_t n) /* RFC 9112 section 2.3 */
+{
+    return n == 8 && memcmp(text, "HTTP/", 5) == 0 && is_digit(text[5]) && text[6] == '.' && is_digit(text[7]);
+}
+
 int strict_request_line(struct message *m, struct strict_refusal *refusal)
 {
     const char *text = buf_data(&m->text);
@@ -175,10 +192,10 @@ int strict_request_line(struct message *m, struct strict_refusal *refusal)
     size_t target_n = (size_t)(second - text) - at;
     const char *version = second + 1;
     size_t version_n = line_n - at - target_n - 1;
-    if (version_n == 8 && memcmp(version, "HTTP/2", 6) == 0)
-        return refuse(refusal, 505, "HTTP/2 is not spoken here; use HTTP/1.1");
-    if (version_n != 8 || memcmp(version, "HTTP/", 5) != 0)
+    if (!is_version(version, version_n))
         return refuse(refusal, 400, "the request line does not end with an HTTP version");
+    if (version[5] == '2')
+        return refuse(refusal, 505, "HTTP/2 is not spoken here; use HTTP/1.1");
     if (memcmp(version, "HTTP/1.0", 8) != 0 && memcmp(version, "HTTP/1.1", 8) != 0)
         return refuse(refusal, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
     m->minor = (unsigned)(version[7] - '0');
@@ -188,6 +205,47 @@ int strict_request_line(struct message *m, struct strict_refusal *refusal)
         return refuse(refusal, 405, "CONNECT is not offered: this is no general proxy");
     m->target = (struct span){(uint32_t)at, (uint32_t)target_n};
     return split_target(m, refusal);
+}
+
+int strict_status_line(struct message *m, struct strict_refusal *refusal)
+{
+    enum { STATUS_AT = 9, STATUS_END = 12 };
+    const char *text = buf_data(&m->text);
+    const char *end = memchr(text, '\r', buf_size(&m->text));
+    size_t line_n = end ? (size_t)(end - text) : 0;
+    int status = 0;
+    if (line_n < STATUS_END || (memcmp(text, "HTTP/1.1 ", STATUS_AT) != 0 && memcmp(text, "HTTP/1.0 ", STATUS_AT) != 0))
+        return refuse(refusal, 400, "its first line is not HTTP/1.1 STATUS");
+    for (size_t i = STATUS_AT; i < STATUS_END; i++) {
+        if (!is_digit(text[i]))
+            return refuse(refusal, 400, "its status is not a number of three digits");
+        status = status * 10 + (text[i] - '0');
+    }
+    if (line_n > STATUS_END && text[STATUS_END] != ' ')
+        return refuse(refusal, 400, "its status is not a number of three digits");
+    if (status < 100 || status > 599)
+        return refuse(refusal, 400, "its status is not one of 100 to 599");
+    if (status == 101)
+        return refuse(refusal, 400, "it changes to a protocol that nobody asked for");
+    m->minor = (unsigned)(text[7] - '0');
+    m->status = status;
+    return 0;
+}
+
+/* Content_Length and the like: to some programs that is the same name. */
+static int is_framing_in_disguise(const char *name, size_t n)
+{
+    static const char *const names[] = {"content-length", "transfer-encoding"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (n != strlen(names[i]) || !memchr(name, '_', n))
+            continue;
+        size_t same_n = 0;
+        while (same_n < n && ((name[same_n] | 0x20) == names[i][same_n] || (name[same_n] == '_' && names[i][same_n] == '-')))
+            same_n++;
+        if (same_n == n)
+            return 1;
+    }
+    return 0;
 }
 
 int strict_field_lines(const struct message *m, struct strict_refusal *refusal)
@@ -200,6 +258,8 @@ int strict_field_lines(const struct message *m, struct strict_refusal *refusal)
             at++;
         if (at == line || at == end || *at != ':')
             return refuse(refusal, 400, "a header line is not NAME: VALUE");
+        if (is_framing_in_disguise(line, (size_t)(at - line)))
+            return refuse(refusal, 400, "Content_Length or Transfer_Encoding: write it with a hyphen");
         at = memchr(at, '\n', (size_t)(end - at));
         at = at ? at + 1 : end;
     }
@@ -221,7 +281,7 @@ static int read_length(struct message *m, struct strict_refusal *refusal)
         return refuse(refusal, 400, "Content-Length is no number");
     int64_t length = 0;
     for (size_t i = 0; i < value.n; i++) {
-        if (digits[i] < '0' || digits[i] > '9')
+        if (!is_digit(digits[i]))
             return refuse(refusal, 400, "Content-Length is no number");
         length = length * 10 + (digits[i] - '0');
     }
@@ -261,12 +321,38 @@ static int read_framing(struct message *m, struct strict_refusal *refusal)
     return error;
 }
 
+/* `:PORT`, `:`, or nothing. RFC 3986 section 3.2.3 */
+static int is_port(const char *text, size_t n)
+{
+    unsigned port = 0;
+    if (n == 0)
+        return 1;
+    if (*text != ':' || n > PORT_DIGITS_MAX + 1)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if (!is_digit(text[i]))
+            return 0;
+        port = port * 10 + (unsigned)(text[i] - '0');
+    }
+    return port <= PORT_MAX;
+}
+
+/* NAME, NAME:PORT, [V6], [V6]:PORT, or nothing at all. RFC 9110 section 7.2; what RFC 3986 section 3.2.2 permits beyond
+ * that, no name of a host has. */
 static int is_authority(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!is_in(authority_chars, text[i]))
-            return 0;
-    return 1;
+    size_t at = 0;
+    if (n == 0)
+        return 1;
+    if (*text == '[') {
+        for (at = 1; at < n && text[at] != ']'; at++)
+            if (!is_in(host_chars, text[at]) && text[at] != ':' && text[at] != '%')
+                return 0;
+        return at > 1 && at < n && is_port(text + at + 1, n - at - 1);
+    }
+    while (at < n && is_in(host_chars, text[at]))
+        at++;
+    return at > 0 && is_port(text + at, n - at);
 }
 
 static int read_host(struct message *m, struct strict_refusal *refusal)
@@ -292,8 +378,9 @@ int strict_request_fields(struct message *m, struct strict_refusal *refusal)
         error = read_host(m, refusal);
     if (error)
         return error;
-    int place = message_find(m, "expect", 0);
-    if (place >= 0 && m->minor > 0) {
+    if (m->minor == 0) /* RFC 9110 section 10.1.1 */
+        return 0;
+    for (int place = message_find(m, "expect", 0); place >= 0; place = message_find(m, "expect", (size_t)place + 1)) {
         if (!message_is(m, m->fields[place].value, "100-continue"))
             return refuse(refusal, 417, "only Expect: 100-continue is understood");
         m->is_continue_expected = 1;
@@ -304,93 +391,4 @@ int strict_request_fields(struct message *m, struct strict_refusal *refusal)
 int strict_answer_fields(struct message *m, struct strict_refusal *refusal)
 {
     return read_framing(m, refusal);
-}
-
-static int hex_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* One byte of a chunk's size line. */
-static enum strict_verdict chunk_line_byte(struct strict_chunks *s, unsigned char c, struct strict_refusal *refusal)
-{
-    if (s->state == STRICT_CHUNK_SIZE_LF) {
-        if (c != '\n')
-            return bad(refusal, "a carriage return without a line feed in a chunk's size");
-        s->state = s->left_bytes ? STRICT_CHUNK_DATA : STRICT_CHUNK_TRAILER;
-        return STRICT_MORE;
-    }
-    if (c == '\r' && s->digits_n > 0) {
-        s->state = STRICT_CHUNK_SIZE_LF;
-        return STRICT_MORE;
-    }
-    if (s->state == STRICT_CHUNK_EXTENSION) {
-        if ((c < 0x20 && c != '\t') || c >= 0x7f || ++s->extra_bytes > EXTRA_LIMIT_BYTES)
-            return bad(refusal, "a bad or endless chunk extension");
-        return STRICT_MORE;
-    }
-    if (c == ';' && s->digits_n > 0) {
-        s->state = STRICT_CHUNK_EXTENSION;
-        return STRICT_MORE;
-    }
-    int digit = hex_value(c);
-    if (digit < 0 || ++s->digits_n > SIZE_DIGITS_MAX || s->left_bytes >> 58)
-        return bad(refusal, "a chunk's size is no hexadecimal number");
-    s->left_bytes = s->left_bytes * 16 + (uint64_t)digit;
-    return STRICT_MORE;
-}
-
-static enum strict_verdict chunk_trailer(struct strict_chunks *s, const char *bytes, size_t bytes_n, size_t *used_n,
-                                         struct strict_refusal *refusal)
-{
-    enum strict_verdict verdict = strict_head_scan(&s->trailer, bytes, bytes_n, used_n, refusal);
-    s->extra_bytes += *used_n;
-    if (s->extra_bytes > EXTRA_LIMIT_BYTES)
-        return bad(refusal, "too many trailers");
-    return verdict;
-}
-
-enum strict_verdict strict_chunks_scan(struct strict_chunks *s, const char *bytes, size_t bytes_n, size_t *used_n,
-                                       struct strict_refusal *refusal)
-{
-    size_t i = 0;
-    enum strict_verdict verdict = STRICT_MORE;
-    while (i < bytes_n && verdict == STRICT_MORE) {
-        unsigned char c = (unsigned char)bytes[i];
-        size_t step_n = 1;
-        switch (s->state) {
-        case STRICT_CHUNK_SIZE:
-        case STRICT_CHUNK_EXTENSION:
-        case STRICT_CHUNK_SIZE_LF:
-            verdict = chunk_line_byte(s, c, refusal);
-            break;
-        case STRICT_CHUNK_DATA:
-            step_n = s->left_bytes < bytes_n - i ? (size_t)s->left_bytes : bytes_n - i;
-            s->left_bytes -= step_n;
-            if (s->left_bytes == 0)
-                s->state = STRICT_CHUNK_CR;
-            break;
-        case STRICT_CHUNK_CR:
-            verdict = c == '\r' ? STRICT_MORE : bad(refusal, "a chunk is longer than its size");
-            s->state = STRICT_CHUNK_LF;
-            break;
-        case STRICT_CHUNK_LF:
-            verdict = c == '\n' ? STRICT_MORE : bad(refusal, "a chunk is longer than its size");
-            s->state = STRICT_CHUNK_SIZE;
-            s->digits_n = 0;
-            break;
-        case STRICT_CHUNK_TRAILER:
-            verdict = chunk_trailer(s, bytes + i, bytes_n - i, &step_n, refusal);
-            break;
-        }
-        i += step_n;
-    }
-    *used_n = i;
-    return verdict;
 }

@@ -146,7 +146,11 @@ static void test_requests(void **state)
         {"GET http://a:1/b?c HTTP/1.1\r\n" H "\r\n", "GET /b?c 1.1|Host=h|keep;[];"},
         {"GET / HTTP/1.1\r\n" H "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
          "GET / 1.1|Host=h|Connection=Upgrade|Upgrade=websocket|keep;[];"},
-        {"BREW / HTTP/1.1\r\n" H "\r\n", "!400"},
+        {"BREW / HTTP/1.1\r\n" H "\r\n", "!501"},
+        {"get / HTTP/1.1\r\n" H "\r\n", "!501"},
+        {"GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / 1.1|Host=|keep;[];"},
+        {"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "GET / 1.1|Host=[::1]:80|keep;[];"},
+        {"GET / HTTP/1.1\r\nHost: a_b.c:65535\r\n\r\n", "GET / 1.1|Host=a_b.c:65535|keep;[];"},
         {"POST /x HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhello", "POST /x 1.1|Host=h|Content-Length=5|keep;[hello];"},
         {"POST /x HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", "POST /x 1.1|Host=h|Content-Length=0|keep;[];"},
         {"POST /x HTTP/1.1\r\n" H "Content-Length: 5\r\nConnection: close\r\n\r\nhello",
@@ -180,6 +184,17 @@ static void test_refused_heads(void **state)
         {"GET / HTTP/1.0\r\n" H H "\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a%62\r\n\r\n", 400},
+        {"GET http:///b HTTP/1.1\r\n" H "\r\n", 400},
+        {"GET / HTTP/1,1\r\n" H "\r\n", 400},
+        {"POST / HTTP/1.1\r\n" H "Content_Length: 5\r\n\r\n", 400},
+        {"POST / HTTP/1.1\r\n" H "TRANSFER_ENCODING: chunked\r\n\r\n", 400},
+        {"POST / HTTP/1.1\r\n" H "Expect: 100-continue\r\nExpect: tea\r\n\r\n", 417},
         {"GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n" H "X\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n" H ": x\r\n\r\n", 400},
@@ -253,7 +268,7 @@ static void test_refused_chunks(void **state)
     static const char *const rows[] = {
         "0_2e\r\n", "0x5\r\n", "\r\n", " 5\r\n", "5 \r\n", "+5\r\n", "-5\r\n", "g\r\n", "00000000000000005\r\n", "ffffffffffffffff\r\n",
         ";x\r\n", "5\n", "5\rh", "5;a\nb", "5\r\nhellox", "5\r\nhello\nx", "5\r\nhello\r5", "0\r\nX: a\nb", "0\r\n\nx", "0\r\n y\r\n",
-        "0\r\nX: \x01\r\n\r\n", "5;\x01\r\n",
+        "0\r\nX: \x01\r\n\r\n", "5;\x01\r\n", "0\r\n: y\r\n", "0\r\nX : y\r\n", "0\r\nX\r\n", "0\r\nA: b\r\nX Y: z\r\n",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct replay r;
@@ -341,6 +356,31 @@ static void test_nothing_is_endless(void **state)
     expect_refusal_of_filler("POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n", "0", 400);
 }
 
+/* A head that is both too long and bad is refused for the one that comes first, in one read or byte by byte. */
+static void test_limits_are_met_however_it_is_cut(void **state)
+{
+    (void)state;
+    static char bytes[20000];
+    static const struct {
+        size_t filler_n;
+        const char *front, *behind, *expected;
+    } rows[] = {
+        {3000, "GET / HTTP/1.1\r\n" H "X: ", "\x01\r\n\r\n", "!400"},
+        {5000, "GET / HTTP/1.1\r\n" H "X: ", "\x01\r\n\r\n", "!431"},
+        {5000, "GET / HTTP/1.1\r\n" H "X: ", "\r\n\r\n", "!431"},
+        {4096 - 31, "GET / HTTP/1.1\r\n" H "X: ", "\r\n\r\n", "!431"},
+        {5000, "GET /", "\x01 HTTP/1.1\r\n\r\n", "!414"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int n = snprintf(bytes, sizeof bytes, "%s%*s", rows[i].front, (int)rows[i].filler_n, "");
+        memset(bytes + strlen(rows[i].front), 'a', rows[i].filler_n);
+        n += snprintf(bytes + n, sizeof bytes - (size_t)n, "%s", rows[i].behind);
+        static const size_t pieces_n[] = {1, 2, 7, 100, 4095, 4096, 4097, sizeof bytes};
+        for (size_t j = 0; j < sizeof pieces_n / sizeof *pieces_n; j++)
+            replay_cut(HTTP1_REQUEST, bytes, (size_t)n, pieces_n[j], pieces_n[j], rows[i].expected);
+    }
+}
+
 static void test_answers(void **state)
 {
     (void)state;
@@ -360,6 +400,11 @@ static void test_answers(void **state)
         {"hello\r\n\r\n", "!400"},
         {"HTTP/2 200\r\n\r\n", "!400"},
         {"HTTP/1.1 99 Low\r\n\r\n", "!400"},
+        {"HTTP/1.1 600 High\r\n\r\n", "!400"},
+        {"HTTP/1.1 1000 High\r\n\r\n", "!400"},
+        {"HTTP/1.1 200OK\r\n\r\n", "!400"},
+        {"HTTP/1.1  200 OK\r\n\r\n", "!400"},
+        {"\r\nHTTP/1.1 200 OK\r\n\r\n", "!400"},
         {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", "!400"},
         {"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "!400"},
         {"HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", "!400"},
@@ -401,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_refused_chunks),
         cmocka_unit_test(test_each_byte_in_each_place),
         cmocka_unit_test(test_nothing_is_endless),
+        cmocka_unit_test(test_limits_are_met_however_it_is_cut),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_the_answer_to_a_head_has_no_body),
     };
