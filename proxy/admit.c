@@ -13,6 +13,13 @@ static void refuse(struct admission *a, int status, const char *code)
     a->code = code;
 }
 
+/* The commonest mistake. */
+static int is_known_without_slash(const struct message *m, const char *path)
+{
+    const struct route *route;
+    return m->path.n > 1 && path[m->path.n - 1] == '/' && route_find(m->method, path, m->path.n - 1, &route) == ROUTE_FOUND;
+}
+
 static void find_route(struct admission *a, const struct message *m)
 {
     char allow[96];
@@ -24,11 +31,13 @@ static void find_route(struct admission *a, const struct message *m)
         return;
     case ROUTE_BAD_PATH:
         refuse(a, 400, "bad_path");
-        snprintf(a->text, sizeof a->text, "the path can be read in more than one way");
+        snprintf(a->text, sizeof a->text, "the path can be read in more than one way: write it without empty segments, segments of dots, ';', "
+                                      "backslashes and needless %% escapes");
         return;
     case ROUTE_UNKNOWN:
         refuse(a, 404, "unknown_path");
-        snprintf(a->text, sizeof a->text, "there is no path %.*s here", m->path.n > 100 ? 100 : (int)m->path.n, path);
+        snprintf(a->text, sizeof a->text, "there is no path %.*s here%s", m->path.n > 100 ? 100 : (int)m->path.n, path,
+                 is_known_without_slash(m, path) ? "; leave out the slash at its end" : "");
         return;
     case ROUTE_WRONG_METHOD:
         refuse(a, 405, "wrong_method");

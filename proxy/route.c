@@ -1,7 +1,9 @@
 /*
  * See route.h. An allow-list: Ollama serves more than its API (a profiler, for one), and what is not named here
  * does not exist. Paths are compared as bytes, never normalised: one that could be read in two ways is refused,
- * so that nothing is forwarded as something else than was checked.
+ * so that nothing is forwarded as something else than was checked. What could be read in two ways: segments that are
+ * empty, `.` or `..`; parameters behind `;`; backslashes; characters that no path has (RFC 3986 section 3.3); and, where
+ * they are encoded, what is none of its visible ASCII characters, `.`, `;`, `\`, `%`, and `/` outside of a model's name.
  */
 #include "proxy/route.h"
 
@@ -38,6 +40,10 @@ static const struct route routes[] = {
     {"/api/blobs/:", METHOD_HEAD | POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_STREAMED, DIALECT_OLLAMA, CHANGES},
     {"/api/me", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS},
     {"/api/signout", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/user/keys/:", METHOD_DELETE, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS},
+    {"/api/experimental/web_search", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/experimental/web_fetch", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES},
+    {"/api/experimental/model-recommendations", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS},
 
     {"/v1/chat/completions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
     {"/v1/completions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
@@ -45,6 +51,8 @@ static const struct route routes[] = {
     {"/v1/responses", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
     {"/v1/messages", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_ANTHROPIC, INFERS},
     {"/v1/audio/transcriptions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/images/generations", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
+    {"/v1/images/edits", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS},
     {"/v1/models", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OPENAI, READS},
     {"/v1/models/*", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OPENAI, READS},
 };
@@ -66,42 +74,52 @@ static int hex_value(char c)
     return -1;
 }
 
-/* A segment that is empty, `.` or `..`; as names of files go, and %2e too. */
-static int is_odd_segment(const char *segment, size_t n, int is_last)
+/* A segment that is `.` or `..`, as names of files go, or empty. A slash at the end is just another path. */
+static int is_odd_segment(const char *segment, size_t n, int is_at_end)
 {
     if (n == 0)
-        return !is_last; /* `//`; a slash at the end is just another path */
+        return !is_at_end;
     return (n == 1 && segment[0] == '.') || (n == 2 && segment[0] == '.' && segment[1] == '.');
 }
 
-/* Whether a path can be read in one way only. An encoded slash is left to names of models, a slash by other means. */
+/* What may stand in a path as it is. */
+static int is_path_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~!$&'()*+,=:@/", c));
+}
+
+/* The character at path[i], decoded: itself, or behind a percent sign; -1 where it may not stand there. */
+static int char_at(const char *path, size_t n, size_t i)
+{
+    if (path[i] != '%')
+        return is_path_char(path[i]) ? path[i] : -1;
+    int high = i + 2 < n ? hex_value(path[i + 1]) : -1, low = i + 2 < n ? hex_value(path[i + 2]) : -1;
+    int c = high < 0 || low < 0 ? -1 : high * 16 + low;
+    return c < 0x21 || c > 0x7e || strchr(".;\\%", c) ? -1 : c;
+}
+
+/* Whether a path can be read in one way only. */
 static int is_plain(const char *path, size_t n)
 {
     size_t start = 1;
     int has_encoded_slash = 0;
     if (n == 0 || path[0] != '/')
         return 0;
-    for (size_t i = 1; i <= n; i++) {
-        size_t width = 1;
-        int is_slash = i == n || path[i] == '/';
-        if (i < n && path[i] == '%') {
-            int high = i + 2 < n ? hex_value(path[i + 1]) : -1, low = i + 2 < n ? hex_value(path[i + 2]) : -1;
-            int c = high < 0 || low < 0 ? -1 : high * 16 + low;
-            if (c < 0x21 || c > 0x7e || c == '.' || c == '\\' || c == '%')
-                return 0;
-            width = 3;
-            has_encoded_slash |= c == '/';
-            is_slash = c == '/';
-        }
-        if (i < n && path[i] == '\\')
+    for (size_t i = 1; i < n;) {
+        int c = char_at(path, n, i), is_encoded = path[i] == '%';
+        size_t next = i + (is_encoded ? 3 : 1);
+        if (c < 0)
             return 0;
-        if (is_slash) {
-            if (is_odd_segment(path + start, i - start, i == n) && n > 1)
+        if (c == '/') {
+            if (is_odd_segment(path + start, i - start, 0) || (is_encoded && next == n))
                 return 0;
-            start = i + width;
+            has_encoded_slash |= is_encoded;
+            start = next;
         }
-        i += width - 1;
+        i = next;
     }
+    if (is_odd_segment(path + start, n - start, 1))
+        return 0;
     return !has_encoded_slash || (n > 11 && memcmp(path, "/v1/models/", 11) == 0);
 }
 
@@ -136,7 +154,7 @@ enum route_verdict route_find(enum method method, const char *path, size_t path_
 
 enum route_dialect route_dialect(const char *path, size_t path_n)
 {
-    if (path_n >= 12 && memcmp(path, "/v1/messages", 12) == 0)
+    if (path_n >= 12 && memcmp(path, "/v1/messages", 12) == 0 && (path_n == 12 || strchr("/?#; ", path[12])))
         return DIALECT_ANTHROPIC;
     return path_n >= 4 && memcmp(path, "/v1/", 4) == 0 ? DIALECT_OPENAI : DIALECT_OLLAMA;
 }

@@ -41,6 +41,10 @@ static void test_what_each_path_is(void **state)
         {METHOD_GET, "/v1/models/llama3.2:1b", RIGHT_OBSERVE, 0, 0},
         {METHOD_GET, "/v1/models/hf.co/me/model:q4", RIGHT_OBSERVE, 0, 0},
         {METHOD_GET, "/v1/models/hf.co%2Fme%2fmodel", RIGHT_OBSERVE, 0, 0},
+        {METHOD_DELETE, "/api/user/keys/c3NoLWVk", RIGHT_MANAGE, 0, 0},
+        {METHOD_POST, "/api/experimental/web_search", RIGHT_INFERENCE, 1, 0},
+        {METHOD_GET, "/api/experimental/model-recommendations", RIGHT_OBSERVE, 0, 0},
+        {METHOD_POST, "/v1/images/generations", RIGHT_INFERENCE, 1, 1},
         {METHOD_OPTIONS, "/api/chat", RIGHT_INFERENCE, 1, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -75,6 +79,8 @@ static void test_paths_that_can_be_read_in_two_ways(void **state)
         "/api/%2e%2e/tags", "/api/%2E/tags", "/api%2ftags", "/api/blobs/sha256%2fx", "/v1/models/..%2fx", "/v1/models/a%2f..",
         "/v1/models/a%2f%2fb", "/v1/models/%2e%2e/x", "/v1/models/a%00", "/v1/models/a%0a", "/v1/models/a%", "/v1/models/a%4",
         "/v1/models/a%zz", "/v1/models/a%25", "/v1/models/a%5cb", "/api\\tags", "/v1/models/a%20b",
+        "/v1/models/a%2f", "/v1/models/a;b", "/v1/models/a%3bb", "/api/generate;x", "/api/{x}", "/v1/models/a|b", "/v1/models/a\"b",
+        "/v1/models/a b", "/v1/models/a?b", "/v1/models/\xc3\xa9", "/api/tags/..", "/api/tags//", "/%2fapi", "/v1%2fmodels/a",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;
@@ -103,6 +109,8 @@ static void test_the_dialect_shows_in_the_path(void **state)
     assert_int_equal(route_dialect("/api/x", 6), DIALECT_OLLAMA);
     assert_int_equal(route_dialect("/v1/x", 5), DIALECT_OPENAI);
     assert_int_equal(route_dialect("/v1/messages", 12), DIALECT_ANTHROPIC);
+    assert_int_equal(route_dialect("/v1/messages/count", 18), DIALECT_ANTHROPIC);
+    assert_int_equal(route_dialect("/v1/messagesx", 13), DIALECT_OPENAI);
     assert_int_equal(route_dialect("", 0), DIALECT_OLLAMA);
 }
 
