@@ -21,15 +21,29 @@ static int is_hop_by_hop(const struct message *m, struct span name)
     return name.n > 6 && text_is(text, 6, "proxy-");
 }
 
+/* What Connection can't take away: it says what the body is, who asks, or which way the message went; not the business of one
+ * hop, whatever a sender calls it. RFC 9110 section 7.6.1 */
+static int is_end_to_end(const char *name, size_t n)
+{
+    static const char *const names[] = {"accept", "authorization", "cache-control", "cookie", "forwarded", "host", "origin",
+                                        "set-cookie", "user-agent", "via", "x-api-key", "x-request-id"};
+    static const char *const beginnings[] = {"content-", "x-forwarded-"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_is(name, n, names[i]))
+            return 1;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
+        size_t beginning_n = strlen(beginnings[i]);
+        if (n > beginning_n && text_is(name, beginning_n, beginnings[i]))
+            return 1;
+    }
+    return 0;
+}
+
 /* Whether Connection names this field. RFC 9110 section 7.6.1 */
 static int is_named(const struct message *m, struct span name, int has_connection)
 {
-    char word[64];
-    if (!has_connection || name.n >= sizeof word)
-        return 0;
-    memcpy(word, message_at(m, name), name.n);
-    word[name.n] = '\0';
-    return message_has_token(m, "connection", word);
+    const char *text = message_at(m, name);
+    return has_connection && message_lists(m, "connection", text, name.n) && !is_end_to_end(text, name.n);
 }
 
 static int is_one_of(const struct message *m, struct span name, const char *const *names)

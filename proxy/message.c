@@ -98,7 +98,7 @@ size_t message_count(const struct message *m, const char *name)
     return count;
 }
 
-static int list_has(const char *list, size_t n, const char *token)
+static int list_has(const char *list, size_t n, const char *token, size_t token_n)
 {
     while (n > 0) {
         const char *comma = memchr(list, ',', n);
@@ -109,7 +109,7 @@ static int list_has(const char *list, size_t n, const char *token)
             item++, left_n--;
         while (left_n > 0 && (item[left_n - 1] == ' ' || item[left_n - 1] == '\t'))
             left_n--;
-        if (text_is(item, left_n, token))
+        if (left_n == token_n && strncasecmp(item, token, token_n) == 0)
             return 1;
         if (!comma)
             break;
@@ -119,12 +119,17 @@ static int list_has(const char *list, size_t n, const char *token)
     return 0;
 }
 
-int message_has_token(const struct message *m, const char *name, const char *token)
+int message_lists(const struct message *m, const char *name, const char *token, size_t token_n)
 {
     for (int i = message_find(m, name, 0); i >= 0; i = message_find(m, name, (size_t)i + 1))
-        if (list_has(message_at(m, m->fields[i].value), m->fields[i].value.n, token))
+        if (list_has(message_at(m, m->fields[i].value), m->fields[i].value.n, token, token_n))
             return 1;
     return 0;
+}
+
+int message_has_token(const struct message *m, const char *name, const char *token)
+{
+    return message_lists(m, name, token, strlen(token));
 }
 
 static const struct {

@@ -82,6 +82,8 @@ static inline int message_find(const struct message *m, const char *name, size_t
 size_t message_count(const struct message *m, const char *name);
 /* Whether a list field (Connection, …) holds this token, in any of its lines. RFC 9110 section 5.6.1 */
 int message_has_token(const struct message *m, const char *name, const char *token);
+/* The same for a token of n bytes that has no end. */
+int message_lists(const struct message *m, const char *name, const char *token, size_t token_n);
 /* Whether the text at s is this word, in any case. */
 int message_is(const struct message *m, struct span s, const char *word);
 

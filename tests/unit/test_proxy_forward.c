@@ -24,6 +24,8 @@ static struct sender sender_of(const struct message *m, struct tell *told)
     return s;
 }
 
+#define NAME_OF_80 "x1234567890123456789012345678901234567890123456789012345678901234567890123456789"
+
 static void parse(struct message *m, enum http1_side side, const char *head)
 {
     struct http1 parser;
@@ -57,6 +59,10 @@ static void test_a_request_in_one_form(void **state)
         {"A: 1\r\nConnection: b, x-c\r\nB: 2\r\nX-C: 3\r\nX-D: 4\r\nb: 5\r\n", "A: 1\r\nX-D: 4\r\n"},
         {"A: 1\r\nX-Forwarded-For: 1\r\nForwarded: for=1\r\nB: 2\r\nX-Real-IP: 1\r\nX-F: 3\r\nVia: 1.1 x\r\n",
          "A: 1\r\nB: 2\r\nX-F: 3\r\nVia: 1.1 x\r\n"},
+        {"Connection: content-type, CONTENT-ENCODING, authorization, cookie, content, x\r\nContent-Type: a\r\nX: 1\r\n"
+         "Content-Encoding: b\r\nContent: c\r\nAuthorization: d\r\nCookie: e\r\n",
+         "Content-Type: a\r\nContent-Encoding: b\r\nAuthorization: d\r\nCookie: e\r\n"},
+        {"Connection: " NAME_OF_80 "\r\n" NAME_OF_80 ": 1\r\nConnection: B\r\nb: 2\r\nc: 3\r\n", "c: 3\r\n"},
         {"A: 1\r\nX-Request-Id: theirs\r\nAccept-Encoding: gzip\r\nOrigin: http://a\r\n", "A: 1\r\nOrigin: http://a\r\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
