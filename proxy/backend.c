@@ -99,8 +99,18 @@ static void on_idle_event(void *context, short revents)
     drop(context);
 }
 
+/* Nothing has come on it, not even its end. What came behind an answer would be taken for the answer to the next request,
+ * and that one may be somebody else's. */
+static int is_silent(int fd)
+{
+    char byte;
+    return sys_recv(fd, &byte, 1, MSG_PEEK) == -EAGAIN;
+}
+
 int backend_take(struct backend *b)
 {
+    while (b->kept && !is_silent(b->kept->fd))
+        drop(b->kept); /* its event has not been looked at yet */
     return b->kept ? vacate(b->kept) : -EAGAIN;
 }
 

@@ -249,6 +249,13 @@ static void on_eof(struct fetch *f, int error)
         end(f, FETCH_BROKEN, why);
 }
 
+/* Of an answer that must not have one (to HEAD; 204, 304): where the backend sends it all the same, it would be taken for the
+ * next answer, so its connection is not used again. */
+static int announces_a_body(const struct message *answer)
+{
+    return answer->is_chunked || answer->length_bytes > 0;
+}
+
 static void read_answer(struct fetch *f)
 {
     size_t used_n = 0;
@@ -274,7 +281,7 @@ static void read_answer(struct fetch *f)
             message_move_memory(&f->answer, &f->backend->spare); /* read, and of no more use */
             if (!http1_is_complete(&f->parser))
                 continue;
-            finish(f, used_n < (size_t)n);
+            finish(f, used_n < (size_t)n || announces_a_body(&f->answer));
             return;
         case HTTP1_END:
             finish(f, used_n < (size_t)n);

@@ -189,7 +189,7 @@ def test_unknown_paths_and_methods(sidecar, method, path, status):
     assert not [e for e in sidecar.backend.journal("request") if e["path"] == path and e["method"] == method]
 
 
-def test_body_beyond_the_limit(sidecar):
+def test_body_beyond_the_limit_proxy_scenario_15(sidecar):
     sidecar.configure("proxy", max_body="100K")
     sidecar.boot(tokens=1)
     with sidecar.connect() as connection:
