@@ -19,35 +19,46 @@ class Front:
         sidecar.configure("proxy", backend=f"http://127.0.0.1:{sidecar.backend.port}", **keys)
         sidecar.start("ollama-proxy")
         until(lambda: self.exchange(request(first=b"GET /live HTTP/1.0"))[:12] == b"HTTP/1.1 200", 10, "the proxy",
-            sidecar.process.tail)
+              sidecar.process.tail)
 
     def open(self) -> socket.socket:
         """A connection."""
-        try:
-            sock = socket.create_connection(("127.0.0.1", self.port), 10 * SLACK)
-        except ConnectionError:
-            return socket.socket()  # not there yet
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
+        return connect(self.port)
 
     def exchange(self, *pieces: bytes, pause: float = 0) -> bytes:
-        """What comes back, to the end of the connection, of these pieces sent one by one."""
-        with self.open() as sock:
-            try:
-                for piece in pieces:
-                    sock.sendall(piece)
-                    if pause:
-                        time.sleep(pause)
-            except OSError:
-                pass  # it was refused before its end
-            return read_all(sock)
+        """As the function below."""
+        return exchange(self.port, *pieces, pause=pause)
 
     def untouched(self) -> bool:
         """Whether nothing has come to the backend."""
         return not self.backend.connections
 
 
+def connect(port: int) -> socket.socket:
+    """A connection; where nobody listens yet, a socket that fails."""
+    try:
+        sock = socket.create_connection(("127.0.0.1", port), 10 * SLACK)
+    except ConnectionError:
+        return socket.socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def exchange(port: int, *pieces: bytes, pause: float = 0) -> bytes:
+    """What comes back, to the end of the connection, of these pieces sent one by one."""
+    with connect(port) as sock:
+        try:
+            for piece in pieces:
+                sock.sendall(piece)
+                if pause:
+                    time.sleep(pause)
+        except OSError:
+            pass  # it was refused before its end
+        return read_all(sock)
+
+
 def read_all(sock) -> bytes:
+    """To the end of the connection."""
     data = b""
     try:
         while True:
@@ -60,11 +71,13 @@ def read_all(sock) -> bytes:
 
 
 def status_of(answer: bytes) -> int:
+    """Of the first answer; 0 where there is none."""
     match = re.match(rb"HTTP/1\.1 (\d{3}) [A-Z][^\r\n]*\r\n", answer)
     return int(match.group(1)) if match else 0
 
 
 def body_of(answer: bytes) -> bytes:
+    """What stands behind the head, of a request too."""
     return answer.partition(b"\r\n\r\n")[2]
 
 
