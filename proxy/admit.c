@@ -31,8 +31,9 @@ static void find_route(struct admission *a, const struct message *m)
         return;
     case ROUTE_BAD_PATH:
         refuse(a, 400, "bad_path");
-        snprintf(a->text, sizeof a->text, "the path can be read in more than one way: write it without empty segments, segments of dots, ';', "
-                                      "backslashes and needless %% escapes");
+        snprintf(a->text, sizeof a->text,
+                 "the path can be read in more than one way: write it without empty segments, segments of dots, ';', "
+                 "backslashes and needless %% escapes");
         return;
     case ROUTE_UNKNOWN:
         refuse(a, 404, "unknown_path");

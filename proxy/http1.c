@@ -1,9 +1,10 @@
 /*
  * See http1.h. The only room that knows llhttp.
  *
- * A head is collected whole, checked, and handed to llhttp in one piece, so that names and values are places in
- * one arena. Bodies are walked by our own framing, and llhttp gets exactly the bytes that belong to the message:
- * it never sees the next one, and never has to be paused. Interim answers (1xx) are skipped here. RFC 9110 15.2
+ * A head is collected whole, checked (a request's first line before the rest), and handed to llhttp in one piece, so that
+ * names and values are places in one arena. Bodies are walked by our own framing, and llhttp gets exactly the bytes that
+ * belong to the message: it never sees the next one, and never has to be paused. Interim answers (1xx) are skipped here.
+ * RFC 9110 15.2
  */
 #include "proxy/http1.h"
 
@@ -48,7 +49,7 @@ static int add_field(struct http1 *p)
     if (parser->name.n == 0)
         return 0;
     if (p->message->fields_n == limit_n) {
-        p->refusal = (struct strict_refusal){431, p->side == HTTP1_REQUEST ? "more than 100 header fields" : "too many header fields"};
+        p->refusal = (struct strict_refusal){431, limit_n == 100 ? "more than 100 header fields" : "too many header fields"};
         return -1;
     }
     parser->error = message_add(p->message, parser->name, trimmed(p->message, parser->value));
@@ -227,11 +228,9 @@ static int read_head(struct http1 *p)
 {
     struct message *m = p->message;
     int is_request = p->side == HTTP1_REQUEST;
-    int error = is_request ? strict_request_line(m, &p->refusal) : strict_status_line(m, &p->refusal);
-    if (!error && m->target.n > HTTP1_TARGET_BYTES) {
-        p->refusal = (struct strict_refusal){414, target_too_long};
-        error = -EPROTO;
-    }
+    int error = is_request ? 0 : strict_status_line(m, &p->refusal);
+    if (is_request && m->method_name.n == 0) /* an empty line, and end_first_line() was never called */
+        return -EPROTO;
     if (!error)
         error = strict_field_lines(m, &p->refusal);
     if (!error)
@@ -284,15 +283,26 @@ static enum http1_step refuse_long_head(struct http1 *p, int is_first_line)
     return refuse(p, 431, "the header is longer than [proxy] max_headers");
 }
 
-/* How much of a head is looked at in one go: up to the first byte that is beyond a limit, so that a head is refused for
- * the same reason however it is cut. */
-static size_t scan_n(const struct http1 *p, size_t bytes_n)
+/* How much of a head is looked at in one go: a request's first line for itself, and no more than the first byte that is beyond
+ * a limit, so that a head is refused for the same reason however it is cut. */
+static size_t scan_n(const struct http1 *p, const char *bytes, size_t bytes_n)
 {
     size_t left_n = buf_left(&p->message->text);
-    size_t line_left_n = REQUEST_LINE_BYTES - p->scan.line_n;
-    if (p->side == HTTP1_REQUEST && p->scan.lines_n == 0 && line_left_n < left_n)
-        left_n = line_left_n;
+    if (p->side == HTTP1_REQUEST && p->scan.lines_n == 0) {
+        size_t line_left_n = REQUEST_LINE_BYTES - p->scan.line_n;
+        const char *end = memchr(bytes, '\n', bytes_n);
+        bytes_n = end ? (size_t)(end - bytes) + 1 : bytes_n;
+        left_n = line_left_n < left_n ? line_left_n : left_n;
+    }
     return bytes_n > left_n ? left_n + 1 : bytes_n;
+}
+
+/* Judged before the rest has come: who speaks another protocol waits for an answer now. */
+static enum http1_step end_first_line(struct http1 *p)
+{
+    if (strict_request_line(p->message, &p->refusal) < 0)
+        return refuse(p, 400, "not HTTP/1.1");
+    return p->message->target.n > HTTP1_TARGET_BYTES ? refuse(p, 414, target_too_long) : HTTP1_MORE;
 }
 
 static enum http1_step feed_head(struct http1 *p, const char *bytes, size_t bytes_n, size_t *used_n)
@@ -303,7 +313,7 @@ static enum http1_step feed_head(struct http1 *p, const char *bytes, size_t byte
     bytes += *used_n;
     bytes_n -= *used_n;
     size_t head_n;
-    enum strict_verdict verdict = strict_head_scan(&p->scan, bytes, scan_n(p, bytes_n), &head_n, &p->refusal);
+    enum strict_verdict verdict = strict_head_scan(&p->scan, bytes, scan_n(p, bytes, bytes_n), &head_n, &p->refusal);
     *used_n += head_n;
     if (verdict == STRICT_BAD)
         return refuse(p, 400, "not HTTP");
@@ -315,7 +325,10 @@ static enum http1_step feed_head(struct http1 *p, const char *bytes, size_t byte
         return refuse_long_head(p, is_first_line);
     if (error)
         return refuse(p, 500, "out of memory");
-    return verdict == STRICT_END ? end_head(p) : HTTP1_MORE;
+    if (verdict == STRICT_END)
+        return end_head(p);
+    int is_first_line_over = p->scan.lines_n == 1 && p->scan.line_n == 0 && !p->scan.has_cr;
+    return p->side == HTTP1_REQUEST && is_first_line_over && head_n > 0 ? end_first_line(p) : HTTP1_MORE;
 }
 
 /* A body's bytes go through llhttp; at its end both must say so. */

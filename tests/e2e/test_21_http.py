@@ -112,6 +112,12 @@ def test_first_lines_of_other_protocols(front):
     assert dict(fields(front.exchange(request(first=b"CONNECT a:1 HTTP/1.1"))))["allow"]
 
 
+def test_who_speaks_another_protocol_is_told_at_its_first_line(front):
+    for line, status in ((b"PING", 400), (b"*1", 400), (b"EHLO example.com", 400), (b"GET /api/tags", 400), (b"USER a HTTP/2.0", 505)):
+        assert is_whole_refusal(front.exchange(line + b"\r\n"), status)
+    assert front.untouched()
+
+
 def test_paths_are_refused_or_not_there_but_never_changed(front):
     refuse_all(front, closing(http_cases.paths()))
 

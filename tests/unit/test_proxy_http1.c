@@ -164,6 +164,10 @@ static void test_requests(void **state)
          "POST /1 1.1|Host=h|Content-Length=1|keep;[a];POST /2 1.1|Host=h|Transfer-Encoding=chunked|keep;[b];"
          "GET /3 1.1|Host=h|keep;[];"},
         {"GET / HTTP/1.1\r\nHo", "!eof"},
+        {"PING\r\n", "!400"}, /* no more need come */
+        {"GET /\r\n", "!400"},
+        {"GET / HTTP/2.0\r\n", "!505"},
+        {"GET /#a HTTP/1.1\r\n", "!400"},
         {"POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhel", "POST / 1.1|Host=h|Content-Length=5|keep;!eof"},
         {"", ""},
     };
