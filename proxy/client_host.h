@@ -5,6 +5,7 @@
 #define PROXY_CLIENT_HOST_H
 
 #include "proxy/addresses.h"
+#include "proxy/deliver.h"
 #include "proxy/env.h"
 
 enum {
@@ -29,6 +30,7 @@ struct client_link {
 /* What all clients share; borrowed by each. */
 struct client_host {
     struct env *env; /* borrowed */
+    struct iovec parts[DELIVER_PARTS]; /* pieces of an answer on their way, one client at a time */
     char *scratch;   /* CONNECTION_READ_BYTES, into which every client is read; owned by the host's owner */
     void (*gone)(void *context, struct client_link *link); /* it has closed; its memory goes at the end of the turn */
     void *context;

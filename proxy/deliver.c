@@ -54,7 +54,7 @@ void deliver_body(struct deliver *d, const char *bytes, size_t bytes_n)
         return;
     if (d->parts_n == DELIVER_PARTS)
         deliver_flush(d);
-    d->parts[d->parts_n++] = (struct iovec){(void *)(uintptr_t)bytes, bytes_n};
+    d->sink->parts[d->parts_n++] = (struct iovec){(void *)(uintptr_t)bytes, bytes_n};
     d->body_n += bytes_n;
     d->body_bytes += bytes_n;
     d->last[0] = bytes_n > 1 ? bytes[bytes_n - 2] : d->last[1];
@@ -87,7 +87,7 @@ static void transmit(struct deliver *d, int is_end)
         out[out_n++] = part(buf_data(&d->head), buf_size(&d->head));
     if (is_chunk)
         out[out_n++] = size_line(size, d->body_n);
-    memcpy(out + out_n, d->parts, (size_t)d->parts_n * sizeof *out);
+    memcpy(out + out_n, d->sink->parts, (size_t)d->parts_n * sizeof *out);
     out_n += d->parts_n;
     if (is_chunk && is_end)
         out[out_n++] = part(line_end_and_last_chunk, sizeof line_end_and_last_chunk - 1);

@@ -12,6 +12,7 @@ enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 10
 /* What stands behind it: a connection. None of these calls back. */
 struct deliver_sink {
     void *context;
+    struct iovec *parts; /* room for DELIVER_PARTS pieces of one turn, the same for all; borrowed */
     /* Sends or keeps all of it. An error is the connection's own affair: it will end the exchange. */
     void (*write)(void *context, const struct iovec *parts, int parts_n);
     /* Bytes that the client has not taken yet. */
@@ -35,8 +36,7 @@ struct deliver {
     uint64_t body_bytes;             /* delivered in all */
     struct buf head;                 /* a head that has not been sent */
     char last[2];                    /* the last two bytes of the body */
-    int parts_n;
-    struct iovec parts[DELIVER_PARTS]; /* up to here, from the first on: what a token needs */
+    int parts_n;                     /* in sink->parts; up to here: what a token needs */
     unsigned minor;                  /* the client's version */
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];
