@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CACHE_LINE_BYTES = 64 };
+
 static void on_event(void *context, short revents);
 static void on_connect_timer(void *context, int64_t now_ms);
 
@@ -22,7 +24,7 @@ static int on_body(void *context, const char *bytes, size_t bytes_n)
 
 void fetch_init(struct fetch *f, struct backend *backend, const struct fetch_ops *ops, void *context)
 {
-    *f = (struct fetch){.backend = backend, .ops = ops, .context = context, .fd = -1};
+    *f = (struct fetch){.backend = backend, .ops = ops, .context = context, .soon = {f, f}, .fd = -1};
     buf_init(&f->out, 0);
     message_init(&f->answer, FETCH_ANSWER_HEAD_BYTES);
     timer_init(&f->timer, on_connect_timer, f);
@@ -259,6 +261,10 @@ static int announces_a_body(const struct message *answer)
 static void read_answer(struct fetch *f)
 {
     size_t used_n = 0;
+    for (size_t i = 0; i < sizeof f->soon / sizeof *f->soon; i++) {
+        __builtin_prefetch(f->soon[i]);
+        __builtin_prefetch((const char *)f->soon[i] + CACHE_LINE_BYTES);
+    }
     ssize_t n = sys_recv(f->fd, f->backend->scratch, BACKEND_READ_BYTES, 0);
     if (n == -EAGAIN)
         return;

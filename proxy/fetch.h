@@ -43,6 +43,7 @@ struct fetch {
     struct backend *backend;     /* borrowed */
     const struct fetch_ops *ops; /* borrowed */
     void *context;
+    const void *soon[2]; /* what flush() will need first: brought into the cache while the kernel copies */
     enum { FETCH_IDLE, FETCH_CONNECTING, FETCH_RUNNING } state;
     int fd; /* owned; -1 where there is none */
     struct http1 parser;     /* what a token needs is up to here */

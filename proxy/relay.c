@@ -85,6 +85,8 @@ void relay_init(struct relay *r, struct backend *backend, struct deliver *delive
     *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line};
     buf_init(&r->head, 0); /* the client's head has its limit */
     fetch_init(&r->fetch, backend, &fetch_ops, r);
+    r->fetch.soon[0] = deliver;
+    r->fetch.soon[1] = deliver->sink;
 }
 
 void relay_fini(struct relay *r)
