@@ -37,12 +37,18 @@ static int host_name(const char *host, size_t n, char out[NAME_BYTES], int *is_b
     return 0;
 }
 
+static int is_label_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
 /* Labels of letters, digits, - and _, none of them empty. */
 static int is_name(const char *name)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-_";
     for (;;) {
-        size_t label_n = strspn(name, letters);
+        size_t label_n = 0;
+        while (is_label_char(name[label_n])) /* strspn() would make a table first, for each request */
+            label_n++;
         if (label_n == 0)
             return 0;
         if (name[label_n] == '\0')

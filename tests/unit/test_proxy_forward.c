@@ -128,12 +128,39 @@ static void test_an_answer_keeps_its_fields(void **state)
     message_fini(&m);
 }
 
+static void test_what_an_answer_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        enum forward_stream kind;
+        int is_html;
+    } cases[] = {
+        {"application/x-ndjson", STREAM_NDJSON, 0},      {"Application/X-NDJSON; a=b", STREAM_NDJSON, 0},
+        {"application/x-ndjson ;a", STREAM_NDJSON, 0},   {"application/x-ndjsonl", STREAM_NONE, 0},
+        {"application/x-ndjson a", STREAM_NONE, 0},      {"application/x-ndjso", STREAM_NONE, 0},
+        {"text/event-stream;charset=utf-8", STREAM_SSE, 0}, {"text/html; charset=utf-8", STREAM_NONE, 1},
+        {"text/htm", STREAM_NONE, 0},                    {"application/json", STREAM_NONE, 0},
+        {"", STREAM_NONE, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char head[128];
+        struct message m;
+        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 0\r\n\r\n", cases[i].type);
+        parse(&m, HTTP1_ANSWER, head);
+        assert_int_equal(forward_stream_kind(&m), cases[i].kind);
+        assert_int_equal(forward_is_html(&m), cases[i].is_html);
+        message_fini(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_in_one_form),
         cmocka_unit_test(test_a_body_gets_its_length),
         cmocka_unit_test(test_an_answer_keeps_its_fields),
+        cmocka_unit_test(test_what_an_answer_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
