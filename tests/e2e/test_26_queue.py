@@ -29,11 +29,10 @@ def line_of(sidecar, count, model="m"):
 
 def occupy(sidecar, model="m", **script):
     """A client whose request is at the backend, and stays there until it leaves; the script is for those behind it."""
-    sidecar.backend.script(tokens=1, first_token_delay_ms=60000)
+    sidecar.backend.script(tokens=2, token_delay_ms=1, hang_after_tokens=1)
     connection = sidecar.connect(timeout=20)
-    before = len(sidecar.backend.requests("/api/generate"))
     connection.send("POST", "/api/generate", {"model": model, "prompt": "first"})
-    sidecar.backend.wait("request", path="/api/generate", count=before + 1)
+    sidecar.backend.wait("first_token")
     sidecar.backend.script(**script)
     return connection
 
@@ -208,7 +207,7 @@ def end_left(sidecar, connection):
 
 def end_killed(sidecar, connection):
     """Ollama dies under it: one more try."""
-    sidecar.backend.wait("request", path="/api/generate")
+    sidecar.backend.wait("loaded")
     sidecar.backend.script(tokens=1)
     os.kill(sidecar.pid_of("ollama"), 9)
     assert connection.receive().status == 200
@@ -217,7 +216,7 @@ def end_killed(sidecar, connection):
 
 def end_killed_and_left(sidecar, connection):
     """The client goes while Ollama is away."""
-    sidecar.backend.wait("request", path="/api/generate")
+    sidecar.backend.wait("loaded")
     sidecar.backend.script(tokens=1, start_delay_s=1)
     os.kill(sidecar.pid_of("ollama"), 9)
     wait_requests(sidecar, held=1)
@@ -227,7 +226,7 @@ def end_killed_and_left(sidecar, connection):
 
 def end_timeout(sidecar, connection):
     """hold_timeout passes while Ollama is away, with the slot taken."""
-    sidecar.backend.wait("request", path="/api/generate")
+    sidecar.backend.wait("loaded")
     sidecar.backend.script(tokens=1, start_delay_s=3)
     os.kill(sidecar.pid_of("ollama"), 9)
     answer = connection.receive()
@@ -351,7 +350,9 @@ def test_what_a_drain_can_not_serve_is_told_so(sidecar):
     proxy.kill(signal.SIGTERM)
     proxy.wait_log("drain cause=signal clients=4")
     proxy.kill(signal.SIGTERM)
-    assert [call.result().status for call in calls] == [503] * 3 and first.receive().status == 503
+    assert [call.result().status for call in calls] == [503] * 3
+    broken = first.receive()
+    assert broken.status == 200 and b'"error"' in broken.body and not broken.clean
     assert proxy.wait() == 0
     assert prompts(sidecar) == ["first"]
 
@@ -362,6 +363,7 @@ def test_what_a_drain_can_not_serve_is_told_so(sidecar):
 def test_nobody_loses_his_place_while_ollama_restarts_proxy_scenario_32(sidecar):
     one_slot(sidecar, tokens=1, first_token_delay_ms=60000)
     calls = line_of(sidecar, 6)
+    sidecar.backend.wait("loaded")
     sidecar.backend.script(tokens=1, token_delay_ms=30, start_delay_s=1)
     os.kill(sidecar.pid_of("ollama"), 9)
     sidecar.process.wait_log(r"exited .*program=ollama")
