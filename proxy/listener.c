@@ -8,6 +8,7 @@
 #include "common/listen.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,18 @@ static int take_over(struct listeners *l, int first_fd, int fds_n, char *why, si
     return 0;
 }
 
+/* A client whose machine or network is gone says nothing: it is asked, and has to take what it is sent. What a door has set,
+ * the connections that come through it have too. Where it can't be set, nothing is lost. tcp(7) */
+static void ask_after_the_silent(int listen_fd, int64_t write_timeout_ms)
+{
+    int64_t limit_ms = 2 * write_timeout_ms; /* later than our own judgement, which is logged */
+    (void)!sys_setsockopt_int(listen_fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    (void)!sys_setsockopt_int(listen_fd, IPPROTO_TCP, TCP_KEEPIDLE, LISTENER_SILENT_S);
+    (void)!sys_setsockopt_int(listen_fd, IPPROTO_TCP, TCP_KEEPINTVL, LISTENER_ASK_S);
+    (void)!sys_setsockopt_int(listen_fd, IPPROTO_TCP, TCP_KEEPCNT, LISTENER_ASK_N);
+    (void)!sys_setsockopt_int(listen_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, limit_ms < INT_MAX ? (int)limit_ms : INT_MAX);
+}
+
 int listeners_init(struct listeners *l, struct loop *loop, struct clients *clients, const struct conf *conf,
                    int first_fd, int fds_n, char *why, size_t why_n)
 {
@@ -120,6 +133,7 @@ int listeners_init(struct listeners *l, struct loop *loop, struct clients *clien
     timer_init(&l->retry, on_retry, l);
     int error = fds_n > 0 ? take_over(l, first_fd, fds_n, why, why_n) : open_all(l, conf, why, why_n);
     for (size_t i = 0; i < l->fds_n && !error; i++) {
+        ask_after_the_silent(l->fds[i], conf->proxy.write_timeout_ms);
         error = loop_add(loop, l->fds[i], POLLIN, on_event, l);
         if (error)
             snprintf(why, why_n, "%s", strerror(-error));

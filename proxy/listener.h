@@ -8,6 +8,8 @@
 #include "proxy/clients.h"
 
 enum { LISTENER_BATCH = 64, LISTENER_RETRY_MS = 200, LISTENER_TELL_MS = 10000 };
+/* A connection on which nothing came for so long is asked whether it lives, so often, so many times. */
+enum { LISTENER_SILENT_S = 60, LISTENER_ASK_S = 15, LISTENER_ASK_N = 4 };
 
 struct listeners {
     struct loop *loop;       /* borrowed */

@@ -1,5 +1,6 @@
 """Who goes is noticed at once, whatever its request is at; and who only has nothing more to say may be served."""
 import json
+import os
 import re
 import socket
 import struct
@@ -21,15 +22,20 @@ def leave(sock, how):
     sock.close()
 
 
-def assert_noticed(sidecar, connection, how):
-    """Its backend's connection closes in time; nothing of it is left."""
-    number = sidecar.backend.wait("request", path="/api/generate")["conn"]
-    left_at = time.time()
-    leave(connection.sock, how)
-    took = sidecar.backend.wait("closed", conn=number)["t"] - left_at
-    assert took < NOTICED_S * SLACK, f"noticed after {took:.3f} s"
-    assert sidecar.backend.journal("cancelled") and not sidecar.backend.journal("done")
-    until(lambda: not sidecar.health()["requests"]["in_flight"], 2, "nothing counted as under way")
+def assert_noticed(sidecar, begin, how):
+    """Its backend's connection closes in time; nothing of it is left. begin(n): a connection whose request is the nth that
+    the backend has seen. A busy machine may be late once, who notices late is always late: three tries."""
+    took = []
+    while not took or (min(took) >= NOTICED_S * SLACK and len(took) < 3):
+        count = len(took) + 1
+        connection = begin(count)
+        number = sidecar.backend.wait("request", count=count, path="/api/generate")["conn"]
+        left_at = time.time()
+        leave(connection.sock, how)
+        took.append(sidecar.backend.wait("closed", conn=number)["t"] - left_at)
+        assert len(sidecar.backend.journal("cancelled")) == count and not sidecar.backend.journal("done")
+        until(lambda: not sidecar.health()["requests"]["in_flight"], 2, "nothing counted as under way")
+    assert min(took) < NOTICED_S * SLACK, f"noticed after {took} s"
 
 
 PHASES = {
@@ -46,12 +52,16 @@ PHASES = {
 def test_client_that_left_is_noticed_at_once_proxy_scenario_22(sidecar, phase, how):
     script, is_streamed = PHASES[phase]
     sidecar.boot(**script)
-    connection = sidecar.connect()
-    connection.send("POST", "/api/generate", {**BODY, "stream": is_streamed})
-    sidecar.backend.wait("request", path="/api/generate")
-    if phase in ("streaming", "not read"):
-        sidecar.backend.wait("first_token")
-    assert_noticed(sidecar, connection, how)
+
+    def begin(count):
+        connection = sidecar.connect()
+        connection.send("POST", "/api/generate", {**BODY, "stream": is_streamed})
+        sidecar.backend.wait("request", count=count, path="/api/generate")
+        if phase in ("streaming", "not read"):
+            sidecar.backend.wait("first_token", count=count)
+        return connection
+
+    assert_noticed(sidecar, begin, how)
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
@@ -60,19 +70,23 @@ def test_client_that_left_is_noticed_at_once_proxy_scenario_22(sidecar, phase, h
 def test_client_that_left_behind_further_requests_is_noticed_proxy_scenario_22(sidecar, ahead, how):
     """A FIN waits behind what the kernel's buffer has no room for: it is seen only by those who read."""
     sidecar.boot(first_token_delay_ms=20000)
-    connection = sidecar.connect()
-    connection.send("POST", "/api/generate", BODY)
-    sidecar.backend.wait("request", path="/api/generate")
-    connection.sock.sendall(ahead)
-    if ahead.startswith(b"POST"):
-        connection.sock.setblocking(False)
-        deadline, left = time.monotonic() + 0.3, 20 << 20
-        while time.monotonic() < deadline and left > 0:  # as much as goes out; the rest stays in our own buffer
-            try:
-                left -= connection.sock.send(b"x" * 65536)
-            except BlockingIOError:
-                time.sleep(0.01)
-    assert_noticed(sidecar, connection, how)
+
+    def begin(count):
+        connection = sidecar.connect()
+        connection.send("POST", "/api/generate", BODY)
+        sidecar.backend.wait("request", count=count, path="/api/generate")
+        connection.sock.sendall(ahead)
+        if ahead.startswith(b"POST"):
+            connection.sock.setblocking(False)
+            deadline, left = time.monotonic() + 0.3, 20 << 20
+            while time.monotonic() < deadline and left > 0:  # as much as goes out; the rest stays in our own buffer
+                try:
+                    left -= connection.sock.send(b"x" * 65536)
+                except BlockingIOError:
+                    time.sleep(0.01)
+        return connection
+
+    assert_noticed(sidecar, begin, how)
 
 
 def test_what_was_pipelined_is_answered_in_order_all_the_same(sidecar):
@@ -134,6 +148,19 @@ def numbers(sidecar, event):
     return [entry["conn"] for entry in sidecar.backend.journal(event)]
 
 
+def test_whoever_is_silent_is_asked_whether_he_lives(sidecar):
+    """A machine that loses its network sends neither FIN nor reset: the kernel's probe has to find out."""
+    sidecar.boot(first_token_delay_ms=3000)
+    with sidecar.connect() as connection:
+        connection.send("POST", "/api/generate", BODY)
+        sidecar.backend.wait("request", path="/api/generate")
+        own, other = f"0100007F:{sidecar.port:04X}", f"0100007F:{connection.sock.getsockname()[1]:04X}"
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            (timer,) = [words[5] for words in map(str.split, file) if words[1:3] == [own, other]]
+    kind, jiffies = timer.split(":")
+    assert kind == "02" and 0 < int(jiffies, 16) <= 60 * os.sysconf("SC_CLK_TCK")  # proc(5): keep-alive
+
+
 # those who only shut down their sending side
 
 def half_closed(sidecar, request):
@@ -189,10 +216,14 @@ def test_half_closed_client_gets_all_that_it_asked_for_proxy_scenario_23(sidecar
 def test_half_closed_client_that_leaves_is_noticed_when_it_is_written_to_proxy_scenario_23(sidecar):
     sidecar.configure("proxy", half_close="yes")
     sidecar.boot(tokens=2000, token_delay_ms=20)
-    connection = sidecar.connect()
-    connection.send("POST", "/api/generate", BODY)
-    sidecar.backend.wait("first_token")
-    assert_noticed(sidecar, connection, "end")
+
+    def begin(count):
+        connection = sidecar.connect()
+        connection.send("POST", "/api/generate", BODY)
+        sidecar.backend.wait("first_token", count=count)
+        return connection
+
+    assert_noticed(sidecar, begin, "end")
 
 
 def test_half_closed_in_the_middle_of_a_request_is_the_end(sidecar):
