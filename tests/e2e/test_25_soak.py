@@ -276,7 +276,7 @@ def test_after_a_storm_everything_is_as_before_proxy_scenario_40(sidecar):
     last = sorted(storm.latencies)
     print(f"{sum(storm.counts.values())} clients {storm.counts}\nmemory {settled_kb} -> {memory_kb(pid)} KB\n"
           f"p99 of /live {first[len(first) * 99 // 100] * 1000:.1f} -> {last[len(last) * 99 // 100] * 1000:.1f} ms")
-    assert len(sidecar.backend.journal("answered", status=200)) > 50 and len(sidecar.backend.journal("cancelled")) > 50
+    assert len(sidecar.backend.journal("answered", status=200)) > 50 and len(sidecar.backend.journal("cancelled")) > 10
     assert min(storm.counts.get(kind.__name__, 0) for kind in storm.kinds) > 0
     assert IS_SANITIZED or until(lambda: memory_kb(pid) < settled_kb + 2500, 5, "memory as after the first part",
                                  lambda: f"{settled_kb} -> {memory_kb(pid)} KB")
