@@ -36,8 +36,8 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
 {
     exchange_count_time(x);
-    log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s status=%d reason=\"%s\"",
-              x->deliver.request_id, status, text);
+    log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
+              x->deliver.request_id, x->admission.sender.client, status, text);
     reply_error(&x->deliver, x->admission.dialect, status, code, text, lines);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
