@@ -286,7 +286,8 @@ def test_where_all_may_ask_any_name_will_do_but_not_for_changes(sidecar):
     refused(delete(sidecar, headers=[("Host", "rebound.example")]), 403, "allowed_hosts")
 
 
-@pytest.mark.parametrize("host", ["user@localhost", "localhost/x", "a b", "<x>", "localhost\\", "a,b", "localhost:8x"])
+@pytest.mark.parametrize("host", ["user@localhost", "localhost/x", "a b", "<x>", "localhost\\", "a,b", "localhost:8x",
+                                  "localhost:65536", ":80"])
 def test_what_is_no_host_at_all_is_malformed(sidecar, host):
     sidecar.boot(tokens=1)
     assert ask_from(sidecar, "127.0.0.1", headers=[("Host", host)]).status == 400
