@@ -53,9 +53,9 @@ static int64_t watchdog_ms(void)
 
 static void forget_variables(void)
 {
-    static const char *const names[] = {CONTRACT_ENV_CHANNEL, CONTRACT_ENV_PAGE, CONTRACT_ENV_LINE, "LISTEN_FDS",
-                                        "LISTEN_PID",         "LISTEN_FDNAMES",  "NOTIFY_SOCKET",
-                                        "WATCHDOG_USEC",      "WATCHDOG_PID"};
+    static const char *const names[] = {CONTRACT_ENV_CHANNEL, CONTRACT_ENV_PAGE, CONTRACT_ENV_LINE, CONTRACT_ENV_KEPT,
+                                        CONTRACT_ENV_LEAVING, "LISTEN_FDS",      "LISTEN_PID",      "LISTEN_FDNAMES",
+                                        "NOTIFY_SOCKET",      "WATCHDOG_USEC",   "WATCHDOG_PID"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unsetenv(names[i]);
 }
@@ -110,10 +110,41 @@ static int adopt_listeners(struct contract *c)
     return 0;
 }
 
+/* FIRST:COUNT, two digits each. */
+static int adopt_leaving(struct contract *c)
+{
+    const char *text = getenv(CONTRACT_ENV_LEAVING);
+    int first, fds_n, end = 0, error = 0;
+    if (!text || sscanf(text, "%2d:%2d%n", &first, &fds_n, &end) != 2 || text[end] || first < FIRST_LISTEN_FD || fds_n < 0)
+        return 0;
+    for (int fd = first; fd < first + fds_n && error >= 0; fd++) {
+        error = check_socket(fd);
+        error = error ? error : sys_set_nonblock(fd);
+    }
+    c->leaving_fds_first = first;
+    c->leaving_fds_n = error < 0 ? 0 : fds_n;
+    return error;
+}
+
+static int adopt_kept(struct contract *c)
+{
+    int fd = env_number(CONTRACT_ENV_KEPT, FIRST_LISTEN_FD, INT_MAX - 1), error = 0;
+    for (int i = 0; i < 2 && fd >= 0 && !error; i++) {
+        error = check_socket(fd + i);
+        if (!error)
+            c->kept_fds[i] = fd + i;
+    }
+    return error;
+}
+
+#define CONTRACT_NONE (struct contract){.channel_fd = -1, .kept_fds = {-1, -1}}
+
 int contract_adopt(struct contract *c)
 {
-    *c = (struct contract){.channel_fd = -1};
+    *c = CONTRACT_NONE;
     int error = adopt_listeners(c);
+    error = error < 0 ? error : adopt_leaving(c);
+    error = error < 0 ? error : adopt_kept(c);
     int page_fd = env_number(CONTRACT_ENV_PAGE, 3, INT_MAX);
     int channel_fd = env_number(CONTRACT_ENV_CHANNEL, 3, INT_MAX);
     const char *notify_path = getenv("NOTIFY_SOCKET");
@@ -141,8 +172,10 @@ void contract_release(struct contract *c)
     if (c->page)
         sys_unmap(c->page, sizeof *c->page);
     sys_close(c->channel_fd);
+    sys_close(c->kept_fds[0]);
+    sys_close(c->kept_fds[1]);
     free(c->notify_path);
-    *c = (struct contract){.channel_fd = -1};
+    *c = CONTRACT_NONE;
 }
 
 int contract_notify(const struct contract *c, const char *state)

@@ -7,6 +7,9 @@
  *   SIDECAR_CHANNEL_FD                       one end of a SOCK_SEQPACKET pair: struct contract_message each way
  *   SIDECAR_CONFIG_FD                        supervisor.ini as the supervisor accepted it, sealed: what was edited since, and
  *                                            not reloaded, is nobody's yet; then what its %(ENV_NAME)s stood for
+ *   SIDECAR_KEPT_FD                          a SOCK_SEQPACKET pair by which an old proxy passes clients' connections to the next:
+ *                                            the end to take from, and the next descriptor, the end to give to
+ *   SIDECAR_LEAVING_FDS                      FIRST:COUNT of sockets that are no longer in [proxy] listen: who waits there is served
  *   SIDECAR_OLLAMA                           where our `ollama serve` binds, HOST:PORT
  *   SIDECAR_OLLAMA_PARALLEL                  its OLLAMA_NUM_PARALLEL, 0 where it chooses by itself; for the proxy
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
@@ -33,6 +36,8 @@ enum {
 #define CONTRACT_ENV_PAGE "SIDECAR_PAGE_FD"
 #define CONTRACT_ENV_LINE "SIDECAR_PAGE_LINE"
 #define CONTRACT_ENV_CONFIG "SIDECAR_CONFIG_FD"
+#define CONTRACT_ENV_LEAVING "SIDECAR_LEAVING_FDS"
+#define CONTRACT_ENV_KEPT "SIDECAR_KEPT_FD"
 #define CONTRACT_ENV_OLLAMA "SIDECAR_OLLAMA"
 #define CONTRACT_ENV_PARALLEL "SIDECAR_OLLAMA_PARALLEL"
 
@@ -127,6 +132,8 @@ struct contract {
     struct contract_page *page;
     struct contract_line *line;
     int listen_fds_n; /* descriptors 3 to 3 + n - 1 */
+    int leaving_fds_first, leaving_fds_n; /* listening sockets to be closed when nobody waits there any more */
+    int kept_fds[2];  /* connections on which nothing is under way: to take from [0] and to give to [1]; owned */
     char *notify_path; /* owned */
     int64_t watchdog_ms; /* WATCHDOG=1 is to come at least so often; 0: nobody waits for it */
 };

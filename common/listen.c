@@ -107,12 +107,14 @@ int listen_find_holder(uint16_t port, char *holder, size_t holder_n)
     return 0;
 }
 
-static int open_at(const struct sockaddr_storage *at, socklen_t at_n, int backlog)
+static int bind_at(const struct sockaddr_storage *at, socklen_t at_n, int is_shared)
 {
     int fd = sys_socket(at->ss_family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
     int error = sys_setsockopt_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (!error && is_shared)
+        error = sys_setsockopt_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     if (!error && at->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)at;
         int is_any = IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
@@ -120,8 +122,6 @@ static int open_at(const struct sockaddr_storage *at, socklen_t at_n, int backlo
     }
     if (!error)
         error = sys_bind(fd, (const struct sockaddr *)at, at_n);
-    if (!error)
-        error = sys_listen(fd, backlog);
     if (error < 0) {
         sys_close(fd);
         return error;
@@ -155,7 +155,7 @@ static void explain(const struct address *a, int error, char *why, size_t why_n)
         snprintf(why, why_n, "%s: %s", where, strerror(-error));
 }
 
-int listen_open(const struct address *a, int backlog, char *why, size_t why_n)
+int listen_bind(const struct address *a, int is_shared, char *why, size_t why_n)
 {
     struct sockaddr_storage at;
     socklen_t at_n;
@@ -163,14 +163,25 @@ int listen_open(const struct address *a, int backlog, char *why, size_t why_n)
         snprintf(why, why_n, "%.255s: listen on an IP address or localhost, not on another name", a->host);
         return -EINVAL;
     }
-    int fd = open_at(&at, at_n, backlog);
+    int fd = bind_at(&at, at_n, is_shared);
     if (fd < 0 && is_any_ipv6(&at) && is_without_ipv6(fd)) {
         struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(a->port)};
         memset(&at, 0, sizeof at);
         memcpy(&at, &in4, sizeof in4);
-        fd = open_at(&at, sizeof in4, backlog);
+        fd = bind_at(&at, sizeof in4, is_shared);
     }
     if (fd < 0)
         explain(a, fd, why, why_n);
     return fd;
+}
+
+int listen_open(const struct address *a, int backlog, char *why, size_t why_n)
+{
+    int fd = listen_bind(a, 0, why, why_n);
+    int error = fd < 0 ? 0 : sys_listen(fd, backlog);
+    if (error < 0) {
+        explain(a, error, why, why_n);
+        sys_close(fd);
+    }
+    return error < 0 ? error : fd;
 }

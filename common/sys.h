@@ -90,6 +90,15 @@ int sys_shutdown_write(int fd);
 int sys_unsent_bytes(int fd) WARN_UNUSED;
 /* close(2) will send a reset instead of an orderly end. socket(7) SO_LINGER */
 int sys_reset_on_close(int fd);
+/* A listening socket whose new connections are dropped without a word, as if the packet were lost, while those that the kernel
+ * has begun or keeps for us can still be accepted; and back. socket(7) SO_ATTACH_FILTER, tcp(7) */
+int sys_listen_no_more(int fd) WARN_UNUSED;
+int sys_listen_again(int fd) WARN_UNUSED;
+int sys_peer_name(int fd, struct sockaddr_storage *address, socklen_t *length) WARN_UNUSED;
+/* Passes a descriptor through a socket of the UNIX kind, and takes one (-EAGAIN: none waits; -EPIPE: none will come; -EPROTO: a
+ * message without one). What was sent stays in the socket until somebody takes it, whoever closes his copy. unix(7) SCM_RIGHTS */
+int sys_send_fd(int socket_fd, int fd) WARN_UNUSED;
+int sys_recv_fd(int socket_fd) WARN_UNUSED;
 ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
 ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
 /* All parts in one call, as writev(2): small ones are gathered first, as one piece costs the kernel less than many. */

@@ -2,8 +2,10 @@
 #include "common/sys.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -94,6 +96,31 @@ int sys_reset_on_close(int fd)
     return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));
 }
 
+int sys_listen_no_more(int fd)
+{
+    /* The socket's filter sees TCP's header first: flags at byte 13. SYN without ACK begins a connection. RFC 9293 section 3.1 */
+    enum { FLAGS_AT = 13, SYN = 0x02, SYN_AND_ACK = 0x12 };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN_AND_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    return result(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
+}
+
+int sys_listen_again(int fd)
+{
+    int unused = 0, error = result(setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused));
+    return error == -ENOENT ? 0 : error; /* there was none */
+}
+
+int sys_peer_name(int fd, struct sockaddr_storage *address, socklen_t *length)
+{
+    *length = sizeof *address;
+    return result(getpeername(fd, (struct sockaddr *)address, length));
+}
+
 ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags)
 {
     ssize_t n;
@@ -172,4 +199,49 @@ ssize_t sys_recv_with_pid(int fd, void *bytes, size_t bytes_n, pid_t *pid)
         }
     }
     return n;
+}
+
+int sys_send_fd(int socket_fd, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.bytes = {0}};
+    char byte = 0;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    *c = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    ssize_t n;
+    do
+        n = sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : 0;
+}
+
+int sys_recv_fd(int socket_fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    char byte;
+    int fd = -EPROTO;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    ssize_t n;
+    do
+        n = recvmsg(socket_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return n < 0 ? -errno : -EPIPE;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message); /* there is room for one: the kernel closes what is more */
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
 }

@@ -124,6 +124,10 @@ static void on_timer(void *context, int64_t now_ms)
 {
     struct client *c = context;
     (void)now_ms;
+    if (c->state == CLIENT_IDLE && c->host->env->is_draining) {
+        run(c);
+        return;
+    }
     if (client_is_let_off(c))
         return;
     if (c->state == CLIENT_HEAD && c->is_unwelcome) {
@@ -188,12 +192,8 @@ void client_abort(struct client *c, const char *text)
 
 void client_drain(struct client *c)
 {
-    if (c->state != CLIENT_IDLE || !client_is_quiet(c))
-        return;
-    if (c->has_asked)
-        client_close(c);
-    else
-        client_arm_in(c, CLIENT_FIRST_REQUEST_MS);
+    if (c->state == CLIENT_IDLE)
+        run(c);
 }
 
 int client_make_way(struct client *c)

@@ -19,8 +19,7 @@ void client_turn_away(struct client *c);
 void client_close(struct client *c);
 /* Ends its answer now, honestly, with this text; closes it where nothing is under way. */
 void client_abort(struct client *c, const char *text);
-/* No more requests: closes a connection that is only kept; one that has not asked yet may do so for a moment, or its client
- * would see a connection that ends without an answer. */
+/* No more requests: a connection on which none is under way leaves, to the next proxy or for good (client_leave.c). */
 void client_drain(struct client *c);
 /* It is only kept, has not asked for a moment, takes long for its header, or has its last answer: another may have its place. */
 int client_is_spare(const struct client *c);

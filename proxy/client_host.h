@@ -15,7 +15,8 @@ enum {
     CLIENT_LINGER_MAX_MS = 10000,     /* … and for all of it */
     CLIENT_SLOW_HEAD_MS = 5000,       /* who takes longer for a header makes room for others */
     CLIENT_UNWELCOME_MS = 2000,       /* for the request of somebody who is to be told that he is one too many */
-    CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others, nor by a drain */
+    CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others */
+    CLIENT_LAST_REQUEST_MS = 1000, /* so long after its last request, or its beginning, a stop closes no connection */
 };
 
 struct client;

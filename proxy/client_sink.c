@@ -29,7 +29,7 @@ static int sink_can_keep(void *context)
 {
     struct client *c = context;
     const struct env *env = c->host->env;
-    if (!c->request.is_keep_alive || env->is_draining || client_conf(c)->keepalive_timeout_ms == 0 ||
+    if (!c->request.is_keep_alive || (env->is_draining && !env_has_successor(env)) || client_conf(c)->keepalive_timeout_ms == 0 ||
         !client_may_ask_again(c))
         return 0;
     if (http1_is_complete(&c->parser))

@@ -14,5 +14,6 @@ void client_enter(struct client *c, enum client_state state)
     if (log_is_on(LOG_DEBUG))
         log_event(LOG_DEBUG, "client", "fd=%d from=%s to=%s", c->bytes.fd, state_names[c->state], state_names[state]);
     c->state = state;
+    c->since_ms = loop_now_ms(c->bytes.loop);
     client_arm_in(c, client_deadline_ms(c, state));
 }

@@ -36,6 +36,7 @@ struct client {
     struct message request;
     struct http1 parser;
     struct exchange *exchange; /* owned; NULL while there is none */
+    int64_t since_ms;         /* when it came into its state */
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
     struct pace_in pace_in;   /* of a body */
@@ -109,6 +110,9 @@ ssize_t client_read_ahead(struct client *c) WARN_UNUSED;
 int client_is_served_half_closed(const struct client *c);
 /* Whether another request may follow on this connection, as far as the client is concerned. */
 int client_may_ask_again(const struct client *c);
+
+/* client_leave.c: there is no request on it, and we drain. STEP_WAIT where it may still ask, or is passed on in a moment. */
+enum step client_leave(struct client *c);
 
 /* client_sink.c: fills c->sink. */
 void client_sink_init(struct client *c);

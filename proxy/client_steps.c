@@ -40,7 +40,7 @@ int client_on_body(void *context, const char *bytes, size_t bytes_n)
 static enum step step_idle(struct client *c)
 {
     if (c->bytes.input_n == 0)
-        return c->host->env->is_draining && c->has_asked ? STEP_CLOSE : STEP_WAIT;
+        return c->host->env->is_draining ? client_leave(c) : STEP_WAIT;
     if (tls_is_handshake(c->bytes.input, &c->host->has_told_tls))
         return STEP_CLOSE;
     client_enter(c, CLIENT_HEAD);

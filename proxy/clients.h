@@ -29,7 +29,7 @@ void clients_fini(struct clients *all);
  * 0 or -errno. */
 int clients_add(struct clients *all, int take_fd, const struct sockaddr_storage *peer) WARN_UNUSED;
 
-/* Closes those on which nothing is under way; env->is_draining makes the others the last of their connection. */
+/* Those on which nothing is under way leave; env->is_draining makes the others follow when they are done. */
 void clients_drain(struct clients *all);
 /* Ends all answers now, honestly, with this text. */
 void clients_abort(struct clients *all, const char *text);

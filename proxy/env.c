@@ -59,6 +59,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     env->bodies.limit_bytes = (uint64_t)(conf->proxy.max_held_bodies_bytes > conf->proxy.max_body_bytes
                                              ? conf->proxy.max_held_bodies_bytes : conf->proxy.max_body_bytes);
     env->channel_fd = contract->channel_fd;
+    env->give_fd = contract->kept_fds[1];
     env->started_at_ms = loop_now_ms(loop);
     uint64_t token = env->page ? env->page->token : 0;
     if (token == 0)
@@ -104,6 +105,11 @@ void env_wait(struct env *env)
     if (!timer_is_armed(&env->review_timer))
         loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + REVIEW_MS);
     want_ollama(env);
+}
+
+int env_has_successor(const struct env *env)
+{
+    return env->give_fd >= 0 && env->page && !atomic_load(&env->page->is_stopping) && !env->gate.is_orphaned;
 }
 
 void env_count_activity(struct env *env, int is_begun)

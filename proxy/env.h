@@ -39,6 +39,8 @@ struct env {
     struct exchange *spare;           /* memory of exchanges that have ended; exchange.c's */
     size_t spares_n;
     int is_draining;
+    int64_t draining_since_ms;
+    int give_fd; /* to the next proxy; -1: none */
 };
 
 /* contract, line: as adopted; line may be any other where there is no supervisor. */
@@ -58,6 +60,8 @@ void env_review(struct env *env);
 void env_body_gone(struct env *env, struct budget_share *share);
 /* Gives back a slot, or a place in line; who is next goes at the end of this turn of the loop. */
 void env_leave_queue(struct env *env, struct queue_ticket *t);
+/* While we drain: whether another proxy serves already, or will, so that a restart is none of the clients' business. */
+int env_has_successor(const struct env *env);
 
 /* One activity more, or less, under way: what the supervisor reads to know whether anything is. */
 void env_count_activity(struct env *env, int is_begun);

@@ -69,6 +69,7 @@ static void drain(struct proxy *p, const char *cause)
     p->phase = PHASE_DRAIN;
     log_event(LOG_INFO, "drain", "cause=%s clients=%zu", cause, p->clients.clients_n);
     p->env.is_draining = 1;
+    p->env.draining_since_ms = loop_now_ms(&p->loop);
     p->backend.is_keeping = 0;
     (void)contract_notify(&p->contract, "STOPPING=1");
     listeners_close(&p->listeners);
@@ -110,9 +111,12 @@ static void on_signal(void *context, short revents)
 {
     struct proxy *p = context;
     (void)revents;
-    for (int s; (s = sys_signalfd_read(p->signal_fd)) > 0;)
-        if (s != SIGHUP) /* the supervisor starts us anew where the configuration has changed */
+    for (int s; (s = sys_signalfd_read(p->signal_fd)) > 0;) {
+        if (s != SIGHUP)
             stop(p, "signal");
+        else if (p->contract.channel_fd < 0) /* else the supervisor starts another where the configuration has changed */
+            log_event(LOG_WARNING, "reload", "result=ignored hint=\"a proxy without a supervisor reads its configuration once: restart it\"");
+    }
 }
 
 static void answer_sleep(struct proxy *p)
@@ -221,6 +225,11 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     }
     error = listeners_init(&p->listeners, &p->loop, &p->clients, conf, 3, p->contract.listen_fds_n, why, why_n);
     p->listeners.clients_max_n = clients_max_n;
+    if (error)
+        return error;
+    error = listeners_add_contract(&p->listeners, &p->contract);
+    if (error)
+        snprintf(why, why_n, "%s", strerror(-error));
     return error;
 }
 

@@ -242,10 +242,64 @@ static int remove_stale(const struct sockaddr_un *name)
     return error == -ECONNREFUSED ? sys_unlink(name->sun_path) : error == -ENOENT ? 0 : error;
 }
 
+int control_bind(struct control *c, const char *path, int *fd)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    *fd = -1;
+    if (strlen(path) >= sizeof name.sun_path)
+        return -ENAMETOOLONG;
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
+    int folder_error = make_folders(path);
+    int error = remove_stale(&name);
+    if (error)
+        return error;
+    *fd = sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    int mask = sys_umask(0177); /* 0600 from the first moment on */
+    error = *fd < 0 ? *fd : sys_bind(*fd, (struct sockaddr *)&name, sizeof name);
+    sys_umask(mask);
+    int is_ours = error >= 0;
+    if (error == -ENOENT && folder_error)
+        error = folder_error; /* there is no such folder because it could not be made: that is what helps */
+    if (error >= 0)
+        error = sys_listen(*fd, BACKLOG);
+    if (error >= 0)
+        error = loop_add(c->loop, *fd, POLLIN, control_ready, c);
+    if (error < 0) {
+        sys_close(*fd);
+        *fd = -1;
+        if (is_ours)
+            sys_unlink(path);
+    }
+    return error < 0 ? error : 0;
+}
+
+static void close_socket(struct control *c, int fd, const char *path)
+{
+    if (fd >= 0) {
+        loop_remove(c->loop, fd);
+        sys_close(fd);
+    }
+    if (path[0])
+        sys_unlink(path);
+}
+
+void control_unbind(struct control *c, const char *path, int fd)
+{
+    if (fd >= 0)
+        close_socket(c, fd, path);
+}
+
+void control_move(struct control *c, const char *path, int take_fd)
+{
+    loop_disarm(c->loop, &c->rest);
+    close_socket(c, c->fd, c->path);
+    c->fd = take_fd;
+    snprintf(c->path, sizeof c->path, "%s", path);
+}
+
 int control_init(struct control *c, struct loop *loop, const char *path,
                  int (*command)(void *, const char *, struct buf *), void *context)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
     memset(c, 0, offsetof(struct control, lines));
     c->loop = loop;
     c->command = command;
@@ -258,28 +312,10 @@ int control_init(struct control *c, struct loop *loop, const char *path,
         buf_init(&c->clients[i].reply, REPLY_LIMIT_BYTES);
         timer_init(&c->clients[i].timer, client_timer, &c->clients[i]);
     }
-    if (strlen(path) >= sizeof name.sun_path)
-        return -ENAMETOOLONG;
-    snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
-    int folder_error = make_folders(path);
-    int error = remove_stale(&name);
-    if (error)
-        return error;
-    c->fd = sys_socket(AF_UNIX, SOCK_STREAM, 0);
-    int mask = sys_umask(0177); /* 0600 from the first moment on */
-    error = c->fd < 0 ? c->fd : sys_bind(c->fd, (struct sockaddr *)&name, sizeof name);
-    sys_umask(mask);
-    if (error == -ENOENT && folder_error)
-        error = folder_error; /* there is no such folder because it could not be made: that is what helps */
-    if (error >= 0) {
-        snprintf(c->path, sizeof c->path, "%s", path); /* ours from here on: fini removes it */
-        error = sys_listen(c->fd, BACKLOG);
-    }
-    if (error >= 0)
-        error = loop_add(loop, c->fd, POLLIN, control_ready, c);
-    if (error < 0)
-        control_fini(c);
-    return error < 0 ? error : 0;
+    int fd, error = control_bind(c, path, &fd);
+    if (!error)
+        control_move(c, path, fd);
+    return error;
 }
 
 void control_fini(struct control *c)
@@ -291,13 +327,9 @@ void control_fini(struct control *c)
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (c->clients[i].control)
             close_client(&c->clients[i]);
-    if (c->fd >= 0) {
+    if (c->loop)
         loop_disarm(c->loop, &c->rest);
-        loop_remove(c->loop, c->fd);
-        sys_close(c->fd);
-    }
-    if (c->path[0])
-        sys_unlink(c->path);
+    close_socket(c, c->fd, c->path); /* also a path without a socket: it was never made */
     c->path[0] = '\0';
     c->fd = -1;
 }

@@ -44,6 +44,12 @@ int control_init(struct control *c, struct loop *loop, const char *path,
                  int (*command)(void *, const char *, struct buf *), void *context) WARN_UNUSED;
 void control_fini(struct control *c);
 
+/* Another socket, beside the one that is there, until control_move puts it in the other's place (which is closed and removed;
+ * clients stay) or control_unbind removes it again; fd: -1 where there is none. Errors as control_init's. */
+int control_bind(struct control *c, const char *path, int *fd) WARN_UNUSED;
+void control_move(struct control *c, const char *path, int take_fd);
+void control_unbind(struct control *c, const char *path, int fd);
+
 /* The ring has grown: whoever follows it is told, soon. */
 void control_ring_grown(struct control *c);
 #endif

@@ -30,6 +30,24 @@ static void draining_timer(void *context, int64_t now_ms)
     hurry(context);
 }
 
+/* There is always a place for the next one: the oldest, which had the most time, is asked to end its answers. One that was asked
+ * before is on its way. */
+static void keep_a_place_free(struct draining_table *t)
+{
+    struct draining *oldest = &t->items[0];
+    if (draining_find(t, 0))
+        return;
+    for (int i = 0; i < DRAINING_MAX; i++) {
+        if (t->items[i].stage > 0)
+            return;
+        if (t->items[i].number < oldest->number)
+            oldest = &t->items[i];
+    }
+    log_event(LOG_WARNING, "crowded", "pid=%d draining=%d hint=\"the oldest ends its answers: so many restarts within drain_timeout are too many\"",
+              (int)oldest->pid, (int)DRAINING_MAX);
+    hurry(oldest);
+}
+
 int draining_take(struct draining_table *t, struct loop *loop, struct board *board, pid_t pid, struct channel *channel,
                   int line, int64_t limit_ms)
 {
@@ -39,12 +57,13 @@ int draining_take(struct draining_table *t, struct loop *loop, struct board *boa
     int error = sys_kill_group(pid, SIGTERM); /* one that can't be asked would serve on beside its successor */
     if (error < 0)
         return error;
-    *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line};
+    *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line, .number = t->taken_n++};
     channel_init(&d->channel, loop, "proxy (draining)", draining_said, d);
     channel_move(channel, &d->channel);
     timer_init(&d->timer, draining_timer, d);
     loop_arm(loop, &d->timer, loop_now_ms(loop) + limit_ms);
     log_event(LOG_INFO, "draining", "pid=%d", (int)pid);
+    keep_a_place_free(t);
     return 0;
 }
 

@@ -18,14 +18,16 @@ struct draining {
     struct channel channel;
     struct timer timer;
     int stage;
+    uint64_t number; /* of all that were ever handed over */
 };
 
 struct draining_table {
     struct draining items[DRAINING_MAX];
+    uint64_t taken_n;
 };
 
 /* Takes a process over with its channel and its line, asks it to finish (SIGTERM), and hurries it after limit_ms.
- * 0, -EBUSY where the table is full, or -errno where it can't be asked. */
+ * Where that fills the table, the oldest is hurried. 0, -EBUSY where it was full, or -errno where it can't be asked. */
 int draining_take(struct draining_table *t, struct loop *loop, struct board *board, pid_t pid, struct channel *channel,
                   int line, int64_t limit_ms) WARN_UNUSED;
 /* The process of this pid, or NULL. */

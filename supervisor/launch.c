@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_FD = 3, EXTRA_MAX = 12, EXTRA_BYTES = 320 };
+enum { FIRST_FD = 3, EXTRA_MAX = 16, EXTRA_BYTES = 320 };
 
 struct extras {
     char text[EXTRA_MAX][EXTRA_BYTES];
@@ -70,9 +70,9 @@ static void listen_variables(struct extras *e, const struct launch_site *site)
 {
     char names[EXTRA_BYTES - 32] = "";
     size_t n = 0;
-    for (size_t i = 0; i < site->listen_fds_n; i++)
+    for (size_t i = 0; i < site->listen_n; i++)
         n += (size_t)snprintf(names + n, sizeof names - n, "%slisten%zu", i ? ":" : "", i);
-    extra(e, "LISTEN_FDS=%zu", site->listen_fds_n);
+    extra(e, "LISTEN_FDS=%zu", site->listen_n);
     extra(e, "LISTEN_PID=0000000000");
     extra(e, "LISTEN_FDNAMES=%s", names);
 }
@@ -80,7 +80,7 @@ static void listen_variables(struct extras *e, const struct launch_site *site)
 static int make_envp(struct launch *l, const struct launch_site *site, const struct conf_program *p)
 {
     struct extras e = {.n = 0};
-    size_t listen_n = l->has_listeners ? site->listen_fds_n : 0;
+    size_t listen_n = l->has_listeners ? site->listen_n : 0;
     extra(&e, LAUNCH_ENV_RUN "=%d.0000000000", (int)sys_getpid()); /* first, so that it is found at once */
     if (l->has_listeners) {
         listen_variables(&e, site);
@@ -95,6 +95,11 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         extra(&e, CONTRACT_ENV_LINE "=00");
         if (site->config_fd >= 0)
             extra(&e, CONTRACT_ENV_CONFIG "=%zu", FIRST_FD + listen_n + 2);
+    }
+    if (l->has_listeners) { /* the last, as their number differs from process to process */
+        extra(&e, CONTRACT_ENV_LEAVING "=00:00");
+        if (site->doors->kept_fds[0] >= 0)
+            extra(&e, CONTRACT_ENV_KEPT "=%zu", FIRST_FD + listen_n + 2 + (site->config_fd >= 0));
     }
     if (l->has_contract || strcmp(p->ready, "notify") == 0 || p->watchdog_ms > 0)
         extra(&e, "NOTIFY_SOCKET=%s", site->notify_path);
@@ -114,6 +119,7 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     }
     l->listen_pid_at = l->has_listeners ? value_place(l->envp, "LISTEN_PID") : NULL;
     l->main_pid_at = strchr(value_place(l->envp, LAUNCH_ENV_RUN), '.') + 1;
+    l->leaving_at = l->has_listeners ? value_place(l->envp, CONTRACT_ENV_LEAVING) : NULL;
     l->line_at = l->has_contract ? value_place(l->envp, CONTRACT_ENV_LINE) : NULL;
     return 0;
 }
@@ -236,6 +242,23 @@ void launch_fini(struct launch *l)
     *l = (struct launch){0};
 }
 
+static void write_digits(char *at, unsigned number)
+{
+    at[0] = (char)('0' + number / 10);
+    at[1] = (char)('0' + number % 10);
+}
+
+/* What is there for this process alone, or between it and those before and behind it. */
+static void plan_doors(const struct launch *l, const struct doors *doors, struct spawn_plan *plan)
+{
+    for (int i = 0; i < 2 && doors->kept_fds[0] >= 0; i++)
+        plan->fds[plan->fds_n++] = doors->kept_fds[i];
+    write_digits(l->leaving_at, (unsigned)(FIRST_FD + plan->fds_n));
+    write_digits(l->leaving_at + 3, (unsigned)doors->leaving.n);
+    for (size_t i = 0; i < doors->leaving.n; i++)
+        plan->fds[plan->fds_n++] = doors->leaving.fds[i];
+}
+
 void launch_plan(const struct launch *l, const struct launch_site *site, int channel_fd, int output_fd, int line,
                  int is_pruning, struct spawn_plan *plan)
 {
@@ -243,16 +266,17 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
                                 .start_dir = site->start_dir, .rights = &l->rights,
                                 .first_dir = l->has_contract ? site->own_dir : NULL, .output_fd = output_fd,
                                 .listen_pid_at = l->listen_pid_at, .main_pid_at = l->main_pid_at};
-    for (size_t i = 0; l->has_listeners && i < site->listen_fds_n; i++)
-        plan->fds[plan->fds_n++] = site->listen_fds[i];
+    for (size_t i = 0; l->has_listeners && i < site->listen_n; i++)
+        plan->fds[plan->fds_n++] = site->doors->open.fds[i];
     if (l->has_contract) {
         plan->fds[plan->fds_n++] = channel_fd;
         plan->fds[plan->fds_n++] = site->page_fd;
         if (site->config_fd >= 0)
             plan->fds[plan->fds_n++] = site->config_fd;
-        l->line_at[0] = (char)('0' + line / 10);
-        l->line_at[1] = (char)('0' + line % 10);
+        write_digits(l->line_at, (unsigned)line);
     }
+    if (l->has_listeners)
+        plan_doors(l, site->doors, plan);
     if (l->noprune) /* a variable of another name is as good as none */
         l->noprune[0] = is_pruning ? '_' : 'O';
 }

@@ -5,6 +5,7 @@
 #define SUPERVISOR_LAUNCH_H
 
 #include "common/conf.h"
+#include "supervisor/doors.h"
 #include "supervisor/spawn.h"
 
 /* In the environment of every program: SUPERVISOR_PID.MAIN_PID, so that a process tells whose it is wherever it went. */
@@ -22,6 +23,7 @@ struct launch {
     struct conf_rights rights; /* owned, home and shell aside: a program may outlive its configuration */
     char *listen_pid_at;  /* into envp; NULL: none */
     char *main_pid_at;    /* the second number of LAUNCH_ENV_RUN */
+    char *leaving_at;     /* FIRST:COUNT, two digits each, of listeners that are leaving */
     char *line_at;        /* two digits in envp for the number of its line on the page */
     uint64_t signature;   /* differs where a reload must restart it */
 };
@@ -33,8 +35,8 @@ struct launch_site {
     const char *own_dir; /* where our binaries are */
     const char *start_dir; /* where we were started: where programs without `directory` are; NULL: where we are */
     int is_ollama_kept;  /* ollama is not given another user: it could not write what it must */
-    const int *listen_fds;
-    size_t listen_fds_n;
+    const struct doors *doors;
+    size_t listen_n; /* as many as doors->open has when it is in force */
     int page_fd;
     int config_fd; /* supervisor.ini as it was accepted; -1: there is none */
 };

@@ -4,22 +4,13 @@
  */
 #include "supervisor/reload.h"
 
+#include "common/listen.h"
 #include "common/log.h"
 #include "supervisor/sleep.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static int is_listening_changed(const struct conf *a, const struct conf *b)
-{
-    if (a->listen_n != b->listen_n)
-        return 1;
-    for (size_t i = 0; i < a->listen_n; i++)
-        if (!address_equal(&a->listen[i], &b->listen[i]))
-            return 1;
-    return strcmp(a->supervisor.control_socket, b->supervisor.control_socket) != 0;
-}
 
 /* The first place that nobody has, or NULL. */
 static struct child *free_place(struct supervisor *s)
@@ -42,18 +33,20 @@ static size_t free_places(const struct supervisor *s, const struct conf *fresh)
     return free_n;
 }
 
-/* What can't be changed while we run. */
+static const char *where(const struct conf *c)
+{
+    return c->file ? c->file : "built-in";
+}
+
+/* A program needs a place for its process; all places are there from the start. */
 static int check_change(struct supervisor *s, const struct conf *fresh, struct diag *d)
 {
-    const char *where = fresh->file ? fresh->file : "built-in";
     size_t new_n = 0;
     for (size_t i = 0; i < fresh->programs_n; i++)
         new_n += state_child(s, fresh->programs[i].name) == NULL;
     if (new_n > free_places(s, fresh))
-        diag_add(d, DIAG_ERROR, where, 0, "%zu programs are new, and with those that still stop there would be more than %d: try again when they are gone",
+        diag_add(d, DIAG_ERROR, where(fresh), 0, "%zu programs are new, and with those that still stop there would be more than %d: try again when they are gone",
                  new_n, CONF_PROGRAMS_MAX);
-    if (is_listening_changed(s->conf, fresh))
-        diag_add(d, DIAG_ERROR, where, 0, "[proxy] listen or [supervisor] control_socket changed: that needs a restart");
     return d->errors_n ? -EBUSY : 0;
 }
 
@@ -85,37 +78,87 @@ static void retire_removed(struct supervisor *s, const struct conf *fresh)
     }
 }
 
-/* All that a new configuration needs memory or a descriptor for: had before the first child hears of it. */
+/* All that a new configuration needs memory, a descriptor or an address for: had before the first child hears of it. */
 struct plans {
     struct child_plan of[CONF_PROGRAMS_MAX];
     size_t made_n, models_n;
     struct launch_site site;
+    struct doors_plan doors;
+    int control_fd; /* where the control socket moves; -1: it stays */
 };
 
-static void drop_plans(struct plans *p)
+static void drop_plans(struct plans *p, struct supervisor *s, const struct conf *fresh)
 {
     while (p->made_n > 0)
         child_plan_fini(&p->of[--p->made_n]);
     sys_close(p->site.config_fd);
+    control_unbind(&s->control, fresh->supervisor.control_socket, p->control_fd);
+    doors_plan_drop(&s->doors, &p->doors);
 }
 
-/* 0, or -errno with nothing left of it. */
-static int make_plans(struct plans *p, const struct supervisor *s, const struct conf *fresh, int is_ollama_kept)
+/* A sentence for the owner. */
+static int refuse(struct diag *d, const struct conf *fresh, const char *key, const char *why, int error)
 {
+    diag_add(d, DIAG_ERROR, where(fresh), 0, "%s: %s", key, why);
+    return error;
+}
+
+/* The one holder of a port for whom we know a way out. */
+static const char *advice(const struct supervisor *s, const struct conf *fresh, int error)
+{
+    for (size_t i = 0; i < fresh->listen_n && error == -EADDRINUSE; i++)
+        if (fresh->listen[i].port == s->conf->ollama.port)
+            return "; our own Ollama would have to leave that port first, and a reload that fails changes nothing: restart ollama-supervisor";
+    return "";
+}
+
+/* 0, or -errno with nothing left of it, and told. */
+static int plan_sockets(struct plans *p, struct supervisor *s, const struct conf *fresh, struct diag *d)
+{
+    char why[LISTEN_WHY_BYTES], text[LISTEN_WHY_BYTES + 160];
+    const char *path = fresh->supervisor.control_socket;
+    int error = doors_plan(&s->doors, fresh->listen, fresh->listen_n, &p->doors, why);
+    if (error) {
+        snprintf(text, sizeof text, "%s%s", why, advice(s, fresh, error));
+        return refuse(d, fresh, "[proxy] listen", text, error);
+    }
+    if (strcmp(path, s->conf->supervisor.control_socket) == 0)
+        return 0;
+    error = control_bind(&s->control, path, &p->control_fd);
+    if (!error)
+        return 0;
+    snprintf(why, sizeof why, "%.107s: %s", path, error == -EADDRINUSE ? "somebody answers there already" : strerror(-error));
+    doors_plan_drop(&s->doors, &p->doors);
+    return refuse(d, fresh, "[supervisor] control_socket", why, error);
+}
+
+/* 0, or -errno with nothing left of it, and told. */
+static int make_plans(struct plans *p, struct supervisor *s, const struct conf *fresh, struct diag *d)
+{
+    char why[LISTEN_WHY_BYTES] = "";
     p->made_n = 0;
+    p->control_fd = -1;
+    int error = plan_sockets(p, s, fresh, d);
+    if (error)
+        return error;
     p->site = s->launch_site;
     p->site.conf = fresh;
-    p->site.is_ollama_kept = is_ollama_kept;
+    p->site.listen_n = fresh->listen_n;
+    p->site.is_ollama_kept = models_folder_prepare(&s->models_folder, fresh, s->start_dir);
     p->site.config_fd = -1;
-    int error = launch_site_config(&p->site);
+    error = launch_site_config(&p->site);
     if (!error)
         error = state_read_models(fresh, &p->models_n);
     for (size_t i = 0; i < fresh->programs_n && !error; i++) {
         error = child_plan_init(&p->of[i], &p->site, &fresh->programs[i]);
         p->made_n += !error;
     }
-    if (error)
-        drop_plans(p);
+    if (!error)
+        error = doors_plan_listen(&s->doors, &p->doors, why);
+    if (error) {
+        (void)!refuse(d, fresh, "can't be put in force", *why ? why : strerror(-error), error);
+        drop_plans(p, s, fresh);
+    }
     return error;
 }
 
@@ -146,8 +189,18 @@ static void apply_to(struct supervisor *s, const struct conf_program *conf, stru
         program_event(&c->program, PROGRAM_STOP, now_ms); /* from failed: down, and from there it starts in its turn */
     else if (before == c->launch.signature)
         return;
+    else if (state_is_port_held(s, c)) /* it starts where that listener was, when it has left */
+        program_event(&c->program, PROGRAM_STOP, now_ms);
     else if (program_is_alive(&c->program) || c->program.state == CONTRACT_DONE || c->program.state == CONTRACT_BACKOFF)
         program_event(&c->program, PROGRAM_RESTART, now_ms); /* also what waits for its next try: this one is another */
+}
+
+/* A proxy that did not change its state was not heard. */
+static void follow_doors(struct supervisor *s)
+{
+    const struct child *proxy = state_child(s, "proxy");
+    if (proxy && !(program_is_alive(&proxy->program) && proxy->launch.has_listeners))
+        state_follow_doors(s, proxy);
 }
 
 /* Where there was no file, ./supervisor.ini is looked for again: from where we were started. */
@@ -172,12 +225,8 @@ static int reload_all(struct supervisor *s, struct diag *d)
         return error;
     struct plans plans;
     error = check_change(s, fresh, d);
-    if (!error) {
-        int is_kept = models_folder_prepare(&s->models_folder, fresh, s->start_dir);
-        error = make_plans(&plans, s, fresh, is_kept);
-        if (error)
-            diag_add(d, DIAG_ERROR, fresh->file ? fresh->file : "built-in", 0, "can't be put in force: %s", strerror(-error));
-    }
+    if (!error)
+        error = make_plans(&plans, s, fresh, d);
     if (error) {
         conf_free(&fresh);
         return error;
@@ -186,9 +235,14 @@ static int reload_all(struct supervisor *s, struct diag *d)
     s->conf = fresh;
     sys_close(s->launch_site.config_fd);
     s->launch_site = plans.site;
+    doors_commit(&s->doors, &plans.doors);
+    state_tell_moved(fresh, old);
+    if (plans.control_fd >= 0)
+        control_move(&s->control, fresh->supervisor.control_socket, plans.control_fd);
     retire_removed(s, fresh);
     for (size_t i = 0; i < fresh->programs_n; i++)
         apply_to(s, &fresh->programs[i], &plans, loop_now_ms(&s->loop));
+    follow_doors(s);
     conf_free(&old);
     log_init("supervisor", (enum log_level)fresh->supervisor.log_level, (enum log_format)fresh->supervisor.log_format);
     sleep_init(s);

@@ -40,12 +40,9 @@ static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)
 }
 
 /* A client whose connection waits in the kernel's queue is work that no proxy has counted yet. */
-static int is_anyone_at_the_door(struct supervisor *s)
+static int is_anyone_at_the_door(const struct supervisor *s)
 {
-    struct pollfd doors[CONF_LISTEN_MAX];
-    for (size_t i = 0; i < s->listen_fds_n; i++)
-        doors[i] = (struct pollfd){.fd = s->listen_fds[i], .events = POLLIN};
-    return sys_poll(doors, s->listen_fds_n, 0) != 0; /* an error too: doubt means awake */
+    return doors_are_asked(&s->doors); /* an error too: doubt means awake */
 }
 
 static unsigned ask_proxies(struct supervisor *s)

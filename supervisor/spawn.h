@@ -6,7 +6,7 @@
 
 #include "common/conf.h"
 
-enum { SPAWN_FDS_MAX = 24, SPAWN_PATH_BYTES = 4096 };
+enum { SPAWN_FDS_MAX = 40, SPAWN_PATH_BYTES = 4096 };
 
 /* What is done between fork and exec, in this order. */
 enum spawn_step {

@@ -66,3 +66,30 @@ void state_want(struct supervisor *s, const char *name)
     unsigned char seen[CONF_PROGRAMS_MAX] = {0};
     want(s, name, seen);
 }
+
+void state_follow_doors(struct supervisor *s, const struct child *c)
+{
+    const struct program *p = &c->program;
+    if (strcmp(p->conf->name, "proxy") != 0 || s->is_stopping)
+        return;
+    if (p->state == CONTRACT_READY && c->launch.has_listeners)
+        doors_are_served(&s->doors);
+    else if (!c->launch.has_listeners || c->is_retired || p->state == CONTRACT_FAILED || (p->state == CONTRACT_DOWN && !p->is_wanted))
+        doors_are_forsaken(&s->doors);
+    else if (!program_is_alive(p)) /* it may wait for Ollama, which must not wait for it */
+        doors_make_way(&s->doors, &s->conf->ollama);
+}
+
+int state_is_port_held(const struct supervisor *s, const struct child *c)
+{
+    return strcmp(c->program.conf->name, "ollama") == 0 && doors_hold(&s->doors, &s->conf->ollama);
+}
+
+void state_tell_moved(const struct conf *conf, const struct conf *before)
+{
+    char bind[ADDRESS_TEXT_BYTES];
+    if (!conf->is_ollama_moved || (before && address_equal(&conf->ollama, &before->ollama)))
+        return;
+    address_text(&conf->ollama, bind);
+    log_event(LOG_INFO, "ollama_moved", "OLLAMA_HOST=%s reason=\"its port is one of our listeners'\"", bind);
+}

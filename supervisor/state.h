@@ -8,6 +8,7 @@
 #include "supervisor/child.h"
 #include "supervisor/clocks.h"
 #include "supervisor/control.h"
+#include "supervisor/doors.h"
 #include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
@@ -27,8 +28,7 @@ struct supervisor {
     struct ring ring; /* what programs wrote last */
     struct launch_site launch_site;
     struct child_site child_site;
-    int listen_fds[CONF_LISTEN_MAX];
-    size_t listen_fds_n;
+    struct doors doors;
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
     struct timer reap_timer;    /* the kernel would not tell who is dead: asked again */
     int64_t started_at_ms;
@@ -72,6 +72,12 @@ void state_tell_all(struct supervisor *s, enum contract_kind kind);
 void state_evaluate_soon(struct supervisor *s);
 /* The program, and with it what that needs, is to be up: what is declared, and nothing else. */
 void state_want(struct supervisor *s, const char *name);
+/* What the state of this child, where it is the proxy, means for listeners that are leaving. */
+void state_follow_doors(struct supervisor *s, const struct child *c);
+/* It is Ollama, and a listener that is leaving still has its port. */
+int state_is_port_held(const struct supervisor *s, const struct child *c);
+/* Says so where Ollama does not bind where OLLAMA_HOST says; before: what was told of already, or NULL. */
+void state_tell_moved(const struct conf *conf, const struct conf *before);
 /* How many models the preload list of this configuration has. 0 or -ENOMEM. */
 int state_read_models(const struct conf *conf, size_t *models_n) WARN_UNUSED;
 /* So many there are now; says on the page whether they are waited for. */

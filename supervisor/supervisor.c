@@ -35,7 +35,7 @@ static int is_dependency_met(struct supervisor *s, const char *name)
 
 static int may_start(struct supervisor *s, const struct child *c)
 {
-    if (s->is_stopping || !c->program.is_wanted || c->program.state != CONTRACT_DOWN)
+    if (s->is_stopping || !c->program.is_wanted || c->program.state != CONTRACT_DOWN || state_is_port_held(s, c))
         return 0;
     for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
         if (!is_dependency_met(s, c->program.conf->depends.items[i]))
@@ -119,6 +119,7 @@ static void changed(void *context, struct child *c)
     contract_program_reason(row, c->program.reason);
     if (strcmp(c->program.conf->name, "preload") == 0)
         preload_changed(s, &c->program);
+    state_follow_doors(s, c);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
     state_evaluate_soon(s);
 }
@@ -223,19 +224,23 @@ static const char *owner_of_a_child(void *context)
 
 /* ---- boot ---- */
 
+static void doors_left(void *context)
+{
+    state_evaluate_soon(context); /* Ollama may have waited for a port */
+}
+
 static int open_listeners(struct supervisor *s)
 {
+    doors_init(&s->doors, &s->loop, doors_left, s);
     for (size_t i = 0; i < s->conf->listen_n; i++) {
         char why[LISTEN_WHY_BYTES], address[ADDRESS_TEXT_BYTES];
         address_text(&s->conf->listen[i], address);
-        int fd = listen_open(&s->conf->listen[i], LISTEN_BACKLOG, why, sizeof why);
-        if (fd < 0) {
-            const char *advice = fd == -EADDRINUSE ? taken_advice(&s->loop, &s->conf->listen[i]) : "";
+        int error = doors_open(&s->doors, &s->conf->listen[i], why);
+        if (error < 0) {
+            const char *advice = error == -EADDRINUSE ? taken_advice(&s->loop, &s->conf->listen[i]) : "";
             log_event(LOG_ERROR, "listen_failed", "address=%s error=\"%s%s\"", address, why, advice);
-            return fd;
+            return error;
         }
-        s->listen_fds[s->listen_fds_n++] = fd;
-        log_event(LOG_INFO, "listening", "address=%s", address);
     }
     return 0;
 }
@@ -331,7 +336,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     memory_init(&s->memory, &s->loop, "/proc", owner_of_a_child, s);
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .start_dir = s->start_dir,
-                                          .listen_fds = s->listen_fds, .listen_fds_n = s->listen_fds_n,
+                                          .doors = &s->doors, .listen_n = s->conf->listen_n,
                                           .page_fd = s->board.fd, .config_fd = -1};
     *what = "the configuration for children";
     error = launch_site_config(&s->launch_site);
@@ -355,11 +360,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
     models_folder_init(&s->models_folder);
     find_own_dir(s);
     leave_start_dir(s);
-    if (take_conf->is_ollama_moved) {
-        char bind[ADDRESS_TEXT_BYTES];
-        address_text(&take_conf->ollama, bind);
-        log_event(LOG_INFO, "ollama_moved", "OLLAMA_HOST=%s reason=\"its port is one of our listeners'\"", bind);
-    }
+    state_tell_moved(take_conf, NULL);
     const char *what;
     int error = boot(s, command, &what);
     if (!error) {
@@ -389,8 +390,7 @@ void supervisor_fini(struct supervisor *s)
     board_fini(&s->board);
     models_folder_fini(&s->models_folder);
     sys_close(s->launch_site.config_fd);
-    for (size_t i = 0; i < s->listen_fds_n; i++)
-        sys_close(s->listen_fds[i]);
+    doors_fini(&s->doors);
     loop_disarm(&s->loop, &s->stuck_timer);
     loop_disarm(&s->loop, &s->sweep_timer);
     loop_fini(&s->loop);

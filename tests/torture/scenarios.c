@@ -160,6 +160,21 @@ static int is_another_proxy(void)
     return pid > 0 && pid != first_proxy_pid;
 }
 
+static int has_two_listeners(void)
+{
+    return puppet_supervisor->doors.open.n == 2 && puppet_supervisor->doors.leaving.n == 0;
+}
+
+static int has_moved_and_one_listener(void)
+{
+    return puppet_supervisor->doors.open.n == 1 && strstr(puppet_supervisor->control.path, "moved.sock") != NULL;
+}
+
+static int has_moved_back(void)
+{
+    return has_two_listeners() && strstr(puppet_supervisor->control.path, "control.sock") != NULL;
+}
+
 static int is_drained(void)
 {
     return draining_is_empty(&puppet_supervisor->draining);
@@ -212,6 +227,9 @@ static int leave_a_stale_socket(void)
     return error;
 }
 
+#define LISTENERS(more, control_socket)                                                                        \
+    "[supervisor]\ncontrol_socket = @DIR/" control_socket "\nstate_dir = @DIR\nshutdown_timeout = 4s\n"        \
+    "[proxy]\nlisten = @ADDRESS:18434" more "\n" NO_MODELS OLLAMA
 #define RELOAD_BEFORE USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep") PROGRAM("leave", "sleep")
 #define RELOAD_AFTER USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep 1") PROGRAM("come", "sleep")
 #define RELOAD_WRONG USUAL PROGRAM("keep", "sleep") "no_such_key = 1\n[no_such_section]\n"
@@ -261,6 +279,14 @@ const struct scenario scenarios[] = {
      .ini = SITE "[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep") "autostart = no\n",
      .steps = {STATE("proxy", READY), STATE("wanted", READY), CALLED(remember_proxy), SAY("restart proxy", "\"ok\":true"),
                CALLED(is_another_proxy), CALLED(is_drained), STATE("proxy", READY), KILL("proxy", SIGKILL), RESTARTS("proxy", 1), STATE("proxy", READY)}},
+    /* whatever fails, the old listeners go on, and the owner's next try finds nothing in its way */
+    {.name = "listeners",
+     .ini = LISTENERS("", "control.sock"),
+     .steps = {STATE("proxy", READY), CALLED(remember_proxy), INI(LISTENERS(", @ADDRESS:18436", "control.sock")),
+               SAY("reload", "\"ok\":true"), CALLED(has_two_listeners), CALLED(is_another_proxy), STATE("proxy", READY),
+               CALLED(remember_proxy), INI(LISTENERS("", "moved.sock")), SIGNAL(SIGHUP, has_moved_and_one_listener),
+               CALLED(is_another_proxy), STATE("proxy", READY), INI(LISTENERS(", @ADDRESS:18436", "control.sock")),
+               SIGNAL(SIGHUP, has_moved_back), STATE("proxy", READY), SAY("status", ":18436\"]")}},
     {.name = "preload",
      .ini = SITE PROXY_OFF OLLAMA "[preload]\nmodels = m\n",
      .steps = {STATE("preload", DONE), CALLED(is_announced), SAY("restart preload", "\"ok\":true"), STATE("preload", DONE)}},

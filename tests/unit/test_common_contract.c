@@ -89,6 +89,48 @@ static void adopts_all(void *context)
     CHILD_CHECK(c.channel_fd == -1 && !c.page && !c.line && !c.notify_path);
 }
 
+static void adopts_doors(void *context)
+{
+    struct contract c;
+    int pair[2];
+    (void)context;
+    set_scene(high_page(sizeof(struct contract_page), CONTRACT_VERSION));
+    CHILD_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+    CHILD_CHECK(dup2(pair[0], 8) == 8 && dup2(pair[1], 9) == 9);
+    CHILD_CHECK(dup2(3, 10) == 10 && dup2(4, 11) == 11);
+    set_number(CONTRACT_ENV_KEPT, 8);
+    setenv(CONTRACT_ENV_LEAVING, "10:02", 1);
+    CHILD_CHECK(contract_adopt(&c) == 0);
+    CHILD_CHECK(c.kept_fds[0] == 8 && c.kept_fds[1] == 9 && c.leaving_fds_first == 10 && c.leaving_fds_n == 2);
+    CHILD_CHECK(is_cloexec(8) && is_cloexec(9) && is_cloexec(10) && is_cloexec(11));
+    CHILD_CHECK(!getenv(CONTRACT_ENV_KEPT) && !getenv(CONTRACT_ENV_LEAVING));
+    contract_release(&c);
+    CHILD_CHECK(fcntl(8, F_GETFD) < 0 && fcntl(9, F_GETFD) < 0 && c.kept_fds[0] == -1);
+}
+
+static void adopts_no_doors(void *context)
+{
+    static const char *const nonsense[] = {"", "10", "10:", "10:02x", "01:01", "-1:01", "10:-1", "x:01", NULL};
+    struct contract c;
+    (void)context;
+    for (const char *const *text = nonsense; *text; text++) {
+        set_scene(high_page(sizeof(struct contract_page), CONTRACT_VERSION));
+        setenv(CONTRACT_ENV_LEAVING, *text, 1);
+        CHILD_CHECK(contract_adopt(&c) == 0 && c.leaving_fds_n == 0 && c.kept_fds[0] == -1 && c.listen_fds_n == 2);
+        contract_release(&c);
+    }
+    set_scene(high_page(sizeof(struct contract_page), CONTRACT_VERSION));
+    setenv(CONTRACT_ENV_LEAVING, "07:01", 1); /* /dev/null */
+    CHILD_CHECK(contract_adopt(&c) < 0 && c.leaving_fds_n == 0 && c.listen_fds_n == 0);
+}
+
+static void test_a_proxy_adopts_what_leaves_and_what_was_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(adopts_doors, NULL), 0);
+    assert_int_equal(in_child(adopts_no_doors, NULL), 0);
+}
+
 static void test_a_child_adopts_what_it_was_born_with(void **state)
 {
     (void)state;
@@ -385,6 +427,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_child_adopts_what_it_was_born_with),
+        cmocka_unit_test(test_a_proxy_adopts_what_leaves_and_what_was_kept),
         cmocka_unit_test(test_alone_it_adopts_nothing),
         cmocka_unit_test(test_variables_that_are_wrong),
         cmocka_unit_test(test_the_pid_may_have_leading_zeros),

@@ -313,6 +313,33 @@ static void test_folders_are_made_and_long_paths_refused(void **state)
     control_fini(&second);
 }
 
+static void test_it_moves_and_who_is_there_stays(void **state)
+{
+    (void)state;
+    char other[SCRATCH_PATH_BYTES], first[SCRATCH_PATH_BYTES];
+    int next_fd, is_closed, old = client();
+    snprintf(first, sizeof first, "%s", path);
+    scratch_path(&scratch, "a/b/other.sock", other);
+    assert_int_equal(control_bind(&control, other, &next_fd), 0);
+    control_unbind(&control, other, next_fd); /* it was not to be */
+    assert_int_equal(access(other, F_OK), -1);
+    assert_int_equal(control_bind(&control, first, &next_fd), -EADDRINUSE); /* we ourselves answer there */
+    assert_int_equal(next_fd, -1);
+    assert_int_equal(control_bind(&control, other, &next_fd), 0);
+    assert_int_equal(access(first, F_OK), 0);
+    assert_int_equal(loop_turn(&loop, 0), 0); /* takes the one who came over the old one */
+    control_move(&control, other, next_fd);
+    assert_int_equal(access(first, F_OK), -1);
+    says(old, "x\n", 2);
+    assert_string_equal(answer(old, &is_closed), "x\n");
+    sys_close(old);
+    snprintf(path, sizeof path, "%s", other);
+    int fd = client();
+    says(fd, "y\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "y\n");
+    sys_close(fd);
+}
+
 /* "No such file or directory" helps nobody whose file system is read-only. */
 static void test_a_folder_that_cannot_be_made_says_why(void **state)
 {
@@ -369,6 +396,7 @@ int main(void)
         CASE(test_a_file_that_is_no_socket_is_never_removed),
         CASE(test_folders_are_made_and_long_paths_refused),
         CASE(test_a_folder_that_cannot_be_made_says_why),
+        CASE(test_it_moves_and_who_is_there_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

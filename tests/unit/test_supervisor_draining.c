@@ -181,7 +181,8 @@ static void test_the_channel_goes_along(void **state)
     assert_int_equal(contract_receive(child_fd, &m), -EPIPE);
 }
 
-static void test_a_full_table_refuses(void **state)
+/* The last place is never needed by who has waited longest. */
+static void test_a_full_table_hurries_the_oldest_and_refuses(void **state)
 {
     (void)state;
     int told_fds[DRAINING_MAX + 1];
@@ -191,6 +192,10 @@ static void test_a_full_table_refuses(void **state)
         assert_int_equal(draining_take(&table, &loop, &board, pids[i], &channel, -1, 60000), i < DRAINING_MAX ? 0 : -EBUSY);
         if (i < DRAINING_MAX)
             is_asked(told_fds[i]);
+        if (i == DRAINING_MAX - 1)
+            is_asked(told_fds[0]); /* again */
+        for (int j = 0; j < DRAINING_MAX && j <= i; j++)
+            assert_int_equal(table.items[j].stage, j == 0 && i >= DRAINING_MAX - 1);
     }
     for (int i = 0; i <= DRAINING_MAX; i++) {
         assert_int_equal(sys_kill_group(pids[i], SIGKILL), 0);
@@ -209,7 +214,7 @@ int main(void)
         CASE(test_hurrying_asks_and_then_kills_all),
         CASE(test_a_last_moment_for_all_is_only_ever_earlier),
         CASE(test_the_channel_goes_along),
-        CASE(test_a_full_table_refuses),
+        CASE(test_a_full_table_hurries_the_oldest_and_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

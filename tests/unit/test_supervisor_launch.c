@@ -8,7 +8,7 @@
 
 static struct conf_case k;
 static struct launch_site site;
-static const int listen_fds[] = {10, 11};
+static struct doors doors;
 static struct launch launch;
 
 static int setup(void **state)
@@ -32,8 +32,9 @@ static void prepare(const char *ini, char **environment, const char *program)
     launch_fini(&launch);
     conf_case_load(&k, ini, environment);
     conf_case_good(&k);
-    site = (struct launch_site){.conf = k.conf, .notify_path = "@12345", .own_dir = "/opt/bin", .listen_fds = listen_fds,
-                                .listen_fds_n = 2, .page_fd = 12, .config_fd = -1};
+    doors = (struct doors){.open = {.fds = {10, 11}, .n = 2}, .kept_fds = {-1, -1}};
+    site = (struct launch_site){.conf = k.conf, .notify_path = "@12345", .own_dir = "/opt/bin", .doors = &doors,
+                                .listen_n = 2, .page_fd = 12, .config_fd = -1};
     assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, program)), 0);
 }
 
@@ -255,12 +256,10 @@ static void test_users_in_a_plan(void **state)
 static void test_sixteen_listeners_fit(void **state)
 {
     (void)state;
-    static int many[CONF_LISTEN_MAX];
     struct spawn_plan plan;
     prepare("", NULL, "proxy");
     launch_fini(&launch);
-    site.listen_fds = many;
-    site.listen_fds_n = CONF_LISTEN_MAX;
+    doors.open.n = site.listen_n = CONF_LISTEN_MAX;
     assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, "proxy")), 0);
     variable("LISTEN_FDS", "16");
     variable(CONTRACT_ENV_PAGE, "20");
@@ -268,6 +267,45 @@ static void test_sixteen_listeners_fit(void **state)
     launch_plan(&launch, &site, 1, 1, 15, 0, &plan);
     assert_int_equal(plan.fds_n, 18);
     assert_true(plan.fds_n <= SPAWN_FDS_MAX);
+}
+
+static uint64_t launch_with_kept(void)
+{
+    launch_fini(&launch);
+    doors.kept_fds[0] = 30;
+    doors.kept_fds[1] = 31;
+    site.config_fd = 13;
+    assert_int_equal(launch_init(&launch, &site, conf_program(k.conf, "proxy")), 0);
+    return launch.signature;
+}
+
+static void test_what_is_leaving_comes_last_and_is_no_reason_to_restart(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    prepare("", NULL, "proxy");
+    uint64_t signature = launch_with_kept();
+    variable(CONTRACT_ENV_CONFIG, "7");
+    variable(CONTRACT_ENV_KEPT, "8");
+    launch_plan(&launch, &site, 20, -1, 0, 0, &plan);
+    variable(CONTRACT_ENV_LEAVING, "10:00");
+    assert_int_equal(plan.fds_n, 7);
+    doors.leaving.fds[0] = 40;
+    doors.leaving.fds[1] = 41;
+    doors.leaving.n = 2;
+    launch_plan(&launch, &site, 20, -1, 0, 0, &plan);
+    variable("LISTEN_FDS", "2");
+    variable(CONTRACT_ENV_LEAVING, "10:02");
+    static const int expected[] = {10, 11, 20, 12, 13, 30, 31, 40, 41};
+    assert_int_equal(plan.fds_n, sizeof expected / sizeof *expected);
+    assert_memory_equal(plan.fds, expected, sizeof expected);
+    assert_true(launch_with_kept() == signature);
+    doors.open.n = site.listen_n = doors.leaving.n = CONF_LISTEN_MAX; /* the most that there can be */
+    launch_plan(&launch, &site, 20, -1, 0, 0, &plan);
+    assert_true(plan.fds_n <= SPAWN_FDS_MAX);
+    prepare("", NULL, "preload");
+    variable(CONTRACT_ENV_LEAVING, NULL);
+    variable(CONTRACT_ENV_KEPT, NULL);
 }
 
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -286,6 +324,7 @@ int main(void)
         CASE(test_a_reload_restarts_what_is_started_otherwise),
         CASE(test_users_in_a_plan),
         CASE(test_sixteen_listeners_fit),
+        CASE(test_what_is_leaving_comes_last_and_is_no_reason_to_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
