@@ -44,11 +44,19 @@ void client_close(struct client *c)
 {
     if (c->state == CLIENT_GONE)
         return;
+    client_access_end(c);
     client_enter(c, CLIENT_GONE);
     exchange_free(&c->exchange);
     connection_close(&c->bytes);
     client_defer_run(c);
     c->host->gone(c->host->context, &c->link);
+}
+
+static void close_as(struct client *c, enum access_end cut)
+{
+    if (c->access)
+        c->access->cut = cut;
+    client_close(c);
 }
 
 static void run(struct client *c)
@@ -141,9 +149,9 @@ static void on_timer(void *context, int64_t now_ms)
     } else if (connection_pending_bytes(&c->bytes) > 0) {
         log_event(LOG_INFO, "client_stalled", "fd=%d pending_bytes=%zu", c->bytes.fd, connection_pending_bytes(&c->bytes));
         (void)!sys_reset_on_close(c->bytes.fd);
-        client_close(c);
+        close_as(c, ACCESS_CLIENT_STALLED);
     } else {
-        client_close(c);
+        close_as(c, ACCESS_TIMEOUT);
     }
 }
 
@@ -184,8 +192,10 @@ void client_turn_away(struct client *c)
 
 void client_abort(struct client *c, const char *text)
 {
+    if (c->access)
+        c->access->cut = ACCESS_DRAINED;
     if (c->exchange)
-        exchange_abort(c->exchange, text);
+        exchange_abort(c->exchange, ACCESS_DRAINED, text);
     else if (c->state != CLIENT_FLUSH)
         client_close(c);
 }

@@ -16,7 +16,10 @@ void client_send(struct client *c, const struct iovec *parts, int parts_n)
 
 static void sink_write(void *context, const struct iovec *parts, int parts_n)
 {
-    client_send(context, parts, parts_n);
+    struct client *c = context;
+    if (c->access && c->access->first_byte_ms == 0)
+        c->access->first_byte_ms = loop_now_ms(c->bytes.loop);
+    client_send(c, parts, parts_n);
 }
 
 static size_t sink_pending_bytes(void *context)

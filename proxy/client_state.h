@@ -1,7 +1,8 @@
 /*
  * client_state: what the files of a client share, and nobody else: client.c (its life and its events), client_steps.c (what
  * each state does), client_sink.c (what its exchange asks of it), client_ahead.c (what comes during an answer),
- * client_limits.c (how long it may take), client_state.c (states).
+ * client_limits.c (how long it may take), client_access.c (what the access log tells),
+ * client_state.c (states).
  */
 #ifndef PROXY_CLIENT_STATE_H
 #define PROXY_CLIENT_STATE_H
@@ -39,6 +40,7 @@ struct client {
     int64_t since_ms;         /* when it came into its state */
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
+    struct access *access;    /* owned; NULL between requests, and where no log is wanted */
     struct pace_in pace_in;   /* of a body */
     struct pace_out pace_out; /* of what it is sent */
     int64_t linger_until_ms;
@@ -113,6 +115,15 @@ int client_may_ask_again(const struct client *c);
 
 /* client_leave.c: there is no request on it, and we drain. STEP_WAIT where it may still ask, or is passed on in a moment. */
 enum step client_leave(struct client *c);
+
+/* client_access.c: a request begins with its first byte … */
+void client_access_begin(struct client *c);
+/* … was refused by the connection itself … */
+void client_access_refused(struct client *c, int status, const char *code);
+/* … has got its answer, which need not be sent … */
+void client_access_answered(struct client *c);
+/* … and ends: its line is written. Nothing where it has ended. */
+void client_access_end(struct client *c);
 
 /* client_sink.c: fills c->sink. */
 void client_sink_init(struct client *c);

@@ -8,6 +8,9 @@
 
 void client_refuse(struct client *c, int status, const char *code, const char *text)
 {
+    if (c->exchange)
+        client_access_answered(c); /* what was known of it */
+    client_access_refused(c, status, code);
     exchange_free(&c->exchange);
     c->request.is_keep_alive = 0;
     reply_refusal(&c->sink.deliver, &c->request, status, code, text);
@@ -26,6 +29,8 @@ static enum http1_step feed(struct client *c)
     size_t used_n;
     enum http1_step step = http1_feed(&c->parser, c->bytes.input, c->bytes.input_n, &used_n);
     connection_take_input(&c->bytes, used_n);
+    if (c->access)
+        c->access->in_bytes += used_n;
     return step;
 }
 
@@ -43,6 +48,7 @@ static enum step step_idle(struct client *c)
         return c->host->env->is_draining ? client_leave(c) : STEP_WAIT;
     if (tls_is_handshake(c->bytes.input, &c->host->has_told_tls))
         return STEP_CLOSE;
+    client_access_begin(c);
     client_enter(c, CLIENT_HEAD);
     return STEP_NEXT;
 }
@@ -88,6 +94,7 @@ static enum step end_answer(struct client *c)
 {
     c->is_kept = exchange_is_kept(c->exchange) && c->end == EXCHANGE_CLEAN && client_may_ask_again(c);
     c->is_reset_due = c->end == EXCHANGE_BROKEN && exchange_framing(c->exchange) == DELIVER_CLOSE;
+    client_access_answered(c);
     exchange_free(&c->exchange);
     client_enter(c, c->is_kept && !http1_is_complete(&c->parser) ? CLIENT_DISCARD : CLIENT_FLUSH);
     return STEP_NEXT;
@@ -159,6 +166,7 @@ static enum step step_flush(struct client *c)
 {
     if (connection_pending_bytes(&c->bytes) > 0)
         return STEP_WAIT;
+    client_access_end(c);
     if (c->is_reset_due)
         (void)!sys_reset_on_close(c->bytes.fd);
     if (c->is_reset_due || (c->has_peer_ended && !c->is_kept))

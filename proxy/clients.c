@@ -53,8 +53,11 @@ int clients_init(struct clients *all, struct env *env, size_t max_n, void (*left
 
 void clients_fini(struct clients *all)
 {
-    while (all->first)
-        client_close(all->first->client);
+    for (struct client_link *link; (link = all->first);) {
+        client_abort(link->client, "the server is shutting down");
+        if (all->first == link)
+            client_close(link->client);
+    }
     loop_disarm(all->host.env->loop, &all->trim);
     exchange_free_spares(all->host.env);
     free(all->host.scratch);

@@ -60,6 +60,7 @@ void connection_write(struct connection *c, const struct iovec *parts, int parts
         break_off(c);
     else
         keep(c, parts, parts_n, n > 0 ? (size_t)n : 0);
+    c->written_bytes += n > 0 ? (size_t)n : 0;
 }
 
 size_t connection_flush(struct connection *c)
@@ -71,6 +72,7 @@ size_t connection_flush(struct connection *c)
         break_off(c);
     if (n <= 0)
         return 0;
+    c->written_bytes += (size_t)n;
     buf_consume(&c->out, (size_t)n);
     if (buf_size(&c->out) == 0)
         buf_release(&c->out);

@@ -17,6 +17,7 @@ struct connection {
     struct loop *loop; /* borrowed */
     const char *input; /* between begin and end: what is there and not used */
     size_t input_n;
+    uint64_t written_bytes; /* taken by the socket */
     int is_input_stashed;
 };
 

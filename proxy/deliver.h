@@ -37,6 +37,7 @@ struct deliver {
     struct buf head;                 /* a head that has not been sent */
     char last[2];                    /* the last two bytes of the body */
     int parts_n;                     /* in sink->parts; up to here: what a token needs */
+    int status;                      /* of the head; 0 before there is one */
     unsigned minor;                  /* the client's version */
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];

@@ -9,7 +9,10 @@
 #include "proxy/reply.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void answer_preflight(struct exchange *x)
 {
@@ -111,14 +114,16 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     struct exchange *x = env->spare ? take_spare(env) : malloc(sizeof *x);
     if (!x)
         return -ENOMEM;
-    *x = (struct exchange){.env = env};
+    memset(x, 0, offsetof(struct exchange, ending)); /* of the rest nobody reads what he has not written */
+    ending_begin(&x->ending, ENDING_NONE);
+    x->env = env;
     x->request = request;
     x->sink = sink;
     deliver_init(&x->deliver, &sink->deliver, request->minor, request->method == METHOD_HEAD);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
     x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, exchange_begin_fetch);
-    relay_init(&x->relay, env->backend, &x->deliver, env->line, &exchange_relay_ops, x);
+    relay_init(&x->relay, env->backend, &x->deliver, &x->ending, env->line, &exchange_relay_ops, x);
     admit_id(request, env->next_id++, x->deliver.request_id);
     *out = x;
     start(x, peer);
@@ -158,7 +163,7 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
     else if (error == -EFBIG)
         exchange_fail(x, 413, "body_too_large", "the body is larger than [proxy] max_body");
     else if (error)
-        exchange_abort(x, "out of memory");
+        exchange_abort(x, ACCESS_FAILED, "out of memory");
 }
 
 /* 0, or the exchange has ended. */
@@ -168,7 +173,7 @@ static int pin(struct exchange *x)
     if (error == -E2BIG)
         exchange_fail(x, 400, "too_many_names", "the body names an option that is pinned here again and again");
     else if (error)
-        exchange_abort(x, "out of memory");
+        exchange_abort(x, ACCESS_FAILED, "out of memory");
     return error;
 }
 
@@ -179,7 +184,7 @@ void exchange_body_end(struct exchange *x)
         if (pin(x) == 0)
             exchange_pass_gate(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
-        exchange_abort(x, "out of memory");
+        exchange_abort(x, ACCESS_FAILED, "out of memory");
     }
 }
 
@@ -189,9 +194,9 @@ void exchange_drained(struct exchange *x)
         relay_drained(&x->relay);
 }
 
-void exchange_abort(struct exchange *x, const char *text)
+void exchange_abort(struct exchange *x, enum access_end ended, const char *text)
 {
-    exchange_break_off(x, text);
+    exchange_break_off(x, ended, text);
 }
 
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *text)
@@ -199,12 +204,27 @@ void exchange_refuse(struct exchange *x, int status, const char *code, const cha
     if (x->state != EXCHANGE_END && !x->deliver.is_begun)
         exchange_fail(x, status, code, text);
     else
-        exchange_break_off(x, text);
+        exchange_break_off(x, access_end_of(status, code), text);
 }
 
 int exchange_is_kept(const struct exchange *x)
 {
     return x->deliver.is_kept;
+}
+
+void exchange_report(struct exchange *x, struct access *out)
+{
+    exchange_count_time(x);
+    snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
+    if (x->admission.sender.client)
+        snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
+    snprintf(out->model, sizeof out->model, "%s", x->model);
+    out->status = x->deliver.status;
+    out->ended = x->ended;
+    out->code = x->code;
+    out->wait_ms = x->wait_ms;
+    out->queue_ms = x->queue_ms;
+    ending_read(&x->ending, &out->facts);
 }
 
 enum deliver_framing exchange_framing(const struct exchange *x)

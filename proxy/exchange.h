@@ -8,6 +8,7 @@
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
 
+#include "proxy/access.h"
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
 #include "proxy/message.h"
@@ -35,9 +36,12 @@ void exchange_drained(struct exchange *x);
 /* Answers with this error, in its sender's dialect and readable for its page; where the answer has begun, ends that one. */
 void exchange_refuse(struct exchange *x, int status, const char *code, const char *text);
 /* Ends the answer now and honestly; done() comes before this returns, unless it has come before. */
-void exchange_abort(struct exchange *x, const char *text);
+void exchange_abort(struct exchange *x, enum access_end ended, const char *text);
 
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
 enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
+
+/* For the access log: what is known of it by now. */
+void exchange_report(struct exchange *x, struct access *out);
 
 #endif

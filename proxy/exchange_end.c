@@ -38,6 +38,8 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
     exchange_count_time(x);
     log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
               x->deliver.request_id, x->admission.sender.client, status, text);
+    x->code = code;
+    x->ended = access_end_of(status, code);
     reply_error(&x->deliver, x->admission.dialect, status, code, text, lines);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
@@ -69,7 +71,7 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
     fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
-void exchange_break_off(struct exchange *x, const char *text)
+void exchange_break_off(struct exchange *x, enum access_end ended, const char *text)
 {
     if (x->state == EXCHANGE_END)
         return;
@@ -77,8 +79,12 @@ void exchange_break_off(struct exchange *x, const char *text)
         exchange_fail_for_now(x, "aborted", text);
         return;
     }
-    log_event(LOG_WARNING, "answer_broken", "id=%s bytes=%llu reason=\"%s\"", x->deliver.request_id,
-              (unsigned long long)x->deliver.body_bytes, text);
-    reply_break(&x->deliver, x->relay.stream, x->admission.dialect, text);
+    log_event(LOG_WARNING, "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
+              (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
+    x->ended = ended;
+    if (ended == ACCESS_BACKEND_ERROR)
+        deliver_break(&x->deliver); /* it has been told already */
+    else
+        reply_break(&x->deliver, x->relay.stream, x->admission.dialect, text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

@@ -44,21 +44,33 @@ static void on_refused(struct exchange *x, const char *why)
     exchange_try_again_soon(x);
 }
 
+/* What infers must say that it is done; that of a pull, or a create, ends as it likes. */
+static enum relay_watch watch_of(const struct exchange *x)
+{
+    if (!x->admission.route->needs_model)
+        return RELAY_WATCH_NONE;
+    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
+}
+
 void exchange_begin_fetch(struct exchange *x)
 {
-    struct relay_request request = {.request = x->request, .is_fresh = x->is_fresh_needed || exchange_is_streamed(x)};
+    struct relay_request request = {.request = x->request};
     char why[128];
+    x->is_sent_once = (int64_t)buf_size(&x->body) > x->env->conf->proxy.retry_body_bytes;
+    /* A kept connection may just be closing, which costs another try: not for who has none. */
+    request.is_fresh = x->is_fresh_needed || exchange_is_streamed(x) || x->is_sent_once;
     exchange_count_held(x, 0);
     loop_disarm(x->env->loop, &x->timer);
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
+    request.watch = watch_of(x);
     exchange_enter(x, EXCHANGE_FETCH);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)
         on_refused(x, why);
     else if (exchange_is_streamed(x) && x->is_body_complete && fetch_send_end(&x->relay.fetch) < 0)
-        exchange_break_off(x, "out of memory");
+        exchange_break_off(x, ACCESS_FAILED, "out of memory");
     else if (exchange_is_streamed(x))
         x->sink->body_wanted(x->sink->deliver.context);
 }
@@ -78,12 +90,14 @@ static void on_room(void *context)
     struct exchange *x = context;
     if (exchange_is_streamed(x))
         x->sink->body_wanted(x->sink->deliver.context);
+    else if (x->is_sent_once && fetch_is_sent(&x->relay.fetch))
+        exchange_drop_body(x);
 }
 
 /* No byte of an answer has come: the request may be sent again where its body is still held. */
 static void on_lost(struct exchange *x, const char *why)
 {
-    int is_held = x->relay.fetch.sent_body_bytes == 0;
+    int is_held = x->relay.fetch.sent_body_bytes == 0 && !x->is_sent_once;
     x->hold_until_ms = x->refused_since_ms = 0; /* what was waited for came; it is waited for anew */
     if (is_held && x->relay.fetch.is_reused && !x->is_fresh_needed) {
         x->is_fresh_needed = 1; /* it was closed while it was kept: as good as never tried */
@@ -98,35 +112,42 @@ static void on_lost(struct exchange *x, const char *why)
     }
 }
 
-static void on_broken(struct exchange *x, const char *what, const char *why)
+static void on_broken(struct exchange *x, enum access_end ended, const char *what, const char *why)
 {
     char text[320];
     if (x->state == EXCHANGE_FETCH) {
         fail_backend(x, what, why);
         return;
     }
-    snprintf(text, sizeof text, "the backend %s: %s", what, why);
-    exchange_break_off(x, text);
+    snprintf(text, sizeof text, *why ? "the backend %s: %s" : "the backend %s", what, why);
+    exchange_break_off(x, ended, text);
 }
 
-static void on_end(void *context, enum fetch_end end, const char *why)
+static void on_end(void *context, enum relay_end end, const char *why)
 {
     struct exchange *x = context;
     switch (end) {
-    case FETCH_DONE:
+    case RELAY_DONE:
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
-    case FETCH_REFUSED:
+    case RELAY_REFUSED:
         on_refused(x, why);
         return;
-    case FETCH_LOST:
+    case RELAY_LOST:
         on_lost(x, why);
         return;
-    case FETCH_BROKEN:
-        on_broken(x, "broke off in the middle of its answer", why);
+    case RELAY_BROKEN:
+        on_broken(x, ACCESS_BACKEND_BROKEN, "broke off in the middle of its answer", why);
         return;
-    case FETCH_GARBAGE:
-        on_broken(x, "sent what can't be relayed", why);
+    case RELAY_GARBAGE:
+        on_broken(x, ACCESS_BACKEND_BROKEN, "sent what can't be relayed", why);
+        return;
+    case RELAY_UNFINISHED:
+        on_broken(x, ACCESS_BACKEND_UNFINISHED, "ended its answer without saying that it is done",
+                  "it gave up, as where a model repeats itself, or lost its runner");
+        return;
+    case RELAY_ERROR:
+        on_broken(x, ACCESS_BACKEND_ERROR, "told an error in the middle of its answer", "");
         return;
     }
 }

@@ -6,6 +6,7 @@
 #ifndef PROXY_EXCHANGE_STATE_H
 #define PROXY_EXCHANGE_STATE_H
 
+#include "proxy/access.h"
 #include "proxy/admit.h"
 #include "proxy/check.h"
 #include "proxy/env.h"
@@ -37,6 +38,8 @@ struct exchange {
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     char model[CONTRACT_NAME_BYTES];
     struct relay relay;
+    enum access_end ended;
+    const char *code;          /* of an error of our own, a literal; or NULL */
     void (*go)(struct exchange *x); /* to the backend, when the wait is over */
     struct timer timer;        /* hold or pause */
     int64_t since_ms;          /* it has its state since */
@@ -45,6 +48,7 @@ struct exchange {
     int64_t hold_until_ms;     /* 0: without limit */
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
+    int is_sent_once;          /* its body is larger than retry_body, and gone when it is sent */
     int is_fresh_needed;       /* a kept connection has failed us */
     int is_counted;            /* in in_flight_n */
     int is_held;               /* in held_n */
@@ -52,6 +56,7 @@ struct exchange {
     int is_model_known;        /* the body was searched for its name */
     struct check *check;       /* owned; NULL where the backend answers */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
+    struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
 };
 
 #define EXCHANGE_SHUTTING_DOWN "the server is shutting down"
@@ -84,12 +89,12 @@ extern const struct relay_ops exchange_relay_ops;
 
 /* exchange_end.c. Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x);
-/* Each is the last thing that an exchange does. lines: more of the head, each with its end; or NULL. code: for machines; or NULL. */
+/* Each is the last thing that an exchange does. lines: more of the head, each with its end; or NULL. code: for machines, a literal; or NULL. */
 void exchange_finish(struct exchange *x, enum exchange_end end);
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
-void exchange_break_off(struct exchange *x, const char *text);
+void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
 /* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */

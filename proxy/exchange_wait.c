@@ -20,7 +20,8 @@ static int needs_slot(const struct exchange *x)
 static void find_model(struct exchange *x)
 {
     x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
-    if (!x->ticket.needs_model || x->is_model_known || (!gate_asks_model(&x->env->gate.view) && !needs_slot(x)))
+    int is_told = x->env->conf->proxy.access_log != CONF_ACCESS_LOG_OFF;
+    if (!x->ticket.needs_model || x->is_model_known || !(is_told || gate_asks_model(&x->env->gate.view) || needs_slot(x)))
         return;
     x->is_model_known = 1;
     if (json_scan_string(buf_data(&x->body), buf_size(&x->body), "model", x->model, sizeof x->model) < 0)

@@ -189,6 +189,7 @@ static void send_more(struct fetch *f)
 {
     ssize_t n = 1;
     size_t fixed_n = f->request.head_n + f->request.body_n;
+    int was_sent = f->sent_n == fixed_n;
     while (f->sent_n < fixed_n && n > 0)
         n = send_fixed(f);
     if (f->sent_n == fixed_n && buf_size(&f->out) > 0) {
@@ -199,6 +200,8 @@ static void send_more(struct fetch *f)
         if (was_full && !fetch_is_full(f))
             f->ops->sent(f->context);
     }
+    if (!was_sent && f->sent_n == fixed_n && f->request.body_n > 0)
+        f->ops->sent(f->context);
     if (n < 0 && n != -EAGAIN) {
         f->is_deaf = 1;
         buf_release(&f->out);

@@ -23,7 +23,7 @@ struct fetch_ops {
     void (*head)(void *context, const struct message *answer);
     void (*body)(void *context, const char *bytes, size_t bytes_n); /* valid until flush or end returns */
     void (*flush)(void *context);                                   /* that was all for this turn */
-    void (*sent)(void *context);                                    /* room for more of a streamed body */
+    void (*sent)(void *context);                                    /* room for more of a streamed body; a held one is sent */
     void (*end)(void *context, enum fetch_end end, const char *why);
 };
 

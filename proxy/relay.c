@@ -8,6 +8,15 @@
 #include <errno.h>
 #include <stdio.h>
 
+static enum ending_form ending_form(const struct relay *r, const struct message *answer)
+{
+    if (r->watch == RELAY_WATCH_NONE || answer->status != 200)
+        return ENDING_NONE;
+    if (r->stream == STREAM_NONE)
+        return r->watch == RELAY_WATCH_ALL ? ENDING_JSON : ENDING_NONE;
+    return r->stream == STREAM_NDJSON ? ENDING_NDJSON : ENDING_SSE;
+}
+
 static void on_head(void *context, const struct message *answer)
 {
     struct relay *r = context;
@@ -18,6 +27,8 @@ static void on_head(void *context, const struct message *answer)
     if (r->fault)
         return;
     r->stream = forward_stream_kind(answer);
+    d->status = answer->status;
+    ending_begin(r->ending, ending_form(r, answer));
     f.is_stream = !is_bodiless && answer->length_bytes < 0 && !d->is_head_request;
     f.tell = r->tell;
     f.extra = buf_data(&d->extra);
@@ -33,15 +44,17 @@ static void on_body(void *context, const char *bytes, size_t bytes_n)
 {
     struct relay *r = context;
     atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
-    if (!r->fault)
-        deliver_body(r->deliver, bytes, bytes_n);
+    if (r->fault)
+        return;
+    ending_see(r->ending, bytes, bytes_n);
+    deliver_body(r->deliver, bytes, bytes_n);
 }
 
 static void spoil(struct relay *r)
 {
     fetch_cancel(&r->fetch);
     buf_release(&r->deliver->head);
-    r->ops->end(r->context, FETCH_GARBAGE, r->fault);
+    r->ops->end(r->context, RELAY_GARBAGE, r->fault);
 }
 
 static void on_flush(void *context)
@@ -65,6 +78,26 @@ static void on_sent(void *context)
     r->ops->room(r->context);
 }
 
+/* That an answer's framing ended says little: Ollama ends it as well where it has given up (a token repeated more than 30
+ * times) or lost its runner. And where all was said before the connection broke, nothing is missing. */
+static enum relay_end judge(const struct relay *r, enum fetch_end end)
+{
+    static const enum relay_end plain[] = {
+        [FETCH_DONE] = RELAY_DONE,     [FETCH_REFUSED] = RELAY_REFUSED, [FETCH_LOST] = RELAY_LOST,
+        [FETCH_BROKEN] = RELAY_BROKEN, [FETCH_GARBAGE] = RELAY_GARBAGE,
+    };
+    const struct deliver *d = r->deliver;
+    struct ending_facts facts;
+    if (!d->is_begun || (end != FETCH_DONE && end != FETCH_BROKEN) || r->stream == STREAM_NONE || r->ending->form == ENDING_NONE)
+        return plain[end];
+    ending_read(r->ending, &facts);
+    if (facts.has_error)
+        return RELAY_ERROR;
+    if (end == FETCH_DONE)
+        return facts.is_done ? RELAY_DONE : RELAY_UNFINISHED;
+    return facts.is_done && d->framing != DELIVER_LENGTH && d->last[1] == '\n' ? RELAY_DONE : RELAY_BROKEN;
+}
+
 static void on_end(void *context, enum fetch_end end, const char *why)
 {
     struct relay *r = context;
@@ -72,17 +105,18 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         spoil(r);
         return;
     }
-    if (end == FETCH_DONE)
+    enum relay_end how = judge(r, end);
+    if (how == RELAY_DONE)
         deliver_end(r->deliver);
-    r->ops->end(r->context, end, why);
+    r->ops->end(r->context, how, why);
 }
 
 static const struct fetch_ops fetch_ops = {on_head, on_body, on_flush, on_sent, on_end};
 
-void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct contract_line *line,
-                const struct relay_ops *ops, void *context)
+void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct ending *ending,
+                struct contract_line *line, const struct relay_ops *ops, void *context)
 {
-    *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line};
+    *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line, .ending = ending};
     buf_init(&r->head, 0); /* the client's head has its limit */
     fetch_init(&r->fetch, backend, &fetch_ops, r);
     r->fetch.soon[0] = deliver;
@@ -105,6 +139,8 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     f.sender = request->sender;
     r->is_cors_ours = request->is_cors_ours;
     r->fault = NULL;
+    r->watch = request->watch;
+    ending_begin(r->ending, ENDING_NONE);
     buf_consume(&r->head, buf_size(&r->head));
     int error = forward_request_head(&r->head, &f);
     if (error) {

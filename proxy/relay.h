@@ -7,6 +7,7 @@
 
 #include "common/contract.h"
 #include "proxy/deliver.h"
+#include "proxy/ending.h"
 #include "proxy/fetch.h"
 #include "proxy/forward.h"
 
@@ -15,12 +16,29 @@ enum {
     RELAY_LOW_BYTES = 32 * 1024,  /* … until it has only so much left */
 };
 
+enum relay_end {
+    RELAY_DONE,
+    RELAY_REFUSED,    /* no connection: nothing was sent */
+    RELAY_LOST,       /* it ended before the first byte of the answer */
+    RELAY_BROKEN,     /* it ended in the middle of the answer */
+    RELAY_GARBAGE,    /* what came can't be relayed */
+    RELAY_UNFINISHED, /* a stream ended, and never said that it is done */
+    RELAY_ERROR,      /* its last words, which are relayed, are an error */
+};
+
 /* None comes from within relay_start(). */
 struct relay_ops {
     void (*begun)(void *context); /* the answer's head is there: from now on it can't be taken back */
-    void (*room)(void *context);  /* more of a streamed body may come */
-    /* The last call; on FETCH_DONE the answer is delivered whole. The relay may be started again, or freed, in it. */
-    void (*end)(void *context, enum fetch_end end, const char *why);
+    void (*room)(void *context);  /* more of a streamed body may come; a held one may have been sent whole */
+    /* The last call; on RELAY_DONE the answer is delivered whole. The relay may be started again, or freed, in it. */
+    void (*end)(void *context, enum relay_end end, const char *why);
+};
+
+/* Which answers are looked at for what they end with. */
+enum relay_watch {
+    RELAY_WATCH_NONE,
+    RELAY_WATCH_STREAMS, /* a stream must say that it is done: one that ends without is broken */
+    RELAY_WATCH_ALL,     /* single objects too, for their counts */
 };
 
 struct relay_request {
@@ -30,6 +48,7 @@ struct relay_request {
     const struct sender *sender;
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; deliver->extra has ours */
     int is_fresh;                  /* not over a kept connection */
+    enum relay_watch watch;
 };
 
 struct relay {
@@ -43,10 +62,12 @@ struct relay {
     const struct tell *tell;      /* borrowed */
     int is_cors_ours;
     enum forward_stream stream;
+    enum relay_watch watch;
+    struct ending *ending;        /* borrowed */
 };
 
-void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct contract_line *line,
-                const struct relay_ops *ops, void *context);
+void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct ending *ending,
+                struct contract_line *line, const struct relay_ops *ops, void *context);
 void relay_fini(struct relay *r);
 
 /* 0, or -errno with a sentence in why: no connection could be begun (nothing was sent). */

@@ -67,6 +67,7 @@ static int append_date(struct buf *head)
 static int append_head(struct deliver *d, int status, const char *type, const char *lines)
 {
     struct buf *head = &d->head;
+    d->status = status;
     int error = buf_printf(head, "HTTP/1.1 %03d %s\r\n", status, reason_of(status));
     error = error ? error : append_date(head);
     if (!error && type)

@@ -11,6 +11,7 @@ import ports  # noqa: E402
 import standin as standin_module  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from process import clean_up  # noqa: E402
+from played_backend import PlayedBackend  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 
@@ -41,3 +42,21 @@ def standin(folder):  # noqa: F811
     yield start
     complaints = clean_up(started, {mark})
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def before(sidecar):
+    """start(*steps) puts a proxy, alone and with an access log, before a backend that plays these steps each time."""
+    made = []
+
+    def start(*steps, play=None, **keys):
+        backend = PlayedBackend(play or (lambda request: steps))
+        made.append(backend)
+        sidecar.configure("proxy", **{"backend": f"http://127.0.0.1:{backend.port}", "access_log": "json", **keys})
+        sidecar.start("ollama-proxy")
+        sidecar.process.wait_log(" listening ")
+        return backend
+
+    yield start
+    for backend in made:
+        backend.close()

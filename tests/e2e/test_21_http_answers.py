@@ -156,7 +156,8 @@ def ndjson(body: bytes) -> list:
 
 
 def test_a_line_in_seven_pieces_and_two_in_one_proxy_scenario_29(front):
-    first, second, third = (b'{"response":"%s","n":12345678901234567890}\n' % word for word in (b"one", b"tw\xc3\xb6", b"three"))
+    first, second, third = (b'{"response":"%s","n":12345678901234567890,"done":%s}\n' % words for words in (
+        (b"one", b"false"), (b"tw\xc3\xb6", b"false"), (b"three", b"true")))
     head, chunk, last = ndjson(first)
     seventh = len(chunk) // 7 + 1
     front.backend.answer = [head, *(chunk[at:at + seventh] for at in range(0, len(chunk), seventh)),
@@ -167,13 +168,13 @@ def test_a_line_in_seven_pieces_and_two_in_one_proxy_scenario_29(front):
 
 
 def test_a_line_of_3_mb_proxy_scenario_30(front):
-    line = b'{"context":[' + b",".join(b"%d" % number for number in range(480000)) + b"]}\n"
+    line = b'{"done":true,"context":[' + b",".join(b"%d" % number for number in range(480000)) + b"]}\n"
     front.backend.answer = ndjson(line)
     assert len(line) > 3 << 20
     with Connection(front.port) as connection:
         answer = connection.request("POST", "/api/generate", JSON)
         assert answer.body == line and answer.clean
-        body = b'{"model":"m","context":' + line[11:-2] + b"}"
+        body = b'{"model":"m","context":' + line[23:-2] + b"}"
         assert connection.request("POST", "/api/generate", body).body == line
     assert body_of(front.backend.requests[-1]) == body
     with open(f"/proc/{front.sidecar.process.pid}/status", encoding="ascii") as file:

@@ -257,7 +257,7 @@ def large(megabytes, **more):
 
 
 def test_bodies_that_are_held_have_a_budget_and_give_it_back(sidecar):
-    sidecar.configure("proxy", max_body="4M", max_held_bodies="8M")
+    sidecar.configure("proxy", max_body="4M", max_held_bodies="8M", retry_body="4M")  # held until an answer begins
     sidecar.boot(first_token_delay_ms=20000)
     held = [sidecar.connect() for _ in range(2)]
     for connection in held:

@@ -1,0 +1,57 @@
+/*
+ * access: what the access log tells of one request, and its line: text or JSON. It gathers facts and decides nothing.
+ */
+#ifndef PROXY_ACCESS_H
+#define PROXY_ACCESS_H
+
+#include "common/contract.h"
+#include "proxy/ending.h"
+#include "proxy/message.h"
+#include "proxy/peer.h"
+
+enum { ACCESS_ID_BYTES = 129 };
+
+/* Who ended a request. Closed, in documents too: docs/access-log.md. */
+enum access_end {
+    ACCESS_DONE,                /* the answer went to the client whole, whatever its status says */
+    ACCESS_REFUSED,             /* an error of our own: the request can't be served, or not now */
+    ACCESS_TIMEOUT,             /* a limit on time of ours: header, body, hold */
+    ACCESS_CLIENT_GONE,         /* the client left before its answer was whole */
+    ACCESS_CLIENT_STALLED,      /* it took no byte for write_timeout */
+    ACCESS_BACKEND_UNREACHABLE, /* no connection, or one that gave no answer */
+    ACCESS_BACKEND_BROKEN,      /* its answer broke off */
+    ACCESS_BACKEND_UNFINISHED,  /* its answer ended, and never said that it is done */
+    ACCESS_BACKEND_ERROR,       /* it told an error in the middle of its answer */
+    ACCESS_DRAINED,             /* we are shutting down */
+    ACCESS_FAILED,              /* we could not: memory */
+    ACCESS_END_COUNT
+};
+
+struct access {
+    int64_t began_ms;
+    int64_t first_byte_ms;  /* 0: none was sent */
+    int64_t wait_ms;        /* for Ollama and its model */
+    int64_t queue_ms;       /* for a slot */
+    uint64_t in_bytes;
+    uint64_t written_before_bytes; /* by this connection, for earlier requests */
+    enum access_end ended;
+    enum access_end cut;    /* why it ends where it ends before its answer is whole */
+    int status;             /* 0: none was sent */
+    const char *code;       /* of an error of our own, a literal; or NULL */
+    char id[ACCESS_ID_BYTES];
+    char client[IP_TEXT_BYTES];
+    char model[CONTRACT_NAME_BYTES];
+    struct ending_facts facts;
+};
+
+/* Of a request that begins now. client: who asks, as far as its connection tells. */
+void access_init(struct access *a, const char *client, int64_t now_ms, uint64_t written_before_bytes);
+
+/* Who is to be named for an error of our own. code: NULL where there is none. */
+enum access_end access_end_of(int status, const char *code);
+const char *access_end_name(enum access_end end);
+
+/* Writes the line. request: as far as it was read. out_bytes: what the client's socket took of the answer. */
+void access_write(const struct access *a, const struct message *request, int is_json, int64_t now_ms, uint64_t out_bytes);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * ending: what an answer of Ollama's ends with: whether it says that it is done, and the counts that it tells.
+ *
+ * Of a body that passes by, the last bytes are kept and the first ones of its last line, whatever its length; nothing is
+ * parsed before the end. Lines that say themselves that more will follow are most of all: of those nothing is kept.
+ */
+#ifndef PROXY_ENDING_H
+#define PROXY_ENDING_H
+
+#include "common/sys.h"
+
+enum {
+    ENDING_HEAD_BYTES = 320,  /* `done_reason` stands before `context`, an array of any size, the counts behind it */
+    ENDING_TAIL_BYTES = 2048, /* a power of two. The last events: the reason, the usage, [DONE] */
+    ENDING_REASON_BYTES = 24,
+};
+
+enum ending_form {
+    ENDING_NONE,   /* nobody wants to know */
+    ENDING_NDJSON, /* ollama docs/api.md: the last line has "done": true */
+    ENDING_SSE,    /* the OpenAI API: `finish_reason`, then `data: [DONE]` */
+    ENDING_JSON,   /* one object */
+};
+
+/* All zero: nobody wants to know. */
+struct ending {
+    enum ending_form form;
+    int is_line_begun; /* the last line has bytes already */
+    size_t head_n;     /* of the last line */
+    size_t tail_n;     /* seen since what was dropped last; the last ENDING_TAIL_BYTES of it are kept */
+    char head[ENDING_HEAD_BYTES];
+    char tail[ENDING_TAIL_BYTES]; /* a ring: byte i of what was seen is at i % ENDING_TAIL_BYTES */
+};
+
+/* What is not known is -1, or "". */
+struct ending_facts {
+    int is_done;   /* it says that it is complete */
+    int has_error; /* it says that it failed */
+    char reason[ENDING_REASON_BYTES];
+    int64_t prompt_tokens_n, tokens_n;
+    int64_t total_ns, load_ns, prompt_ns, eval_ns; /* Ollama's own clock */
+};
+
+/* A body of this form begins; what was there before is forgotten. */
+void ending_begin(struct ending *e, enum ending_form form);
+/* ending_see() where somebody wants to know. */
+void ending_keep(struct ending *e, const char *bytes, size_t bytes_n);
+/* The next bytes of the body, in pieces of any size: whatever they are, the facts are those of the whole. */
+static inline void ending_see(struct ending *e, const char *bytes, size_t bytes_n)
+{
+    if (e->form != ENDING_NONE)
+        ending_keep(e, bytes, bytes_n);
+}
+
+/* What the body ends with, so far. */
+void ending_read(const struct ending *e, struct ending_facts *out);
+
+#endif
