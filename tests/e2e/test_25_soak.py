@@ -251,6 +251,18 @@ def memory_kb(pid):
         return int(re.search(r"^RssAnon:\s+(\d+)", file.read(), re.M).group(1))
 
 
+def settled_kb(sidecar, pid):
+    """What the proxy really needs: libc keeps some of what was freed until large bodies are gone, a second later."""
+    sidecar.backend.script(tokens=1, first_token_delay_ms=300)
+    calls = [sidecar.background("POST", "/api/generate", {**BODY, "system": "x" * 3_000_000}) for _ in range(2)]
+    assert {call.result().status for call in calls} == {200}
+    least, end = memory_kb(pid), time.monotonic() + 2 * SLACK
+    while time.monotonic() < end:
+        least = min(least, memory_kb(pid))
+        time.sleep(0.05)
+    return least
+
+
 def at_rest(sidecar, pid, descriptors):
     """Nothing is under way, and nothing is held for it."""
     requests = sidecar.health().get("requests")
@@ -268,17 +280,16 @@ def test_after_a_storm_everything_is_as_before_proxy_scenario_40(sidecar):
     print(f"seed {storm.seed}")
     storm.run(SOAK_S / 3)  # whatever is made once is made now
     until(lambda: at_rest(sidecar, pid, before), 20, "rest after the first part")
-    settled_kb, first = memory_kb(pid), sorted(storm.latencies)
+    before_kb, first = settled_kb(sidecar, pid), sorted(storm.latencies)
     storm.latencies = []
     storm.run(SOAK_S * 2 / 3)
     until(lambda: at_rest(sidecar, pid, before), 20, "rest",
           lambda: f"{own_descriptors(pid, sidecar.backend.port)} descriptors, {before} before; {sidecar.health()}")
-    last = sorted(storm.latencies)
-    print(f"{sum(storm.counts.values())} clients {storm.counts}\nmemory {settled_kb} -> {memory_kb(pid)} KB\n"
+    after_kb, last = settled_kb(sidecar, pid), sorted(storm.latencies)
+    print(f"{sum(storm.counts.values())} clients {storm.counts}\nmemory {before_kb} -> {after_kb} KB\n"
           f"p99 of /live {first[len(first) * 99 // 100] * 1000:.1f} -> {last[len(last) * 99 // 100] * 1000:.1f} ms")
     assert len(sidecar.backend.journal("answered", status=200)) > 50 and len(sidecar.backend.journal("cancelled")) > 10
     assert min(storm.counts.get(kind.__name__, 0) for kind in storm.kinds) > 0
-    assert IS_SANITIZED or until(lambda: memory_kb(pid) < settled_kb + 2500, 5, "memory as after the first part",
-                                 lambda: f"{settled_kb} -> {memory_kb(pid)} KB")
+    assert IS_SANITIZED or after_kb < before_kb + 1000
     assert sidecar.pid_of("proxy") == pid and sidecar.generate().status == 200
     assert sidecar.stop() == 0
