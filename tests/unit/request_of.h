@@ -16,7 +16,8 @@ static inline struct message request_of(const char *lines, const char *host)
     (void)!buf_text(&m.text, host);
     (void)!buf_text(&m.text, lines);
     for (const char *text = buf_data(&m.text), *line = text + strlen(host); line < text + buf_size(&m.text);) {
-        const char *colon = strchr(line, ':'), *end = memchr(line, '\n', (size_t)(text + buf_size(&m.text) - line));
+        size_t left_n = (size_t)(text + buf_size(&m.text) - line);
+        const char *colon = memchr(line, ':', left_n), *end = memchr(line, '\n', left_n);
         const char *value = colon + 1 + (colon[1] == ' ');
         struct span name = {(uint32_t)(line - text), (uint32_t)(colon - line)};
         struct span rest = {(uint32_t)(value - text), (uint32_t)(end - value)};
