@@ -34,16 +34,13 @@ const char *cgroup_source_name(enum cgroup_source source)
 
 static int64_t number_until(const char *text, const char *ends)
 {
-    int64_t n = 0;
+    uint64_t n = 0; /* which 19 digits fit into */
     size_t digits_n = strspn(text, "0123456789");
     if (digits_n == 0 || digits_n > 19 || !strchr(ends, text[digits_n]))
         return CGROUP_NONE;
-    for (size_t i = 0; i < digits_n; i++) {
-        n = n * 10 + (text[i] - '0');
-        if (n >= beyond)
-            return CGROUP_NONE;
-    }
-    return n;
+    for (size_t i = 0; i < digits_n; i++)
+        n = n * 10 + (uint64_t)(text[i] - '0');
+    return n < (uint64_t)beyond ? (int64_t)n : CGROUP_NONE;
 }
 
 int64_t cgroup_number(const char *text)

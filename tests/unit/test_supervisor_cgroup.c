@@ -211,6 +211,9 @@ static void test_numbers(void **state)
     assert_int_equal(cgroup_field("oom_kill\n7\n", "oom_kill"), CGROUP_NONE);
     assert_int_equal(cgroup_field("oom_kill -7\n", "oom_kill"), CGROUP_NONE);
     assert_int_equal(cgroup_field("", "oom_kill"), CGROUP_NONE);
+    assert_int_equal(cgroup_number("9888888888888884444\n"), CGROUP_NONE); /* its first 18 digits are none too many */
+    assert_int_equal(cgroup_number("1152921504606846976\n"), CGROUP_NONE);
+    assert_int_equal(cgroup_number("1152921504606846975\n"), 1152921504606846975);
 }
 
 static void test_own_path(void **state)
