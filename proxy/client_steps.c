@@ -42,8 +42,10 @@ int client_on_body(void *context, const char *bytes, size_t bytes_n)
     return 0;
 }
 
+/* An empty line behind a request's body begins no other one: the connection is as idle as without it. */
 static enum step step_idle(struct client *c)
 {
+    connection_take_input(&c->bytes, http1_skip_empty_lines(&c->parser, c->bytes.input, c->bytes.input_n));
     if (c->bytes.input_n == 0)
         return c->host->env->is_draining ? client_leave(c) : STEP_WAIT;
     if (tls_is_handshake(c->bytes.input, &c->host->has_told_tls))

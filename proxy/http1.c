@@ -274,6 +274,16 @@ static size_t skip_blank(struct http1 *p, const char *bytes, size_t bytes_n)
     return n;
 }
 
+size_t http1_skip_empty_lines(struct http1 *p, const char *bytes, size_t bytes_n)
+{
+    size_t n = skip_blank(p, bytes, bytes_n);
+    if (p->blank_n % 2) { /* half of one, which is fed */
+        p->blank_n--;
+        n--;
+    }
+    return n;
+}
+
 static enum http1_step refuse_long_head(struct http1 *p, int is_first_line)
 {
     if (p->side == HTTP1_ANSWER)

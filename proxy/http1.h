@@ -54,6 +54,8 @@ void http1_restart(struct http1 *p);
 /* Takes bytes up to the next step: the head is complete, the message has ended, it is refused, or more is wanted. *used_n: how
  * many it took. RFC 9112 section 2 */
 enum http1_step http1_feed(struct http1 *p, const char *bytes, size_t bytes_n, size_t *used_n);
+/* Before a request's first byte: how many bytes are whole empty lines, which need not be fed. RFC 9112 section 2.2 */
+size_t http1_skip_empty_lines(struct http1 *p, const char *bytes, size_t bytes_n);
 /* The sender has ended: HTTP1_END where that ends the message, HTTP1_MORE before its first byte, else HTTP1_BAD. */
 enum http1_step http1_finish(struct http1 *p);
 

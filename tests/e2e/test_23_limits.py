@@ -104,6 +104,20 @@ def test_connection_is_kept_until_the_first_byte_of_another_request(sidecar):
         assert 1.8 < time.monotonic() - began < 3 * SLACK
 
 
+def test_empty_line_behind_a_request_begins_no_other_one(sidecar):
+    sidecar.configure("proxy", header_timeout="500ms", keepalive_timeout="2s", access_log="text")
+    sidecar.boot(tokens=1)
+    with sidecar.connect() as connection:
+        assert connection.request("POST", "/api/generate", {**BODY, "stream": False}).body
+        connection.sock.sendall(b"\r\n")
+        time.sleep(1.2)  # longer than a header may take
+        assert connection.request("GET", "/api/version").body
+        connection.sock.sendall(b"\r\n")
+        with pytest.raises(EOFError):  # not a 408 to nobody's request
+            connection.some(1)
+    assert not sidecar.process.logged(" access .* path=- ")
+
+
 def test_idle_connection_that_never_asks_is_closed(sidecar):
     sidecar.configure("proxy", keepalive_timeout="1s")
     sidecar.boot()

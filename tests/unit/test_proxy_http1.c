@@ -442,6 +442,27 @@ static void test_the_answer_to_a_head_has_no_body(void **state)
     }
 }
 
+static void test_whole_empty_lines_can_be_skipped_before_a_request(void **state)
+{
+    struct message message;
+    struct http1 parser;
+    size_t used_n;
+    (void)state;
+    message_init(&message, 1000);
+    assert_int_equal(http1_init(&parser, HTTP1_REQUEST, &message, NULL, NULL), 0);
+    assert_int_equal(http1_skip_empty_lines(&parser, "", 0), 0);
+    assert_int_equal(http1_skip_empty_lines(&parser, "\r", 1), 0);
+    assert_int_equal(http1_skip_empty_lines(&parser, "\r\n\r", 3), 2);
+    assert_int_equal(http1_skip_empty_lines(&parser, "\r\n\r\n", 4), 2); /* two are enough */
+    assert_int_equal(parser.is_touched, 0);
+    assert_int_equal(http1_feed(&parser, "GET / HTTP/1.0\r\n\r\n", 18, &used_n), HTTP1_HEAD);
+    http1_restart(&parser);
+    assert_int_equal(http1_skip_empty_lines(&parser, "\r\nGET", 5), 2);
+    assert_int_equal(http1_feed(&parser, "\rGET", 4, &used_n), HTTP1_BAD);
+    http1_fini(&parser);
+    message_fini(&message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_limits_are_met_however_it_is_cut),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_the_answer_to_a_head_has_no_body),
+        cmocka_unit_test(test_whole_empty_lines_can_be_skipped_before_a_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
