@@ -186,8 +186,16 @@ static int is_type(const struct message *answer, const char *type)
     return text_is(text, n, type);
 }
 
+int forward_is_encoded(const struct message *answer)
+{
+    int place = message_find(answer, "content-encoding", 0);
+    return place >= 0 && !message_is(answer, answer->fields[place].value, "identity");
+}
+
 enum forward_stream forward_stream_kind(const struct message *answer)
 {
+    if (forward_is_encoded(answer))
+        return STREAM_NONE;
     if (is_type(answer, "application/x-ndjson"))
         return STREAM_NDJSON;
     return is_type(answer, "text/event-stream") ? STREAM_SSE : STREAM_NONE;

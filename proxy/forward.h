@@ -37,7 +37,9 @@ struct forward_answer {
  * line. 0 or -errno. */
 int forward_answer_head(struct buf *out, const struct forward_answer *f) WARN_UNUSED;
 
-/* What the answer's Content-Type says of it: lines of JSON, events, or neither. */
+/* Whether its bytes are packed (Content-Encoding), as a backend may do that was not asked to: nobody here reads them then. */
+int forward_is_encoded(const struct message *answer);
+/* What the answer's Content-Type says of it: lines of JSON, events, or neither; what is packed is neither. */
 enum forward_stream forward_stream_kind(const struct message *answer);
 /* No API answers with a page: something else listens there. */
 int forward_is_html(const struct message *answer);

@@ -10,7 +10,7 @@
 
 static enum ending_form ending_form(const struct relay *r, const struct message *answer)
 {
-    if (r->watch == RELAY_WATCH_NONE || answer->status != 200)
+    if (r->watch == RELAY_WATCH_NONE || answer->status != 200 || forward_is_encoded(answer))
         return ENDING_NONE;
     if (r->stream == STREAM_NONE)
         return r->watch == RELAY_WATCH_ALL ? ENDING_JSON : ENDING_NONE;

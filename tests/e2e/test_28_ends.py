@@ -1,4 +1,5 @@
 """How answers end: one that broke off, or gave up, is never taken for a whole one; one that is whole is never spoilt."""
+import gzip
 import json
 import os
 import re
@@ -264,3 +265,20 @@ def test_a_large_body_never_meets_a_connection_that_was_closed_while_it_was_kept
         with sidecar.connect() as connection:
             assert connection.request("POST", "/api/generate", {**PING, "prompt": "x" * 5_000}).body == LAST
     assert len(backend.requests) == 5
+
+
+@pytest.mark.parametrize("kind", ["application/x-ndjson", SSE])
+def test_packed_answer_is_not_judged(sidecar, before, kind):
+    packed = gzip.compress((line() + LAST if kind != SSE else event() + event("stop") + DONE) * 3)
+    before(head(kind, "Content-Encoding: gzip"), chunk(packed), END)
+    answer = ask(sidecar)
+    assert answer.clean and answer.body == packed
+    assert told(sidecar)[0]["ended"] == "done"
+
+
+def test_packed_answer_that_breaks_gets_no_text_behind_it(sidecar, before):
+    packed = gzip.compress(line() * 3)
+    before(head("application/x-ndjson", "Content-Encoding: gzip"), chunk(packed), CLOSE)
+    answer = ask(sidecar)
+    assert not answer.clean and answer.body == packed
+    assert told(sidecar)[0]["ended"] == "backend_broken"
