@@ -4,6 +4,8 @@
  */
 #include "proxy/sender.h"
 
+#include <strings.h>
+
 static const char family[] = "x-forwarded-";
 
 int sender_is_field(const struct message *m, struct span name)
@@ -34,10 +36,18 @@ static int look(const struct message *m)
     return 0;
 }
 
-/* Two fields that name different clients: a proxy wrote one and passed on the other, and nobody knows which. */
-static int agree(const struct forwarded *a, const struct forwarded *b)
+static int is_same_host(const struct message *m, struct span a, struct span b)
 {
-    return !a->is_there || !b->is_there || (a->is_known == b->is_known && ip_is_equal(&a->client, &b->client));
+    return a.n == b.n && strncasecmp(message_at(m, a), message_at(m, b), a.n) == 0;
+}
+
+/* Two fields that name different clients, or that these asked for different hosts: a proxy wrote one and passed on the other,
+ * and nobody knows which. */
+static int agree(const struct message *m, const struct forwarded *a, const struct forwarded *b)
+{
+    if (a->is_there && b->is_there && (a->is_known != b->is_known || !ip_is_equal(&a->client, &b->client)))
+        return 0;
+    return a->host.n == 0 || b->host.n == 0 || is_same_host(m, a->host, b->host);
 }
 
 static void believe(struct sender *s, const struct message *m, const struct networks *trusted)
@@ -50,7 +60,7 @@ static void believe(struct sender *s, const struct message *m, const struct netw
     s->is_usual_kept = usual.is_there;
     s->host = usual.host.n ? usual.host : standard.host;
     s->proto = usual.proto ? usual.proto : standard.proto;
-    s->is_known = said->is_known && agree(&standard, &usual);
+    s->is_known = said->is_known && agree(m, &standard, &usual);
     s->is_loopback = s->is_known && ip_is_loopback(&said->client);
     s->is_private = s->is_known && ip_is_private(&said->client);
     if (s->is_known) {

@@ -98,6 +98,9 @@ def test_the_host_that_a_trusted_proxy_was_asked_for(sidecar):
     behind = [("X-Forwarded-For", "127.0.0.1"), ("Host", f"127.0.0.1:{sidecar.port}")]
     for host, status in [("app.example.com", 200), ("a.team.example:443", 200), ("rebound.example", 403), ("team.example", 403)]:
         assert ask_from(sidecar, "127.0.0.2", headers=[*behind, ("X-Forwarded-Host", host)]).status == status, host
+    for proxys, pages in [("app.example.com", "rebound.example"), ("rebound.example", "app.example.com")]:
+        both = [*behind, ("Forwarded", f"for=127.0.0.1;host={proxys}"), ("X-Forwarded-Host", pages)]
+        refused(ask_from(sidecar, "127.0.0.2", headers=both), 403, "in two ways")
     page = [*behind, ("X-Forwarded-Host", "app.example.com"), ("Origin", "https://app.example.com")]
     answer = ask_from(sidecar, "127.0.0.2", headers=page)
     assert answer.status == 200 and answer.header("access-control-allow-origin") == "https://app.example.com"

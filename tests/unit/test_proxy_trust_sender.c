@@ -117,6 +117,11 @@ static void test_whose_address_it_is(void **state)
         {"10.0.0.1", "Forwarded: for=127.0.0.1\nX-Forwarded-For: 8.8.8.8\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=\"\nX-Forwarded-For: 8.8.8.8\n", "unknown", 0},
         {"10.0.0.1", "Forwarded: for=unknown\nX-Forwarded-For: 8.8.8.8\n", "unknown", 0},
+        /* … and the hosts as well: a page under a rebound name may write either field */
+        {"10.0.0.1", "Forwarded: for=10.0.0.2;host=rebound.example\nX-Forwarded-Host: localhost\n", "unknown", 0},
+        {"10.0.0.1", "Forwarded: for=10.0.0.2;host=localhost\nX-Forwarded-For: 10.0.0.2\nX-Forwarded-Host: rebound.example\n", "unknown", 0},
+        {"10.0.0.1", "Forwarded: for=10.0.0.2;host=\"A.example:1\"\nX-Forwarded-Host: a.example:1\n", "10.0.0.2", 0},
+        {"10.0.0.1", "Forwarded: for=10.0.0.2\nX-Forwarded-Host: a.example\n", "10.0.0.2", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct message m = request_of(rows[i].lines, "");
