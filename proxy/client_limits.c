@@ -64,8 +64,10 @@ void client_wait_for_body(struct client *c, int is_waited_for)
     client_arm_in(c, left_ms > 0 ? left_ms : 1);
 }
 
+/* The wait before these bytes is taken off first: a full grace has no room for what they give. */
 void client_count_body(struct client *c, size_t bytes_n)
 {
+    pace_in_wait(&c->pace_in, rate_of(c), 1, now_of(c));
     pace_in_came(&c->pace_in, rate_of(c), grace_ms(c), bytes_n);
 }
 

@@ -154,6 +154,19 @@ def test_body_as_fast_as_demanded_is_served_however_long_it_takes_proxy_scenario
         assert connection.receive().json["done"] is True
 
 
+def test_body_that_comes_in_bursts_is_as_fast_as_its_average(sidecar):
+    sidecar.configure("proxy", header_timeout="3s", min_upload_rate="1K")
+    sidecar.boot(tokens=1)
+    body = json.dumps({**BODY, "stream": False, "system": "x" * 12000}).encode()
+    with sidecar.connect() as connection:
+        connection._method = "POST"
+        connection.sock.sendall(head(length=len(body)))
+        for at in range(0, len(body), 4000):
+            time.sleep(1.8)  # 2 KB a second, and never as late as header_timeout allows
+            connection.sock.sendall(body[at:at + 4000])
+        assert connection.receive().json.get("done") is True
+
+
 def test_time_in_which_a_body_is_not_taken_is_not_the_clients(sidecar):
     """An upload that is held at the gate, and goes on when Ollama is there."""
     sidecar.configure("proxy", header_timeout="500ms", min_upload_rate="1M", write_timeout="500ms")
