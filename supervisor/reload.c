@@ -112,6 +112,15 @@ static const char *advice(const struct supervisor *s, const struct conf *fresh, 
     return "";
 }
 
+/* However it is spelled. */
+static int is_same_socket(const char *path, const char *other)
+{
+    char real[4096], other_real[4096];
+    if (strcmp(path, other) == 0)
+        return 1;
+    return sys_realpath(path, real) >= 0 && sys_realpath(other, other_real) >= 0 && strcmp(real, other_real) == 0;
+}
+
 /* 0, or -errno with nothing left of it, and told. */
 static int plan_sockets(struct plans *p, struct supervisor *s, const struct conf *fresh, struct diag *d)
 {
@@ -122,7 +131,7 @@ static int plan_sockets(struct plans *p, struct supervisor *s, const struct conf
         snprintf(text, sizeof text, "%s%s", why, advice(s, fresh, error));
         return refuse(d, fresh, "[proxy] listen", text, error);
     }
-    if (strcmp(path, s->conf->supervisor.control_socket) == 0)
+    if (is_same_socket(path, s->conf->supervisor.control_socket))
         return 0;
     error = control_bind(&s->control, path, &p->control_fd);
     if (!error)

@@ -396,6 +396,10 @@ def test_the_control_socket_moves_and_the_asker_is_answered(sidecar):
     sidecar.socket = old
     assert sidecar.ctl("status").returncode == 0 and not os.path.exists(new)
     follower.close()
+    head, tail = os.path.split(old)
+    sidecar.configure("supervisor", control_socket=f"{head}/./{tail}")  # where it is
+    reload(sidecar)
+    assert sidecar.ctl("status").returncode == 0
     assert sidecar.stop() == 0
     assert not os.path.exists(old)
 
