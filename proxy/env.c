@@ -4,7 +4,7 @@
  */
 #include "proxy/env.h"
 
-enum { REVIEW_MS = 1000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000 };
+enum { REVIEW_MS = 1000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10 };
 
 void env_review(struct env *env)
 {
@@ -72,7 +72,20 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
     timer_init(&env->trim_timer, on_trim, env);
+    bucket_init(&env->warnings, WARNINGS_A_SECOND, WARNINGS_A_SECOND, env->started_at_ms);
     atomic_store(&line->pid, (int32_t)sys_getpid());
+}
+
+enum log_level env_warning(struct env *env)
+{
+    if (!bucket_take(&env->warnings, loop_now_ms(env->loop))) {
+        env->untold_n++;
+        return LOG_DEBUG;
+    }
+    if (env->untold_n > 0)
+        log_event(LOG_WARNING, "untold", "n=%llu", (unsigned long long)env->untold_n);
+    env->untold_n = 0;
+    return LOG_WARNING;
 }
 
 void env_body_gone(struct env *env, struct budget_share *share)

@@ -4,6 +4,7 @@
 #ifndef PROXY_ENV_H
 #define PROXY_ENV_H
 
+#include "common/bucket.h"
 #include "common/conf.h"
 #include "common/contract.h"
 #include "common/loop.h"
@@ -35,6 +36,8 @@ struct env {
     struct timer review_timer;        /* looks at the page again while somebody waits */
     int64_t started_at_ms;
     int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */
+    struct bucket warnings;           /* of refusals and broken answers: whoever makes many does not fill the log */
+    uint64_t untold_n;                /* those that were not told since the last */
     uint64_t next_id;
     struct exchange *spare;           /* memory of exchanges that have ended; exchange.c's */
     size_t spares_n;
@@ -55,6 +58,10 @@ void env_fini(struct env *env);
 void env_wait(struct env *env);
 /* The page has changed. */
 void env_review(struct env *env);
+
+/* The level at which a failure is told: a warning, or, where there were too many of late, for debugging only. The next warning is
+ * preceded by their number. */
+enum log_level env_warning(struct env *env);
 
 /* A held body is gone. */
 void env_body_gone(struct env *env, struct budget_share *share);

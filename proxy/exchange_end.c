@@ -36,7 +36,7 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
 {
     exchange_count_time(x);
-    log_event(status >= 500 ? LOG_WARNING : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
+    log_event(status >= 500 ? env_warning(x->env) : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
               x->deliver.request_id, x->admission.sender.client, status, text);
     x->code = code;
     x->ended = access_end_of(status, code);
@@ -79,7 +79,7 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
         exchange_fail_for_now(x, "aborted", text);
         return;
     }
-    log_event(LOG_WARNING, "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
+    log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     x->ended = ended;
     if (ended == ACCESS_BACKEND_ERROR)

@@ -6,8 +6,8 @@
 #ifndef SUPERVISOR_ANNOUNCE_H
 #define SUPERVISOR_ANNOUNCE_H
 
+#include "common/bucket.h"
 #include "common/loop.h"
-#include "supervisor/bucket.h"
 #include "supervisor/runner.h"
 
 enum { ANNOUNCE_REST_BYTES = 96, RUNNER_SHORT_BYTES = 13 };

@@ -8,9 +8,9 @@
 #ifndef SUPERVISOR_OUTPUT_H
 #define SUPERVISOR_OUTPUT_H
 
+#include "common/bucket.h"
 #include "common/loop.h"
 #include "supervisor/announce.h"
-#include "supervisor/bucket.h"
 #include "supervisor/ring.h"
 
 enum { OUTPUT_LINE_BYTES = 1024, OUTPUT_LAST_BYTES = 200, OUTPUT_BURST_S = 5 };

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -217,6 +218,24 @@ def test_a_request_that_an_older_proxy_sent_is_known_after_a_restart(sidecar):
     refused(ask_from(sidecar, "127.0.0.1", headers=[("Via", "1.1 other"), ("Via", via)]), 508, "[proxy] backend")
     assert len(sidecar.backend.requests("/api/generate")) == before
     assert ask_from(sidecar, "127.0.0.1", headers=[("Via", "1.1 sidecar-0000000000000000")]).status == 200
+
+
+def test_many_refusals_do_not_fill_the_log(sidecar):
+    sidecar.boot(tokens=1)
+    ask_from(sidecar, "127.0.0.1")
+    (via,) = seen(sidecar)["via"]
+
+    started = time.monotonic()
+    for _ in range(100):
+        assert ask_from(sidecar, "127.0.0.1", headers=[("Via", via)]).status == 508
+    sidecar.process.wait_log(r" refused .*status=508")
+    assert 10 <= len(sidecar.process.logged(r" refused .*status=508")) <= 10 + 10 * (time.monotonic() - started) + 1
+
+    def rest_is_told():
+        ask_from(sidecar, "127.0.0.1", headers=[("Via", via)])
+        return sidecar.process.logged(r" untold n=\d+")
+
+    until(rest_is_told, 5, "how many were not told")
 
 
 def test_two_sidecars_in_a_row_are_no_circle(sidecar, folder):

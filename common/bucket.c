@@ -1,5 +1,5 @@
 /* See bucket.h. Counted in thousandths, so that a millisecond refills whole numbers whatever the rate. */
-#include "supervisor/bucket.h"
+#include "common/bucket.h"
 
 enum { PARTS = 1000 };
 

@@ -1,8 +1,8 @@
 /*
  * bucket: how many of something are let through, with a burst, and how many were not. A token bucket; time is an argument.
  */
-#ifndef SUPERVISOR_BUCKET_H
-#define SUPERVISOR_BUCKET_H
+#ifndef COMMON_BUCKET_H
+#define COMMON_BUCKET_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* supervisor/bucket: bursts, rates and odd clocks. */
-#include "supervisor/bucket.h"
+/* common/bucket: bursts, rates and odd clocks. */
+#include "common/bucket.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
