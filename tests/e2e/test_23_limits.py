@@ -265,7 +265,8 @@ def test_every_end_of_a_request_gives_its_part_of_the_budget_back(sidecar, end):
     if end == "503":
         sidecar.ctl("start", "ollama")
         sidecar.wait_ready()
-    assert sidecar.ask("POST", "/api/generate", large(1.9)).status == 200
+    # who has left may still be read to his end when the next one is there already
+    until(lambda: sidecar.ask("POST", "/api/generate", large(1.9)).status == 200, 5, "the budget is given back")
 
 
 def provoke(sidecar, end, body):
