@@ -5,6 +5,8 @@
  */
 #include "proxy/forwarded.h"
 
+#include "proxy/strict.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -45,11 +47,6 @@ static int is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static int is_word(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
 /* Where reading is: in a field's value, by its place in the message. */
 struct reader {
     const char *text; /* the message's */
@@ -70,7 +67,7 @@ static void skip_blanks(struct reader *r)
 static struct span read_word(struct reader *r, const char *more)
 {
     struct span word = {.at = r->at};
-    while (r->at < r->end && (is_word(r->text[r->at]) || (r->text[r->at] && strchr(more, r->text[r->at]))))
+    while (r->at < r->end && (strict_is_token_char(r->text[r->at]) || (r->text[r->at] && strchr(more, r->text[r->at]))))
         r->at++;
     word.n = r->at - word.at;
     return word;
