@@ -70,4 +70,13 @@ int model_name_equal(const char *a, size_t a_n, const char *b, size_t b_n);
 /* The same number for names of the same model. */
 uint32_t model_name_hash(const char *name, size_t name_n);
 
+/* What a hexadecimal digit stands for; -1 where it is none. */
+static inline int parse_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    char small = (char)(c | 0x20);
+    return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
 #endif

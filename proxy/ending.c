@@ -88,13 +88,13 @@ void ending_keep(struct ending *e, const char *bytes, size_t bytes_n)
 }
 
 /* The first that is told counts: who reads backwards meets the last of a name first. */
-static void note_number(int64_t *out, struct json_place value)
+static void note_number(int64_t *out, struct json_text value)
 {
     if (*out < 0)
-        *out = json_place_number(value);
+        *out = json_text_number(value);
 }
 
-static void note_reason(struct ending_facts *f, struct json_place value)
+static void note_reason(struct ending_facts *f, struct json_text value)
 {
     if (*f->reason || value.n < 2 || value.at[0] != '"' || value.n - 2 >= sizeof f->reason)
         return;
@@ -102,57 +102,57 @@ static void note_reason(struct ending_facts *f, struct json_place value)
     f->reason[value.n - 2] = '\0';
 }
 
-static void on_usage(void *context, struct json_place name, struct json_place value, int is_cut)
+static void on_usage(void *context, struct json_text name, struct json_text value, int is_cut)
 {
     struct ending_facts *f = context;
     if (is_cut)
         return;
-    if (json_place_is(name, "prompt_tokens") || json_place_is(name, "input_tokens"))
+    if (json_text_is(name, "prompt_tokens") || json_text_is(name, "input_tokens"))
         note_number(&f->prompt_tokens_n, value);
-    else if (json_place_is(name, "completion_tokens") || json_place_is(name, "output_tokens"))
+    else if (json_text_is(name, "completion_tokens") || json_text_is(name, "output_tokens"))
         note_number(&f->tokens_n, value);
 }
 
 /* `response` of the events of /v1/responses. */
-static void on_response(void *context, struct json_place name, struct json_place value, int is_cut)
+static void on_response(void *context, struct json_text name, struct json_text value, int is_cut)
 {
-    if (!is_cut && json_place_is(name, "usage"))
+    if (!is_cut && json_text_is(name, "usage"))
         (void)json_from_back(value.at, value.n, on_usage, context);
 }
 
 /* The last of `choices`, and `delta` of Anthropic's message_delta. */
-static void on_choice(void *context, struct json_place name, struct json_place value, int is_cut)
+static void on_choice(void *context, struct json_text name, struct json_text value, int is_cut)
 {
     struct ending_facts *f = context;
-    if (is_cut || !(json_place_is(name, "finish_reason") || json_place_is(name, "stop_reason")) || value.at[0] != '"')
+    if (is_cut || !(json_text_is(name, "finish_reason") || json_text_is(name, "stop_reason")) || value.at[0] != '"')
         return;
     f->is_done = 1;
     note_reason(f, value);
 }
 
 /* The value ends an array of objects, and is seen from behind. */
-static void look_into_choices(struct ending_facts *f, struct json_place value)
+static void look_into_choices(struct ending_facts *f, struct json_text value)
 {
     if (value.n > 2 && value.at[value.n - 1] == ']')
         (void)json_from_back(value.at, value.n - 1, on_choice, f);
 }
 
-static int is_last_event(struct json_place type)
+static int is_last_event(struct json_text type)
 {
     static const char *const types[] = {"\"message_stop\"", "\"response.completed\"", "\"response.incomplete\"",
                                         "\"response.failed\"", "\"transcript.text.done\""};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (json_place_is(type, types[i]))
+        if (json_text_is(type, types[i]))
             return 1;
     return 0;
 }
 
-static int is_nothing(struct json_place value)
+static int is_nothing(struct json_text value)
 {
-    return json_place_is(value, "null") || json_place_is(value, "\"\"");
+    return json_text_is(value, "null") || json_text_is(value, "\"\"");
 }
 
-static void on_metric(struct ending_facts *f, struct json_place name, struct json_place value)
+static void on_metric(struct ending_facts *f, struct json_text name, struct json_text value)
 {
     const struct {
         const char *name;
@@ -163,31 +163,31 @@ static void on_metric(struct ending_facts *f, struct json_place name, struct jso
         {"prompt_eval_duration", &f->prompt_ns},    {"eval_duration", &f->eval_ns},
     };
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-        if (json_place_is(name, metrics[i].name))
+        if (json_text_is(name, metrics[i].name))
             note_number(metrics[i].out, value);
 }
 
-static void on_member(void *context, struct json_place name, struct json_place value, int is_cut)
+static void on_member(void *context, struct json_text name, struct json_text value, int is_cut)
 {
     struct ending_facts *f = context;
-    if (json_place_is(name, "error") && name.at && !is_nothing(value)) {
+    if (json_text_is(name, "error") && name.at && !is_nothing(value)) {
         f->has_error = 1;
     } else if (is_cut) {
         look_into_choices(f, value);
-    } else if (json_place_is(name, "done")) {
-        f->is_done |= json_place_is(value, "true");
-    } else if (json_place_is(name, "done_reason")) {
+    } else if (json_text_is(name, "done")) {
+        f->is_done |= json_text_is(value, "true");
+    } else if (json_text_is(name, "done_reason")) {
         note_reason(f, value);
-    } else if (json_place_is(name, "type")) {
+    } else if (json_text_is(name, "type")) {
         f->is_done |= is_last_event(value);
-        f->has_error |= json_place_is(value, "\"error\"") || json_place_is(value, "\"response.failed\"");
-    } else if (json_place_is(name, "choices")) {
+        f->has_error |= json_text_is(value, "\"error\"") || json_text_is(value, "\"response.failed\"");
+    } else if (json_text_is(name, "choices")) {
         look_into_choices(f, value);
-    } else if (json_place_is(name, "delta")) {
+    } else if (json_text_is(name, "delta")) {
         (void)json_from_back(value.at, value.n, on_choice, f);
-    } else if (json_place_is(name, "usage")) {
+    } else if (json_text_is(name, "usage")) {
         (void)json_from_back(value.at, value.n, on_usage, f);
-    } else if (json_place_is(name, "response")) {
+    } else if (json_text_is(name, "response")) {
         (void)json_from_back(value.at, value.n, on_response, f);
     } else {
         on_metric(f, name, value);
@@ -195,7 +195,7 @@ static void on_member(void *context, struct json_place name, struct json_place v
 }
 
 /* An object whose last bytes are here; head: its first ones where they are not among them. */
-static void read_object(struct ending_facts *f, struct json_place tail, struct json_place head)
+static void read_object(struct ending_facts *f, struct json_text tail, struct json_text head)
 {
     if (!json_from_back(tail.at, tail.n, on_member, f))
         return; /* it is cut, or no object */
@@ -204,15 +204,15 @@ static void read_object(struct ending_facts *f, struct json_place tail, struct j
         f->is_done = 1;
 }
 
-static struct json_place without_data(struct json_place line)
+static struct json_text without_data(struct json_text line)
 {
     static const char data[] = "data:";
     if (line.n < sizeof data - 1 || memcmp(line.at, data, sizeof data - 1) != 0)
-        return (struct json_place){line.at, 0};
-    return (struct json_place){line.at + sizeof data - 1, line.n - (sizeof data - 1)};
+        return (struct json_text){line.at, 0};
+    return (struct json_text){line.at + sizeof data - 1, line.n - (sizeof data - 1)};
 }
 
-static struct json_place trim(struct json_place p)
+static struct json_text trim(struct json_text p)
 {
     while (p.n > 0 && strchr(" \t\r\n", p.at[p.n - 1]) && p.at[p.n - 1])
         p.n--;
@@ -222,34 +222,34 @@ static struct json_place trim(struct json_place p)
 }
 
 /* Takes the last line off the text; is_whole: it begins in the text. */
-static struct json_place take_line(struct json_place *text, int is_begin_known, int *is_whole)
+static struct json_text take_line(struct json_text *text, int is_begin_known, int *is_whole)
 {
     const char *before = text->n > 0 ? memrchr(text->at, '\n', text->n) : NULL;
     size_t line_at = before ? (size_t)(before + 1 - text->at) : 0;
-    struct json_place line = {text->at + line_at, text->n - line_at};
+    struct json_text line = {text->at + line_at, text->n - line_at};
     *is_whole = before || is_begin_known;
     text->n = before ? line_at - 1 : 0;
     return line;
 }
 
 /* From the last event to the first that is there whole. */
-static void read_events(struct ending_facts *f, struct json_place text, struct json_place head, int is_begin_known)
+static void read_events(struct ending_facts *f, struct json_text text, struct json_text head, int is_begin_known)
 {
     for (int is_last = 1; text.n > 0; is_last = 0) {
         int is_whole;
-        struct json_place line = take_line(&text, is_begin_known, &is_whole);
+        struct json_text line = take_line(&text, is_begin_known, &is_whole);
         if (!is_whole && is_last)
             read_object(f, line, without_data(head));
-        struct json_place data = is_whole ? trim(without_data(line)) : (struct json_place){line.at, 0};
-        if (json_place_is(data, "[DONE]"))
+        struct json_text data = is_whole ? trim(without_data(line)) : (struct json_text){line.at, 0};
+        if (json_text_is(data, "[DONE]"))
             f->is_done = 1;
         else if (data.n > 0)
-            read_object(f, data, (struct json_place){data.at, 0});
+            read_object(f, data, (struct json_text){data.at, 0});
     }
 }
 
 /* Behind the last place where it was said that more follows. */
-static struct json_place behind_open(enum ending_form form, struct json_place text)
+static struct json_text behind_open(enum ending_form form, struct json_text text)
 {
     const char *open = form == ENDING_NDJSON ? open_line : open_event;
     size_t open_n = form == ENDING_NDJSON ? OPEN_LINE_N : OPEN_EVENT_N;
@@ -278,7 +278,7 @@ void ending_read(const struct ending *e, struct ending_facts *out)
     if (e->form == ENDING_NONE)
         return;
     size_t kept_n = unroll(e, bytes);
-    struct json_place text = behind_open(e->form, (struct json_place){bytes, kept_n}), head = {e->head, e->head_n};
+    struct json_text text = behind_open(e->form, (struct json_text){bytes, kept_n}), head = {e->head, e->head_n};
     int is_begin_known = kept_n < ENDING_TAIL_BYTES || text.at > bytes, is_whole;
     if (e->form == ENDING_JSON) {
         read_object(out, text, head);
@@ -293,6 +293,6 @@ void ending_read(const struct ending *e, struct ending_facts *out)
         read_events(out, text, head, is_begin_known);
         return;
     }
-    struct json_place line = take_line(&text, is_begin_known, &is_whole);
-    read_object(out, line, is_whole ? (struct json_place){line.at, 0} : head);
+    struct json_text line = take_line(&text, is_begin_known, &is_whole);
+    read_object(out, line, is_whole ? (struct json_text){line.at, 0} : head);
 }

@@ -30,23 +30,6 @@ static const char *skip_space_back(const char *begin, const char *at)
     return at;
 }
 
-/* At the opening quote: behind the closing one, or NULL where that lies beyond the text. */
-static const char *string_end(const char *at, const char *end)
-{
-    const char *start = at + 1;
-    for (const char *from = start;;) {
-        const char *quote = from < end ? memchr(from, '"', (size_t)(end - from)) : NULL;
-        if (!quote)
-            return NULL;
-        const char *slash = quote;
-        while (slash > start && slash[-1] == '\\')
-            slash--;
-        from = quote + 1;
-        if ((quote - slash) % 2 == 0)
-            return from;
-    }
-}
-
 /* Behind the closing quote: at the opening one, or NULL where that lies beyond the text, or can't be told. */
 static const char *string_begin(const char *begin, const char *behind)
 {
@@ -72,7 +55,7 @@ static const char *nested_end(const char *at, const char *end)
         if (at == end)
             return NULL;
         if (*at == '"') {
-            at = string_end(at, end);
+            at = json_string_end(at, end);
             if (!at)
                 return NULL;
             continue;
@@ -113,7 +96,7 @@ static const char *value_end(const char *at, const char *end)
     if (at == end)
         return NULL;
     if (*at == '"')
-        return string_end(at, end);
+        return json_string_end(at, end);
     if (*at == '{' || *at == '[')
         return nested_end(at, end);
     const char *start = at;
@@ -136,9 +119,9 @@ static const char *value_begin(const char *begin, const char *behind)
     return at == behind || at == begin ? NULL : at;
 }
 
-static struct json_place place(const char *from, const char *to)
+static struct json_text place(const char *from, const char *to)
 {
-    return (struct json_place){from, (size_t)(to - from)};
+    return (struct json_text){from, (size_t)(to - from)};
 }
 
 void json_from_front(const char *text, size_t text_n, json_ends_fn *fn, void *context)
@@ -148,7 +131,7 @@ void json_from_front(const char *text, size_t text_n, json_ends_fn *fn, void *co
         const char *quote = skip_space(at + 1, end);
         if (quote == end || *quote != '"')
             return;
-        const char *behind = string_end(quote, end);
+        const char *behind = json_string_end(quote, end);
         at = behind ? skip_space(behind, end) : end;
         if (at == end || *at != ':')
             return;
@@ -170,7 +153,7 @@ int json_from_back(const char *text, size_t text_n, json_ends_fn *fn, void *cont
         if (behind == begin || behind[-1] == '{')
             return 1;
         if (!value) {
-            fn(context, (struct json_place){NULL, 0}, place(begin, behind), 1);
+            fn(context, (struct json_text){NULL, 0}, place(begin, behind), 1);
             return 1;
         }
         at = skip_space_back(begin, value);
@@ -184,12 +167,12 @@ int json_from_back(const char *text, size_t text_n, json_ends_fn *fn, void *cont
     return 1;
 }
 
-int json_place_is(struct json_place p, const char *text)
+int json_text_is(struct json_text p, const char *text)
 {
     return p.n == strlen(text) && (p.n == 0 || memcmp(p.at, text, p.n) == 0);
 }
 
-int64_t json_place_number(struct json_place p)
+int64_t json_text_number(struct json_text p)
 {
     const int64_t most = (int64_t)1 << 53;
     int64_t value = 0;

@@ -5,26 +5,20 @@
 #ifndef PROXY_JSON_ENDS_H
 #define PROXY_JSON_ENDS_H
 
-#include "common/sys.h"
+#include "proxy/json_walk.h"
 
-/* A place in the text. */
-struct json_place {
-    const char *at;
-    size_t n;
-};
-
-/* name: between its quotes, escapes as they stand; n = 0 and at = NULL where it lies beyond the text. value: as it stands, a
+/* Places in the text. name: between its quotes, escapes as they stand; n = 0 and at = NULL where it lies beyond the text. value: as it stands, a
  * string with its quotes. is_cut: a part of the value lies beyond the text. */
-typedef void json_ends_fn(void *context, struct json_place name, struct json_place value, int is_cut);
+typedef void json_ends_fn(void *context, struct json_text name, struct json_text value, int is_cut);
 
 /* The object that the text begins with (white space aside): member by member from the first on. */
 void json_from_front(const char *text, size_t text_n, json_ends_fn *fn, void *context);
 /* The object that the text ends with: from the last member on. 1, or 0 where it does not end with an object. */
 int json_from_back(const char *text, size_t text_n, json_ends_fn *fn, void *context);
 
-/* Whether a place holds just this text. */
-int json_place_is(struct json_place p, const char *text);
+/* Whether just this stands there. */
+int json_text_is(struct json_text p, const char *text);
 /* A whole number, 0 or more; -1 where it is none, or beyond 2^53 (RFC 8259 section 6). */
-int64_t json_place_number(struct json_place p);
+int64_t json_text_number(struct json_text p);
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "proxy/json_walk.h"
 
+#include "common/parse.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -36,24 +38,31 @@ int json_take(struct json_walk *w, char wanted)
     return take(w, wanted);
 }
 
-/* At an opening quote: steps over the string. */
-static int take_string(struct json_walk *w, struct json_text *inside)
+const char *json_string_end(const char *at, const char *end)
 {
-    const char *start = ++w->at;
+    const char *start = at + 1;
     for (const char *from = start;;) {
-        const char *quote = from < w->end ? memchr(from, '"', (size_t)(w->end - from)) : NULL;
+        const char *quote = from < end ? memchr(from, '"', (size_t)(end - from)) : NULL;
         if (!quote)
-            return -EINVAL;
+            return NULL;
         const char *slash = quote;
         while (slash > start && slash[-1] == '\\')
             slash--;
         from = quote + 1;
-        if ((quote - slash) % 2 == 0) {
-            *inside = (struct json_text){start, (size_t)(quote - start)};
-            w->at = from;
-            return 0;
-        }
+        if ((quote - slash) % 2 == 0)
+            return from;
     }
+}
+
+/* At an opening quote: steps over the string. */
+static int take_string(struct json_walk *w, struct json_text *inside)
+{
+    const char *start = w->at + 1, *behind = json_string_end(w->at, w->end);
+    if (!behind)
+        return -EINVAL;
+    *inside = (struct json_text){start, (size_t)(behind - 1 - start)};
+    w->at = behind;
+    return 0;
 }
 
 /* A name and its colon. */
@@ -219,14 +228,10 @@ static int hex4(const char *at, const char *end, unsigned *out)
     if (end - at < 4)
         return -EINVAL;
     for (int i = 0; i < 4; i++) {
-        char c = at[i];
-        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                : 16;
-        if (digit == 16)
+        int digit = parse_hex_digit(at[i]);
+        if (digit < 0)
             return -EINVAL;
-        value = value * 16 + digit;
+        value = value * 16 + (unsigned)digit;
     }
     *out = value;
     return 0;

@@ -7,6 +7,8 @@
  */
 #include "proxy/route.h"
 
+#include "common/parse.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -63,17 +65,6 @@ const struct route *route_table(size_t *n)
     return routes;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* A segment that is `.` or `..`, as names of files go, or empty. A slash at the end is just another path. */
 static int is_odd_segment(const char *segment, size_t n, int is_at_end)
 {
@@ -93,7 +84,7 @@ static int char_at(const char *path, size_t n, size_t i)
 {
     if (path[i] != '%')
         return is_path_char(path[i]) ? path[i] : -1;
-    int high = i + 2 < n ? hex_value(path[i + 1]) : -1, low = i + 2 < n ? hex_value(path[i + 2]) : -1;
+    int high = i + 2 < n ? parse_hex_digit(path[i + 1]) : -1, low = i + 2 < n ? parse_hex_digit(path[i + 2]) : -1;
     int c = high < 0 || low < 0 ? -1 : high * 16 + low;
     return c < 0x21 || c > 0x7e || strchr(".;\\%", c) ? -1 : c;
 }

@@ -4,23 +4,14 @@
  */
 #include "proxy/strict.h"
 
+#include "common/parse.h"
+
 enum { EXTRA_LIMIT_BYTES = 8192, SIZE_DIGITS_MAX = 16 };
 
 static enum strict_verdict bad(struct strict_refusal *refusal, const char *why)
 {
     *refusal = (struct strict_refusal){400, why};
     return STRICT_BAD;
-}
-
-static int hex_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* One byte of a chunk's size line. */
@@ -45,7 +36,7 @@ static enum strict_verdict chunk_line_byte(struct strict_chunks *s, unsigned cha
         s->state = STRICT_CHUNK_EXTENSION;
         return STRICT_MORE;
     }
-    int digit = hex_value(c);
+    int digit = parse_hex_digit((char)c);
     if (digit < 0 || ++s->digits_n > SIZE_DIGITS_MAX || s->left_bytes >> 58)
         return bad(refusal, "a chunk's size is no hexadecimal number");
     s->left_bytes = s->left_bytes * 16 + (uint64_t)digit;

@@ -16,7 +16,7 @@ struct seen {
     size_t n;
 };
 
-static void note(void *context, struct json_place name, struct json_place value, int is_cut)
+static void note(void *context, struct json_text name, struct json_text value, int is_cut)
 {
     struct seen *s = context;
     int n = snprintf(s->text + s->n, sizeof s->text - s->n, "%.*s=%.*s%s ", name.at ? (int)name.n : 1, name.at ? name.at : "?",
@@ -124,9 +124,9 @@ static void test_numbers(void **state)
     } rows[] = {{"0", 0}, {"41", 41}, {"9007199254740992", 9007199254740992}, {"9007199254740993", -1}, {"99999999999999999999", -1},
                 {"", -1}, {"-1", -1}, {"1.5", -1}, {"1e3", -1}, {"\"1\"", -1}, {"null", -1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(json_place_number((struct json_place){rows[i].text, strlen(rows[i].text)}), rows[i].value);
-    assert_true(json_place_is((struct json_place){"abc", 2}, "ab"));
-    assert_false(json_place_is((struct json_place){NULL, 0}, "ab"));
+        assert_int_equal(json_text_number((struct json_text){rows[i].text, strlen(rows[i].text)}), rows[i].value);
+    assert_true(json_text_is((struct json_text){"abc", 2}, "ab"));
+    assert_false(json_text_is((struct json_text){NULL, 0}, "ab"));
 }
 
 int main(void)
