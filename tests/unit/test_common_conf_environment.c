@@ -1,23 +1,7 @@
 /* common/conf: environment over ini over default; the names of other houses; %(ENV_X)s; what programs are given. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 /* Loads with up to three variables. */
 static void load(const char *text, const char *a, const char *b, const char *c)
@@ -442,7 +426,7 @@ static void test_mistakes_of_an_env_file_are_told_with_their_line(void **state)
     assert_true(conf_case_has(&k, "error", path, 2, "is not NAME=value"));
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

@@ -1,23 +1,7 @@
 /* common/conf: the ini file as people and editors really write it; every mistake is told with its line. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 static void good(const char *text)
 {
@@ -453,7 +437,7 @@ static void test_paths_start_at_the_folder_of_the_file(void **state)
     conf_case_told(&k, 2, "longer than 107 bytes");
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

@@ -1,23 +1,7 @@
 /* common/conf: [pin:MODEL]: whose pins are whose, and their JSON. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 /* What a model's pin sets, as `name=JSON `, options with a dot before them; "none" where there is no pin. */
 static const char *pinned(const char *model)
@@ -178,12 +162,12 @@ static void test_dumped_and_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_values_in_json, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_whose_pin_it_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_as_many_as_there_may_be, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_dumped_and_compared, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_values_in_json, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_whose_pin_it_is, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_mistakes, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_as_many_as_there_may_be, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_dumped_and_compared, conf_case_setup, conf_case_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

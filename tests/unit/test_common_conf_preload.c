@@ -1,24 +1,8 @@
 /* common/conf: the list of models, as a file, as a variable, as a parameter. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
 #include <time.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 /* The list of the configuration in hand, joined by spaces. */
 static void lists(const char *joined)
@@ -262,7 +246,7 @@ static void test_the_parameter_wins_over_the_file(void **state)
     conf_case_told(&k, 2, "../b");
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

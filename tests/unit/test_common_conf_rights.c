@@ -1,26 +1,10 @@
 /* common/conf: user, groups, umask, nice, oom_score_adj, limits, env_file of a program; every mistake in them. Scenario 64. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 #include "tests/unit/in_child.h"
 
 #include <errno.h>
 #include <grp.h>
 #include <sys/resource.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 /* [program:x] with these lines, from line 3 on. */
 static void load_with(const char *lines, char **environment)
@@ -366,7 +350,7 @@ static void test_a_child_takes_what_it_is_handed(void **state)
     close(fd);
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

@@ -1,23 +1,7 @@
 /* common/conf: what no single row can state: listeners, the backend, dependencies. */
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 struct rule {
     const char *text;
@@ -180,7 +164,7 @@ static void test_built_in_programs_take_what_the_file_says(void **state)
     assert_null(conf_program(k.conf, "nobody"));
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

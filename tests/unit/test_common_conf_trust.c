@@ -1,21 +1,5 @@
 /* common/conf: the lists of [proxy] that say whom to believe, and who may ask. */
-#include "tests/unit/conf_case.h"
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
+#include "tests/unit/conf_each.h"
 
 static void test_lists_that_are_good(void **state)
 {
@@ -99,7 +83,7 @@ static void test_what_believes_everybody_or_matches_nobody_is_warned_of(void **s
     }
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
 {

@@ -1,25 +1,9 @@
 /* proxy/pin: which requests are changed, and to what. */
 #include "proxy/pin.h"
 
-#include "tests/unit/conf_case.h"
+#include "tests/unit/conf_each.h"
 
 #include <errno.h>
-
-static struct conf_case k;
-
-static int setup(void **state)
-{
-    (void)state;
-    conf_case_begin(&k);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    conf_case_end(&k);
-    return 0;
-}
 
 static void configure(const char *text)
 {
@@ -136,11 +120,11 @@ static void test_a_name_again_and_again_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_the_client_does_not_decide, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_stays_as_it_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_an_ollama_that_we_run_maps_its_models, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_limit_is_the_clients, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_name_again_and_again_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_client_does_not_decide, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_what_stays_as_it_is, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_an_ollama_that_we_run_maps_its_models, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_the_limit_is_the_clients, conf_case_setup, conf_case_teardown),
+        cmocka_unit_test_setup_teardown(test_a_name_again_and_again_is_refused, conf_case_setup, conf_case_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
