@@ -218,7 +218,7 @@ void exchange_report(struct exchange *x, struct access *out)
     snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
     if (x->admission.sender.client)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
-    snprintf(out->model, sizeof out->model, "%s", x->model);
+    snprintf(out->model, sizeof out->model, "%s", x->ask.model);
     out->status = x->deliver.status;
     out->ended = x->ended;
     out->code = x->code;

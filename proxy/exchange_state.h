@@ -8,6 +8,7 @@
 
 #include "proxy/access.h"
 #include "proxy/admit.h"
+#include "proxy/ask.h"
 #include "proxy/check.h"
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
@@ -36,7 +37,7 @@ struct exchange {
     struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
-    char model[CONTRACT_NAME_BYTES];
+    struct ask ask;            /* what its body says, once it was read */
     struct relay relay;
     enum access_end ended;
     const char *code;          /* of an error of our own, a literal; or NULL */

@@ -6,7 +6,6 @@
  * a later request would have it for the whole of its answer; and while Ollama is away nobody could use it.
  */
 #include "proxy/exchange_state.h"
-#include "proxy/json_scan.h"
 
 #include <stdio.h>
 
@@ -24,8 +23,7 @@ static void find_model(struct exchange *x)
     if (!x->ticket.needs_model || x->is_model_known || !(is_told || gate_asks_model(&x->env->gate.view) || needs_slot(x)))
         return;
     x->is_model_known = 1;
-    if (json_scan_string(buf_data(&x->body), buf_size(&x->body), "model", x->model, sizeof x->model) < 0)
-        x->model[0] = '\0'; /* the backend will say what is wrong with it */
+    (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
 }
 
 /* hold_timeout limits the waits together, from the first on, until it goes to the backend. */
@@ -58,8 +56,8 @@ static void take_slot(struct exchange *x)
 {
     struct queue *queue = &x->env->queue;
     enum queue_verdict verdict = QUEUE_GO;
-    if (needs_slot(x) && x->model[0])
-        verdict = queue_enter(queue, &x->place, x->model, x->ticket.is_accepted, loop_now_ms(x->env->loop));
+    if (needs_slot(x) && x->ask.model[0])
+        verdict = queue_enter(queue, &x->place, x->ask.model, x->ticket.is_accepted, loop_now_ms(x->env->loop));
     switch (verdict) {
     case QUEUE_GO:
         x->ticket.is_accepted = 1;
@@ -69,7 +67,7 @@ static void take_slot(struct exchange *x)
         wait_in_line(x);
         return;
     case QUEUE_FULL:
-        exchange_fail_full(x, queue_estimate_ms(queue, x->model));
+        exchange_fail_full(x, queue_estimate_ms(queue, x->ask.model));
         return;
     case QUEUE_NO_MEMORY:
         exchange_fail(x, 500, NULL, "out of memory");
@@ -144,7 +142,7 @@ void exchange_try_again_soon(struct exchange *x)
 void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x))
 {
     x->go = go;
-    x->ticket = (struct gate_ticket){.model = x->model, .fn = on_gate, .context = x};
+    x->ticket = (struct gate_ticket){.model = x->ask.model, .fn = on_gate, .context = x};
     x->place = (struct queue_ticket){.fn = on_slot, .context = x};
     timer_init(&x->timer, on_timer, x);
 }

@@ -17,6 +17,17 @@ enum route_body { ROUTE_HELD, ROUTE_STREAMED };
 /* The shape of errors. */
 enum route_dialect { DIALECT_OLLAMA, DIALECT_OPENAI, DIALECT_ANTHROPIC };
 
+/* What an answer is to look like: as what a client is kept waiting (answer.h). */
+enum route_shape {
+    SHAPE_OTHER,  /* no JSON, or nobody knows */
+    SHAPE_JSON,   /* one object */
+    SHAPE_LINES,  /* objects, a line each, unless the request says "stream": false */
+    SHAPE_EVENTS, /* server-sent events where the request says "stream": true, else one object */
+};
+
+/* What the request's body says, as far as it is read here. */
+enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED };
+
 struct route {
     const char *path; /* a trailing `*` stands for one or more segments, a trailing `:` for exactly one */
     unsigned methods; /* enum method bits; OPTIONS is added for what the backend answers */
@@ -26,6 +37,8 @@ struct route {
     enum route_dialect dialect;
     int is_activity; /* needs model work or changes models: keeps everything awake */
     int needs_model; /* waits at the gate for its own model */
+    enum route_shape shape;
+    enum route_api api;
 };
 
 enum route_verdict { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_WRONG_METHOD, ROUTE_BAD_PATH };
