@@ -120,10 +120,11 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     x->request = request;
     x->sink = sink;
     deliver_init(&x->deliver, &sink->deliver, request->minor, request->method == METHOD_HEAD);
+    answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
     x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, exchange_begin_fetch);
-    relay_init(&x->relay, env->backend, &x->deliver, &x->ending, env->line, &exchange_relay_ops, x);
+    relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
     admit_id(request, env->next_id++, x->deliver.request_id);
     *out = x;
     start(x, peer);
@@ -136,6 +137,7 @@ void exchange_free(struct exchange **x)
         return;
     exchange_let_go(*x);
     relay_fini(&(*x)->relay);
+    answer_fini(&(*x)->answer);
     deliver_fini(&(*x)->deliver);
     exchange_drop_body(*x);
     free((*x)->check);
@@ -166,10 +168,39 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
         exchange_abort(x, ACCESS_FAILED, "out of memory");
 }
 
+/* What is asked for by another API's words, in Ollama's. 0, or the exchange has ended. */
+static int translate(struct exchange *x)
+{
+    const struct translate_ops *ops = translate_ops_of(x->admission.route->api);
+    struct translation *t = &x->answer.translation;
+    struct buf out;
+    char why[TRANSLATE_WHY_BYTES] = "";
+    if (!ops || x->request->method != METHOD_POST)
+        return 0;
+    snprintf(t->id, sizeof t->id, "%s%llx", x->admission.route->api == API_OPENAI_TEXT ? "cmpl-" : "chatcmpl-",
+             (unsigned long long)x->env->next_id++);
+    t->created_s = sys_realtime_ms() / 1000;
+    t->model = x->ask.model;
+    t->ops = ops;
+    buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
+    int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
+    if (error) {
+        buf_fini(&out);
+        if (error == -EINVAL)
+            exchange_fail(x, 400, "invalid_request", why);
+        else
+            exchange_abort(x, ACCESS_FAILED, "out of memory");
+        return error;
+    }
+    buf_fini(&x->body);
+    x->body = out;
+    return 0;
+}
+
 /* 0, or the exchange has ended. */
 static int pin(struct exchange *x)
 {
-    int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, &x->body);
+    int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
     if (error == -E2BIG)
         exchange_fail(x, 400, "too_many_names", "the body names an option that is pinned here again and again");
     else if (error)
@@ -177,11 +208,24 @@ static int pin(struct exchange *x)
     return error;
 }
 
+/* From here on its client waits. */
+static void expect_answer(struct exchange *x)
+{
+    const struct conf_proxy *conf = &x->env->conf->proxy;
+    const struct route *route = x->admission.route;
+    if (route->shape != SHAPE_OTHER)
+        (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
+    answer_expect(&x->answer, route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
+    if (answer_may_beat(&x->answer))
+        x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
+}
+
 void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (pin(x) == 0)
+        expect_answer(x);
+        if (translate(x) == 0 && pin(x) == 0)
             exchange_pass_gate(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");

@@ -40,6 +40,11 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
               x->deliver.request_id, x->admission.sender.client, status, text);
     x->code = code;
     x->ended = access_end_of(status, code);
+    if (x->deliver.is_begun) { /* a heartbeat has promised an answer */
+        answer_break(&x->answer, status, code, text);
+        exchange_finish(x, EXCHANGE_BROKEN);
+        return;
+    }
     reply_error(&x->deliver, x->admission.dialect, status, code, text, lines);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
@@ -71,10 +76,27 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
     fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
+void exchange_tell(struct exchange *x)
+{
+    char text[ANSWER_TEXT_BYTES];
+    answer_error(&x->answer, text);
+    if (x->deliver.is_begun) {
+        exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
+        return;
+    }
+    reply_error(&x->deliver, x->admission.dialect, x->answer.status, NULL, text, NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text)
 {
+    int is_told = ended == ACCESS_BACKEND_ERROR && x->answer.state == ANSWER_PASS; /* by the backend itself */
     if (x->state == EXCHANGE_END)
         return;
+    if (!x->deliver.is_begun && (ended == ACCESS_BACKEND_BROKEN || ended == ACCESS_BACKEND_UNFINISHED)) {
+        exchange_fail(x, 502, "backend_error", text);
+        return;
+    }
     if (!x->deliver.is_begun) {
         exchange_fail_for_now(x, "aborted", text);
         return;
@@ -82,9 +104,6 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
     log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     x->ended = ended;
-    if (ended == ACCESS_BACKEND_ERROR)
-        deliver_break(&x->deliver); /* it has been told already */
-    else
-        reply_break(&x->deliver, x->relay.stream, x->admission.dialect, text);
+    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? x->answer.status : 500, NULL, is_told ? NULL : text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

@@ -60,13 +60,14 @@ void exchange_begin_fetch(struct exchange *x)
     /* A kept connection may just be closing, which costs another try: not for who has none. */
     request.is_fresh = x->is_fresh_needed || exchange_is_streamed(x) || x->is_sent_once;
     exchange_count_held(x, 0);
-    loop_disarm(x->env->loop, &x->timer);
+    request.target = x->answer.translation.ops ? x->answer.translation.ops->target : NULL;
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
     request.watch = watch_of(x);
     exchange_enter(x, EXCHANGE_FETCH);
+    exchange_arm(x);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)
         on_refused(x, why);
     else if (exchange_is_streamed(x) && x->is_body_complete && fetch_send_end(&x->relay.fetch) < 0)
@@ -145,6 +146,9 @@ static void on_end(void *context, enum relay_end end, const char *why)
     case RELAY_UNFINISHED:
         on_broken(x, ACCESS_BACKEND_UNFINISHED, "ended its answer without saying that it is done",
                   "it gave up, as where a model repeats itself, or lost its runner");
+        return;
+    case RELAY_TOLD:
+        exchange_tell(x);
         return;
     case RELAY_ERROR:
         on_broken(x, ACCESS_BACKEND_ERROR, "told an error in the middle of its answer", "");

@@ -36,6 +36,29 @@ void exchange_enter(struct exchange *x, enum exchange_state state)
     x->state = state;
 }
 
+int exchange_is_waiting(const struct exchange *x)
+{
+    return x->state == EXCHANGE_GATE || x->state == EXCHANGE_QUEUE || x->state == EXCHANGE_PAUSE;
+}
+
+static int64_t earlier_ms(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms && (!b_ms || a_ms < b_ms) ? a_ms : b_ms;
+}
+
+void exchange_arm(struct exchange *x)
+{
+    int64_t at_ms = x->state == EXCHANGE_END ? 0 : x->beat_at_ms;
+    if (exchange_is_waiting(x))
+        at_ms = earlier_ms(x->hold_until_ms, at_ms);
+    if (x->state == EXCHANGE_PAUSE)
+        at_ms = earlier_ms(x->pause_until_ms, at_ms);
+    if (at_ms)
+        loop_arm(x->env->loop, &x->timer, at_ms);
+    else
+        loop_disarm(x->env->loop, &x->timer);
+}
+
 int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n)
 {
     if (bytes_n > buf_left(&x->body))
@@ -74,5 +97,7 @@ int exchange_is_streamed(const struct exchange *x)
 
 int exchange_is_cors_ours(const struct exchange *x)
 {
-    return x->admission.trust.origin == TRUST_ORIGIN_OURS;
+    const struct route *route = x->admission.route;
+    enum trust_origin origin = x->admission.trust.origin;
+    return origin == TRUST_ORIGIN_OURS || (origin == TRUST_ORIGIN_BUILTIN && route && route->shape != SHAPE_OTHER);
 }

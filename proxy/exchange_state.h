@@ -33,6 +33,7 @@ struct exchange {
     enum exchange_state state;
     struct admission admission;
     struct deliver deliver;
+    struct answer answer;
     struct buf body; /* held */
     struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
@@ -42,11 +43,13 @@ struct exchange {
     enum access_end ended;
     const char *code;          /* of an error of our own, a literal; or NULL */
     void (*go)(struct exchange *x); /* to the backend, when the wait is over */
-    struct timer timer;        /* hold or pause */
+    struct timer timer;        /* hold, pause, heartbeat: whichever is next */
     int64_t since_ms;          /* it has its state since */
     int64_t wait_ms;           /* how long it has waited for Ollama and its model, or paused between tries */
     int64_t queue_ms;          /* … and for a slot */
     int64_t hold_until_ms;     /* 0: without limit */
+    int64_t pause_until_ms;    /* of EXCHANGE_PAUSE */
+    int64_t beat_at_ms;        /* the next heartbeat; 0: none */
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
     int is_sent_once;          /* its body is larger than retry_body, and gone when it is sent */
@@ -54,7 +57,6 @@ struct exchange {
     int is_counted;            /* in in_flight_n */
     int is_held;               /* in held_n */
     int is_body_complete;
-    int is_model_known;        /* the body was searched for its name */
     struct check *check;       /* owned; NULL where the backend answers */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
     struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
@@ -66,6 +68,10 @@ struct exchange {
 void exchange_enter(struct exchange *x, enum exchange_state state);
 /* Brings wait_ms and queue_ms up to now, and the lines of the answer's head that tell them. */
 void exchange_count_time(struct exchange *x);
+/* It waits for something else than the backend's answer. */
+int exchange_is_waiting(const struct exchange *x);
+/* Arms the timer for what is due next. */
+void exchange_arm(struct exchange *x);
 int exchange_is_streamed(const struct exchange *x);  /* its body goes to the backend as it comes */
 int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: the origin is not one of Ollama's own */
 
@@ -96,6 +102,8 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
+/* The backend's own error, in the client's words. */
+void exchange_tell(struct exchange *x);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
 /* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */

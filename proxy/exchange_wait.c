@@ -16,16 +16,6 @@ static int needs_slot(const struct exchange *x)
     return x->ticket.needs_model && x->env->queue.slots_n > 0;
 }
 
-static void find_model(struct exchange *x)
-{
-    x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
-    int is_told = x->env->conf->proxy.access_log != CONF_ACCESS_LOG_OFF;
-    if (!x->ticket.needs_model || x->is_model_known || !(is_told || gate_asks_model(&x->env->gate.view) || needs_slot(x)))
-        return;
-    x->is_model_known = 1;
-    (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
-}
-
 /* hold_timeout limits the waits together, from the first on, until it goes to the backend. */
 static void limit_wait(struct exchange *x)
 {
@@ -33,8 +23,7 @@ static void limit_wait(struct exchange *x)
     x->ticket.is_accepted = 1;
     if (!x->hold_until_ms && env->conf->proxy.hold_timeout_ms > 0)
         x->hold_until_ms = loop_now_ms(env->loop) + env->conf->proxy.hold_timeout_ms;
-    if (x->hold_until_ms)
-        loop_arm(env->loop, &x->timer, x->hold_until_ms);
+    exchange_arm(x);
 }
 
 static void wait_at_gate(struct exchange *x)
@@ -103,8 +92,8 @@ static void obey_gate(struct exchange *x, enum gate_verdict verdict)
 void exchange_pass_gate(struct exchange *x)
 {
     exchange_enter(x, EXCHANGE_GATE);
+    x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
     gate_refresh(&x->env->gate);
-    find_model(x);
     obey_gate(x, gate_enter(&x->env->gate, &x->ticket));
 }
 
@@ -119,24 +108,40 @@ static void on_slot(void *context)
     exchange_pass_gate(context);
 }
 
+/* In a stream it comes when the backend has been silent for so long: it is asked for then, and not moved by each token. */
+static void beat(struct exchange *x, int64_t now_ms)
+{
+    int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms;
+    int64_t due_ms = x->state == EXCHANGE_RELAY ? x->answer.heard_ms + interval_ms : now_ms;
+    if (due_ms <= now_ms)
+        answer_beat(&x->answer);
+    x->beat_at_ms = !answer_may_beat(&x->answer) ? 0 : due_ms > now_ms ? due_ms : now_ms + interval_ms;
+}
+
 static void on_timer(void *context, int64_t now_ms)
 {
     struct exchange *x = context;
-    if (x->hold_until_ms && now_ms >= x->hold_until_ms)
+    if (exchange_is_waiting(x) && x->hold_until_ms && now_ms >= x->hold_until_ms) {
         exchange_fail_for_now(x, "hold_timeout",
                               x->state == EXCHANGE_QUEUE
                                   ? "other requests were served all the time of [proxy] hold_timeout"
                                   : "what the request needs was not there within [proxy] hold_timeout");
-    else if (x->state == EXCHANGE_PAUSE)
+        return;
+    }
+    if (x->beat_at_ms && now_ms >= x->beat_at_ms)
+        beat(x, now_ms);
+    if (x->state == EXCHANGE_PAUSE && now_ms >= x->pause_until_ms)
         exchange_pass_gate(x);
+    else
+        exchange_arm(x);
 }
 
 void exchange_try_again_soon(struct exchange *x)
 {
-    int64_t at_ms = loop_now_ms(x->env->loop) + PAUSE_MS;
+    x->pause_until_ms = loop_now_ms(x->env->loop) + PAUSE_MS;
     exchange_count_held(x, 1);
     exchange_enter(x, EXCHANGE_PAUSE);
-    loop_arm(x->env->loop, &x->timer, x->hold_until_ms && x->hold_until_ms < at_ms ? x->hold_until_ms : at_ms);
+    exchange_arm(x);
 }
 
 void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x))

@@ -117,7 +117,8 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     int error = buf_reserve(out, buf_size(&m->text) + MORE_BYTES, &room);
     error = error ? error : buf_append(out, message_at(m, m->method_name), m->method_name.n);
     error = error ? error : buf_append(out, " ", 1);
-    error = error ? error : buf_append(out, message_at(m, m->target), m->target.n);
+    if (!error)
+        error = f->target ? buf_text(out, f->target) : buf_append(out, message_at(m, m->target), m->target.n);
     error = error ? error : buf_text(out, " HTTP/1.1\r\n");
     error = error ? error : append_line(out, "Host: ", f->host);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);

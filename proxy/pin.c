@@ -40,7 +40,8 @@ static int is_mapping_pinned(const struct conf *conf, int is_supervised)
     return is_supervised && conf->is_backend_ours && conf_program(conf, "ollama")->autostart;
 }
 
-int pin_body(const struct conf *conf, int is_supervised, const struct route *route, struct buf *body)
+int pin_body(const struct conf *conf, int is_supervised, const struct route *route, int is_translated,
+             struct buf *body)
 {
     struct conf_pin_value values[CONF_PIN_VALUES_MAX];
     struct json_edit edits[CONF_PIN_VALUES_MAX + 1];
@@ -49,7 +50,8 @@ int pin_body(const struct conf *conf, int is_supervised, const struct route *rou
     char model[MODEL_BYTES];
     const struct conf_pin *pin = NULL;
     int is_mapped = is_mapping_pinned(conf, is_supervised);
-    if (route->dialect != DIALECT_OLLAMA || !route->needs_model || (conf->pins_n == 0 && !is_mapped))
+    int is_native = route->dialect == DIALECT_OLLAMA && route->needs_model;
+    if ((!is_native && !is_translated) || (conf->pins_n == 0 && !is_mapped))
         return 0;
     if (conf->pins_n > 0 && json_scan_string(buf_data(body), buf_size(body), "model", model, sizeof model) >= 0)
         pin = conf_pin(conf, model);

@@ -10,8 +10,10 @@
 #include "proxy/route.h"
 
 /* Makes a held body what the backend is to get: the body of Ollama's own inference routes (/api/generate, /api/chat,
- * /api/embed, /api/embeddings), any other stays. is_supervised: what is our Ollama by the configuration is so in fact.
+ * /api/embed, /api/embeddings), or one that was
+ * translated for them; any other stays. is_supervised: what is our Ollama by the configuration is so in fact.
  * 0; -E2BIG where the body names a pinned member more often than json_splice.h counts; -ENOMEM. On error it stays as it is. */
-int pin_body(const struct conf *conf, int is_supervised, const struct route *route, struct buf *body) WARN_UNUSED;
+int pin_body(const struct conf *conf, int is_supervised, const struct route *route, int is_translated,
+             struct buf *body) WARN_UNUSED;
 
 #endif

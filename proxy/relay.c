@@ -20,23 +20,18 @@ static enum ending_form ending_form(const struct relay *r, const struct message 
 static void on_head(void *context, const struct message *answer)
 {
     struct relay *r = context;
-    struct deliver *d = r->deliver;
+    const struct deliver *d = r->answer->deliver;
     struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours};
-    int is_bodiless = answer->status == 204 || answer->status == 304;
     r->fault = forward_is_html(answer) ? "an HTML page, where an API was expected" : NULL;
     if (r->fault)
         return;
     r->stream = forward_stream_kind(answer);
-    d->status = answer->status;
     ending_begin(r->ending, ending_form(r, answer));
-    f.is_stream = !is_bodiless && answer->length_bytes < 0 && !d->is_head_request;
     f.tell = r->tell;
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
-    int error = forward_answer_head(&d->head, &f);
-    error = error || !*d->lines ? error : buf_text(&d->head, d->lines);
-    error = error ? error : deliver_begin(d, is_bodiless, answer->length_bytes);
-    r->fault = error ? "out of memory" : NULL;
+    answer_head(r->answer, &f);
+    r->fault = r->answer->fault;
     r->ops->begun(r->context);
 }
 
@@ -47,28 +42,27 @@ static void on_body(void *context, const char *bytes, size_t bytes_n)
     if (r->fault)
         return;
     ending_see(r->ending, bytes, bytes_n);
-    deliver_body(r->deliver, bytes, bytes_n);
+    answer_body(r->answer, bytes, bytes_n);
 }
 
 static void spoil(struct relay *r)
 {
     fetch_cancel(&r->fetch);
-    buf_release(&r->deliver->head);
+    if (r->answer->state == ANSWER_PASS)
+        buf_release(&r->answer->deliver->head);
     r->ops->end(r->context, RELAY_GARBAGE, r->fault);
 }
 
 static void on_flush(void *context)
 {
     struct relay *r = context;
-    const struct deliver_sink *sink = r->deliver->sink;
-    if (r->fault) {
+    const struct deliver_sink *sink = r->answer->deliver->sink;
+    if (!r->fault)
+        answer_flush(r->answer, loop_now_ms(r->fetch.backend->loop));
+    r->fault = r->fault ? r->fault : r->answer->fault;
+    if (r->fault)
         spoil(r);
-        return;
-    }
-    if (!r->deliver->is_begun)
-        return;
-    deliver_flush(r->deliver);
-    if (sink->pending_bytes(sink->context) > RELAY_HIGH_BYTES)
+    else if (sink->pending_bytes(sink->context) > RELAY_HIGH_BYTES)
         fetch_pause(&r->fetch);
 }
 
@@ -86,9 +80,9 @@ static enum relay_end judge(const struct relay *r, enum fetch_end end)
         [FETCH_DONE] = RELAY_DONE,     [FETCH_REFUSED] = RELAY_REFUSED, [FETCH_LOST] = RELAY_LOST,
         [FETCH_BROKEN] = RELAY_BROKEN, [FETCH_GARBAGE] = RELAY_GARBAGE,
     };
-    const struct deliver *d = r->deliver;
+    const struct deliver *d = r->answer->deliver;
     struct ending_facts facts;
-    if (!d->is_begun || (end != FETCH_DONE && end != FETCH_BROKEN) || r->stream == STREAM_NONE || r->ending->form == ENDING_NONE)
+    if ((end != FETCH_DONE && end != FETCH_BROKEN) || r->stream == STREAM_NONE || r->ending->form == ENDING_NONE)
         return plain[end];
     ending_read(r->ending, &facts);
     if (facts.has_error)
@@ -96,6 +90,16 @@ static enum relay_end judge(const struct relay *r, enum fetch_end end)
     if (end == FETCH_DONE)
         return facts.is_done ? RELAY_DONE : RELAY_UNFINISHED;
     return facts.is_done && d->framing != DELIVER_LENGTH && d->last[1] == '\n' ? RELAY_DONE : RELAY_BROKEN;
+}
+
+/* All that the backend sent is there. */
+static enum relay_end finish(struct relay *r)
+{
+    int error = answer_end(r->answer);
+    if (error == -EREMOTEIO)
+        return RELAY_TOLD;
+    r->fault = r->answer->fault;
+    return error ? RELAY_GARBAGE : RELAY_DONE;
 }
 
 static void on_end(void *context, enum fetch_end end, const char *why)
@@ -106,21 +110,23 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         return;
     }
     enum relay_end how = judge(r, end);
-    if (how == RELAY_DONE)
-        deliver_end(r->deliver);
-    r->ops->end(r->context, how, why);
+    if (how == RELAY_ERROR && r->answer->state == ANSWER_TRANSLATE)
+        how = RELAY_TOLD;
+    else if (how == RELAY_DONE)
+        how = finish(r);
+    r->ops->end(r->context, how, how == RELAY_GARBAGE && r->fault ? r->fault : why);
 }
 
 static const struct fetch_ops fetch_ops = {on_head, on_body, on_flush, on_sent, on_end};
 
-void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct ending *ending,
+void relay_init(struct relay *r, struct backend *backend, struct answer *answer, struct ending *ending,
                 struct contract_line *line, const struct relay_ops *ops, void *context)
 {
-    *r = (struct relay){.ops = ops, .context = context, .deliver = deliver, .line = line, .ending = ending};
+    *r = (struct relay){.ops = ops, .context = context, .answer = answer, .line = line, .ending = ending};
     buf_init(&r->head, 0); /* the client's head has its limit */
     fetch_init(&r->fetch, backend, &fetch_ops, r);
-    r->fetch.soon[0] = deliver;
-    r->fetch.soon[1] = deliver->sink;
+    r->fetch.soon[0] = answer->deliver;
+    r->fetch.soon[1] = answer->deliver->sink;
 }
 
 void relay_fini(struct relay *r)
@@ -132,7 +138,8 @@ void relay_fini(struct relay *r)
 int relay_start(struct relay *r, const struct relay_request *request, char *why, size_t why_n)
 {
     const struct message *m = request->request;
-    struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->deliver->request_id};
+    struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->answer->deliver->request_id};
+    f.target = request->target;
     f.body_bytes = request->body ? (int64_t)buf_size(request->body) : m->length_bytes;
     f.is_origin_dropped = request->is_cors_ours;
     f.tell = r->tell = request->tell;

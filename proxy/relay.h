@@ -6,7 +6,7 @@
 #define PROXY_RELAY_H
 
 #include "common/contract.h"
-#include "proxy/deliver.h"
+#include "proxy/answer.h"
 #include "proxy/ending.h"
 #include "proxy/fetch.h"
 #include "proxy/forward.h"
@@ -24,6 +24,7 @@ enum relay_end {
     RELAY_GARBAGE,    /* what came can't be relayed */
     RELAY_UNFINISHED, /* a stream ended, and never said that it is done */
     RELAY_ERROR,      /* its last words, which are relayed, are an error */
+    RELAY_TOLD,       /* it answered with an error, which is still to be told: answer_error() */
 };
 
 /* None comes from within relay_start(). */
@@ -43,10 +44,11 @@ enum relay_watch {
 
 struct relay_request {
     const struct message *request; /* borrowed */
+    const char *target;            /* borrowed; NULL: the request's own */
     const struct buf *body;        /* the held body; borrowed; NULL where it is streamed */
     const struct tell *tell;       /* borrowed until the end, as is sender */
     const struct sender *sender;
-    int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; deliver->extra has ours */
+    int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; the answer has ours */
     int is_fresh;                  /* not over a kept connection */
     enum relay_watch watch;
 };
@@ -54,19 +56,19 @@ struct relay_request {
 struct relay {
     const struct relay_ops *ops;  /* borrowed */
     void *context;
-    struct deliver *deliver;      /* borrowed */
+    struct answer *answer;        /* borrowed */
     struct contract_line *line;   /* borrowed: counts progress */
     const char *fault;            /* why the answer can't be relayed; NULL while it can */
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */
     int is_cors_ours;
-    enum forward_stream stream;
+    enum forward_stream stream; /* the backend's */
     enum relay_watch watch;
     struct ending *ending;        /* borrowed */
 };
 
-void relay_init(struct relay *r, struct backend *backend, struct deliver *deliver, struct ending *ending,
+void relay_init(struct relay *r, struct backend *backend, struct answer *answer, struct ending *ending,
                 struct contract_line *line, const struct relay_ops *ops, void *context);
 void relay_fini(struct relay *r);
 

@@ -97,6 +97,15 @@ void reply_json(struct deliver *d, int status, const char *json, size_t json_n, 
     deliver_end(d);
 }
 
+int reply_begin(struct deliver *d, const char *type)
+{
+    int error = append_head(d, 200, type, "X-Accel-Buffering: no\r\nCache-Control: no-transform\r\n");
+    error = error ? error : deliver_begin(d, 0, -1);
+    if (error)
+        give_up(d);
+    return error;
+}
+
 void reply_empty(struct deliver *d, int status, const char *lines)
 {
     int error = append_head(d, status, NULL, lines);
@@ -184,34 +193,20 @@ void reply_refusal(const struct deliver_sink *sink, const struct message *m, int
     deliver_fini(&d);
 }
 
-/* Starts at a line of its own: whatever was cut stays a broken line, and the error a whole one. */
-static int append_tail(struct buf *out, const struct deliver *d, enum forward_stream stream, enum route_dialect dialect,
-                       const char *text)
+int reply_append_tail(struct buf *out, const struct deliver *d, int is_event, int is_at_line, enum route_dialect dialect, int status,
+                      const char *code, const char *text)
 {
-    int is_begun = d->body_bytes > 0, error = 0;
-    if (stream == STREAM_NDJSON) {
-        error = is_begun && d->last[1] != '\n' ? buf_text(out, "\n") : 0;
-        error = error ? error : append_error(out, dialect, 500, NULL, text);
+    int error = 0;
+    if (!is_event) {
+        error = is_at_line ? 0 : buf_text(out, "\n");
+        error = error ? error : append_error(out, dialect, status, code, text);
         return error ? error : buf_text(out, "\n");
     }
-    if (is_begun && d->last[1] != '\n')
-        error = buf_text(out, "\n\n");
-    else if (is_begun && d->last[0] != '\n')
-        error = buf_text(out, "\n");
+    if (!is_at_line)
+        error = buf_text(out, d->last[1] == '\n' ? "\n" : "\n\n");
     if (!error && dialect == DIALECT_ANTHROPIC)
         error = buf_text(out, "event: error\n");
     error = error ? error : buf_text(out, "data: ");
-    error = error ? error : append_error(out, dialect, 500, NULL, text);
+    error = error ? error : append_error(out, dialect, status, code, text);
     return error ? error : buf_text(out, "\n\n");
-}
-
-void reply_break(struct deliver *d, enum forward_stream stream, enum route_dialect dialect, const char *text)
-{
-    struct buf tail;
-    buf_init(&tail, BODY_LIMIT_BYTES);
-    int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE;
-    if (has_room && stream != STREAM_NONE && append_tail(&tail, d, stream, dialect, text) == 0)
-        deliver_body(d, buf_data(&tail), buf_size(&tail));
-    deliver_break(d);
-    buf_fini(&tail);
 }

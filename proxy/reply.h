@@ -5,7 +5,6 @@
 #define PROXY_REPLY_H
 
 #include "proxy/deliver.h"
-#include "proxy/forward.h"
 #include "proxy/route.h"
 
 /* An error object as the whole answer. code: a word for machines, or NULL; lines: further header lines with their
@@ -23,7 +22,12 @@ void reply_json(struct deliver *d, int status, const char *json, size_t json_n, 
 /* An answer without a body (204 and the like). */
 void reply_empty(struct deliver *d, int status, const char *lines);
 
-/* Ends an answer that broke in the middle of a stream with an error object, and without its final chunk. */
-void reply_break(struct deliver *d, enum forward_stream stream, enum route_dialect dialect, const char *text);
+/* The head of an answer of unknown length: status 200. 0; -errno, and the answer is broken off. */
+int reply_begin(struct deliver *d, const char *type) WARN_UNUSED;
+
+/* Appends an error object for an answer that has begun, on a line of its own, so that what was cut stays a broken line and the error
+ * is a whole one. is_event: among server-sent events. is_at_line: what went before ends a line, or an event. 0 or -errno. */
+int reply_append_tail(struct buf *out, const struct deliver *d, int is_event, int is_at_line, enum route_dialect dialect, int status,
+                      const char *code, const char *text) WARN_UNUSED;
 
 #endif

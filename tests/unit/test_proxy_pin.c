@@ -21,7 +21,7 @@ static void pins_limited(const char *path, int is_supervised, const char *before
     assert_int_equal(route_find(METHOD_POST, path, strlen(path), &route), ROUTE_FOUND);
     buf_init(&body, limit_bytes);
     assert_int_equal(buf_text(&body, before), 0);
-    assert_int_equal(pin_body(k.conf, is_supervised, route, &body), 0);
+    assert_int_equal(pin_body(k.conf, is_supervised, route, 0, &body), 0);
     if (buf_size(&body) != strlen(after) || memcmp(buf_data(&body), after, strlen(after)) != 0)
         fail_msg("%s %s\nbecame %.*s\nnot    %s", path, before, (int)buf_size(&body), buf_data(&body), after);
     buf_fini(&body);
@@ -112,7 +112,7 @@ static void test_a_name_again_and_again_is_refused(void **state)
     assert_int_equal(buf_text(&body, "}}"), 0);
     size_t before_n = buf_size(&body);
     assert_int_equal(route_find(METHOD_POST, "/api/chat", 9, &route), ROUTE_FOUND);
-    assert_int_equal(pin_body(k.conf, 1, route, &body), -E2BIG);
+    assert_int_equal(pin_body(k.conf, 1, route, 0, &body), -E2BIG);
     assert_int_equal(buf_size(&body), before_n);
     buf_fini(&body);
 }

@@ -1,0 +1,332 @@
+/*
+ * See answer.h. Which bytes a heartbeat is made of was tried with the clients (docs/clients.md): a space before a line of
+ * JSON, and before an object, is nothing to any of them, and neither is a comment with one line end between two events. With
+ * two, some take it for an event without data.
+ */
+#include "proxy/answer.h"
+
+#include "proxy/json_scan.h"
+#include "proxy/json_walk.h"
+#include "proxy/reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+void answer_init(struct answer *a, struct deliver *deliver)
+{
+    memset(a, 0, sizeof *a);
+    a->deliver = deliver;
+    buf_init(&a->in, ANSWER_OBJECT_BYTES);
+    buf_init(&a->out, 0); /* what is translated has its limit */
+}
+
+void answer_fini(struct answer *a)
+{
+    buf_fini(&a->in);
+    buf_fini(&a->out);
+}
+
+void answer_expect(struct answer *a, const struct route *route, int is_stream, const char *model, enum conf_heartbeat heartbeat)
+{
+    static const enum answer_form forms[][2] = {
+        [SHAPE_OTHER] = {FORM_OTHER, FORM_OTHER},
+        [SHAPE_JSON] = {FORM_JSON, FORM_JSON},
+        [SHAPE_LINES] = {FORM_JSON, FORM_NDJSON},
+        [SHAPE_EVENTS] = {FORM_JSON, FORM_SSE},
+    };
+    int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;
+    a->form = forms[route->shape][is_streamed];
+    a->dialect = route->dialect;
+    a->api = route->api;
+    a->model = model;
+    a->heartbeat = heartbeat;
+}
+
+int answer_may_beat(const struct answer *a)
+{
+    const struct deliver *d = a->deliver;
+    int has_room = !d->is_begun || d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE;
+    return a->heartbeat != CONF_HEARTBEAT_OFF && a->form != FORM_OTHER && !d->is_head_request && !d->is_ended && has_room;
+}
+
+/* Nothing but heartbeats has gone since the end of a line, or from the start on. */
+static int is_between(const struct answer *a)
+{
+    const struct deliver *d = a->deliver;
+    if (d->body_bytes == a->quiet_bytes)
+        return 1;
+    if (a->form == FORM_JSON)
+        return 0;
+    return d->last[1] == '\n' && (a->form == FORM_NDJSON || d->last[0] == '\n');
+}
+
+static const char *type_of(enum answer_form form)
+{
+    if (form == FORM_NDJSON)
+        return "application/x-ndjson";
+    return form == FORM_SSE ? "text/event-stream" : "application/json; charset=utf-8";
+}
+
+static int append_now(struct buf *out)
+{
+    char text[40];
+    time_t now = (time_t)(sys_realtime_ms() / 1000);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    return buf_append(out, text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm));
+}
+
+/* A token without text: for who takes nothing else for a sign of life. */
+static int append_empty_line(struct buf *out, enum route_api api, const char *model)
+{
+    int error = buf_text(out, "{\"model\":");
+    error = error ? error : buf_json_string(out, model, strlen(model));
+    error = error ? error : buf_text(out, ",\"created_at\":\"");
+    error = error ? error : append_now(out);
+    error = error ? error : buf_text(out, "\",");
+    error = error ? error : buf_text(out, api == API_CHAT ? "\"message\":{\"role\":\"assistant\",\"content\":\"\"}" : "\"response\":\"\"");
+    return error ? error : buf_text(out, ",\"done\":false}\n");
+}
+
+static int append_beat(struct answer *a)
+{
+    int is_chunk = a->heartbeat == CONF_HEARTBEAT_CHUNK;
+    const struct translate_ops *ops = a->translation.ops;
+    if (is_chunk && a->form == FORM_SSE && ops && ops->nothing)
+        return ops->nothing(&a->translation, &a->out);
+    if (is_chunk && a->form == FORM_NDJSON && (a->api == API_CHAT || a->api == API_GENERATE))
+        return append_empty_line(&a->out, a->api, a->model);
+    if (a->form != FORM_SSE)
+        return buf_text(&a->out, " ");
+    return buf_text(&a->out, a->dialect == DIALECT_ANTHROPIC ? "event: ping\ndata: {\"type\": \"ping\"}\n\n" : ": ping\n");
+}
+
+static void send_out(struct answer *a)
+{
+    deliver_body(a->deliver, buf_data(&a->out), buf_size(&a->out));
+    deliver_flush(a->deliver);
+    buf_consume(&a->out, buf_size(&a->out));
+}
+
+void answer_beat(struct answer *a)
+{
+    const struct deliver_sink *sink = a->deliver->sink;
+    if (!answer_may_beat(a) || !is_between(a) || sink->pending_bytes(sink->context) > 0 || buf_size(&a->out) > 0)
+        return;
+    if (append_beat(a) < 0 || (!a->deliver->is_begun && reply_begin(a->deliver, type_of(a->form)) < 0)) {
+        buf_release(&a->out);
+        return;
+    }
+    send_out(a);
+    a->quiet_bytes = a->deliver->body_bytes;
+}
+
+static void pass_head(struct answer *a, const struct forward_answer *f)
+{
+    struct deliver *d = a->deliver;
+    const struct message *m = f->answer;
+    int is_bodiless = m->status == 204 || m->status == 304;
+    struct forward_answer own = *f;
+    enum forward_stream stream = forward_stream_kind(m);
+    d->status = m->status;
+    own.is_stream = !is_bodiless && m->length_bytes < 0 && !d->is_head_request;
+    int error = forward_answer_head(&d->head, &own);
+    error = error || !*d->lines ? error : buf_text(&d->head, d->lines);
+    error = error ? error : deliver_begin(d, is_bodiless, m->length_bytes);
+    if (error)
+        a->fault = "out of memory";
+    a->form = stream == STREAM_NDJSON ? FORM_NDJSON : stream == STREAM_SSE ? FORM_SSE : FORM_OTHER;
+}
+
+void answer_head(struct answer *a, const struct forward_answer *f)
+{
+    int is_good = f->answer->status == 200;
+    a->fault = NULL;
+    a->has_error = 0;
+    a->status = f->answer->status;
+    buf_release(&a->in);
+    if (!a->translation.ops && !a->deliver->is_begun) {
+        a->state = ANSWER_PASS;
+        pass_head(a, f);
+        return;
+    }
+    a->state = !is_good ? ANSWER_GATHER : a->translation.ops ? ANSWER_TRANSLATE : ANSWER_PASS;
+    a->in.limit_bytes = is_good ? ANSWER_OBJECT_BYTES : ANSWER_ERROR_BYTES;
+    if (forward_is_encoded(f->answer))
+        a->fault = "an answer that is packed (Content-Encoding), which was not asked for";
+}
+
+/* Most objects have no such word in them. */
+static int is_error(const char *json, size_t json_n)
+{
+    struct json_walk w = {json, json + json_n};
+    struct json_member m = {.is_last = 0};
+    if (!memmem(json, json_n, "\"error\"", 7) || !json_take(&w, '{'))
+        return 0;
+    for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0)
+        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.n > 2)
+            return 1;
+    return 0;
+}
+
+/* One object of the backend's. */
+static void translate(struct answer *a, const char *json, size_t json_n)
+{
+    if (a->has_error || a->fault)
+        return;
+    if (is_error(json, json_n)) {
+        a->has_error = 1;
+        a->status = 500;
+        if (json != buf_data(&a->in)) {
+            buf_release(&a->in);
+            if (buf_append(&a->in, json, json_n) < 0)
+                buf_release(&a->in);
+        }
+        return;
+    }
+    int error = a->translation.ops->object(&a->translation, json, json_n, &a->out);
+    if (error)
+        a->fault = error == -EINVAL ? "an object that is none of Ollama's" : "out of memory";
+}
+
+static void gather(struct answer *a, const char *bytes, size_t bytes_n)
+{
+    int error = buf_append(&a->in, bytes, bytes_n);
+    if (error && a->state == ANSWER_TRANSLATE)
+        a->fault = error == -EFBIG ? "an object that is too large" : "out of memory";
+}
+
+static int is_blank(const char *text, size_t n)
+{
+    while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\r' || text[n - 1] == '\n' || text[n - 1] == '\t'))
+        n--;
+    return n == 0;
+}
+
+static void end_line(struct answer *a, const char *line, size_t line_n)
+{
+    if (buf_size(&a->in) == 0) {
+        if (!is_blank(line, line_n))
+            translate(a, line, line_n);
+        return;
+    }
+    gather(a, line, line_n);
+    translate(a, buf_data(&a->in), buf_size(&a->in));
+    if (!a->has_error)
+        buf_consume(&a->in, buf_size(&a->in));
+}
+
+void answer_take(struct answer *a, const char *bytes, size_t bytes_n)
+{
+    if (a->fault || a->has_error)
+        return;
+    if (a->state != ANSWER_TRANSLATE || !a->translation.is_stream) {
+        gather(a, bytes, bytes_n);
+        return;
+    }
+    for (const char *end = bytes + bytes_n; bytes < end && !a->has_error && !a->fault;) {
+        const char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
+        if (newline)
+            end_line(a, bytes, (size_t)(newline - bytes));
+        else
+            gather(a, bytes, (size_t)(end - bytes));
+        bytes = newline ? newline + 1 : end;
+    }
+}
+
+/* The head is written with the first event: up to then an error has its own status. */
+static void send_events(struct answer *a)
+{
+    if (buf_size(&a->out) == 0 || !a->translation.is_stream)
+        return;
+    if (!a->deliver->is_begun && reply_begin(a->deliver, type_of(a->form)) < 0) {
+        a->fault = "out of memory";
+        return;
+    }
+    send_out(a);
+}
+
+void answer_flush(struct answer *a, int64_t now_ms)
+{
+    a->heard_ms = now_ms;
+    if (a->state == ANSWER_PASS)
+        deliver_flush(a->deliver);
+    else if (a->state == ANSWER_TRANSLATE && !a->fault)
+        send_events(a);
+}
+
+static int end_translation(struct answer *a)
+{
+    struct deliver *d = a->deliver;
+    if (!a->has_error && !is_blank(buf_data(&a->in), buf_size(&a->in)))
+        translate(a, buf_data(&a->in), buf_size(&a->in));
+    if (a->has_error)
+        return -EREMOTEIO;
+    if (!a->fault && buf_size(&a->out) == 0 && !d->is_begun)
+        a->fault = "an empty answer";
+    send_events(a);
+    if (a->fault)
+        return -EBADMSG;
+    if (!d->is_begun) {
+        reply_json(d, 200, buf_data(&a->out), buf_size(&a->out), NULL);
+        return 0;
+    }
+    deliver_body(d, buf_data(&a->out), buf_size(&a->out));
+    deliver_end(d);
+    return 0;
+}
+
+int answer_end(struct answer *a)
+{
+    if (a->fault)
+        return -EBADMSG;
+    if (a->state == ANSWER_GATHER)
+        return -EREMOTEIO;
+    if (a->state == ANSWER_TRANSLATE)
+        return end_translation(a);
+    deliver_end(a->deliver);
+    return 0;
+}
+
+/* {"error": "text"}, or {"error": {"message": "text"}}. */
+static ssize_t find_text(const char *json, size_t json_n, char text[ANSWER_TEXT_BYTES])
+{
+    ssize_t n = json_scan_string(json, json_n, "error", text, ANSWER_TEXT_BYTES);
+    struct json_walk w = {json, json + json_n};
+    struct json_member m = {.is_last = 0};
+    if (n > 0 || !json_take(&w, '{'))
+        return n;
+    for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0)
+        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind == JSON_OBJECT)
+            return json_scan_string(m.value.at, m.value.n, "message", text, ANSWER_TEXT_BYTES);
+    return -ENOENT;
+}
+
+void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES])
+{
+    const char *bytes = buf_data(&a->in);
+    size_t n = buf_size(&a->in);
+    if (find_text(bytes, n, text) > 0)
+        return;
+    if (is_blank(bytes, n))
+        snprintf(text, ANSWER_TEXT_BYTES, "the backend answered with status %d", a->status);
+    else
+        snprintf(text, ANSWER_TEXT_BYTES, "the backend answered with status %d: %.*s", a->status, n < 300 ? (int)n : 300, bytes);
+}
+
+void answer_break(struct answer *a, int status, const char *code, const char *text)
+{
+    struct deliver *d = a->deliver;
+    struct buf tail;
+    buf_init(&tail, 0);
+    deliver_body(d, buf_data(&a->out), buf_size(&a->out));
+    int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE, is_at_line = is_between(a);
+    if (text && has_room && (a->form == FORM_NDJSON || a->form == FORM_SSE || (a->form == FORM_JSON && is_at_line)) &&
+        reply_append_tail(&tail, d, a->form == FORM_SSE, is_at_line, a->dialect, status, code, text) == 0)
+        deliver_body(d, buf_data(&tail), buf_size(&tail));
+    deliver_break(d);
+    buf_consume(&a->out, buf_size(&a->out));
+    buf_fini(&tail);
+}

@@ -1,0 +1,76 @@
+/*
+ * answer: an answer on its way to one client, in the form that the client asked for. While there is none, heartbeats keep the
+ * connection alive through whatever stands in between. The first promises an answer, with status 200: what goes wrong from
+ * then on is told inside of it, and the connection ends without the final chunk.
+ *
+ *     WAIT -> PASS        the backend's bytes, as they come
+ *     WAIT -> TRANSLATE   its objects, in the words of another API
+ *     WAIT -> GATHER      why it has no answer, where that can't be passed: an answer was promised, or this is another API
+ */
+#ifndef PROXY_ANSWER_H
+#define PROXY_ANSWER_H
+
+#include "common/conf.h"
+#include "proxy/deliver.h"
+#include "proxy/forward.h"
+#include "proxy/translate.h"
+
+enum {
+    ANSWER_OBJECT_BYTES = 64 << 20, /* the longest object that is translated */
+    ANSWER_ERROR_BYTES = 64 * 1024, /* the longest error that is gathered */
+    ANSWER_TEXT_BYTES = 1024,
+};
+
+enum answer_form { FORM_OTHER, FORM_JSON, FORM_NDJSON, FORM_SSE };
+enum answer_state { ANSWER_WAIT, ANSWER_PASS, ANSWER_TRANSLATE, ANSWER_GATHER };
+
+struct answer {
+    struct deliver *deliver; /* borrowed */
+    enum answer_state state; /* what a token needs is up to here */
+    enum answer_form form;   /* as it was asked for; once it comes, as it is */
+    enum route_dialect dialect;
+    enum route_api api;
+    enum conf_heartbeat heartbeat;
+    const char *model;       /* as asked for; borrowed */
+    int status;              /* of what is gathered */
+    int has_error;           /* an object that was to be translated is an error; it is in `in` */
+    int64_t heard_ms;        /* when the backend was heard last */
+    uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
+    const char *fault;       /* why it can't go on, a literal; or NULL */
+    struct translation translation;
+    struct buf in;           /* gathered: an object that is not whole, or an error */
+    struct buf out;          /* translated, and not sent */
+};
+
+void answer_init(struct answer *a, struct deliver *deliver);
+void answer_fini(struct answer *a);
+/* What the request asks for. is_stream: what its body says, -1 where it says nothing. model: borrowed. */
+void answer_expect(struct answer *a, const struct route *route, int is_stream, const char *model, enum conf_heartbeat heartbeat);
+
+/* Whether a heartbeat may come before, or in, this answer at all. */
+int answer_may_beat(const struct answer *a);
+/* A heartbeat, where one may stand now: at the end of a line, or event, and where the client has taken all that there is. */
+void answer_beat(struct answer *a);
+
+/* The backend's answer begins, goes on (bytes: valid until the next flush, end or break), and a turn is over. Where it can't go on, a->fault says why. */
+void answer_head(struct answer *a, const struct forward_answer *f);
+void answer_take(struct answer *a, const char *bytes, size_t bytes_n);
+static inline void answer_body(struct answer *a, const char *bytes, size_t bytes_n)
+{
+    if (a->state == ANSWER_PASS)
+        deliver_body(a->deliver, bytes, bytes_n);
+    else
+        answer_take(a, bytes, bytes_n);
+}
+void answer_flush(struct answer *a, int64_t now_ms);
+
+/* The backend's answer is complete: 0, and so is the client's; or -EREMOTEIO: it is an error, which is to be told (answer_error);
+ * -EBADMSG: a->fault. */
+int answer_end(struct answer *a) WARN_UNUSED;
+/* What the backend says went wrong. */
+void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES]);
+/* Ends an answer that has begun, with this error in the client's dialect where there is room for one, and without the final
+ * chunk. text NULL: nothing is told. */
+void answer_break(struct answer *a, int status, const char *code, const char *text);
+
+#endif
