@@ -4,21 +4,44 @@
  */
 #include "proxy/env.h"
 
-enum { REVIEW_MS = 1000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10 };
+enum { REVIEW_MS = 10000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10 };
+
+/* Whoever waits may wake what was stopped; the supervisor decides. */
+static void want_ollama(struct env *env)
+{
+    int64_t now_ms = loop_now_ms(env->loop);
+    const struct gate_view *view = &env->gate.view;
+    if (env->channel_fd < 0 || !view->is_api_watched || view->ollama != CONTRACT_DOWN)
+        return;
+    if (env->wanted_at_ms && now_ms - env->wanted_at_ms < WANT_INTERVAL_MS)
+        return;
+    if (contract_send(env->channel_fd, CONTRACT_WANT, 0, "ollama") == 0)
+        env->wanted_at_ms = now_ms;
+}
+
+/* What changes is told by a message; only one that was lost is found this way. What is down is asked for until it comes. */
+static void arm_review(struct env *env)
+{
+    const struct gate_view *view = &env->gate.view;
+    int is_wanted = env->channel_fd >= 0 && view->is_api_watched && view->ollama == CONTRACT_DOWN;
+    loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + (is_wanted ? WANT_INTERVAL_MS : REVIEW_MS));
+}
 
 void env_review(struct env *env)
 {
     gate_review(&env->gate);
     if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)
         backend_drop_idle(env->backend); /* connections to a server that is gone, or going */
+    if (env->gate.waiting_n == 0)
+        return;
+    want_ollama(env);
+    arm_review(env);
 }
 
 static void on_review(void *context, int64_t now_ms)
 {
-    struct env *env = context;
-    env_review(env);
-    if (env->gate.waiting_n > 0)
-        loop_arm(env->loop, &env->review_timer, now_ms + REVIEW_MS);
+    (void)now_ms;
+    env_review(context);
 }
 
 /* libc would keep what large bodies needed. */
@@ -100,24 +123,11 @@ void env_fini(struct env *env)
     queue_fini(&env->queue);
 }
 
-/* Whoever waits may wake what was stopped; the supervisor decides. */
-static void want_ollama(struct env *env)
-{
-    int64_t now_ms = loop_now_ms(env->loop);
-    const struct gate_view *view = &env->gate.view;
-    if (env->channel_fd < 0 || !view->is_api_watched || view->ollama != CONTRACT_DOWN)
-        return;
-    if (env->wanted_at_ms && now_ms - env->wanted_at_ms < WANT_INTERVAL_MS)
-        return;
-    if (contract_send(env->channel_fd, CONTRACT_WANT, 0, "ollama") == 0)
-        env->wanted_at_ms = now_ms;
-}
-
 void env_wait(struct env *env)
 {
-    if (!timer_is_armed(&env->review_timer))
-        loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + REVIEW_MS);
     want_ollama(env);
+    if (!timer_is_armed(&env->review_timer))
+        arm_review(env);
 }
 
 int env_has_successor(const struct env *env)
