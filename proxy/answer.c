@@ -140,9 +140,11 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     a->form = stream == STREAM_NDJSON ? FORM_NDJSON : stream == STREAM_SSE ? FORM_SSE : FORM_OTHER;
 }
 
-void answer_head(struct answer *a, const struct forward_answer *f)
+void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms)
 {
     int is_good = f->answer->status == 200;
+    a->heard_ms = now_ms;
+    a->first_ms = a->first_ms ? a->first_ms : now_ms;
     a->fault = NULL;
     a->has_error = 0;
     a->status = f->answer->status;

@@ -35,6 +35,7 @@ struct answer {
     int status;              /* of what is gathered */
     int has_error;           /* an object that was to be translated is an error; it is in `in` */
     int64_t heard_ms;        /* when the backend was heard last */
+    int64_t first_ms;        /* … and first; 0: not yet */
     uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
     const char *fault;       /* why it can't go on, a literal; or NULL */
     struct translation translation;
@@ -53,7 +54,7 @@ int answer_may_beat(const struct answer *a);
 void answer_beat(struct answer *a);
 
 /* The backend's answer begins, goes on (bytes: valid until the next flush, end or break), and a turn is over. Where it can't go on, a->fault says why. */
-void answer_head(struct answer *a, const struct forward_answer *f);
+void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms);
 void answer_take(struct answer *a, const char *bytes, size_t bytes_n);
 static inline void answer_body(struct answer *a, const char *bytes, size_t bytes_n)
 {

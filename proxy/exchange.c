@@ -264,6 +264,8 @@ void exchange_report(struct exchange *x, struct access *out)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
     snprintf(out->model, sizeof out->model, "%s", x->ask.model);
     out->status = x->deliver.status;
+    if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */
+        out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
     out->wait_ms = x->wait_ms;

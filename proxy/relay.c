@@ -30,7 +30,7 @@ static void on_head(void *context, const struct message *answer)
     f.tell = r->tell;
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
-    answer_head(r->answer, &f);
+    answer_head(r->answer, &f, loop_now_ms(r->fetch.backend->loop));
     r->fault = r->answer->fault;
     r->ops->begun(r->context);
 }

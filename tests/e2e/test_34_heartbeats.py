@@ -160,6 +160,26 @@ def test_a_silent_stream_of_events_gets_them_between_its_events_only(sidecar, be
         assert rest(pieces) == EVENT[len(half):] + LAST_EVENT
 
 
+def test_a_heartbeat_is_no_first_byte(sidecar, before):
+    play = Held(*single(ANSWER))
+    before(play=play, **FAST)
+    with sidecar.connect() as connection:
+        pieces = connection.request("POST", "/api/generate", STREAM).pieces()
+        beats(pieces, b" ", 4)
+        play.go.set()
+        rest(pieces)
+    with sidecar.connect() as connection:  # and who left before there was one had none
+        play.go.clear()
+        beats(connection.request("POST", "/api/generate", STREAM).pieces(), b" ", 1)
+
+    def look():
+        found = [json.loads(text) for text in sidecar.process.log if '"event":"access"' in text]
+        return found if len(found) == 2 else None
+    first, second = until(look, 5, "two access lines", sidecar.process.tail)
+    assert first["first_byte_ms"] >= 200 + 3 * 100 and first["ended"] == "done"
+    assert second["first_byte_ms"] is None and second["ended"] == "client_gone"
+
+
 # what goes wrong
 
 def error_of(path, tail):
