@@ -24,7 +24,7 @@
 #include <stdatomic.h>
 
 enum {
-    CONTRACT_VERSION = 1,
+    CONTRACT_VERSION = 2,
     CONTRACT_NAME_BYTES = 200,
     CONTRACT_REASON_BYTES = 240,
     CONTRACT_LINES = 16,    /* writers at once: proxies of several generations, the preloader */
@@ -77,6 +77,8 @@ struct contract_line {
     _Atomic uint64_t progress_bytes;  /* from backends, ever growing */
     _Atomic uint32_t held_n;          /* requests that wait at the gate; not those that wait for a slot */
     _Atomic uint64_t requests_n;
+    _Atomic int64_t loaded_at_ms;      /* monotonic, as those below: the first load since Ollama started; 0: none so far */
+    _Atomic int64_t first_token_at_ms; /* the first byte of an answer that needed a model, since then */
 };
 
 struct contract_program {

@@ -167,6 +167,31 @@ static int write_reason(const cJSON *program, struct buf *out)
     return error ? error : buf_text(out, "\n");
 }
 
+/* "last boot (start): exec 4ms, api 180ms, models 185ms, load 1.2s, first token 1.3s": since it began, what is known. */
+static int write_boot(const cJSON *answer, struct buf *out)
+{
+    static const char *const keys[] = {"exec_ms", "api_ms", "models_ms", "load_ms", "first_token_ms"};
+    static const char *const words[] = {"exec", "api", "models", "load", "first token"};
+    const cJSON *boots = cJSON_GetObjectItemCaseSensitive(answer, "boots");
+    const cJSON *boot = cJSON_IsArray(boots) ? cJSON_GetArrayItem(boots, cJSON_GetArraySize(boots) - 1) : NULL;
+    const char *separator = "";
+    int error = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int64_t after_ms = number(boot, keys[i]);
+        if (after_ms < 0)
+            continue;
+        if (!*separator) {
+            error = buf_text(out, "last boot (");
+            error = error ? error : write_clean(out, ask_text(boot, "cause"));
+            error = error ? error : buf_text(out, "): ");
+        }
+        error = error ? error : buf_printf(out, after_ms < 10000 ? "%s%s %" PRId64 "ms" : "%s%s %" PRId64 "s", separator, words[i],
+                                           after_ms < 10000 ? after_ms : after_ms / 1000);
+        separator = ", ";
+    }
+    return error ? error : buf_text(out, *separator ? "\n" : "");
+}
+
 int status_describe(const cJSON *answer, int has_colours, struct buf *out)
 {
     static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "MEMORY", "CPU", "RESTARTS", "REQUIRED", "LAST EXIT"};
@@ -184,6 +209,7 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     int error = write_head(answer, out);
     error = error ? error : write_doors(answer, out);
     error = error ? error : write_memory(answer, out);
+    error = error ? error : write_boot(answer, out);
     error = error ? error : buf_text(out, "\n");
     error = error ? error : table_write(&t, has_colours ? STATE_COLUMN : TABLE_NO_COLUMN, out);
     table_fini(&t);

@@ -145,3 +145,31 @@ void env_count_held(struct env *env, int is_begun)
 {
     atomic_fetch_add(&env->line->held_n, is_begun ? 1u : (uint32_t)-1);
 }
+
+/* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
+static int32_t answering_pid(const struct env *env)
+{
+    return env->gate.view.is_api_watched ? env->gate.view.ollama_pid : -1;
+}
+
+/* Once for each Ollama. A message that is lost is no harm: the page is looked at again with the next one. */
+static void note(struct env *env, int32_t *noted_pid, _Atomic int64_t *at_ms)
+{
+    int32_t pid = answering_pid(env);
+    if (pid == *noted_pid || pid == 0)
+        return;
+    *noted_pid = pid;
+    atomic_store(at_ms, loop_monotonic_ms(env->loop));
+    if (env->channel_fd >= 0)
+        (void)!contract_send(env->channel_fd, CONTRACT_CHANGED, 0, "");
+}
+
+void env_note_load(struct env *env)
+{
+    note(env, &env->loaded_pid, &env->line->loaded_at_ms);
+}
+
+void env_note_first_token(struct env *env)
+{
+    note(env, &env->answered_pid, &env->line->first_token_at_ms);
+}

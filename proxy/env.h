@@ -35,6 +35,7 @@ struct env {
     struct tell tell;
     struct timer review_timer;        /* looks at the page again while somebody waits */
     int64_t started_at_ms;
+    int32_t loaded_pid, answered_pid; /* the Ollama of which it was told that it has loaded a model, and answered; 0: none */
     int64_t wanted_at_ms;             /* when CONTRACT_WANT was sent last; 0: never */
     struct bucket warnings;           /* of refusals and broken answers: whoever makes many does not fill the log */
     uint64_t untold_n;                /* those that were not told since the last */
@@ -73,5 +74,10 @@ int env_has_successor(const struct env *env);
 /* One activity more, or less, under way: what the supervisor reads to know whether anything is. */
 void env_count_activity(struct env *env, int is_begun);
 void env_count_held(struct env *env, int is_begun);
+
+/* A model was loaded; an answer that needed one has begun. The supervisor is told of the first after each start of Ollama:
+ * phases of a boot (supervisor/boots.h). */
+void env_note_load(struct env *env);
+void env_note_first_token(struct env *env);
 
 #endif

@@ -80,6 +80,8 @@ static void on_begun(void *context)
 {
     struct exchange *x = context;
     exchange_enter(x, EXCHANGE_RELAY);
+    if (x->admission.route->needs_model && x->relay.fetch.answer.status == 200) /* the backend's: ours may have been promised */
+        env_note_first_token(x->env);
     if (fetch_is_sent(&x->relay.fetch)) { /* it can't be sent again from here on */
         exchange_drop_body(x);
         buf_release(&x->relay.head);

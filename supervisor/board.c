@@ -37,6 +37,8 @@ static void clear(struct contract_line *line, int32_t pid)
     atomic_store(&line->progress_bytes, 0);
     atomic_store(&line->held_n, 0);
     atomic_store(&line->requests_n, 0);
+    atomic_store(&line->loaded_at_ms, 0);
+    atomic_store(&line->first_token_at_ms, 0);
     atomic_store(&line->pid, pid);
 }
 
@@ -96,6 +98,23 @@ void board_activity(const struct board *b, int64_t now_ms, struct board_activity
         int64_t at_ms = bounded(atomic_load(&line->last_active_ms), now_ms);
         if (at_ms > out->last_active_ms)
             out->last_active_ms = at_ms;
+    }
+}
+
+/* *first_ms becomes at_ms where that is earlier (0: there is none yet) and within since_ms and now_ms. */
+static void take_earlier(int64_t *first_ms, int64_t at_ms, int64_t since_ms, int64_t now_ms)
+{
+    if (at_ms > 0 && at_ms >= since_ms && at_ms <= now_ms && (*first_ms == 0 || at_ms < *first_ms))
+        *first_ms = at_ms;
+}
+
+void board_marks(const struct board *b, int64_t since_ms, int64_t now_ms, struct board_marks *out)
+{
+    *out = (struct board_marks){0};
+    for (int i = 0; i < CONTRACT_LINES; i++) {
+        const struct contract_line *line = &b->page->lines[i];
+        take_earlier(&out->loaded_at_ms, atomic_load(&line->loaded_at_ms), since_ms, now_ms);
+        take_earlier(&out->first_token_at_ms, atomic_load(&line->first_token_at_ms), since_ms, now_ms);
     }
 }
 

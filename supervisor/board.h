@@ -36,4 +36,11 @@ uint64_t board_progress(const struct board *b);
 /* What all writers do together. */
 void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out);
 
+/* When the first model was loaded, and the first byte of an answer came, by what all writers say of the time from since_ms to
+ * now_ms (monotonic); 0: nobody says so. */
+struct board_marks {
+    int64_t loaded_at_ms, first_token_at_ms;
+};
+void board_marks(const struct board *b, int64_t since_ms, int64_t now_ms, struct board_marks *out);
+
 #endif

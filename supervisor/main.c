@@ -107,12 +107,12 @@ static int open_standard_fds(void)
     return 0;
 }
 
-static int run(struct conf *take_conf, struct signals *signals)
+static int run(struct conf *take_conf, struct signals *signals, int64_t began_ms)
 {
     struct supervisor *s = &the_supervisor;
     if (sys_getpid() != 1 && sys_become_subreaper() < 0)
         log_event(LOG_WARNING, "no_subreaper", "orphans go to pid 1");
-    int code = supervisor_init(s, take_conf, command_answer);
+    int code = supervisor_init(s, take_conf, command_answer, began_ms);
     if (code)
         return code;
     is_hangup_final = signals->is_hangup_final;
@@ -147,6 +147,7 @@ int main(int argc, char **argv)
     struct conf_options options;
     struct conf *conf = NULL;
     struct signals signals;
+    int64_t began_ms = sys_monotonic_ms();
     int error = open_standard_fds();
     if (error < 0)
         return cannot("make descriptors 0 to 2 ready", error);
@@ -171,5 +172,5 @@ int main(int argc, char **argv)
     log_open_stream();
     log_event(LOG_INFO, "boot", "version=%s pid=%d file=\"%s\"", SIDECAR_VERSION, (int)sys_getpid(),
               conf->file ? conf->file : "none");
-    return run(conf, &signals);
+    return run(conf, &signals, began_ms);
 }

@@ -5,6 +5,7 @@
 #ifndef SUPERVISOR_STATE_H
 #define SUPERVISOR_STATE_H
 
+#include "supervisor/boots.h"
 #include "supervisor/child.h"
 #include "supervisor/clocks.h"
 #include "supervisor/control.h"
@@ -32,6 +33,7 @@ struct supervisor {
     struct deferred evaluation; /* who may start now, or stop next: looked at once a turn */
     struct timer reap_timer;    /* the kernel would not tell who is dead: asked again */
     int64_t started_at_ms;
+    struct boots boots; /* phases.c */
     struct models_folder models_folder;
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */

@@ -78,5 +78,7 @@ int status_write(const struct supervisor *s, struct buf *out)
         error = error ? error : write_program(s, &s->children[i], &usage, out);
     }
     usage_fini(&usage);
-    return error ? error : buf_text(out, "]}");
+    error = error ? error : buf_text(out, "],\"boots\":");
+    error = error ? error : boots_write(&s->boots, loop_monotonic_ms(&s->loop), out);
+    return error ? error : buf_text(out, "}");
 }

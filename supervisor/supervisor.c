@@ -7,6 +7,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/phases.h"
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
 #include "supervisor/standing.h"
@@ -85,6 +86,7 @@ static void evaluate(void *context)
 {
     struct supervisor *s = context;
     step(s);
+    phases_look(s);
     standing_tell(s);
 }
 
@@ -119,6 +121,7 @@ static void changed(void *context, struct child *c)
     contract_program_reason(row, c->program.reason);
     if (strcmp(c->program.conf->name, "preload") == 0)
         preload_changed(s, &c->program);
+    phases_follow(s, c);
     state_follow_doors(s, c);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
     state_evaluate_soon(s);
@@ -352,7 +355,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     return add_children(s);
 }
 
-int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command)
+int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command, int64_t began_ms)
 {
     ring_init(&s->ring);
     s->conf = take_conf;
@@ -364,6 +367,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
     const char *what;
     int error = boot(s, command, &what);
     if (!error) {
+        phases_init(s, began_ms);
         standing_init(s);
         state_evaluate_soon(s);
         sleep_init(s);

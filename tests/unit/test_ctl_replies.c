@@ -72,6 +72,29 @@ static void test_memory(void **state)
     assert_memory("7", "");
 }
 
+static void assert_boots(const char *boots, const char *line)
+{
+    char json[512], text[512];
+    snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"programs\":[],\"boots\":%s}", boots);
+    snprintf(text, sizeof text, "supervisor running, pid 7, up 1s\n%s\n"
+                                "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n", line);
+    assert_status(json, text);
+}
+
+static void test_the_last_boot(void **state)
+{
+    (void)state;
+    assert_boots("[{\"cause\":\"start\",\"ago_s\":9,\"exec_ms\":4,\"api_ms\":180,\"models_ms\":185,\"load_ms\":9999,\"first_token_ms\":12345}]",
+                 "last boot (start): exec 4ms, api 180ms, models 185ms, load 9999ms, first token 12s\n");
+    assert_boots("[{\"cause\":\"start\",\"exec_ms\":4},{\"cause\":\"crash\",\"exec_ms\":0,\"api_ms\":7,\"models_ms\":null}]",
+                 "last boot (crash): exec 0ms, api 7ms\n");
+    assert_boots("[{\"cause\":\"start\",\"exec_ms\":null}]", "");
+    assert_boots("[{\"cause\":\"\\u001b\",\"exec_ms\":\"x\",\"load_ms\":-3,\"first_token_ms\":1}]", "last boot (?): first token 1ms\n");
+    assert_boots("[]", "");
+    assert_boots("[7]", "");
+    assert_boots("\"x\"", "");
+}
+
 static void test_status_of_a_stranger(void **state)
 {
     (void)state;
@@ -245,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_the_last_boot),
         cmocka_unit_test(test_status_of_a_stranger),
         cmocka_unit_test(test_status_stays_within_a_hundred_columns),
         cmocka_unit_test(test_health),
