@@ -91,7 +91,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static bench-supervisor bench bench-proxy
+.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static bench-supervisor bench bench-proxy bench-coldstart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -216,7 +216,11 @@ $(PROXY_BENCH): $(BUILD)/bench/%: bench/proxy/%.c bench/proxy/bench.h
 bench-proxy: $(BUILD)/ollama-proxy $(PROXY_BENCH)
 	BUILD_DIR=$(BUILD) bench/proxy/run $(BENCH)
 
-bench: bench-supervisor bench-proxy
+# BENCH="--rounds 5" is a quick look, --save writes bench/results.
+bench-coldstart: all
+	BUILD_DIR=$(BUILD) bench/coldstart $(BENCH)
+
+bench: bench-supervisor bench-proxy bench-coldstart
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
@@ -258,7 +262,7 @@ help:
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
-	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, bench-supervisor: one'
+	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -supervisor, -coldstart: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR='
 	@echo 'make clean       remove build/'
 

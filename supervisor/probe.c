@@ -39,7 +39,7 @@ static int64_t pause_ms(const struct probe *p, int64_t now_ms)
     int64_t age_ms = now_ms - p->started_at_ms;
     if (p->interval_ms > 0)
         return p->interval_ms;
-    return age_ms < 2000 ? 10 : age_ms < 10000 ? 100 : 500;
+    return age_ms < 2000 ? 5 : age_ms < 10000 ? 100 : 500;
 }
 
 static void wait_for_next(struct probe *p)

@@ -1,4 +1,4 @@
-"""bench/supervisor gives a table on a machine that has no other supervisor; no figure of it is judged."""
+"""bench/supervisor and bench/coldstart give a table on a machine that has no other supervisor; no figure of it is judged."""
 import os
 import re
 import subprocess
@@ -22,4 +22,15 @@ def test_the_supervisor_is_measured_where_nothing_else_is_installed(folder):
     rows = re.findall(r"^\| ollama-supervisor +\| \d+ \([\d–]+\) .* \| 1 +\| 1 +\|.*\|$", done.stdout, re.M)
     assert len(rows) == 2  # one program, three programs
     assert not [row for row in rows if "| – " in row]  # a column without a figure
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.limit(60)
+def test_a_cold_start_is_measured_before_the_stand_in(folder):
+    env = {"PATH": os.environ["PATH"], "BUILD_DIR": BUILD, "TMPDIR": folder}
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "bench", "coldstart"), "--rounds", "2", "--ollama", "stand-in"], env=env,
+                          cwd=folder, capture_output=True, text=True, timeout=40 * SLACK, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\| by hand, polled every 5 ms +\| \d+ \(\d+–\d+\) +\| – +\| \d+ ", done.stdout, re.M), done.stdout
+    assert re.search(r"^\| ollama-supervisor +\| \d+ \(\d+–\d+\) +\| -?\d+ \(-?\d+–-?\d+\) +\| \d+ ", done.stdout, re.M), done.stdout
     assert os.listdir(folder) == []

@@ -300,7 +300,7 @@ static void test_a_refused_connection_is_tried_again(void **state)
     assert_string_equal(s.probe.why, "Connection refused");
     assert_int_equal(s.probe.state, PROBE_WAITING);
     int64_t pause_ms = timerq_next_ms(&s.loop.timers) - loop_now_ms(&s.loop);
-    assert_true(pause_ms > 0 && pause_ms <= 10);
+    assert_true(pause_ms > 0 && pause_ms <= 5);
     s.fd = -1;
     server_fini(&s);
 }
