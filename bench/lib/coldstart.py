@@ -93,6 +93,8 @@ class Peer:
         self.world = world
         self.began = 0.0  # of the last start
 
+    tells_phases = False
+
     def begin(self, folder, port, env):
         """Start it; the process."""
         raise NotImplementedError
@@ -108,17 +110,27 @@ class Peer:
     def measure(self):
         folder, port = tempfile.mkdtemp(dir=self.world.scratch), free_port()
         env = {**self.world.env, "OLLAMA_HOST": f"127.0.0.1:{port}"}
-        with open(os.path.join(folder, "log"), "w+b") as log:
+        with open(os.path.join(folder, "log"), "wb") as log:
             command, env, port = self.begin(folder, port, env)
             self.began = time.monotonic()
             process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.PIPE if self.is_piped else log, stderr=log,
                                        stdin=subprocess.DEVNULL, start_new_session=True)
             try:
                 took_ms = (self.first_token(process, port) - self.began) * 1000
+                phases = self.wait_phases(log)
             finally:
                 self.end(process)
-            log.seek(0)
-            return Start(took_ms, self.phases(log.read().decode(errors="replace")))
+            return Start(took_ms, phases)
+
+    def wait_phases(self, log):
+        """They are told a moment after the first token."""
+        limit = time.monotonic() + LIMIT_S
+        while True:
+            with open(log.name, encoding="utf-8", errors="replace") as text:  # the place in the other one is the program's too
+                found = self.phases(text.read())
+            if found or not self.tells_phases or time.monotonic() > limit:
+                return found
+            time.sleep(POLL_S)
 
     def end(self, process):
         process.send_signal(signal.SIGTERM)
@@ -168,6 +180,7 @@ class Script(Peer):
 class Ours(Peer):
     """ollama-supervisor; the request is sent as soon as its socket is there, and held."""
     name = "ollama-supervisor"
+    tells_phases = True
 
     def __init__(self, world, build):
         super().__init__(world)
