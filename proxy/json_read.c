@@ -1,0 +1,72 @@
+/* See json_read.h. Names are compared as bytes first: those of an answer, of which there is one for each token, are hardly ever others. */
+#include "proxy/json_read.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+static size_t name_index(struct json_text name, const char *const *names, size_t names_n, enum json_match least)
+{
+    for (size_t i = 0; i < names_n; i++)
+        if (strlen(names[i]) == name.n && memcmp(names[i], name.at, name.n) == 0)
+            return i;
+    for (size_t i = 0; i < names_n && least == JSON_FOLDED; i++)
+        if (json_match(name, names[i]) != JSON_OTHER)
+            return i;
+    return names_n;
+}
+
+static void forget(struct json_value *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        values[i] = (struct json_value){.kind = JSON_NULL};
+}
+
+int json_read_members(struct json_walk *w, const char *const *names, size_t names_n, enum json_match least,
+                      struct json_value *values)
+{
+    struct json_member m = {.is_last = 0};
+    forget(values, names_n);
+    int got = json_take(w, '{') ? 1 : -EINVAL;
+    for (int is_first = 1; got == 1 && !m.is_last; is_first = 0) {
+        got = json_member(w, is_first, &m);
+        size_t i = got == 1 ? name_index(m.name, names, names_n, least) : names_n;
+        if (i < names_n)
+            values[i] = m.value.kind == JSON_NULL ? (struct json_value){.kind = JSON_NULL} : m.value;
+    }
+    return got < 0 ? got : 0;
+}
+
+void json_read_object(const struct json_value *object, const char *const *names, size_t names_n, enum json_match least,
+                      struct json_value *values)
+{
+    struct json_walk w = {object->at, object->at};
+    if (object->kind == JSON_OBJECT)
+        w.end += object->n;
+    if (json_read_members(&w, names, names_n, least, values) < 0)
+        forget(values, names_n);
+}
+
+void json_items_init(struct json_items *items, const struct json_value *array)
+{
+    *items = (struct json_items){.is_over = array->kind != JSON_ARRAY};
+    if (!items->is_over)
+        items->w = (struct json_walk){array->at + 1, array->at + array->n};
+}
+
+int json_items_next(struct json_items *items, struct json_value *out)
+{
+    if (items->is_over || (items->read_n == 0 && json_take(&items->w, ']')) || json_value(&items->w, out) < 0) {
+        items->is_over = 1;
+        return 0;
+    }
+    items->read_n++;
+    items->is_over = !json_take(&items->w, ',');
+    return 1;
+}
+
+int json_read_is(const struct json_value *value, const char *text)
+{
+    char decoded[64];
+    return value->kind == JSON_STRING && json_decode(json_read_text(value), decoded, sizeof decoded) >= 0 && strcasecmp(decoded, text) == 0;
+}

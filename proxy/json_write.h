@@ -1,0 +1,32 @@
+/*
+ * json_write: JSON in pieces, appended to a buffer. The first failure stays, and nothing is written after it: it is asked for
+ * once, at the end.
+ */
+#ifndef PROXY_JSON_WRITE_H
+#define PROXY_JSON_WRITE_H
+
+#include "common/buf.h"
+#include "proxy/json_walk.h"
+
+struct json_write {
+    struct buf *out;
+    int error; /* 0; -ENOMEM, -EFBIG: the buffer's; or whatever the caller puts there */
+};
+
+/* Bytes as they stand. */
+void json_write_bytes(struct json_write *w, const char *bytes, size_t bytes_n);
+void json_write_text(struct json_write *w, const char *text);
+/* A value of another text, as it stands there; `null` where there is none. */
+void json_write_value(struct json_write *w, const struct json_value *value);
+/* The same of what a server wrote and we hand on: in its strings U+0085, U+2028 and U+2029, at which some readers end a line,
+ * and characters that may not stand there raw, are escaped. Its escapes stay what they are. */
+void json_write_safely(struct json_write *w, const struct json_value *value);
+/* Bytes as a string, with quotes, escaped. */
+void json_write_string(struct json_write *w, const char *bytes, size_t bytes_n);
+/* In decimal. */
+void json_write_number(struct json_write *w, uint64_t number);
+/* The content of a string, decoded: JSON that stood in a string. *at: where it begins in the buffer, until that is written to
+ * again; its length, -EINVAL for an escape that is none, or -1 where nothing is written any more. */
+ssize_t json_write_decoded(struct json_write *w, struct json_text text, const char **at);
+
+#endif

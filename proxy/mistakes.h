@@ -1,0 +1,23 @@
+/*
+ * mistakes: all that is wrong with a request, as one text: what, where, and what would be right. What does not fit is counted.
+ */
+#ifndef PROXY_MISTAKES_H
+#define PROXY_MISTAKES_H
+
+#include "common/sys.h"
+
+struct mistakes {
+    char *why;     /* borrowed; NUL-terminated always */
+    size_t room_n; /* at least MISTAKES_ROOM_BYTES */
+    size_t used_n, told_n, found_n;
+};
+
+enum { MISTAKES_ROOM_BYTES = 128 };
+
+void mistakes_init(struct mistakes *m, char *why, size_t room_n);
+/* One more: `messages[2].role: missing; …`. */
+void mistakes_add(struct mistakes *m, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Says how many were not told. How many were found. */
+size_t mistakes_end(struct mistakes *m);
+
+#endif

@@ -1,0 +1,78 @@
+/* See openai_answer.h. */
+#include "proxy/openai_answer.h"
+
+#include "proxy/json_ends.h"
+
+void openai_answer_begin(struct openai_answer *a, int is_event)
+{
+    const struct translation *t = a->t;
+    struct json_write *w = &a->w;
+    json_write_text(w, is_event ? "data: {\"id\":" : "{\"id\":");
+    json_write_string(w, t->id, strlen(t->id));
+    json_write_text(w, ",\"object\":\"");
+    json_write_text(w, t->is_stream ? a->kind->piece : a->kind->whole);
+    json_write_text(w, "\",\"created\":");
+    json_write_number(w, t->created_s > 0 ? (uint64_t)t->created_s : 0);
+    json_write_text(w, ",\"model\":");
+    if (a->values && a->values[ANSWER_MODEL].kind == JSON_STRING)
+        json_write_safely(w, &a->values[ANSWER_MODEL]);
+    else
+        json_write_string(w, t->model ? t->model : "", t->model ? strlen(t->model) : 0);
+    json_write_text(w, ",\"system_fingerprint\":\"fp_ollama\",\"choices\":[");
+}
+
+static uint64_t count(const struct json_value *value)
+{
+    int64_t n = value->kind == JSON_NUMBER ? json_text_number((struct json_text){value->at, value->n}) : 0;
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+void openai_answer_end(struct openai_answer *a, int is_event, int has_usage)
+{
+    struct json_write *w = &a->w;
+    json_write_text(w, "]");
+    if (has_usage) {
+        uint64_t prompt_n = count(&a->values[ANSWER_PROMPT_EVAL_COUNT]), answer_n = count(&a->values[ANSWER_EVAL_COUNT]);
+        json_write_text(w, ",\"usage\":{\"prompt_tokens\":");
+        json_write_number(w, prompt_n);
+        json_write_text(w, ",\"completion_tokens\":");
+        json_write_number(w, answer_n);
+        json_write_text(w, ",\"total_tokens\":");
+        json_write_number(w, prompt_n + answer_n);
+        json_write_text(w, "}");
+    }
+    json_write_text(w, is_event ? "}\n\n" : "}\n");
+}
+
+void openai_answer_last(struct openai_answer *a)
+{
+    if (a->t->is_usage_wanted) {
+        openai_answer_begin(a, 1);
+        openai_answer_end(a, 1, 1);
+    }
+    json_write_text(&a->w, "data: [DONE]\n\n");
+}
+
+/* Ollama's reasons are OpenAI's, but for those of a request that only loads a model, or unloads it; and a call of a tool is a
+ * reason of its own. What ended without one was cut short: Ollama gives up where a model repeats itself. */
+void openai_answer_reason(struct openai_answer *a, int has_ended)
+{
+    const struct json_value *reason = &a->values[ANSWER_DONE_REASON];
+    json_write_text(&a->w, ",\"finish_reason\":");
+    if (!has_ended)
+        json_write_text(&a->w, "null");
+    else if (!openai_answer_is_done(a))
+        json_write_text(&a->w, "\"length\"");
+    else if (openai_has_text(reason) && !json_read_is(reason, "stop") && !json_read_is(reason, "load") && !json_read_is(reason, "unload"))
+        json_write_safely(&a->w, reason);
+    else
+        json_write_text(&a->w, a->t->calls_n > 0 ? "\"tool_calls\"" : "\"stop\"");
+}
+
+void openai_answer_text(struct openai_answer *a, const struct json_value *text)
+{
+    if (text->kind == JSON_STRING)
+        json_write_safely(&a->w, text);
+    else
+        json_write_text(&a->w, "\"\"");
+}

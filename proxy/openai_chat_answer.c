@@ -1,0 +1,174 @@
+/*
+ * See openai_chat_answer.h. Chunks are those of Ollama's newer versions, and OpenAI's: the role is in the first one alone, why it
+ * ended in one of its own, thinking in `reasoning`, apart from what is said.
+ */
+#include "proxy/openai_chat_answer.h"
+
+#include "proxy/openai_answer.h"
+
+#include <errno.h>
+
+static const struct openai_kind kind = {"chat.completion", "chat.completion.chunk"};
+
+enum { MESSAGE = ANSWER_N, LOGPROBS, OBJECT_N };
+static const char *const object_names[] = {OPENAI_ANSWER_NAMES, "message", "logprobs"};
+
+enum { CONTENT, THINKING, TOOL_CALLS, SAID_N };
+static const char *const said_names[] = {"content", "thinking", "tool_calls"};
+
+/* What of a message is written. */
+enum { WITH_ROLE = 1, WITH_CONTENT = 2, WITH_THINKING = 4, WITH_ALL = WITH_CONTENT | WITH_THINKING };
+
+/* Arguments are an object at Ollama, and a string in which an object is written here. Older ones give no id. */
+static void write_call(struct openai_answer *a, const struct json_value *call)
+{
+    static const char *const call_names[] = {"id", "function"}, *const function_names[] = {"name", "arguments"};
+    struct json_value v[2], function[2];
+    struct json_write *w = &a->w;
+    json_read_object(call, call_names, 2, JSON_EXACT, v);
+    json_read_object(&v[1], function_names, 2, JSON_EXACT, function);
+    json_write_text(w, "{\"index\":");
+    json_write_number(w, a->t->calls_n);
+    json_write_text(w, ",\"id\":");
+    if (openai_has_text(&v[0])) {
+        json_write_safely(w, &v[0]);
+    } else {
+        const char *dash = strrchr(a->t->id, '-');
+        json_write_text(w, "\"call_");
+        json_write_text(w, dash ? dash + 1 : a->t->id);
+        json_write_text(w, "_");
+        json_write_number(w, a->t->calls_n);
+        json_write_text(w, "\"");
+    }
+    json_write_text(w, ",\"type\":\"function\",\"function\":{\"name\":");
+    openai_answer_text(a, &function[0]);
+    json_write_text(w, ",\"arguments\":");
+    if (function[1].kind == JSON_OBJECT)
+        json_write_string(w, function[1].at, function[1].n);
+    else
+        json_write_text(w, "\"{}\"");
+    json_write_text(w, "}}");
+    a->t->calls_n++;
+}
+
+static void write_calls(struct openai_answer *a, const struct json_value *calls)
+{
+    struct json_items items;
+    struct json_value call;
+    json_items_init(&items, calls);
+    while (json_items_next(&items, &call)) {
+        json_write_text(&a->w, items.read_n == 1 ? ",\"tool_calls\":[" : ",");
+        write_call(a, &call);
+    }
+    if (items.read_n > 0)
+        json_write_text(&a->w, "]");
+}
+
+static void write_said(struct openai_answer *a, const struct json_value *said, unsigned with)
+{
+    json_write_text(&a->w, with & WITH_ROLE ? "{\"role\":\"assistant\"," : "{");
+    if (with & WITH_CONTENT) {
+        json_write_text(&a->w, "\"content\":");
+        openai_answer_text(a, &said[CONTENT]);
+    }
+    if ((with & WITH_THINKING) && openai_has_text(&said[THINKING])) {
+        json_write_text(&a->w, with & WITH_CONTENT ? ",\"reasoning\":" : "\"reasoning\":");
+        json_write_safely(&a->w, &said[THINKING]);
+    }
+    if (with & WITH_CONTENT)
+        write_calls(a, &said[TOOL_CALLS]);
+    json_write_text(&a->w, "}");
+}
+
+static void write_logprobs(struct openai_answer *a)
+{
+    if (a->values[LOGPROBS].kind != JSON_ARRAY)
+        return;
+    json_write_text(&a->w, ",\"logprobs\":{\"content\":");
+    json_write_safely(&a->w, &a->values[LOGPROBS]);
+    json_write_text(&a->w, "}");
+}
+
+/* One chunk with something said. */
+static void write_chunk(struct openai_answer *a, const struct json_value *said, unsigned with, int has_logprobs)
+{
+    openai_answer_begin(a, 1);
+    json_write_text(&a->w, "{\"index\":0,\"delta\":");
+    write_said(a, said, with | (a->t->has_begun ? 0 : WITH_ROLE));
+    a->t->has_begun = 1;
+    openai_answer_reason(a, 0);
+    if (has_logprobs)
+        write_logprobs(a);
+    json_write_text(&a->w, "}");
+    openai_answer_end(a, 1, 0);
+}
+
+static int has_calls(const struct json_value *said)
+{
+    struct json_items items;
+    struct json_value call;
+    json_items_init(&items, &said[TOOL_CALLS]);
+    return json_items_next(&items, &call);
+}
+
+/* The last object often has the counts alone; but a stream begins with something, and be it nothing. */
+static void write_chunks(struct openai_answer *a, const struct json_value *said)
+{
+    int is_said = openai_has_text(&said[CONTENT]) || has_calls(said), is_thought = openai_has_text(&said[THINKING]);
+    if (is_thought && is_said) {
+        write_chunk(a, said, WITH_THINKING, 1);
+        write_chunk(a, said, WITH_CONTENT, 0);
+    } else if (is_thought || is_said || !a->t->has_begun || !openai_answer_is_done(a) || a->values[LOGPROBS].kind == JSON_ARRAY) {
+        write_chunk(a, said, WITH_ALL, 1);
+    }
+    if (!openai_answer_is_done(a))
+        return;
+    openai_answer_begin(a, 1);
+    json_write_text(&a->w, "{\"index\":0,\"delta\":{}");
+    openai_answer_reason(a, 1);
+    json_write_text(&a->w, "}");
+    openai_answer_end(a, 1, 0);
+    openai_answer_last(a);
+}
+
+static void write_whole(struct openai_answer *a, const struct json_value *said)
+{
+    openai_answer_begin(a, 0);
+    json_write_text(&a->w, "{\"index\":0,\"message\":");
+    write_said(a, said, WITH_ROLE | WITH_ALL);
+    openai_answer_reason(a, 1);
+    write_logprobs(a);
+    json_write_text(&a->w, "}");
+    openai_answer_end(a, 0, 1);
+}
+
+int openai_chat_object(struct translation *t, const char *json, size_t json_n, struct buf *out)
+{
+    struct json_value values[OBJECT_N], said[SAID_N];
+    struct json_walk walk = {json, json + json_n};
+    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = {.out = out}};
+    size_t start_n = buf_size(out);
+    if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, values) < 0 ||
+        (values[MESSAGE].kind != JSON_OBJECT && !openai_answer_is_done(&a)))
+        return -EINVAL;
+    json_read_object(&values[MESSAGE], said_names, SAID_N, JSON_EXACT, said);
+    if (t->is_stream)
+        write_chunks(&a, said);
+    else
+        write_whole(&a, said);
+    if (a.w.error)
+        buf_truncate(out, start_n);
+    return a.w.error;
+}
+
+int openai_chat_nothing(struct translation *t, struct buf *out)
+{
+    struct openai_answer a = {.t = t, .kind = &kind, .w = {.out = out}};
+    size_t start_n = buf_size(out);
+    openai_answer_begin(&a, 1);
+    json_write_text(&a.w, "{\"index\":0,\"delta\":{},\"finish_reason\":null}");
+    openai_answer_end(&a, 1, 0);
+    if (a.w.error)
+        buf_truncate(out, start_n);
+    return a.w.error;
+}

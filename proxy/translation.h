@@ -1,0 +1,39 @@
+/*
+ * translation: what one request's translation knows, and what an API's translator can do (translate.h has the list of them).
+ */
+#ifndef PROXY_TRANSLATION_H
+#define PROXY_TRANSLATION_H
+
+#include "common/buf.h"
+
+enum { TRANSLATE_WHY_BYTES = 512, TRANSLATE_ID_BYTES = 32 };
+
+struct translate_ops;
+
+/* One request's. All zero: nothing is translated. */
+struct translation {
+    const struct translate_ops *ops;
+    const char *model;           /* as the client named it; borrowed */
+    int64_t created_s;           /* since 1970, for all of its events */
+    char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; of tool calls too what is behind the last dash */
+    int is_stream;
+    int is_usage_wanted; /* "stream_options": {"include_usage": true} */
+    int is_base64;       /* "encoding_format": "base64" */
+    int has_begun;       /* an event of it has been written */
+    size_t calls_n;      /* tool calls that were written */
+};
+
+struct translate_ops {
+    const char *target; /* what Ollama is asked: /api/chat */
+    /* The client's body as Ollama's, appended to out; notes what the answer needs. 0; -EINVAL with a text in why
+     * (TRANSLATE_WHY_BYTES) that says what is wrong, where, and what would be right: every mistake; -ENOMEM, -EFBIG. On
+     * failure out is as it was. */
+    int (*request)(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why);
+    /* One object of Ollama's answer as the client's, appended to out: events, those that end the stream with the last; or the
+     * whole answer. 0, -EINVAL where it is no such object, -ENOMEM, -EFBIG. On failure out is as it was. */
+    int (*object)(struct translation *t, const char *json, size_t json_n, struct buf *out);
+    /* An event that says nothing, for a stream that waits ([proxy] heartbeat = chunk); NULL where there is none. 0 or -errno. */
+    int (*nothing)(struct translation *t, struct buf *out);
+};
+
+#endif

@@ -1,0 +1,98 @@
+/* Requests of /v1 and answers of Ollama, translated. The first byte: bits 0 and 1 the API, bit 2 whether it is an answer, bit 3 a
+ * stream, bit 4 the counts or base64, bit 5 a small limit. What comes out is JSON, or events of it without a line end inside; a
+ * refusal says why and leaves nothing behind; a second time gives the same. */
+#include "proxy/json_walk.h"
+#include "proxy/translate.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const enum route_api apis[] = {API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_CHAT};
+
+static void is_object(const char *at, size_t n)
+{
+    struct json_walk w = {at, at + n};
+    struct json_value v;
+    if (json_value(&w, &v) < 0 || v.kind != JSON_OBJECT)
+        abort();
+    json_space(&w);
+    if (w.at != w.end)
+        abort();
+}
+
+/* No byte of an answer may end a line but those that are ours. */
+static void is_one_line(const char *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)at[i] < 0x20 || (i + 1 < n && memcmp(at + i, "\xc2\x85", 2) == 0) ||
+            (i + 2 < n && (memcmp(at + i, "\xe2\x80\xa8", 3) == 0 || memcmp(at + i, "\xe2\x80\xa9", 3) == 0)))
+            abort();
+}
+
+static void are_events(const char *at, size_t n)
+{
+    const char *end = at + n;
+    while (at < end) {
+        const char *behind = memmem(at, (size_t)(end - at), "\n\n", 2);
+        if (!behind || behind - at < 6 || memcmp(at, "data: ", 6) != 0)
+            abort();
+        at += 6;
+        size_t event_n = (size_t)(behind - at);
+        is_one_line(at, event_n);
+        if (event_n != 6 || memcmp(at, "[DONE]", 6) != 0)
+            is_object(at, event_n);
+        at = behind + 2;
+    }
+}
+
+static int one(uint8_t how, const char *json, size_t n, struct buf *out)
+{
+    struct translation t = {.ops = translate_ops_of(apis[how & 3]), .model = "m", .created_s = 1, .id = "i"};
+    char why[TRANSLATE_WHY_BYTES] = "";
+    int is_answer = how & 4;
+    t.is_stream = (how & 8) && t.ops->nothing;
+    t.is_usage_wanted = t.is_base64 = !!(how & 16);
+    buf_init(out, how & 32 ? 200 : 0);
+    if (buf_text(out, "before") < 0)
+        abort();
+    int error = is_answer ? t.ops->object(&t, json, n, out) : t.ops->request(&t, json, n, out, why);
+    if (memcmp(buf_data(out), "before", 6) != 0 || (error && buf_size(out) != 6))
+        abort();
+    if (error && error != -EINVAL && error != -EFBIG)
+        abort();
+    if (!is_answer && (error == -EINVAL) != (why[0] != '\0'))
+        abort();
+    if (!memchr(why, '\0', sizeof why))
+        abort();
+    buf_consume(out, 6);
+    if (error)
+        return error;
+    if (is_answer && t.is_stream) {
+        are_events(buf_data(out), buf_size(out));
+    } else {
+        is_object(buf_data(out), buf_size(out));
+        if (is_answer)
+            is_one_line(buf_data(out), buf_size(out) - 1);
+    }
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct buf first, second;
+    if (size < 1)
+        return 0;
+    char *exact = malloc(size);
+    memcpy(exact, data + 1, size - 1);
+    int error = one(data[0], exact, size - 1, &first);
+    if (one(data[0], exact, size - 1, &second) != error || buf_size(&first) != buf_size(&second) ||
+        memcmp(buf_data(&first), buf_data(&second), buf_size(&first)) != 0)
+        abort();
+    buf_fini(&first);
+    buf_fini(&second);
+    free(exact);
+    return 0;
+}

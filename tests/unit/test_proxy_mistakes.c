@@ -1,0 +1,71 @@
+/* proxy/mistakes: all of them, in their order, as far as there is room. */
+#include "proxy/mistakes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_none_one_two(void **state)
+{
+    (void)state;
+    char why[256];
+    struct mistakes m;
+    mistakes_init(&m, why, sizeof why);
+    assert_int_equal(mistakes_end(&m), 0);
+    assert_string_equal(why, "");
+    mistakes_add(&m, "a: %d", 1);
+    assert_int_equal(mistakes_end(&m), 1);
+    assert_string_equal(why, "a: 1");
+    mistakes_add(&m, "b\x1b[0m\n");
+    assert_int_equal(mistakes_end(&m), 2);
+    assert_string_equal(why, "a: 1; b?[0m?");
+}
+
+static void test_what_does_not_fit_is_counted(void **state)
+{
+    (void)state;
+    char why[128], big[256];
+    struct mistakes m;
+    memset(big, 'x', sizeof big);
+    big[255] = '\0';
+    mistakes_init(&m, why, sizeof why);
+    mistakes_add(&m, "first");
+    mistakes_add(&m, "%s", big);
+    mistakes_add(&m, "short, but behind one that did not fit");
+    assert_int_equal(mistakes_end(&m), 3);
+    assert_string_equal(why, "first; and 2 more");
+    mistakes_init(&m, why, sizeof why);
+    mistakes_add(&m, "%s", big);
+    assert_int_equal(mistakes_end(&m), 1);
+    assert_string_equal(why, "1 mistakes, too long to tell");
+}
+
+static void test_any_number_of_any_length(void **state)
+{
+    (void)state;
+    for (int width = 0; width < 120; width++) {
+        char why[129];
+        struct mistakes m;
+        why[128] = '!';
+        mistakes_init(&m, why, 128);
+        for (int i = 0; i < 50; i++)
+            mistakes_add(&m, "%*d", width, i);
+        assert_int_equal(mistakes_end(&m), 50);
+        assert_true(strlen(why) < 128 && why[128] == '!');
+        assert_true(strstr(why, " more") || strstr(why, "50 mistakes"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none_one_two),
+        cmocka_unit_test(test_what_does_not_fit_is_counted),
+        cmocka_unit_test(test_any_number_of_any_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+/* proxy/openai_chat and openai_ask: requests of /v1/chat/completions, member by member and mistake by mistake. */
+#include "translate_case.h"
+
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define BEGIN "{\"model\":\"m\",\"stream\":false"
+#define OPTIONS ",\"options\":{\"temperature\":1.0,\"top_p\":1.0}"
+#define END "," MESSAGES "}"
+#define REQUEST(members) "{\"model\":\"m\"," MESSAGES members "}"
+
+static void becomes(const char *request, const char *wanted)
+{
+    case_becomes(API_OPENAI_CHAT, request, wanted);
+}
+
+static void refused(const char *request, const char *why)
+{
+    case_refused(API_OPENAI_CHAT, request, why);
+}
+
+static void test_members(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *wanted;
+    } rows[] = {
+        {REQUEST(""), BEGIN OPTIONS END},
+        {" { \"MESSAGES\" : [ { \"Role\":\"user\", \"Content\" : \"hi\" } ] , \"Model\":\"m\" } behind", BEGIN OPTIONS END},
+        {REQUEST(",\"stream\":true"), "{\"model\":\"m\",\"stream\":true" OPTIONS END},
+        {REQUEST(",\"stream\":true,\"stream\":null"), BEGIN OPTIONS END},
+        {REQUEST(",\"temperature\":0"), BEGIN ",\"options\":{\"temperature\":0,\"top_p\":1.0}" END},
+        {REQUEST(",\"temperature\":null,\"top_p\":0.50"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":0.50}" END},
+        {REQUEST(",\"seed\":12345678901234567890"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"seed\":12345678901234567890}" END},
+        {REQUEST(",\"frequency_penalty\":1e-1,\"presence_penalty\":-2"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"frequency_penalty\":1e-1,\"presence_penalty\":-2}" END},
+        {REQUEST(",\"max_tokens\":5"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"num_predict\":5}" END},
+        {REQUEST(",\"max_completion_tokens\":6,\"max_tokens\":5"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"num_predict\":6}" END},
+        {REQUEST(",\"stop\":\"\\u0000x\""), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"stop\":[\"\\u0000x\"]}" END},
+        {REQUEST(",\"stop\":[\"a\", \"b\"]"), BEGIN ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"stop\":[\"a\", \"b\"]}" END},
+        {REQUEST(",\"keep_alive\":\"5m\""), BEGIN ",\"keep_alive\":\"5m\"" OPTIONS END},
+        {REQUEST(",\"keep_alive\":-1"), BEGIN ",\"keep_alive\":-1" OPTIONS END},
+        {REQUEST(",\"response_format\":{\"type\":\"text\"}"), BEGIN OPTIONS END},
+        {REQUEST(",\"response_format\":{\"type\":\"json_object\"}"), BEGIN OPTIONS ",\"format\":\"json\"" END},
+        {REQUEST(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"strict\":true,\"schema\":{\"const\": 12345678901234567890 }}}"),
+         BEGIN OPTIONS ",\"format\":{\"const\": 12345678901234567890 }" END},
+        {REQUEST(",\"tools\":[ {\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"x\":1.0e400}}} ]"),
+         BEGIN OPTIONS ",\"tools\":[ {\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"x\":1.0e400}}} ]" END},
+        {REQUEST(",\"logprobs\":true,\"top_logprobs\":3"), BEGIN OPTIONS ",\"logprobs\":true,\"top_logprobs\":3" END},
+        {REQUEST(",\"reasoning_effort\":\"none\""), BEGIN OPTIONS ",\"think\":false" END},
+        {REQUEST(",\"reasoning_effort\":\"minimal\""), BEGIN OPTIONS ",\"think\":\"low\"" END},
+        {REQUEST(",\"reasoning_effort\":\"xhigh\""), BEGIN OPTIONS ",\"think\":\"max\"" END},
+        {REQUEST(",\"reasoning_effort\":\"low\",\"reasoning\":{\"effort\":\"high\"}"), BEGIN OPTIONS ",\"think\":\"high\"" END},
+        {REQUEST(",\"reasoning\":{\"effort\":null}"), BEGIN OPTIONS END},
+        {REQUEST(",\"n\":2,\"user\":\"u\",\"tool_choice\":\"auto\",\"logit_bias\":{},\"options\":{\"num_ctx\":1},\"unknown\":[1]"), BEGIN OPTIONS END},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        becomes(rows[i].request, rows[i].wanted);
+}
+
+static void test_what_the_answer_needs_is_noted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        int is_stream, is_usage_wanted;
+    } rows[] = {
+        {REQUEST(""), 0, 0},
+        {REQUEST(",\"stream\":true"), 1, 0},
+        {REQUEST(",\"stream\":true,\"stream_options\":{}"), 1, 0},
+        {REQUEST(",\"stream\":true,\"stream_options\":{\"include_usage\":false}"), 1, 0},
+        {REQUEST(",\"stream\":true,\"stream_options\":{\"include_usage\":true}"), 1, 1},
+        {REQUEST(",\"stream\":true,\"stream_options\":null"), 1, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct translate_case c;
+        case_init(&c, API_OPENAI_CHAT);
+        assert_string_equal(c.t.ops->target, "/api/chat");
+        assert_int_equal(case_request(&c, rows[i].request), 0);
+        assert_int_equal(c.t.is_stream, rows[i].is_stream);
+        assert_int_equal(c.t.is_usage_wanted, rows[i].is_usage_wanted);
+        case_fini(&c);
+    }
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request, *why;
+    } rows[] = {
+        {"", "the body is no JSON object: what stands at byte 0 does not belong there, or is missing"},
+        {"[1]", "the body is no JSON object: what stands at byte 0 does not belong there, or is missing"},
+        {"{\"model\":\"m\",", "the body is no JSON object: what stands at byte 13 does not belong there, or is missing"},
+        {"{\"model\":tru}", "the body is no JSON object: what stands at byte 9 does not belong there, or is missing"},
+        {"{" MESSAGES "}", "model: missing; it must be the name of a model, as GET /v1/models lists them"},
+        {"{\"model\":\"\"," MESSAGES "}", "model: empty; it must be the name of a model, as GET /v1/models lists them"},
+        {"{\"model\":5," MESSAGES "}", "model: must be a string, not a number"},
+        {"{\"model\":\"m\"}", "messages: missing; it must be an array of messages"},
+        {"{\"model\":\"m\",\"messages\":[]}", "messages: empty; at least one is needed"},
+        {"{\"model\":\"m\",\"messages\":{}}", "messages: must be an array"},
+        {REQUEST(",\"stream\":\"yes\""), "stream: must be true or false, not a string"},
+        {REQUEST(",\"stream_options\":true"), "stream_options: must be an object, not true"},
+        {REQUEST(",\"stream_options\":{\"include_usage\":1}"), "stream_options.include_usage: must be true or false, not a number"},
+        {REQUEST(",\"temperature\":\"hot\""), "temperature: must be a number, not a string"},
+        {REQUEST(",\"top_p\":[]"), "top_p: must be a number, not an array"},
+        {REQUEST(",\"frequency_penalty\":{}"), "frequency_penalty: must be a number, not an object"},
+        {REQUEST(",\"seed\":1.5"), "seed: must be a whole number"},
+        {REQUEST(",\"max_tokens\":1e2"), "max_tokens: must be a whole number"},
+        {REQUEST(",\"max_completion_tokens\":\"5\""), "max_completion_tokens: must be a whole number, not a string"},
+        {REQUEST(",\"stop\":1"), "stop: must be a string, or an array of strings, not a number"},
+        {REQUEST(",\"stop\":[\"a\",null,2]"), "stop[1]: must be a string, not null; stop[2]: must be a string, not a number"},
+        {REQUEST(",\"keep_alive\":true"), "keep_alive: must be a duration such as \"5m\", or a number of seconds, not true"},
+        {REQUEST(",\"response_format\":\"json\""), "response_format: must be an object, not a string"},
+        {REQUEST(",\"response_format\":{}"), "response_format.type: must be text, json_object or json_schema"},
+        {REQUEST(",\"response_format\":{\"type\":\"json_schema\"}"), "response_format.json_schema.schema: must be an object"},
+        {REQUEST(",\"tools\":{}"), "tools: must be an array, not an object"},
+        {REQUEST(",\"logprobs\":5"), "logprobs: must be true or false, not a number"},
+        {REQUEST(",\"reasoning_effort\":\"some\""), "reasoning_effort: must be none, minimal, low, medium, high, xhigh or max"},
+        {REQUEST(",\"reasoning\":{\"effort\":1}"), "reasoning.effort: must be none, minimal, low, medium, high, xhigh or max"},
+        {"{\"temperature\":\"x\",\"messages\":[{\"role\":1,\"content\":\"a\"},5,{\"role\":\"user\",\"content\":[{\"type\":\"video\"}]}]}",
+         "model: missing; it must be the name of a model, as GET /v1/models lists them; temperature: must be a number, not a string; "
+         "messages[0].role: must be a string: system, developer, user, assistant or tool; messages[1]: must be an object with role and content; "
+         "messages[2].content[0].type: must be text, image_url or input_audio"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        refused(rows[i].request, rows[i].why);
+}
+
+static void test_mistakes_without_end_are_counted(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    char request[8192] = "{\"model\":\"m\",\"messages\":[0";
+    for (int i = 1; i < 1000; i++)
+        strcat(request, ",0");
+    strcat(request, "]}");
+    case_init(&c, API_OPENAI_CHAT);
+    assert_int_equal(case_request(&c, request), -EINVAL);
+    assert_non_null(strstr(c.why, "messages[0]: must be an object with role and content; messages[1]: "));
+    assert_non_null(strstr(c.why, "; and 99"));
+    case_fini(&c);
+}
+
+/* A request nested without end is refused, and costs no stack. */
+static void test_depth_is_bounded(void **state)
+{
+    (void)state;
+    enum { DEPTH = 100000 };
+    static char request[2 * DEPTH + 100];
+    struct translate_case c;
+    strcpy(request, "{\"model\":\"m\",\"messages\":");
+    size_t n = strlen(request);
+    memset(request + n, '[', DEPTH);
+    memset(request + n + DEPTH, ']', DEPTH);
+    strcpy(request + n + 2 * DEPTH, "}");
+    case_init(&c, API_OPENAI_CHAT);
+    assert_int_equal(case_request(&c, request), -EINVAL);
+    case_fini(&c);
+}
+
+static void test_no_more_than_the_buffer_takes(void **state)
+{
+    (void)state;
+    static const char request[] = REQUEST("");
+    struct translate_case c;
+    for (size_t limit = 1; limit < 200; limit++) {
+        case_init(&c, API_OPENAI_CHAT);
+        buf_init(&c.out, limit);
+        int error = case_request(&c, request);
+        assert_true(error == 0 || (error == -EFBIG && c.text[0] == '\0'));
+        assert_int_equal(error == 0, strlen(c.text) > 0);
+        case_fini(&c);
+    }
+    assert_string_equal(c.text, BEGIN OPTIONS END);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_what_the_answer_needs_is_noted),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_mistakes_without_end_are_counted),
+        cmocka_unit_test(test_depth_is_bounded),
+        cmocka_unit_test(test_no_more_than_the_buffer_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,201 @@
+/* proxy/openai_message and openai_part: messages, their parts, calls of tools and what answers them. */
+#include "translate_case.h"
+
+#define BEFORE "{\"model\":\"m\",\"stream\":false,\"options\":{\"temperature\":1.0,\"top_p\":1.0},\"messages\":["
+
+static void becomes(const char *messages, const char *wanted)
+{
+    char request[4096], all[4096];
+    snprintf(request, sizeof request, "{\"model\":\"m\",\"messages\":[%s]}", messages);
+    snprintf(all, sizeof all, BEFORE "%s]}", wanted);
+    case_becomes(API_OPENAI_CHAT, request, all);
+}
+
+static void refused(const char *messages, const char *why)
+{
+    char request[4096];
+    snprintf(request, sizeof request, "{\"model\":\"m\",\"messages\":[%s]}", messages);
+    case_refused(API_OPENAI_CHAT, request, why);
+}
+
+static void test_roles_and_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *wanted;
+    } rows[] = {
+        {"{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"}", "{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"}"},
+        {"{\"content\":\"\",\"role\":\"developer\",\"name\":\"x\"}", "{\"role\":\"system\",\"content\":\"\"}"},
+        {"{\"role\":\"control\",\"content\":\"thinking\"}", "{\"role\":\"control\",\"content\":\"thinking\"}"},
+        {"{\"role\":\"user\",\"content\":\"\\u0000 \\ud83d\\ude00 \\ud800 \xe2\x80\xa8 \\\" \\/ 12345678901234567890\"}",
+         "{\"role\":\"user\",\"content\":\"\\u0000 \\ud83d\\ude00 \\ud800 \xe2\x80\xa8 \\\" \\/ 12345678901234567890\"}"},
+        {"{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"r\"}", "{\"role\":\"assistant\",\"content\":\"a\",\"thinking\":\"r\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        becomes(rows[i].message, rows[i].wanted);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *content, *wanted;
+    } rows[] = {
+        {"[]", "\"content\":\"\""},
+        {"[{\"type\":\"text\",\"text\":\"a\"}]", "\"content\":\"a\""},
+        {"[{\"type\":\"text\",\"text\":\"a\"},{\"text\":\"\\u0000\",\"type\":\"text\"}]", "\"content\":\"a\\n\\n\\u0000\""},
+        {"[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,iVBO+/==\",\"detail\":\"low\"}}]", "\"content\":\"\",\"images\":[\"iVBO+/==\"]"},
+        {"[{\"type\":\"image_url\",\"image_url\":\"data:image/jpeg;base64,AA\"}]", "\"content\":\"\",\"images\":[\"AA\"]"},
+        {"[{\"type\":\"image_url\",\"image_url\":\"data:image/jpg;base64,AA\"},{\"type\":\"text\",\"text\":\"what\"},"
+         "{\"type\":\"image_url\",\"image_url\":\"data:image/webp;base64,BB\"},{\"type\":\"image_url\",\"image_url\":\"data:image/gif;base64,CC\"}]",
+         "\"content\":\"what\",\"images\":[\"AA\",\"BB\",\"CC\"]"},
+        {"[{\"type\":\"image_url\",\"image_url\":\"data:;base64,AA\"}]", "\"content\":\"\",\"images\":[\"AA\"]"},
+        {"[{\"type\":\"image_url\",\"image_url\":\"data:image\\/png;base64,A\\/A\"}]", "\"content\":\"\",\"images\":[\"A\\/A\"]"},
+        {"[{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"UklG\",\"format\":\"wav\"}}]", "\"content\":\"\",\"images\":[\"UklG\"]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char message[1024], wanted[1024];
+        snprintf(message, sizeof message, "{\"role\":\"user\",\"content\":%s}", rows[i].content);
+        snprintf(wanted, sizeof wanted, "{\"role\":\"user\",%s}", rows[i].wanted);
+        becomes(message, wanted);
+    }
+}
+
+static void test_tool_calls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *wanted;
+    } rows[] = {
+        {"{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":12345678901234567890,\\\"s\\\":\\\"\\\\u0000\\\"}\"}}]}",
+         "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":12345678901234567890,\"s\":\"\\u0000\"}}}]}"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[]}", "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[]}"},
+        {"{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"\"}},{\"function\":{\"name\":\"g\"}},{\"function\":{\"name\":\"h\",\"arguments\":\" \"}},{\"function\":{\"name\":\"i\",\"arguments\":{\"a\": 1}}}]}",
+         "{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"function\":{\"name\":\"g\",\"arguments\":{}}},{\"function\":{\"name\":\"h\",\"arguments\":{}}},{\"function\":{\"name\":\"i\",\"arguments\":{\"a\": 1}}}]}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        becomes(rows[i].message, rows[i].wanted);
+}
+
+#define CALL(id, name) "{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"" id "\",\"function\":{\"name\":\"" name "\",\"arguments\":\"{}\"}}]}"
+#define CALLED(id, name) "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"" id "\",\"function\":{\"name\":\"" name "\",\"arguments\":{}}}]}"
+
+static void test_what_answers_a_call_names_its_tool(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *wanted;
+    } rows[] = {
+        {CALL("c1", "f") "," CALL("c2", "g") ",{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"1\"}",
+         CALLED("c1", "f") "," CALLED("c2", "g") ",{\"role\":\"tool\",\"content\":\"1\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\"}"},
+        {CALL("c", "f") "," CALL("c", "g") ",{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"1\"}",
+         CALLED("c", "f") "," CALLED("c", "g") ",{\"role\":\"tool\",\"content\":\"1\",\"tool_name\":\"g\",\"tool_call_id\":\"c\"}"},
+        {"{\"role\":\"tool\",\"tool_call_id\":\"c\",\"name\":\"h\",\"content\":\"1\"}", "{\"role\":\"tool\",\"content\":\"1\",\"tool_name\":\"h\",\"tool_call_id\":\"c\"}"},
+        {"{\"role\":\"tool\",\"tool_call_id\":\"nobody's\",\"name\":\"\",\"content\":\"1\"}", "{\"role\":\"tool\",\"content\":\"1\",\"tool_call_id\":\"nobody's\"}"},
+        {"{\"role\":\"function\",\"name\":\"f\",\"content\":\"1\"}", "{\"role\":\"tool\",\"content\":\"1\",\"tool_name\":\"f\"}"},
+        {"{\"role\":\"tool\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}", "{\"role\":\"tool\",\"content\":\"a\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        becomes(rows[i].message, rows[i].wanted);
+}
+
+static void test_mistakes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *messages, *why;
+    } rows[] = {
+        {"{}", "messages[0].role: must be a string: system, developer, user, assistant or tool; "
+               "messages[0].content: missing; it may be so only where tool_calls are there"},
+        {"null", "messages[0]: must be an object with role and content"},
+        {"{\"role\":\"user\",\"content\":5}", "messages[0].content: must be a string, or an array of parts"},
+        {"{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":[\"a\"]}", "messages[1].content[0].type: must be text, image_url or input_audio"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}", "messages[0].content[0].text: must be a string"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}", "messages[0].content[0].image_url: must be a string: a data URI such as data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}", "messages[0].content[0].image_url.url: must be a string: a data URI such as data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://example.org/a.png\"}}]}",
+         "messages[0].content[0].image_url.url: addresses of images are not read; send the image itself, as data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"HTTP:\\/\\/example.org\"}]}",
+         "messages[0].content[0].image_url: addresses of images are not read; send the image itself, as data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/tiff;base64,AA\"}]}",
+         "messages[0].content[0].image_url: must be a data URI with base64 of a jpeg, png, webp or gif: data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,\"}]}",
+         "messages[0].content[0].image_url: must be a data URI with base64 of a jpeg, png, webp or gif: data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"AAAA\"}]}",
+         "messages[0].content[0].image_url: must be a data URI with base64 of a jpeg, png, webp or gif: data:image/png;base64,…"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\",\"input_audio\":{}}]}", "messages[0].content[0].input_audio.data: must be base64 in a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":{}}", "messages[0].tool_calls: must be an array"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"id\":1,\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}",
+         "messages[0].tool_calls[0].id: must be a string; messages[0].tool_calls[0].function.arguments: must be a JSON object, written as a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"[]\"}}]}", "messages[0].tool_calls[0].function.arguments: must be a JSON object, written as a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{} {}\"}}]}", "messages[0].tool_calls[0].function.arguments: must be a JSON object, written as a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"\\\\x\"}}]}", "messages[0].tool_calls[0].function.arguments: must be a JSON object, written as a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":5}}]}", "messages[0].tool_calls[0].function.arguments: must be a JSON object, written as a string"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{}]}", "messages[0].tool_calls[0].function.name: must be a string"},
+        {"{\"role\":\"tool\",\"content\":\"\",\"tool_call_id\":5}", "messages[0].tool_call_id: must be a string"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        refused(rows[i].messages, rows[i].why);
+}
+
+/* 64 calls are remembered: of more, the last ones. */
+static void test_calls_that_are_remembered_are_bounded(void **state)
+{
+    (void)state;
+    enum { CALLS = 70 };
+    static char request[16384];
+    struct translate_case c;
+    size_t n = (size_t)snprintf(request, sizeof request, "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[");
+    for (int i = 0; i < CALLS; i++)
+        n += (size_t)snprintf(request + n, sizeof request - n, "%s{\"id\":\"c%d\",\"function\":{\"name\":\"f%d\"}}", i ? "," : "", i, i);
+    snprintf(request + n, sizeof request - n, "]},{\"role\":\"tool\",\"content\":\"\",\"tool_call_id\":\"c5\"},{\"role\":\"tool\",\"content\":\"\",\"tool_call_id\":\"c6\"}]}");
+    case_init(&c, API_OPENAI_CHAT);
+    assert_int_equal(case_request(&c, request), 0);
+    assert_null(strstr(c.text, "\"tool_name\":\"f5\""));
+    assert_non_null(strstr(c.text, "\"tool_name\":\"f6\""));
+    case_fini(&c);
+}
+
+/* An image goes once from the request to where it is sent from: the buffer is made as large as it has to be at once. */
+static void test_an_image_of_a_megabyte_is_copied_once(void **state)
+{
+    (void)state;
+    enum { IMAGE = 1 << 20 };
+    static const char before[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,";
+    static const char after[] = "\"}}]}]}";
+    static const char wanted_after[] = "\"]}]}";
+    size_t n = sizeof before - 1 + IMAGE + sizeof after - 1;
+    char *request = malloc(n), why[TRANSLATE_WHY_BYTES];
+    struct translation t = {.ops = translate_ops_of(API_OPENAI_CHAT), .model = "m"};
+    struct buf out;
+    assert_non_null(request);
+    memcpy(request, before, sizeof before - 1);
+    memset(request + sizeof before - 1, 'A', IMAGE);
+    memcpy(request + n - (sizeof after - 1), after, sizeof after - 1);
+    buf_init(&out, 0);
+    assert_int_equal(t.ops->request(&t, request, n, &out, why), 0);
+    assert_true(buf_size(&out) > IMAGE && buf_size(&out) < n + 64);
+    assert_true(out.room_n < 2 * (n + 2048));
+    assert_memory_equal(buf_data(&out) + buf_size(&out) - (sizeof wanted_after - 1), wanted_after, sizeof wanted_after - 1);
+    const char *image = memchr(buf_data(&out), '[', buf_size(&out));
+    image = memmem(image, 200, "\"images\":[\"", 11);
+    assert_non_null(image);
+    for (size_t i = 0; i < IMAGE; i++)
+        assert_true(image[11 + i] == 'A');
+    buf_fini(&out);
+    free(request);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_roles_and_texts),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_tool_calls),
+        cmocka_unit_test(test_what_answers_a_call_names_its_tool),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_calls_that_are_remembered_are_bounded),
+        cmocka_unit_test(test_an_image_of_a_megabyte_is_copied_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
