@@ -8,6 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
 sys.path[:0] = [os.path.join(TESTS, "real"), os.path.join(TESTS, "e2e")]
 
+from asking import Askers  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from real_ollama import RealModels, real_ollama  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
@@ -18,6 +19,14 @@ def real_models(tmp_path_factory):
     """A models folder of the real Ollama, or None."""
     path = real_ollama()
     return RealModels(path, str(tmp_path_factory.mktemp("models"))) if path else None
+
+
+@pytest.fixture(scope="session")
+def askers():
+    """The processes that have the clients in them (asking.py)."""
+    made = Askers()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["standin", "real"])
