@@ -105,6 +105,7 @@ static enum relay_end finish(struct relay *r)
 static void on_end(void *context, enum fetch_end end, const char *why)
 {
     struct relay *r = context;
+    r->fault = r->fault ? r->fault : r->answer->fault;
     if (end == FETCH_DONE && r->fault) {
         spoil(r);
         return;

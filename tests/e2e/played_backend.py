@@ -5,6 +5,8 @@ import socket
 import struct
 import threading
 
+from waiting import SLACK
+
 RESET = object()  # the connection ends with a TCP reset
 CLOSE = object()  # it is closed
 HANG = object()   # nothing more comes, until the other side leaves
@@ -36,6 +38,21 @@ def single(value, status="200 OK") -> list:
 
 
 LAST = line(True, done_reason="stop", total_duration=9, prompt_eval_count=3, eval_count=2)
+
+
+class Held:
+    """Plays its steps for each request, when the test says so; a step that is an Event is waited for."""
+
+    def __init__(self, *steps):
+        self.go = threading.Event()
+        self.steps = [self.go, *steps]
+
+    def __call__(self, request):
+        for step in self.steps:
+            if isinstance(step, threading.Event):
+                assert step.wait(30 * SLACK)
+            else:
+                yield step
 
 
 class PlayedBackend:

@@ -198,9 +198,10 @@ def test_a_backend_that_leads_back_is_told(sidecar):
     sidecar.configure("program:ollama", autostart="no")
     sidecar.start()
     sidecar.process.wait_log(r" listening ")
+    body = {**GENERATE, "messages": [{"role": "user", "content": "x"}]}
     for path in ("/api/generate", "/v1/chat/completions", "/v1/messages"):
-        until(lambda: ask_from(sidecar, "127.0.0.1", path=path).status == 508, 5, "508")
-        answer = ask_from(sidecar, "127.0.0.1", path=path)
+        until(lambda: ask_from(sidecar, "127.0.0.1", path=path, body=body).status == 508, 5, "508")
+        answer = ask_from(sidecar, "127.0.0.1", path=path, body=body)
         assert answer.status == 508
         told = answer.json["error"]
         assert "[proxy] backend" in (told if isinstance(told, str) else told["message"])

@@ -151,18 +151,19 @@ def test_what_needs_no_model_does_not_wait_in_line(sidecar, method, path, body):
     assert answer.status < 500 and answer.header("X-Sidecar-Queue-Ms") is None
 
 
-@pytest.mark.parametrize("path, body", [
-    ("/api/chat", {"messages": []}), ("/api/generate", {"prompt": "", "keep_alive": 0}), ("/api/embed", {"input": "x"}),
-    ("/api/embeddings", {"prompt": "x"}), ("/v1/chat/completions", CHAT), ("/v1/completions", {"prompt": "x"}),
-    ("/v1/embeddings", {"input": "x"})])
-def test_whatever_needs_a_model_stands_in_line(sidecar, path, body):
+@pytest.mark.parametrize("path, body, asked", [
+    ("/api/chat", {"messages": []}, "/api/chat"), ("/api/generate", {"prompt": "", "keep_alive": 0}, "/api/generate"),
+    ("/api/embed", {"input": "x"}, "/api/embed"), ("/api/embeddings", {"prompt": "x"}, "/api/embeddings"),
+    ("/v1/chat/completions", CHAT, "/api/chat"), ("/v1/completions", {"prompt": "x"}, "/api/generate"),
+    ("/v1/embeddings", {"input": "x"}, "/api/embed")])
+def test_whatever_needs_a_model_stands_in_line(sidecar, path, body, asked):
     one_slot(sidecar)
     first = occupy(sidecar, tokens=1)
     call = sidecar.background("POST", path, {"model": "m", **body})
     wait_requests(sidecar, queued=1)
-    before = len(sidecar.backend.requests(path))
+    before = len(sidecar.backend.requests(asked))
     first.close()
-    assert call.result().status == 200 and len(sidecar.backend.requests(path)) == before + 1
+    assert call.result().status == 200 and len(sidecar.backend.requests(asked)) == before + 1
 
 
 # leaving

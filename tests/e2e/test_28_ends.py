@@ -14,7 +14,7 @@ PING = {"model": "m", "prompt": "x", "messages": [{"role": "user", "content": "x
 
 
 def event(reason=None, **more) -> bytes:
-    """An event of /v1/chat/completions."""
+    """An event of /v1/chat/completions, as a server behind a path that is passed through may send it."""
     choice = {"index": 0, "delta": {"role": "assistant", "content": "t"}, "finish_reason": reason}
     return b"data: " + json.dumps({"id": "1", "model": "m", "choices": [choice], **more},
                                   separators=(",", ":")).encode() + b"\n\n"
@@ -72,15 +72,15 @@ BROKEN = {
     "reset in a chunk": ([head(), chunk(line()), b"50\r\n{\"model", RESET], "/api/generate", "backend_broken"),
     "reset between chunks": ([head(), chunk(line()), RESET], "/api/chat", "backend_broken"),
     "closed between chunks": ([head(), chunk(line()), CLOSE], "/api/chat", "backend_broken"),
-    "sse reset": ([head(SSE), chunk(event()), RESET], "/v1/chat/completions", "backend_broken"),
+    "sse reset": ([head(SSE), chunk(event()), RESET], "/v1/responses", "backend_broken"),
     "no done": ([head(), chunk(line()), chunk(line()), END], "/api/generate", "backend_unfinished"),
     "no done, chat": ([head(), chunk(line()), END], "/api/chat", "backend_unfinished"),
     "no line at all": ([head(), END], "/api/chat", "backend_unfinished"),
     "no done, in one piece": ([head() + chunk(line() + line()) + END], "/api/generate", "backend_unfinished"),
     "half of the last line": ([head(), chunk(line()), chunk(LAST[:30]), END], "/api/generate", "backend_unfinished"),
     "no done, unframed": ([head(framing=""), line(), line(), CLOSE], "/api/generate", "backend_unfinished"),
-    "no [DONE]": ([head(SSE), chunk(event()), END], "/v1/chat/completions", "backend_unfinished"),
-    "no [DONE], completions": ([head(SSE), chunk(event()), chunk(event()), END], "/v1/completions", "backend_unfinished"),
+    "no [DONE]": ([head(SSE), chunk(event()), END], "/v1/responses", "backend_unfinished"),
+    "no [DONE], two events": ([head(SSE), chunk(event()), chunk(event()), END], "/v1/responses", "backend_unfinished"),
     "bytes after done": ([head(), chunk(LAST), chunk(b"bytes\n"), END], "/api/generate", "backend_unfinished"),
 }
 
@@ -98,7 +98,7 @@ def test_a_broken_stream_ends_with_one_error_and_never_cleanly_proxy_scenario_27
 
 
 @pytest.mark.parametrize("steps", [[chunk(line()), END], [chunk(line()), RESET]])
-@pytest.mark.parametrize("path", ["/api/generate", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/api/generate", "/v1/responses"])
 def test_an_http_1_0_client_is_told_by_a_reset_proxy_scenario_27(sidecar, before, steps, path):
     before(head(SSE if path.startswith("/v1") else "application/x-ndjson"), *steps)
     data, is_reset = http_1_0(sidecar, path)
@@ -108,7 +108,7 @@ def test_an_http_1_0_client_is_told_by_a_reset_proxy_scenario_27(sidecar, before
 @pytest.mark.parametrize("end", [END, RESET])
 @pytest.mark.parametrize("path, kind, words", [
     ("/api/generate", "application/x-ndjson", ERROR), ("/api/chat", "application/x-ndjson", ERROR),
-    ("/v1/chat/completions", SSE, b'data: {"error":{"message":"boom","type":"api_error"}}\n\n')])
+    ("/v1/responses", SSE, b'data: {"error":{"message":"boom","type":"api_error"}}\n\n')])
 def test_an_error_of_the_backend_passes_as_it_is_and_gets_no_second_proxy_scenario_28(sidecar, before, path, kind, words, end):
     before(head(kind), chunk(line() if kind != SSE else event()), chunk(words), end)
     answer = ask(sidecar, path)
@@ -128,17 +128,17 @@ WHOLE = {
         "/api/generate", 3, 2),
     "loaded": (single({"model": "m", "response": "", "done": True, "done_reason": "load"}), "/api/generate", None, None),
     "connection lost behind the last line": ([head(), chunk(line()), chunk(LAST), CLOSE], "/api/generate", 3, 2),
-    "sse": ([head(SSE), chunk(event()), chunk(event("stop")), chunk(DONE), END], "/v1/chat/completions", None, None),
+    "sse": ([head(SSE), chunk(event()), chunk(event("stop")), chunk(DONE), END], "/v1/responses", None, None),
     "sse with usage": ([head(SSE), chunk(event()), chunk(event("stop")), chunk(
         b'data: {"id":"1","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}\n\n'), chunk(DONE),
-        END], "/v1/chat/completions", 7, 5),
-    "sse without [DONE]": ([head(SSE), chunk(event()), chunk(event("length")), END], "/v1/completions", None, None),
+        END], "/v1/responses", 7, 5),
+    "sse without [DONE]": ([head(SSE), chunk(event()), chunk(event("length")), END], "/v1/responses", None, None),
     "anthropic": ([head(SSE), chunk(
         b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":5}}\n\n'),
         chunk(b'event: message_stop\ndata: {"type":"message_stop"}\n\n'), END], "/v1/messages", None, 5),
     "one object": (single({"choices": [{"message": {"content": "x" * 5000}, "finish_reason": "stop"}],
                            "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}}),
-                   "/v1/chat/completions", 7, 5),
+                   "/v1/responses", 7, 5),
     "one object of the native API": (single({"model": "m", "response": "x" * 5000, "done": True, "context": [1] * 5000,
                                              "prompt_eval_count": 3, "eval_count": 2}), "/api/generate", 3, 2),
     "embeddings": (single({"model": "m", "embeddings": [[0.5] * 5000], "total_duration": 1, "prompt_eval_count": 3}),

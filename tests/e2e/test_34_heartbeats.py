@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from played_backend import CLOSE, END, LAST, RESET, chunk, head, line, single
+from played_backend import CLOSE, END, LAST, RESET, Held, chunk, head, line, single
 from waiting import SLACK, until
 
 FAST = {"heartbeat_after": "200ms", "heartbeat_interval": "100ms"}
@@ -17,21 +17,6 @@ LAST_MESSAGE = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 SSE = "text/event-stream"
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 ANSWER = {"model": "m", "response": "whole", "done": True}
-
-
-class Held:
-    """Plays its steps for each request, when the test says so; a step that is an Event is waited for."""
-
-    def __init__(self, *steps):
-        self.go = threading.Event()
-        self.steps = [self.go, *steps]
-
-    def __call__(self, request):
-        for step in self.steps:
-            if isinstance(step, threading.Event):
-                assert step.wait(30 * SLACK)
-            else:
-                yield step
 
 
 def beats(pieces, beat, count):
