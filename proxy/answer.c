@@ -16,7 +16,6 @@
 
 void answer_init(struct answer *a, struct deliver *deliver)
 {
-    memset(a, 0, sizeof *a);
     a->deliver = deliver;
     buf_init(&a->in, ANSWER_OBJECT_BYTES);
     buf_init(&a->out, 0); /* what is translated has its limit */
@@ -129,7 +128,6 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     const struct message *m = f->answer;
     int is_bodiless = m->status == 204 || m->status == 304;
     struct forward_answer own = *f;
-    enum forward_stream stream = forward_stream_kind(m);
     d->status = m->status;
     own.is_stream = !is_bodiless && m->length_bytes < 0 && !d->is_head_request;
     int error = forward_answer_head(&d->head, &own);
@@ -137,7 +135,7 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     error = error ? error : deliver_begin(d, is_bodiless, m->length_bytes);
     if (error)
         a->fault = "out of memory";
-    a->form = stream == STREAM_NDJSON ? FORM_NDJSON : stream == STREAM_SSE ? FORM_SSE : FORM_OTHER;
+    a->form = f->stream == STREAM_NDJSON ? FORM_NDJSON : f->stream == STREAM_SSE ? FORM_SSE : FORM_OTHER;
 }
 
 void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms)

@@ -43,6 +43,7 @@ struct answer {
     struct buf out;          /* translated, and not sent */
 };
 
+/* *a is all zero. */
 void answer_init(struct answer *a, struct deliver *deliver);
 void answer_fini(struct answer *a);
 /* What the request asks for. is_stream: what its body says, -1 where it says nothing. model: borrowed. */

@@ -53,10 +53,10 @@ void exchange_arm(struct exchange *x)
         at_ms = earlier_ms(x->hold_until_ms, at_ms);
     if (x->state == EXCHANGE_PAUSE)
         at_ms = earlier_ms(x->pause_until_ms, at_ms);
-    if (at_ms)
-        loop_arm(x->env->loop, &x->timer, at_ms);
-    else
+    if (!at_ms)
         loop_disarm(x->env->loop, &x->timer);
+    else if (!timer_is_armed(&x->timer) || x->timer.at_ms != at_ms)
+        loop_arm(x->env->loop, &x->timer, at_ms);
 }
 
 int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n)

@@ -26,6 +26,7 @@ enum forward_stream { STREAM_NONE, STREAM_NDJSON, STREAM_SSE };
 
 struct forward_answer {
     const struct message *answer;
+    enum forward_stream stream; /* forward_stream_kind() of it */
     const char *request_id;
     const struct tell *tell;
     const char *extra;      /* further lines, each with its CRLF */

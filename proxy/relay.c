@@ -27,6 +27,7 @@ static void on_head(void *context, const struct message *answer)
         return;
     r->stream = forward_stream_kind(answer);
     ending_begin(r->ending, ending_form(r, answer));
+    f.stream = r->stream;
     f.tell = r->tell;
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
