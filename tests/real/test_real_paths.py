@@ -16,8 +16,8 @@ PATHS = [("GET", "/"), ("HEAD", "/"), ("GET", "/api/version"), ("HEAD", "/api/ve
          ("HEAD", "/api/blobs/sha256:" + "0" * 64), ("POST", "/api/blobs/x"), ("POST", "/api/show"),
          ("POST", "/api/generate"), ("POST", "/api/chat"), ("POST", "/api/embed"), ("POST", "/api/embeddings"),
          ("POST", "/api/pull"), ("POST", "/api/push"), ("POST", "/api/create"), ("POST", "/api/copy"),
-         ("DELETE", "/api/delete"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"),
-         ("POST", "/v1/embeddings")]
+         ("DELETE", "/api/delete")]
+TRANSLATED = [("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/embeddings")]
 NEWER = [("GET", "/api/status"), ("POST", "/api/me"), ("POST", "/api/signout"), ("DELETE", "/api/user/keys/x"),
          ("POST", "/api/experimental/web_search"), ("POST", "/api/experimental/web_fetch"),
          ("GET", "/api/experimental/model-recommendations"), ("POST", "/v1/responses"), ("POST", "/v1/messages"),
@@ -35,6 +35,9 @@ def test_what_ollama_has_answers_the_same(sidecar):
         body = b"" if method in ("GET", "HEAD") else b"{"
         direct, through = (ask(port, method, path, body or None) for port in (backend_port(sidecar), sidecar.port))
         assert (through.status, through.body) == (direct.status, direct.body), (method, path)
+    for method, path in TRANSLATED:  # we say ourselves what is wrong, with the same status and in the same shape
+        direct, through = (ask(port, method, path, b"{") for port in (backend_port(sidecar), sidecar.port))
+        assert (through.status, set(through.json["error"])) == (direct.status, set(direct.json["error"])), path
     for method, path in NEWER:  # 0.9.5 has none of them, and says so itself
         through = sidecar.ask(method, path, None if method == "GET" else b"{")
         assert through.status != 405 and b"there is no path" not in through.body, (method, path)
