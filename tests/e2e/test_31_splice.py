@@ -18,11 +18,11 @@ def pinned(sidecar, model="m", **pins):
     sidecar.configure(f"pin:{model}", **pins)
 
 
-def arrived(sidecar, path, body, headers=()):
+def arrived(sidecar, path, body, headers=(), target=None):
     """The body as Ollama got it; what the journal keeps of it is checked against its length and hash."""
-    before = len(sidecar.backend.requests(path))
+    before = len(sidecar.backend.requests(target or path))
     assert sidecar.ask("POST", path, body, headers, timeout=20).status == 200
-    seen = sidecar.backend.requests(path)[before]
+    seen = sidecar.backend.requests(target or path)[before]
     assert [value for name, value in seen["headers"] if name.lower() == "content-length"] == [str(seen["body_bytes"])]
     return seen
 
@@ -138,6 +138,23 @@ def test_other_paths_are_left_alone(sidecar):
     sidecar.boot(tokens=1)
     body = b'{"model":"m","messages":[{"role":"user","content":"x"}],"input":"x","options":{"num_ctx":1},"stream":false}'
     arrives_as(sidecar, "/api/show", body, body)
+
+
+@pytest.mark.parametrize("path, body, target, wanted", [
+    ("/v1/chat/completions", b'"messages":[{"role":"user","content":"\\u0000 \\ud800 \\/"}],"seed":12345678901234567890', "/api/chat",
+     b'"stream":false,"options":{"temperature":1.0,"top_p":1.0,"seed":12345678901234567890%s},"messages":[{"role":"user","content":"\\u0000 \\ud800 \\/"}]'),
+    ("/v1/completions", b'"prompt":["x"]', "/api/generate",
+     b'"stream":false,"options":{"temperature":1.0,"top_p":1.0,"frequency_penalty":0.0,"presence_penalty":0.0%s},"prompt":"x"'),
+    ("/v1/embeddings", b'"input":"x","options":{"num_ctx":1}', "/api/embed", b'"input":"x","options":{%s}')],
+    ids=["chat", "completions", "embeddings"])
+def test_of_what_is_asked_by_v1_no_value_is_another_one(sidecar, path, body, target, wanted):
+    """Translated, then pinned."""
+    pinned(sidecar, num_ctx="2048")
+    sidecar.boot(tokens=1)
+    seen = arrived(sidecar, path, b'{"model":"m",' + body + b"}", target=target)
+    pins = b'"num_ctx":2048,"use_mmap":true'
+    wanted = b'{"model":"m",' + wanted % (pins if b"{%s" in wanted else b"," + pins) + b"}"
+    assert seen["body_sha256"] == hashlib.sha256(wanted).hexdigest(), (seen["body"], wanted)
 
 
 # where Ollama is not ours
