@@ -308,7 +308,7 @@ void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES])
 {
     const char *bytes = buf_data(&a->in);
     size_t n = buf_size(&a->in);
-    if (find_text(bytes, n, text) > 0)
+    if (find_text(bytes, n, text) > 0 && *text)
         return;
     if (is_blank(bytes, n))
         snprintf(text, ANSWER_TEXT_BYTES, "the backend answered with status %d", a->status);

@@ -163,6 +163,7 @@ static void test_an_error_that_comes_first_keeps_its_status(void **state)
         {404, 404, "{\"error\":\"no model\"}", "no model"},
         {500, 500, "{\"error\":{\"message\":\"out \\u00e9\",\"type\":\"x\"}}", "out \xc3\xa9"},
         {502, 502, "", "the backend answered with status 502"},
+        {500, 500, "{\"error\":\"\\u0000\"}", "the backend answered with status 500: {\"error\":\"\\u0000\"}"},
         {500, 500, "oops", "the backend answered with status 500: oops"},
         {200, 500, "{\"error\":\"lost\"}\n{\"a\":1}\n", "lost"},
     };
