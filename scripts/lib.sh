@@ -26,6 +26,8 @@ clang_runtime() {
 }
 have_fuzzer() { have_command clang && echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n > 9 ? 0 : 0; }' | clang -x c -fsanitize=fuzzer - -o /dev/null 2>/dev/null; }
 
+have_browser() { have_command chromium-headless-shell || have_command chromium || have_command google-chrome; }
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then
         DEBIAN_FRONTEND=noninteractive "$@"

@@ -4,6 +4,7 @@ One process for all, as importing them takes seconds; each question has a thread
 """
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -172,9 +173,27 @@ def curl(ask):
         raise Refused((done.stderr + done.stdout[-500:]).decode(), int(status.group(1)) if status else None)
 
 
+def ollama_run(ask):
+    """`ollama run`, of the program that OLLAMA_PROGRAM names: what it prints, and its exit code."""
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "OLLAMA_HOST": ask["url"].removeprefix("http://")}
+    done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "run", ask["model"], "hi"], stdin=subprocess.DEVNULL, env=env,
+                          capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    yield done.stdout.rstrip("\n")
+    if done.returncode:
+        raise Refused(done.stderr.rpartition("Error: ")[2])
+
+
+def ollama_run_version() -> str:
+    """Without a server it tells its own."""
+    done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "--version"], capture_output=True, text=True, check=True,
+                          env={**os.environ, "OLLAMA_HOST": "127.0.0.1:1"})
+    version = re.search(r"client version is (\S+)", done.stdout + done.stderr).group(1)
+    return "of no version" if version == "0.0.0" else version
+
+
 CLIENTS = {"ollama (Python)": ollama_py, "openai (Python)": openai_py, "langchain-ollama": langchain_ollama_py,
            "langchain-openai": langchain_openai_py, "curl": curl, "strict line reader": strict_lines,
-           "strict event reader": strict_events}
+           "strict event reader": strict_events, "ollama run (Go)": ollama_run}
 lock = threading.Lock()
 
 
@@ -205,7 +224,8 @@ def main() -> None:
     """Versions first, then answers."""
     packages = ("ollama", "openai", "langchain-ollama", "langchain-openai")
     shown = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
-    say({"versions": {"Python": sys.version.split()[0], "curl": shown.stdout.split()[1],
+    run = {"ollama run (Go)": ollama_run_version()} if os.environ.get("OLLAMA_PROGRAM") else {}
+    say({"versions": {**run, "Python": sys.version.split()[0], "curl": shown.stdout.split()[1],
                       **{f"{name} (Python)" if name in ("ollama", "openai") else name: importlib.metadata.version(name)
                          for name in packages}}})
     for line in sys.stdin:

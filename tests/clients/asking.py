@@ -2,10 +2,14 @@
 import json
 import os
 import subprocess
+import shutil
 import sys
+import tempfile
 import threading
 
-from cases import PYTHON, asks
+from browser import BrowserAsker, find_browser
+from cases import BROWSER, NODE, PYTHON, asks
+from real_ollama import real_ollama
 from waiting import SLACK, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -53,19 +57,29 @@ class Askers:
     """All clients."""
 
     def __init__(self):
-        self._python, self._node = _python(), _node()
-        self.versions = {**self._python.versions, **self._node.versions}
+        self._folder = tempfile.mkdtemp(prefix="sc-")
+        self._made = [_python(), _node()]
+        self._by_client = {**dict.fromkeys(PYTHON, self._made[0]), **dict.fromkeys(NODE, self._made[1])}
+        if not real_ollama():
+            del self._by_client["ollama run (Go)"]
+        if find_browser():
+            self._made.append(BrowserAsker(find_browser(), self._folder))
+            self._by_client.update(dict.fromkeys(BROWSER, self._made[-1]))
+        self.versions = {name: version for asker in self._made for name, version in asker.versions.items()}
 
     def close(self):
         """No more questions."""
-        self._python.close()
-        self._node.close()
+        for asker in self._made:
+            asker.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def ask_all(self, case, port: int, timeout: float) -> dict:
-        """{(client, api, mode): what it saw}; all ask a sidecar on this port at once."""
+        """{(client, api, mode): what it saw}; all that there are ask a sidecar on this port at once."""
         asked = {}
         for client, api, mode in asks(case):
-            asker = self._python if client in PYTHON else self._node
+            if client not in self._by_client:
+                continue
+            asker = self._by_client[client]
             asked[client, api, mode] = asker, asker.ask(client=client, api=api, stream=mode == "stream", model=case.model,
                                                         url=f"http://127.0.0.1:{port}")
         return {key: asker.saw(number, timeout) for key, (asker, number) in asked.items()}
@@ -73,7 +87,7 @@ class Askers:
 
 def _python() -> Asker:
     return Asker([sys.executable, os.path.join(HERE, "ask_python.py")], ROOT,
-                 {**os.environ, "PYTHONPATH": os.path.join(ROOT, "tests", "e2e")})
+                 {**os.environ, "PYTHONPATH": os.path.join(ROOT, "tests", "e2e"), "OLLAMA_PROGRAM": real_ollama() or ""})
 
 
 def _node() -> Asker:

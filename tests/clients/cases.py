@@ -15,10 +15,11 @@ PYTHON = {
     "ollama (Python)": ("chat", "text"),
     "langchain-ollama": ("chat", "text"),
     "openai (Python)": ("chat", "text"),
-    "langchain-openai": ("chat",),
+    "langchain-openai": ("chat", "text"),
     "curl": ("chat", "text", "v1-chat", "v1-text"),
     "strict line reader": ("chat", "text"),
     "strict event reader": ("v1-chat", "v1-text"),
+    "ollama run (Go)": ("run",),
 }
 NODE = {
     "ollama (Node)": ("chat", "text"),
@@ -26,7 +27,11 @@ NODE = {
     "openai (Node)": ("chat", "text"),
     "@ai-sdk/openai-compatible": ("chat", "text"),
 }
-STREAMS_ONLY = ("strict event reader",)  # no reader of single objects
+BROWSER = {"page in a browser": ("chat", "v1-chat")}  # no more at a time: browsers have six connections to one place
+CLIENTS = {**PYTHON, **NODE, **BROWSER}
+STREAMS_ONLY = ("strict event reader", "ollama run (Go)")  # never one object
+NO_STATUS = ("ollama run (Go)",)  # shows an error's text and no status
+ASKED = ("chat", "text", "v1-chat", "v1-text")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Case:
     model: str = "tiny"
     is_asked_early: bool = False  # at once, while Ollama is not up yet
     modes: tuple = ("stream", "single")
-    apis: tuple = ("chat", "text", "v1-chat", "v1-text")
+    apis: tuple = (*ASKED, "run")
     begins: bool = False       # some text arrives before the error
 
     @property
@@ -57,11 +62,12 @@ CASES = (
     Case("waking", "Ollama starts", "whole", {"start_delay_s": WAIT_S}, QUICK, is_asked_early=True),
     Case("chunk", "`heartbeat = chunk`", "whole", {"load_s": WAIT_S / 2, "first_token_delay_ms": WAIT_S * 500},
          {**QUICK, "heartbeat": "chunk"}),
-    Case("unknown", "unknown model", "404", {}, SLOW, "not found", model="absent"),
+    # `ollama run` would pull it
+    Case("unknown", "unknown model", "404", {}, SLOW, "not found", model="absent", apis=ASKED),
     Case("no_load", "it can't be loaded", "500", {"load_fails": "no room for the model"}, SLOW, "no room for the model",
          model="broken"),
     Case("late_unknown", "unknown model, after Ollama's start", "error", {"start_delay_s": WAIT_S}, QUICK, "not found",
-         model="absent", is_asked_early=True),
+         model="absent", is_asked_early=True, apis=ASKED),
     Case("late_error", "Ollama says an error before the first token", "error",
          {"first_token_delay_ms": WAIT_S * 1000, "error_after_tokens": 0, "error_text": "the runner stumbled"}, QUICK,
          "the runner stumbled"),
@@ -78,7 +84,7 @@ CASES = (
 
 def asks(case: Case):
     """(client, api, mode) of every question that belongs to a case."""
-    for client, apis in {**PYTHON, **NODE}.items():
+    for client, apis in CLIENTS.items():
         for api in sorted(set(apis) & set(case.apis)):
             for mode in case.modes:
                 if mode == "stream" or client not in STREAMS_ONLY:
@@ -97,8 +103,17 @@ def judge(case: Case, saw: dict, whole: str = WHOLE) -> str:
     return "told" if case.words and case.words in saw["error"] else "error"
 
 
-def beats(saw: dict) -> int:
-    """How many heartbeats are among the bytes: blanks at the start of a line, comments, deltas that say nothing."""
+def wanted(case: Case, client: str) -> tuple:
+    """The outcomes that are as they should be."""
+    if case.outcome == "error":
+        return ("told", "error")
+    return ("told",) if case.outcome.isdigit() and client in NO_STATUS else (case.outcome,)
+
+
+def beats(case: Case, mode: str, saw: dict) -> int:
+    """How many heartbeats, of the kind that is to be there, are among the bytes."""
     lines = saw["raw"].split("\n")
-    spaces = sum(len(line) - len(line.lstrip(" ")) for line in lines)
-    return spaces + lines.count(": ping") + max(0, saw["parts"].count("") - 1)
+    comments = sum(len(line) - len(line.lstrip(" ")) for line in lines) + lines.count(": ping")
+    if case.proxy.get("heartbeat") != "chunk" or mode == "single":
+        return comments
+    return saw["parts"].count("") - 1 - comments  # the last one only says that it is done

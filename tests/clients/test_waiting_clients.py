@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 import pytest
-from cases import BEATS, CASES, MODELS, NODE, PYTHON, WORDS, beats, judge
+from cases import BEATS, CASES, CLIENTS, MODELS, WORDS, beats, judge, wanted
 from outcomes import write_outcomes
 from sidecar import Sidecar
 
@@ -29,30 +29,33 @@ def ran(request, askers, outcomes):
     sidecar.configure("proxy", **case.proxy)
     sidecar.installed = ",".join(MODELS)
     sidecar.backend.script(tokens=WORDS, **case.script)
-    sidecar.start()
-    if case.is_asked_early:
-        sidecar.process.wait_log(" listening ")
-    else:
-        sidecar.wait_ready()
-    saw = askers.ask_all(case, sidecar.port, ANSWER_S)
-    complaints = sidecar.clean_up()
+    try:
+        sidecar.start()
+        if case.is_asked_early:
+            sidecar.process.wait_log(" listening ")
+        else:
+            sidecar.wait_ready()
+        saw = askers.ask_all(case, sidecar.port, ANSWER_S)
+    finally:
+        complaints = sidecar.clean_up()
+        shutil.rmtree(folder, ignore_errors=True)
     assert not complaints, "\n".join(complaints + [sidecar.process.tail()])
-    shutil.rmtree(folder, ignore_errors=True)
     for (client, api, mode), one in saw.items():
         outcomes.setdefault(case.name, {}).setdefault(mode, {}).setdefault(client, {})[api] = judge(case, one)
     return case, saw
 
 
-@pytest.mark.parametrize("client", [*PYTHON, *NODE])
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_that_waits_proxy_scenarios_25_26_27_28(ran, client):
     case, saw = ran
+    if client not in {name for name, _, _ in saw}:
+        pytest.skip("it is not installed")
     for (name, api, mode), one in saw.items():
         if name != client:
             continue
         outcome = judge(case, one)
-        wanted = ("error", "told") if case.outcome == "error" else (case.outcome,)
-        assert outcome in wanted, f"{api} {mode}: {outcome}: {one}"
+        assert outcome in wanted(case, client), f"{api} {mode}: {outcome}: {one}"
         if case.begins:
             assert one["parts"], f"{api} {mode}: nothing arrived before the error: {one}"
         elif case.is_slow and one["raw"]:
-            assert beats(one) >= BEATS, f"{api} {mode}: {one['raw'][:300]!r}"
+            assert beats(case, mode, one) >= BEATS, f"{api} {mode}: {one['raw'][:300]!r}"

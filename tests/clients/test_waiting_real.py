@@ -1,12 +1,12 @@
 """The same clients before a real Ollama: they ask before it is up, stand in line, and get their answers."""
 import pytest
-from cases import Case, judge
+from cases import ASKED, Case, judge
 from sidecar import Sidecar
 
 # Much shorter than Ollama's start, and than what those wait who stand in line: it answers one at a time.
 PROXY = {"heartbeat_after": "50ms", "heartbeat_interval": "100ms"}
-HELD = Case("held", "Ollama starts", "whole", {}, PROXY, apis=("chat", "v1-chat"))
-UNKNOWN = Case("unknown", "unknown model", "error", {}, PROXY, "not found", model="absent")
+HELD = Case("held", "Ollama starts", "whole", {}, PROXY, apis=("chat", "v1-chat", "run"))
+UNKNOWN = Case("unknown", "unknown model", "error", {}, PROXY, "not found", model="absent", apis=ASKED)
 ANSWER_S = 60
 
 
@@ -18,6 +18,7 @@ def started(folder, real_models):
     made = Sidecar(folder)
     real_models.use(made)
     made.configure("proxy", **PROXY)
+    made.configure("pin:tiny", num_thread=1)  # several would wait for each other on a busy machine
     made.start()
     made.process.wait_log(" listening ")
     yield made
