@@ -39,9 +39,10 @@ void mistakes_add(struct mistakes *m, const char *format, ...)
 
 size_t mistakes_end(struct mistakes *m)
 {
+    const char *or_more = mistakes_are_many(m) ? ", or yet others" : "";
     if (m->told_n == 0 && m->found_n > 0)
         snprintf(m->why, m->room_n, "%zu mistakes, too long to tell", m->found_n);
     else if (m->told_n < m->found_n)
-        snprintf(m->why + m->used_n, m->room_n - m->used_n, "; and %zu more", m->found_n - m->told_n);
+        snprintf(m->why + m->used_n, m->room_n - m->used_n, "; and %zu more%s", m->found_n - m->told_n, or_more);
     return m->found_n;
 }

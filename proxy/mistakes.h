@@ -1,5 +1,5 @@
 /*
- * mistakes: all that is wrong with a request, as one text: what, where, and what would be right. What does not fit is counted.
+ * mistakes: all that is wrong with a request, as one text: what, where, and what would be right. What does not fit is counted, up to MISTAKES_MAX.
  */
 #ifndef PROXY_MISTAKES_H
 #define PROXY_MISTAKES_H
@@ -12,11 +12,16 @@ struct mistakes {
     size_t used_n, told_n, found_n;
 };
 
-enum { MISTAKES_ROOM_BYTES = 128 };
+enum { MISTAKES_ROOM_BYTES = 128, MISTAKES_MAX = 100 };
 
 void mistakes_init(struct mistakes *m, char *why, size_t room_n);
 /* One more: `messages[2].role: missing; …`. */
 void mistakes_add(struct mistakes *m, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Whether nobody needs to look for more: those of a body of megabytes would take seconds. */
+static inline int mistakes_are_many(const struct mistakes *m)
+{
+    return m->found_n >= MISTAKES_MAX;
+}
 /* Says how many were not told. How many were found. */
 size_t mistakes_end(struct mistakes *m);
 

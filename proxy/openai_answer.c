@@ -7,9 +7,9 @@ void openai_answer_begin(struct openai_answer *a, int is_event)
 {
     const struct translation *t = a->t;
     struct json_write *w = &a->w;
-    json_write_text(w, is_event ? "data: {\"id\":" : "{\"id\":");
-    json_write_string(w, t->id, strlen(t->id));
-    json_write_text(w, ",\"object\":\"");
+    json_write_text(w, is_event ? "data: {\"id\":\"" : "{\"id\":\"");
+    json_write_text(w, t->id);
+    json_write_text(w, "\",\"object\":\"");
     json_write_text(w, t->is_stream ? a->kind->piece : a->kind->whole);
     json_write_text(w, "\",\"created\":");
     json_write_number(w, t->created_s > 0 ? (uint64_t)t->created_s : 0);

@@ -113,7 +113,7 @@ static void write_stop(struct openai_ask *a)
     if (!openai_is_a(a, stop, OPENAI_KIND(JSON_STRING) | OPENAI_KIND(JSON_ARRAY), "stop", "a string, or an array of strings"))
         return;
     json_items_init(&items, stop);
-    while (json_items_next(&items, &item))
+    while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &item))
         if (item.kind != JSON_STRING)
             mistakes_add(&a->mistakes, "stop[%zu]: must be a string, not %s", items.read_n - 1, kind_name(item.kind));
     json_write_text(&a->w, ",\"stop\":");

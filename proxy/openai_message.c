@@ -127,7 +127,7 @@ static void write_calls(struct openai_ask *a, size_t index, const struct json_va
     }
     json_write_text(&a->w, ",\"tool_calls\":[");
     json_items_init(&items, value);
-    while (json_items_next(&items, &call))
+    while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &call))
         write_call(a, index, items.read_n - 1, &call, calls);
     json_write_text(&a->w, "]");
 }
@@ -196,7 +196,7 @@ void openai_messages(struct openai_ask *a, const struct json_value *messages)
     calls.seen_n = 0; /* its places are written before they are read */
     json_items_init(&items, messages);
     json_write_text(&a->w, ",\"messages\":[");
-    while (json_items_next(&items, &message)) {
+    while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &message)) {
         json_write_text(&a->w, items.read_n > 1 ? "," : "");
         write_message(a, items.read_n - 1, &message, &calls);
     }

@@ -109,14 +109,14 @@ void openai_parts(struct openai_ask *a, size_t index, const struct json_value *p
     size_t texts_n = 0, media_n = 0, written_n = 0;
     json_write_text(&a->w, "\"");
     json_items_init(&items, parts);
-    while (json_items_next(&items, &part))
+    while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &part))
         media_n += write_text_part(a, index, items.read_n - 1, &part, &texts_n);
     json_write_text(&a->w, "\"");
     if (media_n == 0)
         return;
     json_write_text(&a->w, ",\"images\":[");
     json_items_init(&items, parts);
-    while (json_items_next(&items, &part))
+    while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &part))
         written_n += write_media_part(a, index, items.read_n - 1, &part, written_n == 0);
     json_write_text(&a->w, "]");
 }

@@ -15,7 +15,7 @@ struct translation {
     const struct translate_ops *ops;
     const char *model;           /* as the client named it; borrowed */
     int64_t created_s;           /* since 1970, for all of its events */
-    char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; of tool calls too what is behind the last dash */
+    char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; what is behind the last dash tells tool calls apart, too. Letters, digits, dashes */
     int is_stream;
     int is_usage_wanted; /* "stream_options": {"include_usage": true} */
     int is_base64;       /* "encoding_format": "base64" */

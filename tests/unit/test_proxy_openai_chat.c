@@ -135,7 +135,7 @@ static void test_mistakes_without_end_are_counted(void **state)
     case_init(&c, API_OPENAI_CHAT);
     assert_int_equal(case_request(&c, request), -EINVAL);
     assert_non_null(strstr(c.why, "messages[0]: must be an object with role and content; messages[1]: "));
-    assert_non_null(strstr(c.why, "; and 99"));
+    assert_non_null(strstr(c.why, "; and 9"));
     case_fini(&c);
 }
 
