@@ -148,6 +148,23 @@ def test_an_image_goes_to_ollama(both):
     assert ours.status == direct.status, ours.body
 
 
+def test_tools_reach_a_template_that_has_a_place_for_them(sidecar, both):
+    """What a model makes of its prompt at temperature 0 tells whether the prompt is the same one."""
+    template = "{{ .Tools }}{{ range .Messages }}{{ .Role }}: {{ .Content }}{{ range .ToolCalls }}{{ .Function.Name }}{{ .Function.Arguments }}{{ end }}\n{{ end }}"
+    assert both("/api/create", {"model": "tools", "from": "tiny", "template": template, "stream": False})[0].status == 200
+    said = set()
+    for tools in ([TOOL], [TOOL, TOOL], None):
+        for messages in (HI, CHATS["calls of tools"]["messages"]):
+            body = {"model": "tools", **SURE, "messages": messages, "tools": tools}
+            direct, ours = map(whole, both("/v1/chat/completions", body))
+            assert ours == direct
+            direct, ours = map(streamed, both("/v1/chat/completions", {**body, "stream": True}))
+            assert ours == direct
+            said.add(json.dumps(ours))
+    assert len(said) > 1  # else it would tell nothing
+    assert sidecar.ask("DELETE", "/api/delete", {"model": "tools"}).status == 200
+
+
 def test_what_ollama_refuses_is_refused_in_the_same_words(both):
     for name, (path, body) in REFUSED.items():
         direct, ours = both(path, body)
