@@ -188,7 +188,7 @@ def ollama_run_version() -> str:
     done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "--version"], capture_output=True, text=True, check=True,
                           env={**os.environ, "OLLAMA_HOST": "127.0.0.1:1"})
     version = re.search(r"client version is (\S+)", done.stdout + done.stderr).group(1)
-    return "of no version" if version == "0.0.0" else version
+    return "built without a version" if version == "0.0.0" else version
 
 
 CLIENTS = {"ollama (Python)": ollama_py, "openai (Python)": openai_py, "langchain-ollama": langchain_ollama_py,

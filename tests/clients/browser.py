@@ -85,7 +85,7 @@ class BrowserAsker:
 
     def close(self):
         """No more questions."""
-        os.killpg(self._popen.pid, signal.SIGKILL)  # the program may be a script around the browser
+        os.killpg(self._popen.pid, signal.SIGTERM)  # the program may be a script around the browser
         self._popen.wait(START_S * SLACK)
         self._server.shutdown()
         self._server.server_close()
