@@ -37,6 +37,7 @@ def sidecar(request, folder, real_models):  # noqa: F811
         if not real_models:
             pytest.skip("no real ollama on PATH")
         real_models.use(made)
+        made.configure("pin:tiny", num_thread=1)  # several would wait for each other on a busy machine
         made.start()
         made.wait_ready(timeout=30)
     else:
