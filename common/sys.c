@@ -237,6 +237,11 @@ int sys_unlink(const char *path)
     return result(unlink(path));
 }
 
+int sys_rename(const char *from, const char *to)
+{
+    return result(rename(from, to));
+}
+
 int sys_is_socket(const char *path)
 {
     struct stat st;

@@ -49,6 +49,7 @@ void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one b
 void sys_close_from(int lowest_fd, int kept_fd); /* closes all from there on but one (-1: none): close_range(2), else one by one */
 int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
 int sys_unlink(const char *path);
+int sys_rename(const char *from, const char *to) WARN_UNUSED; /* what is at `to` is replaced, never missing. rename(2) */
 int sys_is_socket(const char *path) WARN_UNUSED; /* 1 or 0, or -errno; links are not followed */
 /* Where a symbolic link points, NUL-terminated and cut at target_n. readlink(2) */
 int sys_readlink(const char *path, char *target, size_t target_n) WARN_UNUSED;
