@@ -26,6 +26,7 @@ struct drive {
     struct show show;
     struct models *models;
     unsigned done_ask_n; /* the last wish that was carried out */
+    int32_t hurried_pid; /* the Ollama that was asked as soon as it was ready; 0: none */
     int64_t now_ms;
     int signal_fd;
     int stopped_by;
@@ -98,6 +99,21 @@ static void take_messages(struct drive *d)
     }
 }
 
+/* We may have been started before it: the supervisor's word is sooner than our next look. Once for each Ollama, as it may be
+ * ready and gone. */
+static void hurry(struct drive *d)
+{
+    const struct contract_page *page = d->models->contract->page;
+    const struct contract_program *ollama = page && d->pull.setup.is_backend_ours ? contract_find_program(page, "ollama") : NULL;
+    if (!ollama || d->pull.state != PULL_WAITING || atomic_load(&ollama->state) != CONTRACT_READY)
+        return;
+    int32_t pid = atomic_load(&ollama->pid);
+    if (pid == d->hurried_pid)
+        return;
+    d->hurried_pid = pid;
+    pull_hurry(&d->pull, d->now_ms);
+}
+
 static int wait_ms(const struct drive *d, int64_t tell_at_ms)
 {
     int64_t left_ms = d->pull.deadline_ms - d->now_ms;
@@ -121,6 +137,7 @@ static void turn(struct drive *d)
         pull_answer(&d->pull, &told, d->now_ms);
     }
     pull_time(&d->pull, d->now_ms);
+    hurry(d);
 }
 
 static int is_colour_wanted(void)

@@ -364,6 +364,12 @@ void pull_answer(struct pull *p, const struct pull_answer *answer, int64_t now_m
     handle(p, PULL_ANSWER, answer, now_ms);
 }
 
+void pull_hurry(struct pull *p, int64_t now_ms)
+{
+    if (p->state == PULL_WAITING)
+        handle(p, PULL_TIMER, NULL, now_ms);
+}
+
 void pull_time(struct pull *p, int64_t now_ms)
 {
     int64_t gap_ms = now_ms - p->now_ms;

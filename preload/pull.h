@@ -68,6 +68,8 @@ void pull_fini(struct pull *p);
 
 /* Bytes of the body of the request that is under way. */
 void pull_bytes(struct pull *p, const char *bytes, size_t bytes_n, int64_t now_ms);
+/* Ollama answers now: where it is waited for, it is asked at once. */
+void pull_hurry(struct pull *p, int64_t now_ms);
 /* The request has ended by itself. */
 void pull_answer(struct pull *p, const struct pull_answer *answer, int64_t now_ms);
 /* The time; call it at least once a second. */

@@ -25,11 +25,20 @@ enum { EXIT_SYSTEM = 111 };
 
 /* ---- who may start ---- */
 
-static int is_dependency_met(struct supervisor *s, const char *name)
+/* Our preloader is started beside Ollama, as it waits for its API itself: what its own start takes is not waited for then. */
+static int is_started_beside(const struct child *who, const struct child *c)
+{
+    return who->launch.has_contract && strcmp(who->program.conf->name, "preload") == 0 && strcmp(c->program.conf->name, "ollama") == 0 &&
+           c->program.state == CONTRACT_STARTING;
+}
+
+static int is_dependency_met(struct supervisor *s, const struct child *who, const char *name)
 {
     const struct child *c = state_child(s, name);
     if (!c)
         return 0;
+    if (is_started_beside(who, c))
+        return 1;
     return c->program.state == CONTRACT_READY || c->program.state == CONTRACT_DONE ||
            (c->program.state == CONTRACT_FAILED && !c->program.conf->required); /* what is optional holds nobody up */
 }
@@ -39,7 +48,7 @@ static int may_start(struct supervisor *s, const struct child *c)
     if (s->is_stopping || !c->program.is_wanted || c->program.state != CONTRACT_DOWN || state_is_port_held(s, c))
         return 0;
     for (size_t i = 0; i < c->program.conf->depends.items_n; i++)
-        if (!is_dependency_met(s, c->program.conf->depends.items[i]))
+        if (!is_dependency_met(s, c, c->program.conf->depends.items[i]))
             return 0;
     return 1;
 }

@@ -61,6 +61,20 @@ def test_a_list_that_is_pulled_is_waited_for(sidecar):
     assert boot["models_ms"] >= boot["api_ms"] + 300
 
 
+def test_the_list_is_looked_at_as_soon_as_ollama_answers(sidecar):
+    """The preloader is started beside Ollama, and told: by itself it would look again up to a second later."""
+    sidecar.configure("preload", models="m")
+    sidecar.installed = "m"
+    sidecar.backend.script(start_delay_s=2.7, tokens=1)
+    sidecar.start()
+    sidecar.process.wait_log(r" exec program=preload")
+    assert not sidecar.backend.journal("listening")
+    sidecar.wait_ready()
+    (boot,) = boots(sidecar)
+    assert boot["api_ms"] >= 2700 and boot["models_ms"] <= boot["api_ms"] + 300 * SLACK
+    assert len(sidecar.process.logged(r" exec program=preload")) == 1
+
+
 def test_a_crash_begins_another_boot(sidecar):
     sidecar.boot(tokens=1)
     assert sidecar.generate().status == 200

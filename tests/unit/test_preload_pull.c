@@ -218,6 +218,26 @@ static void test_losing_ollama_waits_for_it_and_costs_no_try(void **state)
     scene_free(s);
 }
 
+static void test_an_ollama_that_answers_now_is_asked_at_once(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 0);
+    lose(s);
+    assert_int_equal(s->pull.state, PULL_WAITING);
+    assert_int_equal(s->pull.ask, PULL_ASK_NOTHING);
+    pull_hurry(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.ask, PULL_ASK_TAGS);
+    unsigned ask_n = s->pull.ask_n;
+    pull_hurry(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.ask_n, ask_n); /* it is being asked */
+    list_models(s, nothing);
+    assert_int_equal(s->pull.ask, PULL_ASK_PULL);
+    ask_n = s->pull.ask_n;
+    pull_hurry(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.ask_n, ask_n);
+    scene_free(s);
+}
+
 static void test_losing_ollama_while_verifying(void **state)
 {
     (void)state;
@@ -310,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_an_error_after_success_counts),
         cmocka_unit_test(test_half_a_line_does_not_reach_the_next_try),
         cmocka_unit_test(test_losing_ollama_waits_for_it_and_costs_no_try),
+        cmocka_unit_test(test_an_ollama_that_answers_now_is_asked_at_once),
         cmocka_unit_test(test_losing_ollama_while_verifying),
         cmocka_unit_test(test_waiting_for_ollama_has_an_end),
         cmocka_unit_test(test_an_ollama_that_failed_for_good_is_not_waited_for),
