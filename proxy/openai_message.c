@@ -5,7 +5,10 @@
 
 #include <errno.h>
 
-enum { CALLS_MAX = 64, CALL_NAME_BYTES = 256 };
+enum {
+    CALLS_MAX = 64,
+    CALL_NAME_BYTES = 128, /* OpenAI's names have 64 characters at the most: a body does not grow without bound */
+};
 
 enum { ROLE, CONTENT, TOOL_CALLS, NAME, TOOL_CALL_ID, REASONING, MESSAGE_N };
 static const char *const message_names[] = {"role", "content", "tool_calls", "name", "tool_call_id", "reasoning"};

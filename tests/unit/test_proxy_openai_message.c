@@ -156,6 +156,26 @@ static void test_calls_that_are_remembered_are_bounded(void **state)
     case_fini(&c);
 }
 
+/* Each answer would have a name of that length: a small body would become a large one. */
+static void test_a_name_that_is_too_long_is_not_repeated(void **state)
+{
+    (void)state;
+    static const struct {
+        int name_n, is_named;
+    } rows[] = {{64, 1}, {126, 1}, {127, 0}, {4000, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        static char request[8192];
+        struct translate_case c;
+        snprintf(request, sizeof request,
+                 "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"c\",\"function\":{\"name\":\"%0*d\"}}]},"
+                 "{\"role\":\"tool\",\"content\":\"\",\"tool_call_id\":\"c\"}]}", rows[i].name_n, 0);
+        case_init(&c, API_OPENAI_CHAT);
+        assert_int_equal(case_request(&c, request), 0);
+        assert_int_equal(strstr(c.text, "\"tool_name\":\"0") != NULL, rows[i].is_named);
+        case_fini(&c);
+    }
+}
+
 /* An image goes once from the request to where it is sent from: the buffer is made as large as it has to be at once. */
 static void test_an_image_of_a_megabyte_is_copied_once(void **state)
 {
@@ -195,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_what_answers_a_call_names_its_tool),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_calls_that_are_remembered_are_bounded),
+        cmocka_unit_test(test_a_name_that_is_too_long_is_not_repeated),
         cmocka_unit_test(test_an_image_of_a_megabyte_is_copied_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
