@@ -20,22 +20,31 @@ static const char *const names[] = {OPENAI_ASK_NAMES, "messages", "tools", "resp
 
 enum { ADDED_BYTES = 1024 };
 
-/* The schema as it stands: Ollama makes a grammar of it. */
+/* The schema as it stands: Ollama makes a grammar of it. It may be absent. */
+static void write_schema(struct openai_ask *a, const struct json_value *json_schema)
+{
+    static const char *const schema_names[] = {"schema"};
+    struct json_value schema;
+    if (json_schema->kind != JSON_OBJECT)
+        mistakes_add(&a->mistakes, "response_format.json_schema: must be an object with a schema");
+    json_read_object(json_schema, schema_names, 1, JSON_FOLDED, &schema);
+    if (!openai_is_a(a, &schema, OPENAI_KIND(JSON_OBJECT), "response_format.json_schema.schema", "an object"))
+        return;
+    json_write_text(&a->w, ",\"format\":");
+    json_write_value(&a->w, &schema);
+}
+
 static void write_format(struct openai_ask *a, const struct json_value *format)
 {
-    static const char *const format_names[] = {"type", "json_schema"}, *const schema_names[] = {"schema"};
-    struct json_value v[2], schema;
+    static const char *const format_names[] = {"type", "json_schema"};
+    struct json_value v[2];
     if (!openai_is_a(a, format, OPENAI_KIND(JSON_OBJECT), "response_format", "an object"))
         return;
     json_read_object(format, format_names, 2, JSON_FOLDED, v);
     if (json_read_is(&v[0], "json_object")) {
         json_write_text(&a->w, ",\"format\":\"json\"");
     } else if (json_read_is(&v[0], "json_schema")) {
-        json_read_object(&v[1], schema_names, 1, JSON_FOLDED, &schema);
-        json_write_text(&a->w, ",\"format\":");
-        json_write_value(&a->w, &schema);
-        if (schema.kind != JSON_OBJECT)
-            mistakes_add(&a->mistakes, "response_format.json_schema.schema: must be an object");
+        write_schema(a, &v[1]);
     } else if (!json_read_is(&v[0], "text")) {
         mistakes_add(&a->mistakes, "response_format.type: must be text, json_object or json_schema");
     }
