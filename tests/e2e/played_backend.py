@@ -50,7 +50,8 @@ class Held:
     def __call__(self, request):
         for step in self.steps:
             if isinstance(step, threading.Event):
-                assert step.wait(30 * SLACK)
+                if not step.wait(30 * SLACK):
+                    return  # the test has ended without it
             else:
                 yield step
 
