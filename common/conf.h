@@ -137,6 +137,7 @@ struct conf {
     struct address ollama;  /* where our `ollama serve` binds (OLLAMA_HOST for it) */
     struct address backend; /* where the proxy and the preloader reach Ollama */
     int64_t ollama_parallel; /* requests at once that our ollama takes for one model; 0: it chooses by itself */
+    int64_t ollama_keep_alive_ms; /* how long our ollama keeps a model that was used; -1: for ever */
     int is_backend_ours;    /* the backend is the ollama that we supervise */
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */

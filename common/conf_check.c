@@ -130,13 +130,24 @@ static int64_t parallel_of(const char *text)
     return parse_integer(digits, 0, INT64_MAX, &parallel, why) < 0 ? 0 : parallel;
 }
 
-/* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners; and how many
- * requests it takes at once. */
+/* What the supervisor has made of it. */
+static int64_t handed_keep_alive(const struct conf *c)
+{
+    const char *text = conf_variable(c->environment_in, CONTRACT_ENV_KEEP_ALIVE);
+    char why[PARSE_WHY_BYTES];
+    int64_t ms;
+    return text && parse_integer(text, -1, INT64_MAX, &ms, why) == 0 ? ms : parse_ollama_keep_alive_ms(NULL);
+}
+
+/* Where `ollama serve` will listen: OLLAMA_HOST of its environment, out of the way of our own listeners; how many
+ * requests it takes at once, and how long it keeps a model. */
 static int derive_ollama(struct conf *c, struct diag *d)
 {
     char why[PARSE_WHY_BYTES];
-    if (c->reader == CONF_READER_CHILD)
+    if (c->reader == CONF_READER_CHILD) {
         c->ollama_parallel = parallel_of(conf_variable(c->environment_in, CONTRACT_ENV_PARALLEL));
+        c->ollama_keep_alive_ms = handed_keep_alive(c);
+    }
     const char *handed = c->reader == CONF_READER_CHILD ? conf_variable(c->environment_in, CONTRACT_ENV_OLLAMA) : NULL;
     if (handed && parse_address(handed, &c->ollama, why) == 0)
         return 0;
@@ -144,8 +155,10 @@ static int derive_ollama(struct conf *c, struct diag *d)
     if (!environment)
         return -ENOMEM;
     const char *host = conf_variable(environment, "OLLAMA_HOST");
-    if (c->reader != CONF_READER_CHILD)
+    if (c->reader != CONF_READER_CHILD) {
         c->ollama_parallel = parallel_of(conf_variable(environment, "OLLAMA_NUM_PARALLEL"));
+        c->ollama_keep_alive_ms = parse_ollama_keep_alive_ms(conf_variable(environment, "OLLAMA_KEEP_ALIVE"));
+    }
     int is_set = host && *host;
     if (is_set)
         parse_ollama_host(host, &c->ollama);

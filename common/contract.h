@@ -12,6 +12,7 @@
  *   SIDECAR_LEAVING_FDS                      FIRST:COUNT of sockets that are no longer in [proxy] listen: who waits there is served
  *   SIDECAR_OLLAMA                           where our `ollama serve` binds, HOST:PORT
  *   SIDECAR_OLLAMA_PARALLEL                  its OLLAMA_NUM_PARALLEL, 0 where it chooses by itself; for the proxy
+ *   SIDECAR_OLLAMA_KEEP_ALIVE                its OLLAMA_KEEP_ALIVE in milliseconds, -1 for ever; for the proxy
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
  *
  * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
@@ -40,6 +41,7 @@ enum {
 #define CONTRACT_ENV_KEPT "SIDECAR_KEPT_FD"
 #define CONTRACT_ENV_OLLAMA "SIDECAR_OLLAMA"
 #define CONTRACT_ENV_PARALLEL "SIDECAR_OLLAMA_PARALLEL"
+#define CONTRACT_ENV_KEEP_ALIVE "SIDECAR_OLLAMA_KEEP_ALIVE"
 
 /* What a program is in; the supervisor's table of states uses the same words. */
 enum contract_state {

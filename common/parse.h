@@ -26,6 +26,12 @@ struct address {
 
 /* `500ms`, `90s`, `5m`, `1h`, or 0: milliseconds within [min, max]. */
 int parse_duration_ms(const char *text, int64_t min_ms, int64_t max_ms, int64_t *out_ms, char *why) WARN_UNUSED;
+/* What Go's time.ParseDuration takes, as in OLLAMA_KEEP_ALIVE and keep_alive: `1h30m`, `-1.5s`, `0`. Nanoseconds; -EINVAL
+ * without words. text need not end with NUL. */
+int parse_go_duration_ns(const char *text, size_t text_n, int64_t *out_ns) WARN_UNUSED;
+/* OLLAMA_KEEP_ALIVE as Ollama reads it (envconfig KeepAlive, v0.9.5): blanks and quotes around it go; a duration, else whole
+ * seconds, else 5 minutes. Milliseconds, -1: for ever. text: or NULL. */
+int64_t parse_ollama_keep_alive_ms(const char *text);
 /* `100`, `64K`, `10M`, `2G`: bytes within [min, max]. */
 int parse_size_bytes(const char *text, int64_t min, int64_t max, int64_t *out, char *why) WARN_UNUSED;
 /* A decimal whole number within [min, max]; a minus only where min is below 0. */

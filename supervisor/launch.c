@@ -85,6 +85,7 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     if (l->has_listeners) {
         listen_variables(&e, site);
         extra(&e, CONTRACT_ENV_PARALLEL "=%lld", (long long)site->conf->ollama_parallel);
+        extra(&e, CONTRACT_ENV_KEEP_ALIVE "=%lld", (long long)site->conf->ollama_keep_alive_ms);
     }
     char bind[ADDRESS_TEXT_BYTES];
     address_text(&site->conf->ollama, bind);

@@ -268,6 +268,25 @@ static void test_how_many_requests_ollama_takes_at_once(void **state)
     assert_int_equal(k.conf->ollama_parallel, 3);
 }
 
+/* As Ollama reads it; milliseconds. */
+static void test_how_long_ollama_keeps_a_model(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } cases[] = {{"10m", 600000}, {" '1h30m' ", 5400000}, {"30", 30000}, {"0", 0}, {"-1", -1}, {"-1m", -1}, {"1.5s", 1500},
+                 {"forever", 300000}, {"5 m", 300000}, {"''", 300000}, {"99999999999999999999", 300000}};
+    good("", NULL, NULL, NULL);
+    assert_int_equal(k.conf->ollama_keep_alive_ms, 300000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char pair[80];
+        snprintf(pair, sizeof pair, "OLLAMA_KEEP_ALIVE=%s", cases[i].text);
+        good("", pair, NULL, NULL);
+        assert_int_equal(k.conf->ollama_keep_alive_ms, cases[i].ms);
+    }
+}
+
 static void test_who_wins_among_a_programs_variables(void **state)
 {
     (void)state;
@@ -446,6 +465,7 @@ int main(void)
         CASE(test_ollama_has_defaults_that_the_environment_overrides),
         CASE(test_an_empty_default_of_ollamas_is_as_good_as_none),
         CASE(test_how_many_requests_ollama_takes_at_once),
+        CASE(test_how_long_ollama_keeps_a_model),
         CASE(test_who_wins_among_a_programs_variables),
         CASE(test_the_models_folder_has_two_names),
         CASE(test_variables_are_filled_into_values),
