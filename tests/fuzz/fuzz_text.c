@@ -20,6 +20,8 @@ static void parse_all(const char *text)
         abort();
     if (parse_integer(text, 5, 1000, &number, why) == 0 && (number < 5 || number > 1000))
         abort();
+    if (parse_ollama_keep_alive_ms(text) < -1)
+        abort();
     if (parse_word(text, "a|b|cc", &value, why) == 0 && (value < 0 || value > 2))
         abort();
     (void)!parse_bool(text, &value, why);
@@ -51,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (s[i] < 0x20 || s[i] == 0x7f || (i + 1 < buf_size(&b) && s[i] == 0xc2 && s[i + 1] == 0x85))
             abort();
     buf_fini(&b);
+    int64_t ns;
+    (void)!parse_go_duration_ns((const char *)data, size, &ns);
     char *text = malloc(size + 1);
     memcpy(text, data, size);
     text[size] = '\0';

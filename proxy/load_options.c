@@ -1,0 +1,90 @@
+/* See load_options.h. */
+#include "proxy/load_options.h"
+
+#include <stdio.h>
+
+static const char *const names[] = {
+    [LOAD_NUM_CTX] = "num_ctx",   [LOAD_NUM_BATCH] = "num_batch",   [LOAD_NUM_GPU] = "num_gpu",
+    [LOAD_MAIN_GPU] = "main_gpu", [LOAD_NUM_THREAD] = "num_thread", [LOAD_USE_MMAP] = "use_mmap",
+};
+_Static_assert(sizeof names / sizeof *names == LOAD_OPTION_COUNT, "a name for each option");
+
+static int has(const struct load_options *o, unsigned option)
+{
+    return (o->set >> option & 1) != 0;
+}
+
+const char *load_option_name(enum load_option option)
+{
+    return names[option];
+}
+
+void load_option_json(enum load_option option, int64_t value, char out[LOAD_VALUE_BYTES])
+{
+    if (option == LOAD_USE_MMAP)
+        snprintf(out, LOAD_VALUE_BYTES, "%s", value ? "true" : "false");
+    else
+        snprintf(out, LOAD_VALUE_BYTES, "%lld", (long long)value);
+}
+
+void load_options_set(struct load_options *o, enum load_option option, int64_t value)
+{
+    o->set |= 1u << option;
+    o->values[option] = value;
+}
+
+static int is_same(const struct load_options *a, const struct load_options *b, unsigned option)
+{
+    return has(a, option) == has(b, option) && (!has(a, option) || a->values[option] == b->values[option]);
+}
+
+int load_options_equal(const struct load_options *a, const struct load_options *b)
+{
+    for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++)
+        if (!is_same(a, b, i))
+            return 0;
+    return 1;
+}
+
+/* num_gpu = -1, as many as fit, is never a difference to Ollama, and what does not name it means just that. */
+static int is_any_gpu(const struct load_options *wanted, unsigned option)
+{
+    return option == LOAD_NUM_GPU && has(wanted, option) && wanted->values[option] < 0;
+}
+
+int load_options_fit(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *ride)
+{
+    *ride = (struct load_options){.set = 0};
+    for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++) {
+        if (is_same(wanted, loaded, i) || is_any_gpu(wanted, i))
+            continue;
+        if (fixed >> i & 1 || !has(loaded, i))
+            return 0;
+        if (has(wanted, i) && (i != LOAD_NUM_CTX || wanted->values[i] > loaded->values[i]))
+            return 0;
+        load_options_set(ride, (enum load_option)i, loaded->values[i]);
+    }
+    return 1;
+}
+
+void load_options_merge(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *out)
+{
+    *out = *wanted;
+    for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++)
+        if (!has(wanted, i) && !(fixed >> i & 1) && has(loaded, i))
+            load_options_set(out, (enum load_option)i, loaded->values[i]);
+}
+
+int load_options_write(const struct load_options *o, struct buf *out)
+{
+    int error = buf_text(out, "{"), is_first = 1;
+    for (unsigned i = 0; i < LOAD_OPTION_COUNT && !error; i++) {
+        char value[LOAD_VALUE_BYTES];
+        if (!has(o, i))
+            continue;
+        load_option_json((enum load_option)i, o->values[i], value);
+        error = buf_printf(out, "%s\"%s\":%s", is_first ? "" : ",", names[i], value);
+        is_first = 0;
+    }
+    return error ? error : buf_text(out, "}");
+}
