@@ -153,6 +153,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     add_duration(&l, "prompt_ms", a->facts.prompt_ns);
     add_duration(&l, "eval_ms", a->facts.eval_ns);
     add_number(&l, "wait_ms", a->wait_ms);
+    add_number(&l, "load_wait_ms", a->load_ms);
     add_number(&l, "queue_ms", a->queue_ms);
     add_number(&l, "first_byte_ms", a->first_byte_ms ? a->first_byte_ms - a->began_ms : -1);
     add_number(&l, "total_ms", now_ms - a->began_ms);

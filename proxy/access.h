@@ -31,6 +31,7 @@ struct access {
     int64_t began_ms;
     int64_t first_byte_ms;  /* 0: none was sent */
     int64_t wait_ms;        /* for Ollama and its model */
+    int64_t load_ms;        /* for its model to be loaded by us */
     int64_t queue_ms;       /* for a slot */
     uint64_t in_bytes;
     uint64_t written_before_bytes; /* by this connection, for earlier requests */

@@ -4,6 +4,8 @@
  */
 #include "proxy/env.h"
 
+#include "proxy/ask.h"
+
 enum { REVIEW_MS = 10000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10 };
 
 /* Whoever waits may wake what was stopped; the supervisor decides. */
@@ -27,8 +29,19 @@ static void arm_review(struct env *env)
     loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + (is_wanted ? WANT_INTERVAL_MS : REVIEW_MS));
 }
 
+/* Before anybody is let go: what he finds loaded must be there. */
+static void see_backend(struct env *env)
+{
+    const struct contract_program *ollama = env->page && env->gate.is_backend_ours ? contract_find_program(env->page, "ollama") : NULL;
+    if (!ollama)
+        return;
+    int is_ready = atomic_load_explicit(&ollama->state, memory_order_acquire) == CONTRACT_READY;
+    loader_see_backend(&env->loader, is_ready ? atomic_load_explicit(&ollama->pid, memory_order_relaxed) : 0);
+}
+
 void env_review(struct env *env)
 {
+    see_backend(env);
     gate_review(&env->gate);
     if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)
         backend_drop_idle(env->backend); /* connections to a server that is gone, or going */
@@ -74,6 +87,27 @@ static size_t slots_of(const struct conf *conf, const struct contract_page *page
     return page && conf->is_backend_ours ? (size_t)conf->ollama_parallel : 0;
 }
 
+/* How long the backend keeps a model where nobody says; -1: not known. */
+static int64_t keep_alive_of(const struct conf *conf, const struct contract_page *page)
+{
+    if (!page || !conf->is_backend_ours)
+        return ASK_KEEP_UNSAID;
+    return conf->ollama_keep_alive_ms < 0 ? ASK_KEEP_FOR_EVER : conf->ollama_keep_alive_ms;
+}
+
+static void on_loaded(void *context)
+{
+    env_note_load(context);
+}
+
+static void on_load(void *context, int is_begun)
+{
+    struct env *env = context;
+    env_count_activity(env, is_begun);
+    if (env->loader.loads.loading_n == 0 && env->loads_over)
+        env->loads_over(env->loads_over_context);
+}
+
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend)
 {
@@ -91,6 +125,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     env->waiting.limit_n = (size_t)conf->proxy.max_queue;
     gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
+    loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), &(struct loader_ops){on_load, on_loaded, env});
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
@@ -120,6 +155,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 
 void env_fini(struct env *env)
 {
+    loader_fini(&env->loader);
     queue_fini(&env->queue);
 }
 

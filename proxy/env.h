@@ -11,6 +11,7 @@
 #include "proxy/backend.h"
 #include "proxy/budget.h"
 #include "proxy/gate.h"
+#include "proxy/loader.h"
 #include "proxy/queue.h"
 #include "proxy/tell.h"
 #include "proxy/trust.h"
@@ -30,6 +31,9 @@ struct env {
     struct budget bodies;             /* that are held */
     struct queue queue;
     struct deferred queue_work;
+    struct loader loader;
+    void (*loads_over)(void *context); /* the last load that was under way has ended; for main to set, or NULL */
+    void *loads_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct trust_rules trust;         /* for main to fill in */
     struct tell tell;

@@ -123,7 +123,7 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
     x->since_ms = loop_now_ms(env->loop);
-    exchange_wait_init(x, exchange_begin_fetch);
+    exchange_wait_init(x, &exchange_way);
     relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
     admit_id(request, env->next_id++, x->deliver.request_id);
     *out = x;
@@ -225,8 +225,10 @@ void exchange_body_end(struct exchange *x)
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
         expect_answer(x);
-        if (translate(x) == 0 && pin(x) == 0)
+        if (translate(x) == 0 && pin(x) == 0) {
+            exchange_find_wish(x);
             exchange_pass_gate(x);
+        }
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
     }
@@ -269,6 +271,7 @@ void exchange_report(struct exchange *x, struct access *out)
     out->ended = x->ended;
     out->code = x->code;
     out->wait_ms = x->wait_ms;
+    out->load_ms = x->load_ms;
     out->queue_ms = x->queue_ms;
     ending_read(&x->ending, &out->facts);
 }

@@ -16,6 +16,8 @@ void exchange_let_go(struct exchange *x)
 {
     exchange_count_time(x);
     gate_leave(&x->env->gate, &x->ticket);
+    loads_leave(&x->env->loader.loads, &x->load);
+    exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
     env_leave_queue(x->env, &x->place);

@@ -30,6 +30,7 @@ static int is_said_ready(const struct exchange *x)
 static void on_refused(struct exchange *x, const char *why)
 {
     int64_t now_ms = loop_now_ms(x->env->loop);
+    exchange_lost_backend(x);
     if (!is_said_ready(x)) {
         x->refused_since_ms = 0;
         exchange_pass_gate(x);
@@ -52,7 +53,7 @@ static enum relay_watch watch_of(const struct exchange *x)
     return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
 
-void exchange_begin_fetch(struct exchange *x)
+static void begin_fetch(struct exchange *x)
 {
     struct relay_request request = {.request = x->request};
     char why[128];
@@ -66,6 +67,8 @@ void exchange_begin_fetch(struct exchange *x)
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
     request.watch = watch_of(x);
+    x->backend_status = 0;
+    exchange_is_answered(x);
     exchange_enter(x, EXCHANGE_FETCH);
     exchange_arm(x);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)
@@ -80,7 +83,8 @@ static void on_begun(void *context)
 {
     struct exchange *x = context;
     exchange_enter(x, EXCHANGE_RELAY);
-    if (x->admission.route->needs_model && x->relay.fetch.answer.status == 200) /* the backend's: ours may have been promised */
+    x->backend_status = x->relay.fetch.answer.status;
+    if (x->admission.route->needs_model && x->backend_status == 200) /* the backend's: ours may have been promised */
         env_note_first_token(x->env);
     if (fetch_is_sent(&x->relay.fetch)) { /* it can't be sent again from here on */
         exchange_drop_body(x);
@@ -98,14 +102,18 @@ static void on_room(void *context)
 }
 
 /* No byte of an answer has come: the request may be sent again where its body is still held. */
-static void on_lost(struct exchange *x, const char *why)
+static void on_lost(struct exchange *x, const char *why, int is_reused)
 {
     int is_held = x->relay.fetch.sent_body_bytes == 0 && !x->is_sent_once;
     x->hold_until_ms = x->refused_since_ms = 0; /* what was waited for came; it is waited for anew */
-    if (is_held && x->relay.fetch.is_reused && !x->is_fresh_needed) {
+    if (is_held && is_reused && !x->is_fresh_needed) {
         x->is_fresh_needed = 1; /* it was closed while it was kept: as good as never tried */
+        exchange_was_answered(x, LOAD_ANSWER_LEFT);
         exchange_pass_gate(x);
-    } else if (is_held && x->retries_n < RETRIES_MAX) {
+        return;
+    }
+    exchange_lost_backend(x);
+    if (is_held && x->retries_n < RETRIES_MAX) {
         x->retries_n++;
         x->is_fresh_needed = 1;
         log_event(LOG_INFO, "retry", "id=%s cause=\"%s\"", x->deliver.request_id, why);
@@ -131,31 +139,44 @@ static void on_end(void *context, enum relay_end end, const char *why)
     struct exchange *x = context;
     switch (end) {
     case RELAY_DONE:
+        exchange_was_answered(x, x->backend_status < 300 ? LOAD_ANSWER_WELL : x->backend_status < 500 ? LOAD_ANSWER_LEFT : LOAD_ANSWER_BAD);
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
     case RELAY_REFUSED:
         on_refused(x, why);
         return;
     case RELAY_LOST:
-        on_lost(x, why);
+        on_lost(x, why, x->relay.fetch.is_reused);
         return;
     case RELAY_BROKEN:
+        exchange_lost_backend(x);
         on_broken(x, ACCESS_BACKEND_BROKEN, "broke off in the middle of its answer", why);
         return;
     case RELAY_GARBAGE:
+        exchange_was_answered(x, LOAD_ANSWER_BAD);
         on_broken(x, ACCESS_BACKEND_BROKEN, "sent what can't be relayed", why);
         return;
     case RELAY_UNFINISHED:
+        exchange_was_answered(x, LOAD_ANSWER_BAD);
         on_broken(x, ACCESS_BACKEND_UNFINISHED, "ended its answer without saying that it is done",
                   "it gave up, as where a model repeats itself, or lost its runner");
         return;
     case RELAY_TOLD:
+        exchange_was_answered(x, LOAD_ANSWER_BAD);
         exchange_tell(x);
         return;
     case RELAY_ERROR:
+        exchange_was_answered(x, LOAD_ANSWER_BAD);
         on_broken(x, ACCESS_BACKEND_ERROR, "told an error in the middle of its answer", "");
         return;
     }
 }
 
+/* As if it had asked itself. */
+static void on_load_lost(struct exchange *x, const char *why)
+{
+    on_lost(x, why, 0);
+}
+
+const struct exchange_way exchange_way = {begin_fetch, on_refused, on_load_lost};
 const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_end};

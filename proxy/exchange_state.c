@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static const char *const state_names[] = {"body", "gate", "queue", "pause", "fetch", "relay", "check", "end"};
+static const char *const state_names[] = {"body", "gate", "load", "queue", "pause", "fetch", "relay", "check", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -15,6 +15,8 @@ void exchange_count_time(struct exchange *x)
         return;
     if (x->state == EXCHANGE_QUEUE)
         x->queue_ms += passed_ms;
+    else if (x->state == EXCHANGE_LOAD)
+        x->load_ms += passed_ms;
     else if (x->state == EXCHANGE_GATE || x->state == EXCHANGE_PAUSE)
         x->wait_ms += passed_ms;
     else
@@ -23,6 +25,8 @@ void exchange_count_time(struct exchange *x)
     int n = 0;
     if (x->wait_ms > 0)
         n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
+    if (x->load_ms > 0)
+        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Load-Ms: %lld\r\n", (long long)x->load_ms);
     if (x->queue_ms > 0)
         snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Queue-Ms: %lld\r\n", (long long)x->queue_ms);
 }
@@ -38,7 +42,7 @@ void exchange_enter(struct exchange *x, enum exchange_state state)
 
 int exchange_is_waiting(const struct exchange *x)
 {
-    return x->state == EXCHANGE_GATE || x->state == EXCHANGE_QUEUE || x->state == EXCHANGE_PAUSE;
+    return x->state == EXCHANGE_GATE || x->state == EXCHANGE_LOAD || x->state == EXCHANGE_QUEUE || x->state == EXCHANGE_PAUSE;
 }
 
 static int64_t earlier_ms(int64_t a_ms, int64_t b_ms)
@@ -100,4 +104,35 @@ int exchange_is_cors_ours(const struct exchange *x)
     const struct route *route = x->admission.route;
     enum trust_origin origin = x->admission.trust.origin;
     return origin == TRUST_ORIGIN_OURS || (origin == TRUST_ORIGIN_BUILTIN && route && route->shape != SHAPE_OTHER);
+}
+
+void exchange_is_answered(struct exchange *x)
+{
+    struct loads *loads = &x->env->loader.loads;
+    x->is_with_backend = 1;
+    if (x->model == MODEL_NEEDED || x->model == MODEL_LEFT)
+        x->answered_by = loads_answer(loads, x->ask.model, loop_now_ms(x->env->loop));
+    else if (x->model == MODEL_OTHERS)
+        loads_forget_all(loads);
+}
+
+void exchange_was_answered(struct exchange *x, enum load_answer how)
+{
+    struct loads *loads = &x->env->loader.loads;
+    if (!x->is_with_backend)
+        return;
+    x->is_with_backend = 0;
+    if (x->answered_by)
+        loads_answered(loads, x->answered_by, &x->load.wish, how, loop_now_ms(x->env->loop));
+    else if (x->model == MODEL_OTHERS)
+        loads_forget_all(loads);
+    else if (x->model == MODEL_UNLOADS)
+        loads_forget(loads, x->ask.model);
+    x->answered_by = NULL;
+}
+
+void exchange_lost_backend(struct exchange *x)
+{
+    exchange_was_answered(x, LOAD_ANSWER_BAD);
+    loads_forget_all(&x->env->loader.loads);
 }

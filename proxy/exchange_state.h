@@ -1,6 +1,6 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_wait.c (until it may go to the backend), exchange_fetch.c (the backend), exchange_end.c (every end),
+ * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_fetch.c (the backend), exchange_end.c (every end),
  * exchange_state.c (the state and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -17,6 +17,7 @@
 enum exchange_state {
     EXCHANGE_BODY,
     EXCHANGE_GATE,
+    EXCHANGE_LOAD,
     EXCHANGE_QUEUE,
     EXCHANGE_PAUSE,
     EXCHANGE_FETCH,
@@ -24,6 +25,22 @@ enum exchange_state {
     EXCHANGE_CHECK,
     EXCHANGE_END,
     EXCHANGE_STATE_COUNT
+};
+
+/* What a request does with its model. */
+enum exchange_model {
+    MODEL_NONE,    /* nothing that is known here */
+    MODEL_NEEDED,  /* needs it loaded */
+    MODEL_LEFT,    /* … but the backend itself has to see to that */
+    MODEL_UNLOADS, /* only unloads it */
+    MODEL_OTHERS,  /* whatever it likes, with any of them */
+};
+
+/* Where an exchange goes on. */
+struct exchange_way {
+    void (*begin)(struct exchange *x); /* to the backend, when the wait is over */
+    void (*refused)(struct exchange *x, const char *why); /* its model could not be asked for: no connection */
+    void (*lost)(struct exchange *x, const char *why);    /* … no answer */
 };
 
 struct exchange {
@@ -39,19 +56,26 @@ struct exchange {
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     struct ask ask;            /* what its body says, once it was read */
+    struct load_ticket load;   /* waits for its model to be loaded; has its wish */
+    struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
+    enum exchange_model model; /* what it means for its model */
     struct relay relay;
     enum access_end ended;
     const char *code;          /* of an error of our own, a literal; or NULL */
-    void (*go)(struct exchange *x); /* to the backend, when the wait is over */
+    const struct exchange_way *way; /* borrowed */
+    void (*go_on)(struct exchange *x); /* when its model is there */
     struct timer timer;        /* hold, pause, heartbeat: whichever is next */
     int64_t since_ms;          /* it has its state since */
     int64_t wait_ms;           /* how long it has waited for Ollama and its model, or paused between tries */
+    int64_t load_ms;           /* … for its model to be loaded */
     int64_t queue_ms;          /* … and for a slot */
     int64_t hold_until_ms;     /* 0: without limit */
     int64_t pause_until_ms;    /* of EXCHANGE_PAUSE */
     int64_t beat_at_ms;        /* the next heartbeat; 0: none */
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
+    int backend_status;        /* of the answer that has begun; 0: none */
+    int is_with_backend;       /* between exchange_is_answered() and exchange_was_answered() */
     int is_sent_once;          /* its body is larger than retry_body, and gone when it is sent */
     int is_fresh_needed;       /* a kept connection has failed us */
     int is_counted;            /* in in_flight_n */
@@ -83,15 +107,29 @@ void exchange_drop_body(struct exchange *x);
 void exchange_count_activity(struct exchange *x, int is_under_way);
 void exchange_count_held(struct exchange *x, int is_held);
 
-/* exchange_wait.c. go: called each time that the exchange may go to the backend. */
-void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x));
+/* What is known of models: it goes to the backend; and what came of that (harmless where it did not). */
+void exchange_is_answered(struct exchange *x);
+void exchange_was_answered(struct exchange *x, enum load_answer how);
+/* … the backend's connection has failed: it may be another one by now. */
+void exchange_lost_backend(struct exchange *x);
+
+/* exchange_wait.c */
+void exchange_wait_init(struct exchange *x, const struct exchange_way *way);
 /* Goes now, or as soon as it may. */
 void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
 void exchange_try_again_soon(struct exchange *x);
 
+/* exchange_load.c. go_on: called when a load that it waited for has ended. */
+void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));
+/* Its body is what the backend will get: what that means for its model. */
+void exchange_find_wish(struct exchange *x);
+/* Whether its model is there; must_fit: as it needs it, and its body is changed for that. GO; WAIT, and go_on comes, or it ends;
+ * FULL. */
+enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);
+
 /* exchange_fetch.c: asks the backend. */
-void exchange_begin_fetch(struct exchange *x);
+extern const struct exchange_way exchange_way;
 extern const struct relay_ops exchange_relay_ops;
 
 /* exchange_end.c. Leaves every place where something could still come from. */

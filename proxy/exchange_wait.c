@@ -40,6 +40,37 @@ static void wait_in_line(struct exchange *x)
     limit_wait(x);
 }
 
+static void wait_for_load(struct exchange *x)
+{
+    exchange_count_held(x, 1);
+    exchange_enter(x, EXCHANGE_LOAD);
+    limit_wait(x);
+}
+
+/* Whether its model is there, as it needs it where it must fit; where not, it waits, or has ended. */
+static int has_model(struct exchange *x, int must_fit)
+{
+    switch (exchange_look_for_model(x, must_fit)) {
+    case LOAD_GO:
+        return 1;
+    case LOAD_BEGIN:
+    case LOAD_WAIT:
+        wait_for_load(x);
+        return 0;
+    case LOAD_FULL:
+        exchange_fail_full(x, 0);
+        return 0;
+    }
+    return 0;
+}
+
+static void go(struct exchange *x)
+{
+    x->ticket.is_accepted = 1;
+    if (has_model(x, 1) && x->state != EXCHANGE_END)
+        x->way->begin(x);
+}
+
 /* Whatever needs a model takes a slot, what only loads or unloads it too: to load is work, and to unload has its turn. */
 static void take_slot(struct exchange *x)
 {
@@ -49,8 +80,7 @@ static void take_slot(struct exchange *x)
         verdict = queue_enter(queue, &x->place, x->ask.model, x->ticket.is_accepted, loop_now_ms(x->env->loop));
     switch (verdict) {
     case QUEUE_GO:
-        x->ticket.is_accepted = 1;
-        x->go(x);
+        go(x);
         return;
     case QUEUE_WAIT:
         wait_in_line(x);
@@ -64,13 +94,21 @@ static void take_slot(struct exchange *x)
     }
 }
 
+/* First it waits for its model, loaded in whatever way: all who wait are told then where it can't be loaded. With its slot it
+ * sees to it that it is loaded as it needs it. */
+static void find_model_and_slot(struct exchange *x)
+{
+    if (has_model(x, 0))
+        take_slot(x);
+}
+
 static void obey_gate(struct exchange *x, enum gate_verdict verdict)
 {
     char text[CONTRACT_REASON_BYTES + 64];
     const char *reason = x->env->gate.view.reason;
     switch (verdict) {
     case GATE_PASS:
-        take_slot(x);
+        find_model_and_slot(x);
         return;
     case GATE_WAIT_API:
     case GATE_WAIT_MODEL:
@@ -144,9 +182,10 @@ void exchange_try_again_soon(struct exchange *x)
     exchange_arm(x);
 }
 
-void exchange_wait_init(struct exchange *x, void (*go)(struct exchange *x))
+void exchange_wait_init(struct exchange *x, const struct exchange_way *way)
 {
-    x->go = go;
+    x->way = way;
+    exchange_load_init(x, find_model_and_slot);
     x->ticket = (struct gate_ticket){.model = x->ask.model, .fn = on_gate, .context = x};
     x->place = (struct queue_ticket){.fn = on_slot, .context = x};
     timer_init(&x->timer, on_timer, x);

@@ -42,9 +42,15 @@ static const char usage[] =
     "Usage: ollama-proxy [options]\n"
     "The public door in front of Ollama: a streaming HTTP proxy. Started by ollama-supervisor, or alone.\n";
 
+/* The model that a restart of the proxy leaves behind half loaded would be loaded anew by the next one. */
+static int is_loading_on(const struct proxy *p)
+{
+    return p->phase == PHASE_DRAIN && p->env.loader.loads.loading_n > 0 && env_has_successor(&p->env);
+}
+
 static void stop_when_empty(struct proxy *p)
 {
-    if (p->phase != PHASE_RUN && p->clients.clients_n == 0)
+    if (p->phase != PHASE_RUN && p->clients.clients_n == 0 && !is_loading_on(p))
         loop_stop(&p->loop);
 }
 
@@ -53,6 +59,11 @@ static void on_client_left(void *context)
     struct proxy *p = context;
     listeners_resume(&p->listeners);
     stop_when_empty(p);
+}
+
+static void on_loads_over(void *context)
+{
+    stop_when_empty(context);
 }
 
 static void abort_rest(struct proxy *p)
@@ -210,6 +221,8 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         return error;
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
+    p->env.loads_over = on_loads_over;
+    p->env.loads_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
     if (!error)
         error = prepare_signals(p);

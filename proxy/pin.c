@@ -1,10 +1,12 @@
 /* See pin.h. Where nothing is to be changed, the body is not even read. */
 #include "proxy/pin.h"
 
+#include "proxy/ask.h"
 #include "proxy/json_scan.h"
-#include "proxy/json_splice.h"
+#include "proxy/splice_body.h"
 
-#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { MODEL_BYTES = 256 };
 
@@ -14,23 +16,6 @@ static size_t add_edits(struct json_edit *edits, const struct conf_pin_value *va
     for (size_t i = 0; i < values_n; i++)
         edits[i] = (struct json_edit){values[i].is_option, values[i].name, values[i].json, JSON_SET};
     return values_n;
-}
-
-/* The body with the changes, in place. 0 or -ENOMEM. */
-static int apply(const struct json_splice *s, struct buf *body)
-{
-    size_t before_n = buf_size(body), after_n = json_splice_size(s, before_n);
-    char *end;
-    if (body->limit_bytes > 0 && after_n > before_n)
-        body->limit_bytes += after_n - before_n; /* it is the client's limit, who is done */
-    if (buf_reserve(body, after_n > before_n ? after_n - before_n : 0, &end) < 0)
-        return -ENOMEM;
-    json_splice_apply(s, end - before_n, before_n);
-    if (after_n > before_n)
-        buf_commit(body, after_n - before_n);
-    else
-        buf_truncate(body, after_n);
-    return 0;
 }
 
 /* Whether models are to be mapped where nothing else is said: an Ollama that we run. A runner that reads its model into
@@ -46,7 +31,6 @@ int pin_body(const struct conf *conf, int is_supervised, const struct route *rou
     struct conf_pin_value values[CONF_PIN_VALUES_MAX];
     struct json_edit edits[CONF_PIN_VALUES_MAX + 1];
     struct json_edits all = {.inner = "options", .items = edits};
-    struct json_splice splice;
     char model[MODEL_BYTES];
     const struct conf_pin *pin = NULL;
     int is_mapped = is_mapping_pinned(conf, is_supervised);
@@ -61,8 +45,31 @@ int pin_body(const struct conf *conf, int is_supervised, const struct route *rou
         edits[all.items_n++] = (struct json_edit){1, "use_mmap", "true", JSON_SET};
     if (all.items_n == 0)
         return 0;
-    int error = json_splice_find(&splice, buf_data(body), buf_size(body), &all);
-    if (error == -EINVAL) /* the backend says what is wrong with it */
-        return 0;
-    return error || splice.changes_n == 0 ? error : apply(&splice, body);
+    return splice_body(body, &all);
+}
+
+static void overlay(const struct conf_pin_value *value, struct load_wish *wish)
+{
+    if (!value->is_option) {
+        (void)!ask_keep_alive(value->json, strlen(value->json), &wish->keep_alive_ms);
+        return;
+    }
+    for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
+        if (strcmp(value->name, load_option_name((enum load_option)i)) != 0)
+            continue;
+        int64_t number = i == LOAD_USE_MMAP ? strcmp(value->json, "true") == 0 : strtoll(value->json, NULL, 10);
+        load_options_set(&wish->options, (enum load_option)i, number);
+        wish->fixed |= 1u << i;
+    }
+}
+
+void pin_wish(const struct conf *conf, int is_supervised, const char *model, struct load_wish *wish)
+{
+    struct conf_pin_value values[CONF_PIN_VALUES_MAX];
+    const struct conf_pin *pin = conf->pins_n > 0 ? conf_pin(conf, model) : NULL;
+    size_t values_n = pin ? conf_pin_values(pin, values) : 0;
+    for (size_t i = 0; i < values_n; i++)
+        overlay(&values[i], wish);
+    if (is_mapping_pinned(conf, is_supervised) && (!pin || pin->use_mmap[0] == '\0'))
+        load_options_set(&wish->options, LOAD_USE_MMAP, 1);
 }

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 
+from raw_backend import LOADED, is_load
 from waiting import SLACK
 
 RESET = object()  # the connection ends with a TCP reset
@@ -57,11 +58,13 @@ class Held:
 
 
 class PlayedBackend:
-    """Plays a list of steps (bytes, RESET, CLOSE, HANG) for each request; play(request) chooses it."""
+    """Plays a list of steps (bytes, RESET, CLOSE, HANG) for each request; play(request) chooses it. Models load at once: the
+    proxy's own requests for that are answered, and are in `loads` alone."""
 
     def __init__(self, play):
         self.play = play
         self.requests: list = []  # (head, body) of each
+        self.loads: list = []     # … of those that only load a model
         self.cuts = 0             # connections that the other side left before the answer was over
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self._listener.getsockname()[1]
@@ -114,6 +117,10 @@ class PlayedBackend:
     def _answer(self, sock) -> bool:
         request = self._read(sock)
         if request is None:
+            return False
+        if is_load(b"\r\n\r\n".join(request)):
+            self.loads.append(request)
+            sock.sendall(LOADED)
             return False
         self.requests.append(request)
         for step in self.play(request):

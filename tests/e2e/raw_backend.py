@@ -4,17 +4,25 @@ import threading
 import time
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
+LOADED = (b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 29\r\n\r\n'
+          b'{"model":"m","embeddings":[]}')
 PIECE_S = 0.002  # between two pieces: no event, but what keeps them in packets of their own
 
 
+def is_load(request: bytes) -> bool:
+    """Whether the proxy asks by itself that a model be loaded."""
+    return request.startswith(b"POST /api/embed HTTP/1.1\r\n") and b'"input":[]' in request
+
+
 class RawBackend:
-    """Listens at once. `answer` is what each request gets: bytes, a list of pieces, or a function of (request, its place on
+    """Listens at once. Models load at once: the proxy's own requests for that are answered, and are in `loads` alone. `answer` is what each request gets: bytes, a list of pieces, or a function of (request, its place on
     its connection) that gives either; None closes the connection. With `closes` each answer ends the connection."""
 
     def __init__(self, port: int):
         self.answer = OK
         self.closes = False
         self.requests: list = []     # each whole, as bytes
+        self.loads: list = []        # … those that only load a model
         self.connections: list = []  # for each all that came
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self._lock = threading.Lock()
@@ -38,11 +46,17 @@ class RawBackend:
                 return
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
+    def _note(self, records: list, record) -> None:
+        with self._lock:
+            records.append(record)
+
+    def _forget(self, record) -> None:
+        with self._lock:
+            self.connections[:] = [other for other in self.connections if other is not record]
+
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         record, at, place = bytearray(), 0, 0
-        with self._lock:
-            self.connections.append(record)
         try:
             while True:
                 end = whole(record, at)
@@ -50,11 +64,17 @@ class RawBackend:
                     data = sock.recv(1 << 16)
                     if not data:
                         return
+                    if not record:
+                        self._note(self.connections, record)
                     record += data
                     end = whole(record, at)
                 request, at = bytes(record[at:end]), end
-                with self._lock:
-                    self.requests.append(request)
+                if is_load(request):
+                    self._note(self.loads, request)
+                    self._forget(record)
+                    sock.sendall(LOADED)
+                    return
+                self._note(self.requests, request)
                 answer = self.answer(request, place) if callable(self.answer) else self.answer
                 place += 1
                 if answer is None:

@@ -64,10 +64,9 @@ def test_pipelined_requests_are_answered_in_order_or_refused(sidecar):
 
 # cancelling
 
-@pytest.mark.parametrize("phase", ["streaming", "prefill", "loading", "not streamed"])
+@pytest.mark.parametrize("phase", ["streaming", "prefill", "not streamed"])  # a load goes on: test_32_loads.py
 def test_backend_learns_at_once_that_the_client_left(sidecar, phase):
-    sidecar.boot(tokens=1000, token_delay_ms=5000, load_s=60 if phase == "loading" else 0,
-                 first_token_delay_ms=60000 if phase == "prefill" else 0)
+    sidecar.boot(tokens=1000, token_delay_ms=5000, first_token_delay_ms=60000 if phase == "prefill" else 0)
     with sidecar.connect() as connection:
         connection.send("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": phase != "not streamed"})
         if phase == "streaming":

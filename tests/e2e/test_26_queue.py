@@ -206,6 +206,12 @@ def end_left(sidecar, connection):
     sidecar.backend.wait("cancelled")
 
 
+def end_left_while_loading(sidecar, connection):
+    sidecar.backend.wait("request", path="/api/embed")
+    wait_requests(sidecar, held=1)
+    connection.close()
+
+
 def end_killed(sidecar, connection):
     """Ollama dies under it: one more try."""
     sidecar.backend.wait("loaded")
@@ -255,7 +261,7 @@ ENDS = {
     "done": (end_done, {}),
     "unread": (end_unread, {"tokens": 500, "token_delay_ms": 50}),
     "left in prefill": (end_left, {"first_token_delay_ms": 60000}),
-    "left while loading": (end_left, {"load_s": 60}),
+    "left while loading": (end_left_while_loading, {"load_s": 1}),
     "killed": (end_killed, {"first_token_delay_ms": 60000}),
     "killed and left": (end_killed_and_left, {"first_token_delay_ms": 60000}),
     "hold_timeout": (end_timeout, {"first_token_delay_ms": 60000}),
@@ -475,4 +481,6 @@ def test_answers_are_those_of_ollama_but_for_the_lines_that_tell_the_wait(sideca
     one_slot(sidecar, tokens=2)
     direct = ask(sidecar.backend.port, "POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False})
     names = {name.lower() for name, _ in sidecar.generate().headers}
-    assert names - {name.lower() for name, _ in direct.headers} == {"via", "x-request-id"}
+    assert names - {name.lower() for name, _ in direct.headers} == {"via", "x-request-id", "x-sidecar-load-ms"}
+    again = {name.lower() for name, _ in sidecar.generate().headers}  # its model is there
+    assert again - {name.lower() for name, _ in direct.headers} == {"via", "x-request-id"}

@@ -13,6 +13,9 @@ _KINDS = {"model": str, "name": str, "prompt": str, "system": str, "stream": boo
 _GO = {str: "string", bool: "bool", list: "[]api.Message", dict: "map[string]interface {}"}
 
 
+BUSY = "server busy, please try again.  maximum pending requests exceeded"
+
+
 class Refuse(Exception):
     """Ends a handler with an error answer."""
 
@@ -99,8 +102,13 @@ def embed(conn):
     if not isinstance(texts, list) or any(not isinstance(text, str) for text in texts):
         raise Refuse(400, "invalid input type")
     name = installed(request, "quoted")
-    with loaded(conn, name, request):
-        took = time.monotonic_ns() - started
+    if script.for_model(name).get("busy"):
+        raise Refuse(503, BUSY)
+    try:
+        with loaded(conn, name, request, bool(texts)):
+            took = time.monotonic_ns() - started
+    except runners.LoadError as error:
+        raise Refuse(500, str(error)) from error
     if not texts:
         return conn.json(200, {"model": request["model"], "embeddings": []})
     return conn.json(200, {"model": request["model"], "embeddings": [vector(text) for text in texts],
@@ -135,9 +143,9 @@ def installed(request: dict, words: str):
     return name
 
 
-def loaded(conn, name, request: dict):
-    """The model in memory, for a with statement."""
-    return runners.using(conn, name, script.for_model(name), request.get("keep_alive"))
+def loaded(conn, name, request: dict, is_answering=True):
+    """The model in memory, for a with statement; one that only loads takes no place among those that are answered."""
+    return runners.using(conn, name, script.for_model(name), request.get("keep_alive"), request.get("options"), is_answering)
 
 
 def unloads(request: dict) -> bool:

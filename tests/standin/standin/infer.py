@@ -2,7 +2,7 @@
 import time
 
 from . import generate, names, runners, script, store
-from .api import Refuse, body_of, installed, loaded, unloads
+from .api import BUSY, Refuse, body_of, installed, loaded, unloads
 from .wire import dumps
 
 
@@ -94,11 +94,11 @@ def answer(conn, request: dict, shape, name, prompt: str) -> None:
     started = time.monotonic_ns()
     rules = script.for_model(name)
     if rules.get("busy"):
-        raise Refuse(503, "server busy, please try again.  maximum pending requests exceeded")
+        raise Refuse(503, BUSY)
     if rules.get("garbage_answer") and generate.garbage(conn, rules["garbage_answer"]):
         return
     try:
-        with loaded(conn, name, request):
+        with loaded(conn, name, request, bool(prompt)):
             took = time.monotonic_ns() - started
             if not prompt:
                 conn.json(200, shape.nothing("load"))

@@ -6,7 +6,8 @@ Events and their fields (every line has t, the epoch time, and pid):
     request    id, conn, method, path, headers (list of [name, value], in order), body_bytes, body_sha256, body (2 KB)
     answered   id, status                               cancelled  id, tokens (the client went before the end)
     first_token id, model                               done       id, model, tokens
-    loaded     model, seconds                           unloaded   model
+    loaded     model, seconds, options (named ones)     unloaded   model; why (options: it is loaded again with others)
+    load_aborted model, id (its client left, or it failed)
     pull_start id, model, resumed_at                    pull_done  id, model
     pull_failed id, model, error                        fault      id, what (a scripted one, as it strikes)
     term_ignored signal                                 stopping   signal

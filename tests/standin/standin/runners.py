@@ -14,16 +14,35 @@ class LoadError(Exception):
     """A scripted failure to load."""
 
 
+# What a model is loaded with (api/types.go, Runner): another value loads it again. What is not named is the model's own, so 0 here.
+_OPTIONS = {"num_ctx": 4096, "num_batch": 512, "num_gpu": -1, "main_gpu": 0, "num_thread": 0, "use_mmap": None}
+
+
+def _wanted(options) -> dict:
+    """The load-time options of a request, with what Ollama takes where it names none; integers cut off, as in Go."""
+    named = {key: value for key, value in (options or {}).items() if key in _OPTIONS and value is not None}
+    for key, value in named.items():
+        if isinstance(value, bool) != (key == "use_mmap") or not isinstance(value, (bool, int, float)):
+            raise LoadError(f'option "{key}" must be of type {"boolean" if key == "use_mmap" else "integer"}')
+    return {**_OPTIONS, **{key: value if isinstance(value, bool) else int(value) for key, value in named.items()}}
+
+
 class Runner:
     """A model in memory."""
 
-    def __init__(self, name):
+    def __init__(self, name, options: dict):
         self.name = name
+        self.options = options
         self.ready = False
         self.users = 0
         self.busy = 0
         self.keep_alive = settings.keep_alive()
         self.expires = time.time() + self.keep_alive
+
+    def needs_reload(self, options: dict) -> bool:
+        """server/sched.go needsReload: num_gpu = -1 is no difference."""
+        own = {**self.options, "num_gpu": -1} if options["num_gpu"] < 0 else self.options
+        return own != options
 
 
 def _sweep() -> None:
@@ -35,18 +54,34 @@ def _sweep() -> None:
             note("unloaded", model=runner.name.short)
 
 
-def _load(conn, name, rules: dict) -> Runner:
+def _find(name, options: dict):
+    """The runner to use (counted), to wait for (not ready, or in use with other options), or to make: (runner, is_ours)."""
+    _sweep()
+    runner = _loaded.get(name.key)
+    if runner is not None and runner.ready and runner.needs_reload(options):
+        if runner.users:
+            return None, False
+        del _loaded[name.key]
+        note("unloaded", model=name.short, why="options")
+        runner = None
+    if runner is None:
+        runner = _loaded[name.key] = Runner(name, options)
+        return runner, True
+    if not runner.ready:
+        return None, False
+    runner.users += 1
+    return runner, False
+
+
+def _load(conn, name, rules: dict, options: dict) -> Runner:
     """The model's runner, loaded by the first who asks; the others wait. A load dies with its client."""
     while True:
         with _lock:
-            _sweep()
-            runner = _loaded.get(name.key)
-            if runner is None:
-                runner = _loaded[name.key] = Runner(name)
-                break
-            if runner.ready:
-                runner.users += 1
-                return runner
+            runner, is_ours = _find(name, options)
+        if is_ours:
+            break
+        if runner is not None:
+            return runner
         conn.wait(0.01)
     try:
         conn.wait(rules.get("load_s", 0))
@@ -58,19 +93,25 @@ def _load(conn, name, rules: dict) -> Runner:
     except BaseException:
         with _lock:
             _loaded.pop(name.key, None)
+        note("load_aborted", model=name.short, id=conn.request.id)
         raise
     with _lock:
         runner.ready, runner.users = True, 1
-    note("loaded", model=name.short, seconds=rules.get("load_s", 0))
+    named = {key: value for key, value in options.items() if value != _OPTIONS[key]}
+    note("loaded", model=name.short, seconds=rules.get("load_s", 0), options=named)
     return runner
 
 
 @contextmanager
-def using(conn, name, rules: dict, keep_alive):
+def using(conn, name, rules: dict, keep_alive, options=None, is_answering=True):
     """The model is in memory, and answering, for the body of the with statement."""
-    runner = _load(conn, name, rules)
+    runner = _load(conn, name, rules, _wanted(options))
+    seconds = settings.duration(keep_alive)
+    if seconds is not None:  # who says nothing leaves it as it is
+        runner.keep_alive = seconds
+    counted = is_answering and rules.get("parallel")
     try:
-        while rules.get("parallel"):
+        while counted:
             with _lock:
                 if runner.busy < rules["parallel"]:
                     runner.busy += 1
@@ -79,14 +120,12 @@ def using(conn, name, rules: dict, keep_alive):
         try:
             yield runner
         finally:
-            if rules.get("parallel"):
+            if counted:
                 with _lock:
                     runner.busy -= 1
     finally:
         with _lock:
             runner.users -= 1
-            seconds = settings.duration(keep_alive)
-            runner.keep_alive = settings.keep_alive() if seconds is None else seconds
             runner.expires = time.time() + runner.keep_alive
             _sweep()
 

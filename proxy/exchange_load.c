@@ -1,0 +1,131 @@
+/*
+ * See exchange_state.h. What a request means for its model, and what it waits for: a load that belongs to nobody (loads.h).
+ * Without a slot it waits for its model loaded in whatever way, so that all who wait learn at once where it can't be loaded;
+ * with its slot it sees to it that it is loaded as it needs it, or makes its body ask for what is loaded.
+ */
+#include "proxy/exchange_state.h"
+#include "proxy/pin.h"
+#include "proxy/reply.h"
+#include "proxy/splice_body.h"
+
+#include <errno.h>
+
+/* The backend's own words, with its status. */
+static void tell(struct exchange *x, const struct load_result *result)
+{
+    if (x->deliver.is_begun) {
+        exchange_break_off(x, ACCESS_BACKEND_ERROR, result->text);
+        return;
+    }
+    exchange_count_time(x);
+    reply_error(&x->deliver, x->admission.dialect, result->status, NULL, result->text, NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+static void on_loaded(void *context, const struct load_result *result)
+{
+    struct exchange *x = context;
+    switch (result->end) {
+    case LOAD_ENDED_WELL:
+        x->go_on(x);
+        return;
+    case LOAD_ENDED_UNTOLD:
+        x->model = MODEL_LEFT;
+        x->go_on(x);
+        return;
+    case LOAD_ENDED_FAILED:
+        tell(x, result);
+        return;
+    case LOAD_ENDED_REFUSED:
+        x->way->refused(x, result->text);
+        return;
+    case LOAD_ENDED_LOST:
+        x->way->lost(x, result->text);
+        return;
+    }
+}
+
+void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x))
+{
+    x->go_on = go_on;
+    x->load = (struct load_ticket){.fn = on_loaded, .context = x};
+}
+
+/* keep_alive of less than a second, and nothing to infer: Ollama only unloads then (GenerateHandler, ChatHandler, v0.9.5). */
+static int is_unload(const struct exchange *x)
+{
+    enum route_api api = x->admission.route->api;
+    int is_empty = (api == API_GENERATE && !x->ask.has_prompt) || (api == API_CHAT && !x->ask.has_messages);
+    return is_empty && x->load.wish.keep_alive_ms != ASK_KEEP_UNSAID && x->load.wish.keep_alive_ms < 1000;
+}
+
+static enum exchange_model model_use(struct exchange *x)
+{
+    const struct route *route = x->admission.route;
+    struct load_wish *wish = &x->load.wish;
+    int is_translated = x->answer.translation.ops != NULL, is_ollamas = is_translated || route->dialect == DIALECT_OLLAMA;
+    struct ask translated;
+    const struct ask *ask = &x->ask;
+    if (x->request->method == METHOD_OPTIONS)
+        return MODEL_NONE;
+    if (!route->needs_model)
+        return route->right == RIGHT_MANAGE && route->is_activity ? MODEL_OTHERS : MODEL_NONE;
+    if (route->api == API_OTHER)
+        return MODEL_OTHERS;
+    if (is_translated && ask_read(&translated, buf_data(&x->body), buf_size(&x->body)) < 0)
+        return MODEL_NONE;
+    ask = is_translated ? &translated : ask;
+    if (!x->ask.model[0] || (is_ollamas && ask->is_odd))
+        return MODEL_NONE;
+    if (!is_ollamas) { /* its body stays as it is, and Ollama asks for the model's own options */
+        wish->fixed = LOAD_ALL_OPTIONS;
+        return MODEL_NEEDED;
+    }
+    wish->options = ask->options;
+    wish->keep_alive_ms = ask->keep_alive_ms;
+    pin_wish(x->env->conf, x->env->page != NULL, x->ask.model, wish);
+    return !is_translated && is_unload(x) ? MODEL_UNLOADS : MODEL_NEEDED;
+}
+
+void exchange_find_wish(struct exchange *x)
+{
+    x->load.wish = (struct load_wish){.keep_alive_ms = ASK_KEEP_UNSAID};
+    x->model = model_use(x);
+}
+
+/* Its body asks for what is loaded from now on, and so does its wish, should it have to be sent once more. */
+static void ride_on(struct exchange *x, const struct load_ride *ride)
+{
+    struct json_edit edits[LOAD_OPTION_COUNT + 1];
+    char values[LOAD_OPTION_COUNT][LOAD_VALUE_BYTES], keep_alive[KEEP_ALIVE_JSON_BYTES];
+    struct json_edits all = {.inner = "options", .items = edits};
+    for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
+        if (!(ride->options.set >> i & 1))
+            continue;
+        load_option_json((enum load_option)i, ride->options.values[i], values[i]);
+        edits[all.items_n++] = (struct json_edit){1, load_option_name((enum load_option)i), values[i], JSON_SET};
+        load_options_set(&x->load.wish.options, (enum load_option)i, ride->options.values[i]);
+    }
+    if (ride->keep_alive_ms != ASK_KEEP_UNSAID) {
+        load_keep_alive_json(ride->keep_alive_ms, keep_alive);
+        edits[all.items_n++] = (struct json_edit){0, "keep_alive", keep_alive, JSON_SET};
+        x->load.wish.keep_alive_ms = ride->keep_alive_ms;
+    }
+    int error = all.items_n ? splice_body(&x->body, &all) : 0;
+    if (error == -E2BIG)
+        exchange_fail(x, 400, "too_many_names", "the body names an option that its model is loaded with again and again");
+    else if (error)
+        exchange_break_off(x, ACCESS_FAILED, "out of memory");
+}
+
+enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)
+{
+    struct load_ride ride;
+    if (x->model != MODEL_NEEDED)
+        return LOAD_GO;
+    x->load.is_accepted = x->ticket.is_accepted;
+    enum load_verdict verdict = loader_look(&x->env->loader, &x->load, x->ask.model, must_fit, &ride);
+    if (verdict == LOAD_GO && must_fit)
+        ride_on(x, &ride);
+    return verdict;
+}

@@ -1,0 +1,43 @@
+/*
+ * loader: loads models at the backend for those who wait for them (loads.h), by requests of our own (load_request.h). A load
+ * that has begun goes on whoever leaves, and is work: nothing falls asleep meanwhile.
+ */
+#ifndef PROXY_LOADER_H
+#define PROXY_LOADER_H
+
+#include "proxy/load_request.h"
+
+struct loader_load {
+    struct loader *loader;
+    struct load *load;           /* NULL: a free place */
+    struct load_request *request; /* owned */
+};
+
+struct loader_ops {
+    void (*count)(void *context, int is_begun); /* a load has begun, or ended */
+    void (*loaded)(void *context);              /* … and the model is there */
+    void *context;
+};
+
+struct loader {
+    struct loads loads;
+    struct backend *backend;  /* borrowed, as is tell */
+    const struct tell *tell;
+    struct loader_ops ops;
+    int32_t backend_pid;      /* of the Ollama that loads knows about; 0: not known */
+    struct loader_load under_way[LOADS_MODELS];
+};
+
+/* keep_alive_ms: of the backend, where nobody says another; ASK_KEEP_UNSAID where that is not known. */
+void loader_init(struct loader *l, struct backend *backend, const struct tell *tell, struct waiting *waiting,
+                 int64_t keep_alive_ms, const struct loader_ops *ops);
+/* Ends what is under way. */
+void loader_fini(struct loader *l);
+
+/* See loads_look; what is to be loaded is loaded. */
+enum load_verdict loader_look(struct loader *l, struct load_ticket *t, const char *model, int must_fit, struct load_ride *ride);
+
+/* pid: of the Ollama that the supervisor runs, 0 while it is not ready. What another one had loaded is gone. */
+void loader_see_backend(struct loader *l, int32_t pid);
+
+#endif
