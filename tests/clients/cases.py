@@ -73,6 +73,8 @@ CASES = (
          "the runner stumbled"),
     Case("late_lost", "Ollama's connection breaks before the first token", "error",
          {"first_token_delay_ms": WAIT_S * 500, "close_after_tokens": 0}, QUICK, "did not answer"),
+    Case("late_dies", "Ollama dies before the first token, twice", "error",
+         {"first_token_delay_ms": WAIT_S * 500, "crash_after_tokens": 0}, QUICK, "did not answer"),
     Case("mid_error", "Ollama says an error", "error", {"error_after_tokens": 6, "error_text": "the runner stumbled"}, QUICK,
          "the runner stumbled", modes=("stream",), begins=True),
     Case("mid_lost", "Ollama's connection breaks", "error", {"reset_after_tokens": 6}, QUICK, "broke off", modes=("stream",),
