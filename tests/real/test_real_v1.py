@@ -67,6 +67,7 @@ MISTAKES = {
 @pytest.fixture(name="both")
 def _both(sidecar):
     """both(path, body): the answers of Ollama itself and through the proxy."""
+    sidecar.configure("pin:*", use_mmap="client")  # else each of the two ways would load the model again
     sidecar.start()
     sidecar.wait_ready()
     port = int(sidecar.env["OLLAMA_HOST"].rsplit(":", 1)[1])
