@@ -181,6 +181,7 @@ class Ours(Peer):
     """ollama-supervisor; the request is sent as soon as its socket is there, and held."""
     name = "ollama-supervisor"
     tells_phases = True
+    models = "none"  # the preload list
 
     def __init__(self, world, build):
         super().__init__(world)
@@ -190,7 +191,7 @@ class Ours(Peer):
         public = free_port()
         with open(os.path.join(folder, "supervisor.ini"), "w", encoding="utf-8") as file:
             file.write(f"[supervisor]\ncontrol_socket = {folder}/control.sock\nstate_dir = {folder}/state\n[proxy]\n"
-                       f"listen = 127.0.0.1:{public}\n[preload]\nmodels = none\n")
+                       f"listen = 127.0.0.1:{public}\n[preload]\nmodels = {self.models}\n")
         return [os.path.join(self.build, "ollama-supervisor"), "-c", f"{folder}/supervisor.ini"], env, public
 
     def first_token(self, process, port):
@@ -201,7 +202,16 @@ class Ours(Peer):
         return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", lines[0])} if lines else {}
 
 
+class OursWithList(Ours):
+    """The same with the model on the preload list, as the shipped files have one."""
+    name = "… with a preload list"
+
+    @property
+    def models(self):
+        return self.world.model
+
+
 def peers(world, build):
     """By hand first: the others are compared with it."""
-    found = [ByHand(world), Ours(world, build)]
+    found = [ByHand(world), Ours(world, build), OursWithList(world, build)]
     return found + ([Script(world)] if shutil.which("curl") else [])
