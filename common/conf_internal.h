@@ -89,6 +89,9 @@ int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
 
+/* conf_preload.c: [preload] load. */
+void conf_check_preload(const struct conf *c, struct diag *d);
+
 /* conf_pin.c: 0, or -EINVAL with the reason: what stands in [pin:HERE]. */
 int conf_pin_name(const char *name, char *why) WARN_UNUSED;
 void conf_check_pins(const struct conf *c, struct diag *d);

@@ -151,6 +151,16 @@ static int read_list(const struct conf *c, struct models *out, struct diag *d)
     return error ? error : d->errors_n > before_n ? -EINVAL : 0;
 }
 
+void conf_check_preload(const struct conf *c, struct diag *d)
+{
+    const char *load = c->preload.load;
+    char why[PARSE_WHY_BYTES], text[PARSE_WHY_BYTES + 64];
+    if (!*load || strcmp(load, "none") == 0 || strcmp(load, "last") == 0 || parse_model_name(load, why) == 0)
+        return;
+    snprintf(text, sizeof text, "write none, last, or a model's name: %s", why);
+    conf_mistake(c, (const struct conf_head *)&c->preload, "preload", "load", d, text);
+}
+
 int conf_preload_list(const struct conf *c, struct list *out, struct diag *d)
 {
     struct models models = {.list = out};

@@ -107,6 +107,7 @@ struct contract_page {
     _Atomic uint32_t models_n; /* length of the list, which may be above CONTRACT_MODELS */
     _Atomic uint32_t is_stopping;
     uint64_t token; /* random, for as long as the supervisor runs: all its proxies are one; 0: there is none */
+    _Atomic int32_t used_pid; /* the Ollama that has loaded a model or answered since it started; 0: none; -1: one that is not ours */
     struct contract_line lines[CONTRACT_LINES];
     struct contract_program programs[CONTRACT_PROGRAMS];
     struct contract_model models[CONTRACT_MODELS];

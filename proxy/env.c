@@ -39,10 +39,27 @@ static void see_backend(struct env *env)
     loader_see_backend(&env->loader, is_ready ? atomic_load_explicit(&ollama->pid, memory_order_relaxed) : 0);
 }
 
+/* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
+static int32_t answering_pid(const struct env *env)
+{
+    return env->gate.view.is_api_watched ? env->gate.view.ollama_pid : -1;
+}
+
+/* After those who wait were let go: who asks is first. */
+static void load_first(struct env *env)
+{
+    const struct gate_view *view = &env->gate.view;
+    int is_ready = !view->is_api_watched || view->ollama == CONTRACT_READY;
+    int32_t pid = answering_pid(env), used_pid = env->page ? atomic_load_explicit(&env->page->used_pid, memory_order_relaxed) : 0;
+    int is_used = pid == used_pid || pid == env->loaded_pid || pid == env->answered_pid;
+    first_load_look(&env->first_load, is_ready && !env->is_draining ? pid : 0, is_used);
+}
+
 void env_review(struct env *env)
 {
     see_backend(env);
     gate_review(&env->gate);
+    load_first(env);
     if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)
         backend_drop_idle(env->backend); /* connections to a server that is gone, or going */
     if (env->gate.waiting_n == 0)
@@ -95,9 +112,11 @@ static int64_t keep_alive_of(const struct conf *conf, const struct contract_page
     return conf->ollama_keep_alive_ms < 0 ? ASK_KEEP_FOR_EVER : conf->ollama_keep_alive_ms;
 }
 
-static void on_loaded(void *context)
+static void on_loaded(void *context, const struct load *load)
 {
-    env_note_load(context);
+    struct env *env = context;
+    env_note_load(env);
+    first_load_note(&env->first_load, load);
 }
 
 static void on_load(void *context, int is_begun)
@@ -126,6 +145,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), &(struct loader_ops){on_load, on_loaded, env});
+    first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
@@ -155,6 +175,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 
 void env_fini(struct env *env)
 {
+    first_load_fini(&env->first_load);
     loader_fini(&env->loader);
     queue_fini(&env->queue);
 }
@@ -180,12 +201,6 @@ void env_count_activity(struct env *env, int is_begun)
 void env_count_held(struct env *env, int is_begun)
 {
     atomic_fetch_add(&env->line->held_n, is_begun ? 1u : (uint32_t)-1);
-}
-
-/* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
-static int32_t answering_pid(const struct env *env)
-{
-    return env->gate.view.is_api_watched ? env->gate.view.ollama_pid : -1;
 }
 
 /* Once for each Ollama. A message that is lost is no harm: the page is looked at again with the next one. */

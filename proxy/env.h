@@ -10,6 +10,7 @@
 #include "common/loop.h"
 #include "proxy/backend.h"
 #include "proxy/budget.h"
+#include "proxy/first_load.h"
 #include "proxy/gate.h"
 #include "proxy/loader.h"
 #include "proxy/queue.h"
@@ -32,6 +33,7 @@ struct env {
     struct queue queue;
     struct deferred queue_work;
     struct loader loader;
+    struct first_load first_load;
     void (*loads_over)(void *context); /* the last load that was under way has ended; for main to set, or NULL */
     void *loads_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
@@ -61,7 +63,7 @@ void env_fini(struct env *env);
 /* Somebody waits at the gate: it is reviewed from time to time, should a message be lost, and the supervisor is told
  * where ollama is down. */
 void env_wait(struct env *env);
-/* The page has changed. */
+/* The page has changed, or we begin. */
 void env_review(struct env *env);
 
 /* The level at which a failure is told: a warning, or, where there were too many of late, for debugging only. The next warning is

@@ -42,7 +42,7 @@ static void on_loaded(void *context, const struct load_result *result)
     place->request = NULL; /* it frees itself */
     tell_end(l, load, result);
     if (result->end == LOAD_ENDED_WELL)
-        l->ops.loaded(l->ops.context);
+        l->ops.loaded(l->ops.context, load);
     loads_end(&l->loads, load, result, loop_now_ms(l->backend->loop));
     l->ops.count(l->ops.context, 0);
 }

@@ -15,7 +15,7 @@ struct loader_load {
 
 struct loader_ops {
     void (*count)(void *context, int is_begun); /* a load has begun, or ended */
-    void (*loaded)(void *context);              /* … and the model is there */
+    void (*loaded)(void *context, const struct load *load); /* … and the model is there */
     void *context;
 };
 

@@ -289,6 +289,7 @@ static int run(struct proxy *p)
     (void)contract_notify(&p->contract, "READY=1");
     if (p->contract.watchdog_ms > 0)
         ping_watchdog(p, loop_now_ms(&p->loop));
+    env_review(&p->env);
     error = loop_run(&p->loop);
     if (error)
         log_event(LOG_ERROR, "loop_failed", "reason=\"%s\"", strerror(-error));

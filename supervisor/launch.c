@@ -150,6 +150,8 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
         error = conf_preload_list(site->conf, &models, &d);
     for (size_t i = 0; i < models.items_n; i++)
         *h = hash(*h, models.items[i]);
+    if (strcmp(p->name, "proxy") == 0) /* it loads the first model */
+        *h = hash(hash(*h, site->conf->preload.load), site->conf->supervisor.state_dir);
     if (!error) /* else it has no end */
         *h = hash(*h, buf_data(&text));
     buf_fini(&text);

@@ -44,7 +44,8 @@ void phases_look(struct supervisor *s)
 {
     struct boot *boot = boots_get(&s->boots, 0);
     uint32_t phase = atomic_load(&s->board.page->phase);
-    int is_ours = state_child(s, "ollama")->program.is_wanted;
+    const struct child *ollama = state_child(s, "ollama");
+    int is_ours = s->conf->is_backend_ours && ollama->program.is_wanted;
     int64_t now_ms = sys_monotonic_ms();
     if (s->is_stopping || (is_ours && boot->after_ms[BOOT_API] == BOOT_NOT_YET))
         return;
@@ -56,4 +57,6 @@ void phases_look(struct supervisor *s)
         (void)!boots_note(&s->boots, BOOT_LOAD, marks.loaded_at_ms);
     if (marks.first_token_at_ms > 0 && boots_note(&s->boots, BOOT_FIRST_TOKEN, marks.first_token_at_ms))
         tell(boot);
+    int is_used = boot->after_ms[BOOT_LOAD] != BOOT_NOT_YET || boot->after_ms[BOOT_FIRST_TOKEN] != BOOT_NOT_YET;
+    atomic_store(&s->board.page->used_pid, !is_used ? 0 : is_ours ? (int32_t)ollama->program.pid : -1);
 }

@@ -246,6 +246,26 @@ static void test_the_parameter_wins_over_the_file(void **state)
     conf_case_told(&k, 2, "../b");
 }
 
+static void test_what_is_loaded_is_a_model_last_or_none(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"none", "last", "", "llama3.2:1b", "hf.co/me/X-GGUF:Q4_K_M"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "[preload]\nload = %s\n", good[i]);
+        conf_case_load(&k, text, NULL);
+        conf_case_good(&k);
+        assert_int_equal(k.diag.warnings_n, 0);
+        assert_string_equal(k.conf->preload.load, good[i]);
+    }
+    conf_case_load(&k, "[preload]\nretries = 1\nload = ../x\n", NULL);
+    conf_case_told(&k, 3, "write none, last, or a model's name: ");
+    conf_case_load(&k, "[preload]\nload = a, b\n", NULL);
+    conf_case_told(&k, 2, "write none, last, or a model's name: ");
+    load_variable("", "SIDECAR_PRELOAD_LOAD=-x");
+    assert_true(conf_case_has(&k, "error", "SIDECAR_PRELOAD_LOAD", 0, "starts with -"));
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
@@ -265,6 +285,7 @@ int main(void)
         CASE(test_a_file_that_was_asked_for_must_be_there),
         CASE(test_the_variable_wins_and_takes_commas_and_spaces),
         CASE(test_the_parameter_wins_over_the_file),
+        CASE(test_what_is_loaded_is_a_model_last_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

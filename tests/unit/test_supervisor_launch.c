@@ -199,6 +199,7 @@ static void test_what_a_reload_restarts(void **state)
     uint64_t ollama = signature("", NULL, "ollama"), proxy = signature("", NULL, "proxy");
     assert_true(ollama == signature("[proxy]\nmax_queue = 2\n", NULL, "ollama"));
     assert_true(proxy != signature("[proxy]\nmax_queue = 2\n", NULL, "proxy"));
+    assert_true(proxy != signature("[preload]\nload = last\n", NULL, "proxy"));
     assert_true(ollama != signature("[program:ollama]\ncommand = ollama serve -x\n", NULL, "ollama"));
     assert_true(ollama != signature("[program:ollama]\ndirectory = /\n", NULL, "ollama"));
     uint64_t preload = signature("", NULL, "preload");
