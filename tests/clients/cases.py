@@ -36,7 +36,7 @@ ASKED = ("chat", "text", "v1-chat", "v1-text")
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One column of the table."""
+    """One row of the table."""
 
     name: str
     title: str
@@ -68,6 +68,8 @@ CASES = (
          model="broken"),
     Case("late_unknown", "unknown model, after Ollama's start", "error", {"start_delay_s": WAIT_S}, QUICK, "not found",
          model="absent", is_asked_early=True, apis=ASKED),
+    Case("late_load", "the load fails", "error", {"load_s": WAIT_S, "load_fails": "no room for the model"}, QUICK,
+         "no room for the model", model="broken"),
     Case("late_error", "Ollama says an error before the first token", "error",
          {"first_token_delay_ms": WAIT_S * 1000, "error_after_tokens": 0, "error_text": "the runner stumbled"}, QUICK,
          "the runner stumbled"),
