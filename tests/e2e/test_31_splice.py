@@ -19,10 +19,10 @@ def pinned(sidecar, model="m", **pins):
 
 
 def arrived(sidecar, path, body, headers=(), target=None):
-    """The body as Ollama got it; what the journal keeps of it is checked against its length and hash."""
+    """The body as Ollama got it, behind the load of its model; what the journal keeps of it is checked against its length and hash."""
     before = len(sidecar.backend.requests(target or path))
     assert sidecar.ask("POST", path, body, headers, timeout=20).status == 200
-    seen = sidecar.backend.requests(target or path)[before]
+    seen = sidecar.backend.requests(target or path)[before:][-1]
     assert [value for name, value in seen["headers"] if name.lower() == "content-length"] == [str(seen["body_bytes"])]
     return seen
 
