@@ -8,7 +8,8 @@ MODELS = ("tiny", "broken")
 QUICK = {"heartbeat_after": "300ms", "heartbeat_interval": "200ms"}
 SLOW = {"heartbeat_after": "20s"}
 WAIT_S = 1.5
-BEATS = 3  # at least so many heartbeats fit into WAIT_S
+SHARED_S = 3  # what all wait for, some of whom come late
+BEATS = 3     # at least so many heartbeats fit into either
 
 # client: which of the APIs it is asked by; "chat" and "text" are its own, in one way or the other
 PYTHON = {
@@ -57,18 +58,18 @@ class Case:
 
 
 CASES = (
-    Case("load", "the model loads", "whole", {"load_s": WAIT_S}, QUICK),
+    Case("load", "the model loads", "whole", {"load_s": SHARED_S}, QUICK),
     Case("prefill", "the prompt is read", "whole", {"first_token_delay_ms": WAIT_S * 1000}, QUICK),
-    Case("waking", "Ollama starts", "whole", {"start_delay_s": WAIT_S}, QUICK, is_asked_early=True),
-    Case("chunk", "`heartbeat = chunk`", "whole", {"load_s": WAIT_S / 2, "first_token_delay_ms": WAIT_S * 500},
+    Case("waking", "Ollama starts", "whole", {"start_delay_s": SHARED_S}, QUICK, is_asked_early=True),
+    Case("chunk", "`heartbeat = chunk`", "whole", {"load_s": WAIT_S / 2, "first_token_delay_ms": WAIT_S * 1000},
          {**QUICK, "heartbeat": "chunk"}),
     # `ollama run` would pull it
     Case("unknown", "unknown model", "404", {}, SLOW, "not found", model="absent", apis=ASKED),
     Case("no_load", "it can't be loaded", "500", {"load_fails": "no room for the model"}, SLOW, "no room for the model",
          model="broken"),
-    Case("late_unknown", "unknown model, after Ollama's start", "error", {"start_delay_s": WAIT_S}, QUICK, "not found",
+    Case("late_unknown", "unknown model, after Ollama's start", "error", {"start_delay_s": SHARED_S}, QUICK, "not found",
          model="absent", is_asked_early=True, apis=ASKED),
-    Case("late_load", "the load fails", "error", {"load_s": WAIT_S, "load_fails": "no room for the model"}, QUICK,
+    Case("late_load", "the load fails", "error", {"load_s": SHARED_S, "load_fails": "no room for the model"}, QUICK,
          "no room for the model", model="broken"),
     Case("late_error", "Ollama says an error before the first token", "error",
          {"first_token_delay_ms": WAIT_S * 1000, "error_after_tokens": 0, "error_text": "the runner stumbled"}, QUICK,
