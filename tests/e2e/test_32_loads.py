@@ -15,7 +15,7 @@ def body_for(path, model="m", **more):
     """A request with something to infer."""
     said = {GENERATE: {"prompt": "hello"}, CHAT: {"messages": [{"role": "user", "content": "hello"}]}, EMBED: {"input": "hello"},
             "/api/embeddings": {"prompt": "hello"}, "/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
-            "/v1/completions": {"prompt": "hello"}}[path]
+            "/v1/completions": {"prompt": "hello"}, "/v1/embeddings": {"input": "hello"}}[path]
     return {"model": model, "stream": False, **said, **more}
 
 
@@ -75,8 +75,8 @@ def test_a_load_goes_on_when_all_have_left_and_nothing_sleeps_meanwhile_proxy_sc
 
 @pytest.mark.limit(60)
 def test_twenty_clients_of_all_routes_share_one_load_proxy_scenario_24(sidecar):
-    sidecar.boot(tokens=2, load_s=1 * SLACK)
-    paths = [GENERATE, CHAT, EMBED, "/api/embeddings", "/v1/chat/completions", "/v1/completions"]
+    sidecar.boot(tokens=2, load_s=3 * SLACK)
+    paths = [GENERATE, CHAT, EMBED, "/api/embeddings", "/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
     calls = [sidecar.background("POST", paths[n % len(paths)], body_for(paths[n % len(paths)])) for n in range(20)]
     waiting(sidecar, 20)
     for call in calls:
@@ -96,7 +96,7 @@ def test_who_waits_goes_on_in_the_order_of_arrival(sidecar):
 
 
 def test_models_load_side_by_side_and_names_of_one_are_one(sidecar):
-    sidecar.boot("a,b", tokens=1, load_s=1 * SLACK)
+    sidecar.boot("a,b", tokens=1, load_s=2 * SLACK)
     calls = [sidecar.background("POST", GENERATE, body_for(GENERATE, name)) for name in ("a", "b", "A:latest", "library/b")]
     waiting(sidecar, 4)
     assert {call.result().status for call in calls} == {200}
@@ -125,7 +125,7 @@ def test_max_queue_and_hold_timeout_hold_for_loads(sidecar):
     (EMBED, lambda answer: answer.json["error"]), ("/v1/chat/completions", lambda answer: answer.json["error"]["message"]),
     ("/v1/completions", lambda answer: answer.json["error"]["message"])])
 def test_a_load_that_fails_tells_all_who_wait_why(sidecar, path, told):
-    sidecar.boot(tokens=1, load_s=0.7 * SLACK, load_fails="model requires more system memory (99 GiB)")
+    sidecar.boot(tokens=1, load_s=2 * SLACK, load_fails="model requires more system memory (99 GiB)")
     calls = [sidecar.background("POST", path, body_for(path)) for _ in range(5)]
     waiting(sidecar, 5)
     for call in calls:
@@ -136,7 +136,7 @@ def test_a_load_that_fails_tells_all_who_wait_why(sidecar, path, told):
 
 
 def test_who_asked_for_other_options_is_not_told_but_tries_them(sidecar):
-    sidecar.boot(tokens=1, load_s=0.7 * SLACK, load_fails=True, load_fails_times=1)
+    sidecar.boot(tokens=1, load_s=2 * SLACK, load_fails=True, load_fails_times=1)
     first = sidecar.background("POST", GENERATE, body_for(GENERATE, options={"num_ctx": 100000}))
     waiting(sidecar, 1)
     same = sidecar.background("POST", CHAT, body_for(CHAT, options={"num_ctx": 1e5}))
