@@ -321,12 +321,23 @@ static char folded(const char *at, size_t *n)
     return *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
 }
 
+/* Its first character is neither escaped nor beyond ASCII, and another one. text: at least one byte. */
+static int is_other_at_once(struct json_text text, const char *name)
+{
+    unsigned char first = (unsigned char)*text.at;
+    return first < 0x80 && first != '\\' && (first >= 'A' && first <= 'Z' ? first - 'A' + 'a' : first) != (unsigned char)*name;
+}
+
 enum json_match json_match(struct json_text text, const char *name)
 {
     char decoded[NAME_BYTES + 3] = ""; /* folded() may look behind its end */
     size_t name_n = strlen(name), n;
     if (text.n < name_n || text.n > 6 * name_n) /* each character escaped */
         return JSON_OTHER;
+    if (is_other_at_once(text, name)) /* most are: nothing is decoded for them */
+        return JSON_OTHER;
+    if (text.n == name_n && memcmp(text.at, name, name_n) == 0)
+        return JSON_EXACT;
     ssize_t decoded_n = json_decode(text, decoded, NAME_BYTES);
     if (decoded_n < 0)
         return JSON_OTHER;
