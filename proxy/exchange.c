@@ -188,6 +188,8 @@ static int translate(struct exchange *x)
         buf_fini(&out);
         if (error == -EINVAL)
             exchange_fail(x, 400, "invalid_request", why);
+        else if (error == -EFBIG)
+            exchange_fail(x, 413, "body_too_large", "what is to be asked of Ollama is larger than twice [proxy] max_body");
         else
             exchange_abort(x, ACCESS_FAILED, "out of memory");
         return error;

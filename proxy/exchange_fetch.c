@@ -3,6 +3,7 @@
  * from then on it is relayed to the end, or ended with an error that can be seen as one.
  */
 #include "proxy/exchange_state.h"
+#include "proxy/splice_body.h"
 
 #include <stdio.h>
 
@@ -79,6 +80,23 @@ static void begin_fetch(struct exchange *x)
         x->sink->body_wanted(x->sink->deliver.context);
 }
 
+/* reasoning_effort is a hint: Ollama's own /v1 passes over it where it can't be followed, and its API refuses it. */
+static int may_ask_less(const struct exchange *x)
+{
+    return x->answer.translation.is_think_asked && x->backend_status == 400 && !x->is_sent_once;
+}
+
+static void ask_less(struct exchange *x)
+{
+    static const struct json_edit think = {0, "think", NULL, JSON_REMOVE};
+    static const struct json_edits all = {.items = &think, .items_n = 1};
+    x->answer.translation.is_think_asked = 0;
+    if (splice_body(&x->body, &all) < 0)
+        exchange_tell(x);
+    else
+        exchange_pass_gate(x);
+}
+
 static void on_begun(void *context)
 {
     struct exchange *x = context;
@@ -86,7 +104,7 @@ static void on_begun(void *context)
     x->backend_status = x->relay.fetch.answer.status;
     if (x->admission.route->needs_model && x->backend_status == 200) /* the backend's: ours may have been promised */
         env_note_first_token(x->env);
-    if (fetch_is_sent(&x->relay.fetch)) { /* it can't be sent again from here on */
+    if (fetch_is_sent(&x->relay.fetch) && !may_ask_less(x)) { /* it can't be sent again from here on */
         exchange_drop_body(x);
         buf_release(&x->relay.head);
     }
@@ -162,8 +180,11 @@ static void on_end(void *context, enum relay_end end, const char *why)
                   "it gave up, as where a model repeats itself, or lost its runner");
         return;
     case RELAY_TOLD:
-        exchange_was_answered(x, LOAD_ANSWER_BAD);
-        exchange_tell(x);
+        exchange_was_answered(x, x->backend_status / 100 == 4 ? LOAD_ANSWER_LEFT : LOAD_ANSWER_BAD);
+        if (may_ask_less(x))
+            ask_less(x);
+        else
+            exchange_tell(x);
         return;
     case RELAY_ERROR:
         exchange_was_answered(x, LOAD_ANSWER_BAD);

@@ -72,6 +72,7 @@ static void write_think(struct openai_ask *a)
         if (json_read_is(&effort, rows[i].effort)) {
             json_write_text(&a->w, ",\"think\":");
             json_write_text(&a->w, rows[i].think);
+            a->t->is_think_asked = i > 0;
             return;
         }
     }

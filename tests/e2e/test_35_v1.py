@@ -101,6 +101,20 @@ def test_pins_hold_here_too(sidecar):
         assert seen["options"]["num_ctx"] == 4096 and seen["options"]["use_mmap"] is True
 
 
+def test_steps_of_thinking_are_a_hint(sidecar, before):
+    def play(request):
+        return single({"error": "invalid think value"}, "400 Bad Request") if b'"think"' in request[1] else GOOD
+    backend = before(play=play)
+    for effort in ("high", "none"):
+        answer = ask(sidecar, "/v1/chat/completions", {**CHAT, "stream": True, "reasoning_effort": effort})
+        if effort == "high":
+            assert said(events(answer)) == "token"
+        else:  # said by who wants none of it
+            assert answer.status == 400
+    assert [json.loads(body).get("think") for _, body in backend.requests] == ["high", None, False]
+    assert "think" not in backend.requests[1][1].decode()
+
+
 # failures
 
 def error_of(answer):
