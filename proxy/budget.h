@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-enum { BUDGET_FREE_BYTES = 16 * 1024, BUDGET_MUCH_BYTES = 4 << 20 };
+enum { BUDGET_FREE_BYTES = 16 * 1024, BUDGET_MUCH_BYTES = 1 << 20 };
 
 struct budget {
     uint64_t limit_bytes, used_bytes;

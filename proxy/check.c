@@ -21,6 +21,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.in_flight_n = atomic_load(&f->line->in_flight_n);
     in.held_n = atomic_load(&f->line->held_n);
     in.queued_n = f->queue->waiting_n;
+    in.loads = f->loads;
     in.requests_n = atomic_load(&f->line->requests_n);
     if (health_write(&out, &in, &status) < 0)
         reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);

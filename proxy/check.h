@@ -6,6 +6,7 @@
 
 #include "common/contract.h"
 #include "proxy/deliver.h"
+#include "proxy/loads.h"
 #include "proxy/ping.h"
 #include "proxy/queue.h"
 #include "proxy/route.h"
@@ -15,6 +16,7 @@ struct check_facts {
     const struct contract_page *page;  /* NULL where there is no supervisor */
     const struct contract_line *line;
     const struct queue *queue;
+    const struct loads *loads;
     int is_backend_ours;
     int is_draining;
     int64_t uptime_ms;

@@ -32,7 +32,7 @@ static void on_checked(void *context)
 static void check(struct exchange *x)
 {
     const struct env *env = x->env;
-    struct check_facts facts = {.page = env->page, .line = env->line, .queue = &env->queue};
+    struct check_facts facts = {.page = env->page, .line = env->line, .queue = &env->queue, .loads = &env->loader.loads};
     facts.is_draining = env->is_draining && !env_has_successor(env);
     facts.is_backend_ours = env->conf->is_backend_ours;
     facts.uptime_ms = loop_now_ms(env->loop) - env->started_at_ms;

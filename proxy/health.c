@@ -78,7 +78,7 @@ static void judge(struct health *h, const struct health_input *in)
     }
     if (h->phase == CONTRACT_PHASE_NONE || h->phase == CONTRACT_PHASE_DONE) {
         h->status = "ok";
-        h->state = "ready";
+        h->state = in->loads && in->loads->loading_n > 0 ? "loading" : "ready";
         return;
     }
     h->status = "starting";
@@ -133,6 +133,20 @@ static int append_failed(struct buf *out, const struct health *h)
     return error;
 }
 
+static int append_loading(struct buf *out, const struct loads *loads)
+{
+    int error = 0, is_first = 1;
+    for (size_t i = 0; loads && i < LOADS_MODELS && !error; i++) {
+        const struct load *row = &loads->rows[i];
+        if (row->state != LOAD_LOADING)
+            continue;
+        error = is_first ? 0 : buf_text(out, ",");
+        error = error ? error : buf_json_string(out, row->model, strlen(row->model));
+        is_first = 0;
+    }
+    return error;
+}
+
 static int append_waiting_model(struct buf *out, const struct contract_model_view *m)
 {
     char text[CONTRACT_NAME_BYTES + 64];
@@ -174,6 +188,8 @@ static int write_object(struct buf *out, const struct health *h, const struct he
     error = error ? error : append_names(out, h);
     error = error ? error : buf_text(out, "],\"pulling\":[");
     error = error ? error : append_pulling(out, h);
+    error = error ? error : buf_text(out, "],\"loading\":[");
+    error = error ? error : append_loading(out, in->loads);
     error = error ? error : buf_text(out, "],\"failed\":[");
     error = error ? error : append_failed(out, h);
     error = error ? error

@@ -6,6 +6,7 @@
 
 #include "common/contract.h"
 #include "common/buf.h"
+#include "proxy/loads.h"
 
 /* What is known of the backend's API. */
 enum health_api {
@@ -19,6 +20,7 @@ struct health_input {
     const struct contract_page *page; /* NULL where there is no supervisor */
     enum health_api api;
     const char *api_reason;           /* words, or "" */
+    const struct loads *loads;        /* NULL where none is known */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n;
 };

@@ -64,6 +64,16 @@ def test_the_first_client_leaves_and_the_second_is_served_by_its_load_proxy_scen
     assert len(loads(sidecar)) == 1
 
 
+def test_health_says_what_is_being_loaded(sidecar):
+    sidecar.boot(tokens=1, load_s=1.5 * SLACK)
+    leave_while_loading(sidecar)
+    health = sidecar.health()
+    assert (health["code"], health["state"], health["models"]["loading"]) == (200, "loading", ["m"])
+    assert "loading" in sidecar.ctl("health").stdout
+    health = sidecar.wait_health(lambda health: health["state"] == "ready")
+    assert health["models"]["loading"] == []
+
+
 def test_a_load_goes_on_when_all_have_left_and_nothing_sleeps_meanwhile_proxy_scenario_24(sidecar):
     sidecar.configure("supervisor", idle_timeout="300ms")
     sidecar.boot(tokens=2, load_s=1.5 * SLACK)
