@@ -27,7 +27,10 @@ static int is_wanted(const struct first_load *f)
 /* To those who wait it is told why; here, that nothing is loaded. That a load has failed is in the log already. */
 static void on_end(void *context, const struct load_result *result)
 {
-    const struct first_load *f = context;
+    struct first_load *f = context;
+    f->has_failed = result->end != LOAD_ENDED_WELL;
+    if (result->end == LOAD_ENDED_FAILED || result->end == LOAD_ENDED_LOST)
+        log_event(LOG_WARNING, "first_load_given_up", "load=\"%s\" hint=\"until a model has been loaded for somebody, none is before that\"", f->conf->preload.load);
     if (result->end == LOAD_ENDED_UNTOLD)
         log_event(LOG_WARNING, "first_load_refused", "load=\"%s\" hint=\"is it there? `ollama list` shows what is; [preload] models pulls it\"", f->conf->preload.load);
 }
@@ -86,7 +89,7 @@ static void begin(struct first_load *f)
 
 void first_load_look(struct first_load *f, int32_t pid, int is_used)
 {
-    if (!is_wanted(f) || pid == 0 || pid == f->done_pid || f->gate->view.is_stopping)
+    if (!is_wanted(f) || f->has_failed || pid == 0 || pid == f->done_pid || f->gate->view.is_stopping)
         return;
     if (is_used || f->loader->loads.loading_n > 0) {
         f->done_pid = pid;
@@ -129,6 +132,7 @@ static void write_last(struct first_load *f)
 void first_load_note(struct first_load *f, const struct load *load)
 {
     struct last_load l = of_load(load);
+    f->has_failed = 0;
     if (!is_last(f) || last_load_equal(&l, &f->last))
         return;
     f->last = l;

@@ -19,6 +19,7 @@ struct first_load {
     struct last_load wanted;  /* model is "" where there is nothing to load */
     struct load_ticket ticket;
     struct last_load last;    /* as it is on disk, as far as we know */
+    int has_failed;           /* the last one that ended by itself: Ollama may have died of it, and is not to die of it again */
     int is_failure_told;      /* that it can't be written */
 };
 

@@ -36,6 +36,25 @@ def test_a_model_is_loaded_before_anybody_asks(sidecar):
     assert not os.path.exists(state_file(sidecar))
 
 
+def test_an_ollama_that_dies_of_it_does_not_die_of_it_again(sidecar):
+    sidecar.configure("preload", load="m")
+    sidecar.installed = "m"
+    sidecar.backend.script(tokens=1, load_s=60)
+    sidecar.start()
+    sidecar.process.wait_log(r" first_load model=m$")
+    until(lambda: loads(sidecar), 5, "the load")
+    os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    sidecar.process.wait_log(r" first_load_given_up load=\"m\"")
+    sidecar.backend.script(tokens=1)
+    sidecar.wait_health(lambda health: health["code"] == 200 and len(sidecar.backend.journal("listening")) == 2)
+    assert sidecar.ask("GET", "/api/tags").status == 200
+    assert len(loads(sidecar)) == 1
+    assert sidecar.generate().status == 200  # what is asked for is loaded, and it goes on as before
+    os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    sidecar.backend.wait("loaded", count=2)
+    assert len([text for text in sidecar.process.log if " first_load model" in text]) == 2
+
+
 def test_pins_are_heard(sidecar):
     sidecar.configure("preload", load="m")
     sidecar.configure("pin:m", num_ctx="512", keep_alive="1h")
