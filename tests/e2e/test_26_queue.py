@@ -60,8 +60,9 @@ def most_at_once(sidecar):
 
 
 def one_slot(sidecar, models="m", **script):
-    """Our own default."""
+    """Our own default. At the end nobody waits for those who stand in line."""
     sidecar.configure("environment", OLLAMA_NUM_PARALLEL=None)
+    sidecar.configure("supervisor", shutdown_timeout="1s")
     return sidecar.boot(models, **script)
 
 
