@@ -157,7 +157,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
     struct exchange *x = context;
     switch (end) {
     case RELAY_DONE:
-        exchange_was_answered(x, x->backend_status < 300 ? LOAD_ANSWER_WELL : x->backend_status < 500 ? LOAD_ANSWER_LEFT : LOAD_ANSWER_BAD);
+        exchange_was_answered(x, x->backend_status < 300 ? LOAD_ANSWER_WELL : x->backend_status < 500 ? LOAD_ANSWER_NONE : LOAD_ANSWER_BAD);
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
     case RELAY_REFUSED:

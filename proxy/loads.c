@@ -123,6 +123,7 @@ static enum load_verdict begin(struct loads *l, struct load *row, struct load_ti
     row->wish = t->wish;
     row->state = LOAD_LOADING;
     row->begun_ms = now_ms;
+    row->is_load_doubted = 0;
     l->loading_n++;
     stand(row, t);
     return LOAD_BEGIN;
@@ -159,8 +160,9 @@ int64_t loads_keep_alive_ms(const struct loads *l, const struct load *load)
 static void settle(struct loads *l, struct load *row, enum load_end end, int64_t now_ms)
 {
     int64_t keep_alive_ms = loads_keep_alive_ms(l, row);
-    row->state = end == LOAD_ENDED_WELL ? LOAD_LOADED : LOAD_UNKNOWN;
-    if (end != LOAD_ENDED_WELL)
+    int is_known = end == LOAD_ENDED_WELL && !row->is_load_doubted;
+    row->state = is_known ? LOAD_LOADED : LOAD_UNKNOWN;
+    if (!is_known)
         return;
     row->is_keep_ours = is_too_short(l, row->wish.keep_alive_ms);
     row->keep_alive_ms = keep_alive_ms == ASK_KEEP_UNSAID ? l->keep_alive_ms : keep_alive_ms;
@@ -186,6 +188,12 @@ void loads_end(struct loads *l, struct load *load, const struct load_result *res
     load->is_telling = 0;
 }
 
+static void forget(struct load *row)
+{
+    if (row->state == LOAD_LOADED)
+        row->state = LOAD_UNKNOWN;
+}
+
 struct load *loads_answer(struct loads *l, const char *model, int64_t now_ms)
 {
     struct load *row = row_of(l, model, now_ms);
@@ -196,12 +204,17 @@ struct load *loads_answer(struct loads *l, const char *model, int64_t now_ms)
 
 void loads_answered(struct loads *l, struct load *load, const struct load_wish *wish, enum load_answer how, int64_t now_ms)
 {
+    int is_doubted = load->is_answer_doubted;
     load->answering_n--;
-    if (how == LOAD_ANSWER_BAD) {
-        loads_forget(l, load->model);
+    if (load->answering_n == 0)
+        load->is_answer_doubted = 0;
+    if (how == LOAD_ANSWER_BAD || (is_doubted && load->answering_n == 0)) { /* what was unloaded goes behind the last answer */
+        forget(load);
         return;
     }
-    if (how == LOAD_ANSWER_WELL && load->state == LOAD_UNKNOWN) {
+    if (how == LOAD_ANSWER_NONE)
+        return;
+    if (how == LOAD_ANSWER_WELL && load->state == LOAD_UNKNOWN && !is_doubted) {
         load->state = LOAD_LOADED;
         load->options = wish->options;
         load->keep_alive_ms = l->keep_alive_ms;
@@ -211,22 +224,18 @@ void loads_answered(struct loads *l, struct load *load, const struct load_wish *
         load->keep_alive_ms = wish->keep_alive_ms;
         load->is_keep_ours = 0;
     }
-    if (load->answering_n == 0)
-        load->until_ms = behind_ms(now_ms, load->keep_alive_ms);
-}
-
-static void forget(struct load *row)
-{
-    if (row->state == LOAD_LOADED)
-        row->state = LOAD_UNKNOWN;
+    load->until_ms = behind_ms(now_ms, load->keep_alive_ms);
 }
 
 void loads_forget(struct loads *l, const char *model)
 {
     size_t model_n = strlen(model);
     struct load *row = find(l, model, model_n, model_name_hash(model, model_n));
-    if (row)
-        forget(row);
+    if (!row)
+        return;
+    forget(row);
+    row->is_load_doubted = row->state == LOAD_LOADING;
+    row->is_answer_doubted = row->answering_n > 0;
 }
 
 void loads_forget_all(struct loads *l)

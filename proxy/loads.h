@@ -41,6 +41,8 @@ struct load {
     int64_t begun_ms, used_ms;
     int is_keep_ours;            /* our load has set its keep_alive, and no request another */
     int is_telling;              /* those who waited are being told */
+    int is_load_doubted;         /* it was unloaded, or the like, while it is loaded: what the load leaves is not known */
+    int is_answer_doubted;       /* … while somebody is being answered: nor what he leaves */
     unsigned turn;               /* of those who wait: who comes while others are told is not of theirs */
     size_t answering_n;          /* requests that are with the backend now */
     struct load_ticket *first, *last;
@@ -116,6 +118,7 @@ int64_t loads_keep_alive_ms(const struct loads *l, const struct load *load);
 enum load_answer {
     LOAD_ANSWER_WELL, /* the model is there, loaded as was wished */
     LOAD_ANSWER_LEFT, /* nobody has waited for the end */
+    LOAD_ANSWER_NONE, /* it was refused for what it says, and its model not even looked for */
     LOAD_ANSWER_BAD,  /* nobody knows what there is now */
 };
 
@@ -123,8 +126,8 @@ enum load_answer {
 struct load *loads_answer(struct loads *l, const char *model, int64_t now_ms);
 void loads_answered(struct loads *l, struct load *load, const struct load_wish *wish, enum load_answer how, int64_t now_ms);
 
-/* Nothing is known any more: of one model; of all; of all but this one (or NULL) that nobody is being answered by, as another
- * may have taken their memory. A load that is under way goes on. */
+/* Nothing is known any more: of one model, nor of what its load and its answers leave that are under way; of all; of all but
+ * this one (or NULL) that nobody is being answered by, as another may have taken their memory. A load that is under way goes on. */
 void loads_forget(struct loads *l, const char *model);
 void loads_forget_all(struct loads *l);
 void loads_forget_idle(struct loads *l, const struct load *but);

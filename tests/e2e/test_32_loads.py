@@ -231,6 +231,31 @@ def test_what_changes_models_forgets_them_and_an_unload_loads_nothing(sidecar, m
     assert len(loads(sidecar)) == 2
 
 
+def test_what_is_unloaded_while_it_is_loaded_or_answers_is_loaded_again_by_us(sidecar):
+    unload = {"model": "m", "keep_alive": 0}
+    sidecar.boot(tokens=200, token_delay_ms=20, load_s=1 * SLACK)
+    call = sidecar.background("POST", GENERATE, body_for(GENERATE))
+    sidecar.backend.wait("loaded", timeout=10)
+    assert sidecar.ask("POST", GENERATE, unload).status == 200
+    sidecar.backend.script(tokens=1, load_s=1 * SLACK)
+    assert call.result().status == 200
+    call = sidecar.background("POST", GENERATE, body_for(GENERATE))
+    until(lambda: len(loads(sidecar)) == 2, 5, "a load")
+    assert sidecar.ask("POST", GENERATE, unload).status == 200
+    assert call.result().status == 200
+    assert len(loads(sidecar)) == 3
+
+
+def test_a_keep_alive_that_was_refused_is_not_what_the_model_has(sidecar):
+    sidecar.configure("environment", OLLAMA_KEEP_ALIVE="2s")
+    sidecar.boot(tokens=1)
+    assert sidecar.generate(keep_alive="1500ms").status == 200
+    assert sidecar.ask("POST", CHAT, {"model": "m", "messages": "none", "keep_alive": -1}).status == 400
+    until(lambda: not sidecar.ask("GET", "/api/ps").json["models"], 5, "an unloaded model")
+    assert sidecar.generate().status == 200
+    assert len(loads(sidecar)) == 2
+
+
 def test_an_unload_before_anything_was_loaded_loads_nothing(sidecar):
     sidecar.boot(tokens=1)
     assert sidecar.ask("POST", GENERATE, {"model": "m", "keep_alive": 0}).json["done_reason"] == "unload"

@@ -411,6 +411,42 @@ static void test_what_is_forgotten(void **state)
     assert_known("a", 1);
 }
 
+static void test_what_is_unloaded_while_it_is_loaded_or_answers_is_not_known(void **state)
+{
+    (void)state;
+    assert_int_equal(look(0, "m", 0), LOAD_BEGIN);
+    loads_forget(&l, "m");
+    end(last, LOAD_ENDED_WELL, 100);
+    assert_known("m", 0);
+    load(0, "m");
+    struct load *first = loads_answer(&l, "m", now_ms), *second = loads_answer(&l, "m", now_ms);
+    loads_forget(&l, "m");
+    loads_answered(&l, first, &askers[0].ticket.wish, LOAD_ANSWER_WELL, now_ms);
+    assert_known("m", 0);
+    load(0, "m"); /* it stays while somebody is answered */
+    assert_known("m", 1);
+    loads_answered(&l, second, &askers[0].ticket.wish, LOAD_ANSWER_WELL, now_ms);
+    assert_known("m", 0);
+    load(0, "m");
+    answer(0, "m", 100, LOAD_ANSWER_WELL);
+    assert_known("m", 1);
+}
+
+static void test_what_was_refused_for_what_it_says_changes_nothing(void **state)
+{
+    (void)state;
+    load(0, "m");
+    askers[1].ticket.wish.keep_alive_ms = ASK_KEEP_FOR_EVER;
+    answer(1, "m", 1, LOAD_ANSWER_NONE);
+    now_ms += 300000;
+    assert_known("m", 0);
+    load(0, "m");
+    now_ms += 200000;
+    answer(2, "m", 1, LOAD_ANSWER_NONE); /* Ollama's time runs on */
+    now_ms += 100000;
+    assert_known("m", 0);
+}
+
 static void test_what_was_answered_well_without_a_load_is_known(void **state)
 {
     (void)state;
@@ -444,6 +480,8 @@ int main(void)
         CASE(test_where_nobody_knows_the_backends_keep_alive_it_is_not_named),
         CASE(test_another_load_may_have_taken_its_memory),
         CASE(test_what_is_forgotten),
+        CASE(test_what_is_unloaded_while_it_is_loaded_or_answers_is_not_known),
+        CASE(test_what_was_refused_for_what_it_says_changes_nothing),
         CASE(test_what_was_answered_well_without_a_load_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

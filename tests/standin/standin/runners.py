@@ -135,7 +135,7 @@ def expire(name) -> None:
     with _lock:
         runner = _loaded.get(name.key)
         if runner is not None:
-            runner.expires = 0
+            runner.expires = runner.keep_alive = 0
             _sweep()
 
 
