@@ -113,7 +113,7 @@ void exchange_is_answered(struct exchange *x)
     if (x->model == MODEL_NEEDED || x->model == MODEL_LEFT)
         x->answered_by = loads_answer(loads, x->ask.model, loop_now_ms(x->env->loop));
     else if (x->model == MODEL_OTHERS)
-        loads_forget_all(loads);
+        loads_doubt_all(loads);
 }
 
 void exchange_was_answered(struct exchange *x, enum load_answer how)
@@ -125,7 +125,7 @@ void exchange_was_answered(struct exchange *x, enum load_answer how)
     if (x->answered_by)
         loads_answered(loads, x->answered_by, &x->load.wish, how, loop_now_ms(x->env->loop));
     else if (x->model == MODEL_OTHERS)
-        loads_forget_all(loads);
+        loads_doubt_all(loads);
     else if (x->model == MODEL_UNLOADS)
         loads_forget(loads, x->ask.model);
     x->answered_by = NULL;

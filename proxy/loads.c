@@ -114,12 +114,13 @@ static enum load_verdict join(struct loads *l, struct load *row, struct load_tic
 /* Who begins a load is not counted among those who wait: he is at work, as if he were with the backend. */
 static enum load_verdict begin(struct loads *l, struct load *row, struct load_ticket *t, int64_t now_ms)
 {
-    if (is_there(row, now_ms)) {
-        struct load_options loaded = row->options;
+    int may_stay = row->is_perhaps && now_ms < row->until_ms;
+    struct load_options loaded = row->options, ignored;
+    if (is_there(row, now_ms) || (may_stay && !load_options_fit(&t->wish.options, t->wish.fixed, &loaded, &ignored)))
         load_options_merge(&t->wish.options, t->wish.fixed, &loaded, &row->options);
-    } else {
+    else if (!may_stay)
         row->options = t->wish.options;
-    }
+    row->is_perhaps = 0;
     row->wish = t->wish;
     row->state = LOAD_LOADING;
     row->begun_ms = now_ms;
@@ -175,13 +176,14 @@ void loads_end(struct loads *l, struct load *load, const struct load_result *res
 {
     static const struct load_result look_again = {.end = LOAD_ENDED_WELL};
     const struct load_options failed = load->wish.options;
+    int is_more = !load_options_equal(&failed, &load->options);
     unsigned turn = load->turn++;
     l->loading_n--;
     settle(l, load, result->end, now_ms);
     load->is_telling = 1;
     while (load->first && load->first->turn == turn) {
         struct load_ticket *t = load->first;
-        int is_others = result->end == LOAD_ENDED_FAILED && !load_options_equal(&t->wish.options, &failed);
+        int is_others = result->end == LOAD_ENDED_FAILED && (is_more || !load_options_equal(&t->wish.options, &failed));
         loads_leave(l, t);
         t->fn(t->context, is_others ? &look_again : result);
     }
@@ -192,6 +194,14 @@ static void forget(struct load *row)
 {
     if (row->state == LOAD_LOADED)
         row->state = LOAD_UNKNOWN;
+    row->is_perhaps = 0;
+}
+
+static void doubt(struct load *row)
+{
+    int is_perhaps = row->is_perhaps || row->state == LOAD_LOADED;
+    forget(row);
+    row->is_perhaps = is_perhaps;
 }
 
 struct load *loads_answer(struct loads *l, const char *model, int64_t now_ms)
@@ -218,7 +228,7 @@ void loads_answered(struct loads *l, struct load *load, const struct load_wish *
         load->state = LOAD_LOADED;
         load->options = wish->options;
         load->keep_alive_ms = l->keep_alive_ms;
-        load->is_keep_ours = 0;
+        load->is_keep_ours = load->is_perhaps = 0;
     }
     if (wish->keep_alive_ms != ASK_KEEP_UNSAID) {
         load->keep_alive_ms = wish->keep_alive_ms;
@@ -244,9 +254,15 @@ void loads_forget_all(struct loads *l)
         forget(&l->rows[i]);
 }
 
+void loads_doubt_all(struct loads *l)
+{
+    for (size_t i = 0; i < LOADS_MODELS; i++)
+        doubt(&l->rows[i]);
+}
+
 void loads_forget_idle(struct loads *l, const struct load *but)
 {
     for (size_t i = 0; i < LOADS_MODELS; i++)
         if (&l->rows[i] != but && l->rows[i].answering_n == 0)
-            forget(&l->rows[i]);
+            doubt(&l->rows[i]);
 }

@@ -39,6 +39,7 @@ struct load {
     int64_t keep_alive_ms;       /* Ollama keeps it so long behind the last answer; ASK_KEEP_FOR_EVER */
     int64_t until_ms;            /* … which is until then, where nobody is being answered */
     int64_t begun_ms, used_ms;
+    int is_perhaps;              /* UNKNOWN, but it may well be loaded with `options` until until_ms */
     int is_keep_ours;            /* our load has set its keep_alive, and no request another */
     int is_telling;              /* those who waited are being told */
     int is_load_doubted;         /* it was unloaded, or the like, while it is loaded: what the load leaves is not known */
@@ -109,7 +110,8 @@ enum load_verdict loads_look(struct loads *l, struct load_ticket *t, const char 
 /* Does not wait any more; harmless for who does not. The load goes on. */
 void loads_leave(struct loads *l, struct load_ticket *t);
 /* The load has ended: those who wait are told, in the order of their arrival. That it has failed is told to those who asked
- * for the same options; others are told that all is well, and look again. From their fn anybody may look and leave. */
+ * for the same options; others are told that all is well, and look again: all of them, where it was loaded with more than was
+ * asked for. From their fn anybody may look and leave. */
 void loads_end(struct loads *l, struct load *load, const struct load_result *result, int64_t now_ms);
 /* The keep_alive that a load asks for; ASK_KEEP_UNSAID: none, so that it is the backend's own. */
 int64_t loads_keep_alive_ms(const struct loads *l, const struct load *load);
@@ -130,6 +132,8 @@ void loads_answered(struct loads *l, struct load *load, const struct load_wish *
  * this one (or NULL) that nobody is being answered by, as another may have taken their memory. A load that is under way goes on. */
 void loads_forget(struct loads *l, const char *model);
 void loads_forget_all(struct loads *l);
+/* … of all, but each may well be there: a load asks for what it was loaded with, where that meets the wish. */
+void loads_doubt_all(struct loads *l);
 void loads_forget_idle(struct loads *l, const struct load *but);
 
 #endif

@@ -316,6 +316,16 @@ def test_other_options_ride_too_and_an_explicit_one_loads_once(sidecar):
     assert loaded(sidecar) == [{"num_ctx": 8192, "num_gpu": 3}, {"num_ctx": 8192, "num_gpu": 3, "num_batch": 64}]
 
 
+def test_what_changes_other_models_does_not_load_again_what_others_asked_for(sidecar):
+    sidecar.boot("m,other", tokens=1, load_s=0.05)
+    assert sidecar.generate(options={"num_ctx": 8192}).status == 200
+    assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "another"}).status == 200
+    assert sidecar.generate().status == 200
+    assert sidecar.generate("other").status == 200
+    assert sidecar.generate(options={"num_ctx": 4096}).status == 200
+    assert loaded(sidecar) == [{"num_ctx": 8192}, {}]
+
+
 def test_bodies_are_spliced_and_not_rewritten(sidecar):
     sidecar.boot(tokens=1)
     assert sidecar.generate(options={"num_ctx": 8192}).status == 200

@@ -411,6 +411,40 @@ static void test_what_is_forgotten(void **state)
     assert_known("a", 1);
 }
 
+static void test_what_may_be_there_is_asked_for_as_it_was(void **state)
+{
+    (void)state;
+    wants(0, 8192, 3);
+    load(0, "m");
+    loads_doubt_all(&l);
+    assert_int_equal(look(1, "m", 0), LOAD_BEGIN);
+    assert_int_equal(last->options.values[LOAD_NUM_CTX], 8192);
+    assert_int_equal(last->options.values[LOAD_NUM_GPU], 3);
+    end(last, LOAD_ENDED_FAILED, 100); /* of more than was asked for: that is no news for who asked */
+    assert_int_equal(look(1, "m", 0), LOAD_BEGIN);
+    assert_int_equal(last->options.set, 0);
+    end(last, LOAD_ENDED_WELL, 100);
+    loads_forget_all(&l);
+    load(0, "m");
+    load(2, "n");
+    wants(3, 16384, NONE); /* another value loads again, with what else there was */
+    assert_int_equal(look(3, "m", 0), LOAD_BEGIN);
+    assert_int_equal(last->options.values[LOAD_NUM_CTX], 16384);
+    assert_int_equal(last->options.values[LOAD_NUM_GPU], 3);
+    end(last, LOAD_ENDED_WELL, 100);
+    loads_doubt_all(&l);
+    now_ms += 300000; /* its time is over */
+    assert_int_equal(look(4, "m", 0), LOAD_BEGIN);
+    assert_int_equal(last->options.set, 0);
+    end(last, LOAD_ENDED_WELL, 100);
+    wants(0, 8192, NONE);
+    assert_int_equal(look(0, "m", 1), LOAD_BEGIN);
+    end(last, LOAD_ENDED_WELL, 100);
+    loads_forget_all(&l); /* another backend has nothing of it */
+    assert_int_equal(look(5, "m", 0), LOAD_BEGIN);
+    assert_int_equal(last->options.set, 0);
+}
+
 static void test_what_is_unloaded_while_it_is_loaded_or_answers_is_not_known(void **state)
 {
     (void)state;
@@ -480,6 +514,7 @@ int main(void)
         CASE(test_where_nobody_knows_the_backends_keep_alive_it_is_not_named),
         CASE(test_another_load_may_have_taken_its_memory),
         CASE(test_what_is_forgotten),
+        CASE(test_what_may_be_there_is_asked_for_as_it_was),
         CASE(test_what_is_unloaded_while_it_is_loaded_or_answers_is_not_known),
         CASE(test_what_was_refused_for_what_it_says_changes_nothing),
         CASE(test_what_was_answered_well_without_a_load_is_known),
