@@ -32,7 +32,8 @@ static void on_end(void *context, const struct load_result *result)
     if (result->end == LOAD_ENDED_FAILED || result->end == LOAD_ENDED_LOST)
         log_event(LOG_WARNING, "first_load_given_up", "load=\"%s\" hint=\"until a model has been loaded for somebody, none is before that\"", f->conf->preload.load);
     if (result->end == LOAD_ENDED_UNTOLD)
-        log_event(LOG_WARNING, "first_load_refused", "load=\"%s\" hint=\"is it there? `ollama list` shows what is; [preload] models pulls it\"", f->conf->preload.load);
+        log_event(LOG_WARNING, "first_load_refused", "load=\"%s\" model=%s hint=\"is it there? `ollama list` shows what is; [preload] models pulls it\"",
+                  f->conf->preload.load, f->wanted.model);
 }
 
 void first_load_init(struct first_load *f, const struct conf *conf, struct gate *gate, struct loader *loader)
@@ -133,7 +134,7 @@ void first_load_note(struct first_load *f, const struct load *load)
 {
     struct last_load l = of_load(load);
     f->has_failed = 0;
-    if (!is_last(f) || last_load_equal(&l, &f->last))
+    if (!is_last(f) || last_load_equal(&l, &f->last) || !last_load_is_good(&l)) /* what could not be read is not written */
         return;
     f->last = l;
     write_last(f);

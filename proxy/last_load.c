@@ -51,17 +51,22 @@ static int has_good_options(const struct load_options *o)
     return 1;
 }
 
+int last_load_is_good(const struct last_load *l)
+{
+    char why[PARSE_WHY_BYTES];
+    return parse_model_name(l->model, why) == 0 && has_good_options(&l->options);
+}
+
 int last_load_read(struct last_load *out, const char *json, size_t json_n)
 {
     struct ask ask;
-    char why[PARSE_WHY_BYTES];
     *out = (struct last_load){.keep_alive_ms = ASK_KEEP_UNSAID};
     if (!is_whole(json, json_n) || ask_read(&ask, json, json_n) < 0 || ask.is_odd)
         return -EINVAL;
-    if (parse_model_name(ask.model, why) < 0 || !has_good_options(&ask.options))
+    struct last_load l = {.options = ask.options, .keep_alive_ms = ask.keep_alive_ms};
+    memcpy(l.model, ask.model, sizeof l.model);
+    if (!last_load_is_good(&l))
         return -EINVAL;
-    memcpy(out->model, ask.model, sizeof out->model);
-    out->options = ask.options;
-    out->keep_alive_ms = ask.keep_alive_ms;
+    *out = l;
     return 0;
 }

@@ -17,6 +17,8 @@ struct last_load {
 
 /* 1 where they are the same, for the same time. */
 int last_load_equal(const struct last_load *a, const struct last_load *b);
+/* Whether last_load_read takes it. */
+int last_load_is_good(const struct last_load *l);
 
 /* Appends it, with a newline. 0, -ENOMEM or -EFBIG. */
 int last_load_write(const struct last_load *l, struct buf *out) WARN_UNUSED;

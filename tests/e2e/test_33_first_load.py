@@ -161,6 +161,25 @@ def test_a_file_of_somebody_else_is_ignored(sidecar, content):
     assert len(sidecar.process.logged("last_load_ignored")) == 1
 
 
+def test_a_model_that_is_gone_is_named(sidecar):
+    sidecar.configure("preload", load="last")
+    os.mkdir(os.path.join(sidecar.directory, "state"))
+    sidecar.write("state/last-load.json", '{"model":"gone"}')
+    sidecar.boot(tokens=1)
+    sidecar.process.wait_log(r" warning proxy first_load_refused load=\"last\" model=gone ")
+
+
+def test_what_no_start_would_load_is_not_remembered(sidecar):
+    sidecar.configure("preload", load="last")
+    sidecar.boot(models="m,other", tokens=1)
+    assert sidecar.generate("other").status == 200
+    assert sidecar.generate("m", options={"num_ctx": 0}).status == 200
+    assert json.load(open(state_file(sidecar), encoding="utf-8"))["model"] == "other"
+    os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    sidecar.process.wait_log(r" first_load model=other$")
+    assert not sidecar.process.logged("last_load_ignored")
+
+
 def test_a_folder_that_can_not_be_written_is_one_warning(sidecar):
     sidecar.configure("preload", load="last")
     sidecar.write("state", "no folder")
