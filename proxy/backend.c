@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SILENT_S = 60, ASK_S = 15, ASK_N = 4 };
+
 static void add_address(struct backend *b, const struct sockaddr *at, socklen_t at_n)
 {
     if (b->addresses_n == BACKEND_ADDRESSES || at_n > sizeof b->addresses[0])
@@ -114,6 +116,16 @@ int backend_take(struct backend *b)
     return b->kept ? vacate(b->kept) : -EAGAIN;
 }
 
+/* A backend whose machine or network is gone says nothing, and a load, which belongs to nobody, would wait for it for ever, with
+ * all who come for that model. Where it can't be set, nothing is lost. tcp(7) */
+static void ask_after_the_silent(int fd)
+{
+    (void)!sys_setsockopt_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, SILENT_S);
+    (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, ASK_S);
+    (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_KEEPCNT, ASK_N);
+}
+
 int backend_connect(struct backend *b, size_t nth)
 {
     if (nth >= b->addresses_n)
@@ -123,6 +135,7 @@ int backend_connect(struct backend *b, size_t nth)
     if (fd < 0)
         return fd;
     (void)!sys_setsockopt_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    ask_after_the_silent(fd);
     int error = sys_connect(fd, (const struct sockaddr *)&b->addresses[place], b->addresses_bytes[place]);
     if (error < 0 && error != -EINPROGRESS) {
         sys_close(fd);

@@ -171,11 +171,42 @@ def test_whoever_is_silent_is_asked_whether_he_lives(sidecar):
     with sidecar.connect() as connection:
         connection.send("POST", "/api/generate", BODY)
         sidecar.backend.wait("request", path="/api/generate")
-        own, other = f"0100007F:{sidecar.port:04X}", f"0100007F:{connection.sock.getsockname()[1]:04X}"
-        with open("/proc/net/tcp", encoding="ascii") as file:
-            (timer,) = [words[5] for words in map(str.split, file) if words[1:3] == [own, other]]
+        timers = timers_of(sidecar.port, connection.sock.getsockname()[1])
+    assert timers and all(is_keep_alive(timer) for timer in timers)
+
+
+def test_a_backend_that_is_silent_is_asked_whether_it_lives(sidecar):
+    """… and who waits for a load of such a one would wait for ever, with all who come for its model."""
+    sidecar.boot(load_s=30)
+    with sidecar.connect() as connection:
+        connection.send("POST", "/api/generate", BODY)
+        sidecar.backend.wait("request", path="/api/embed")
+        timers = until(lambda: timers_to(sidecar.backend.port, sidecar.pid_of("proxy")), 5, "a connection to the backend")
+    assert all(is_keep_alive(timer) for timer in timers)
+
+
+def is_keep_alive(timer) -> bool:
+    """proc(5), of column tr: kind and jiffies"""
     kind, jiffies = timer.split(":")
-    assert kind == "02" and 0 < int(jiffies, 16) <= 60 * os.sysconf("SC_CLK_TCK")  # proc(5): keep-alive
+    return kind == "02" and 0 < int(jiffies, 16) <= 60 * os.sysconf("SC_CLK_TCK")
+
+
+def rows() -> list:
+    """Of /proc/net/tcp, split into words."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return [words for words in map(str.split, file) if words[3] == "01"]
+
+
+def timers_of(own_port, other_port) -> list:
+    """Of that connection."""
+    ends = [f"0100007F:{own_port:04X}", f"0100007F:{other_port:04X}"]
+    return [words[5] for words in rows() if words[1:3] == ends]
+
+
+def timers_to(port, pid) -> list:
+    """Of the connections of this process to the port."""
+    names = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    return [words[5] for words in rows() if words[2] == f"0100007F:{port:04X}" and f"socket:[{words[9]}]" in names]
 
 
 # those who only shut down their sending side
