@@ -146,11 +146,23 @@ static void on_slot(void *context)
     exchange_pass_gate(context);
 }
 
+/* Whether what the backend sent says that it was all: a space behind the last line would be taken for another one. */
+static int has_said_all(const struct exchange *x)
+{
+    struct ending_facts facts;
+    ending_read(&x->ending, &facts);
+    return facts.is_done || facts.has_error;
+}
+
 /* In a stream it comes when the backend has been silent for so long: it is asked for then, and not moved by each token. */
 static void beat(struct exchange *x, int64_t now_ms)
 {
     int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms;
     int64_t due_ms = x->state == EXCHANGE_RELAY ? x->answer.heard_ms + interval_ms : now_ms;
+    if (due_ms <= now_ms && x->state == EXCHANGE_RELAY && has_said_all(x)) {
+        x->beat_at_ms = 0;
+        return;
+    }
     if (due_ms <= now_ms)
         answer_beat(&x->answer);
     x->beat_at_ms = !answer_may_beat(&x->answer) ? 0 : due_ms > now_ms ? due_ms : now_ms + interval_ms;

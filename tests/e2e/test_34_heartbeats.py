@@ -306,3 +306,20 @@ def test_four_thousand_wait_in_silence(sidecar, before):
     finally:
         for sock in held:
             sock.close()
+
+
+@pytest.mark.parametrize("path, last", [("/api/generate", LAST), ("/v1/completions", LAST)])
+def test_none_comes_behind_the_last_token(sidecar, before, path, last):
+    late = threading.Event()
+    play = Held(head(), chunk(line()), chunk(last), late, END)
+    play.go.set()
+    backend = before(play=play, **FAST)
+    with sidecar.connect() as connection, sidecar.connect() as clock:
+        answer = connection.request("POST", path, STREAM)
+        pieces, got = answer.pieces(), b""
+        while (b"[DONE]\n\n" if path.startswith("/v1") else last) not in got:
+            got += next(pieces)[1]
+        backend.play = Held()  # whose client shows how time goes
+        beats(clock.request("POST", "/api/generate", STREAM).pieces(), b" ", 5)
+        late.set()
+        assert rest(pieces) == b"" and answer.clean
