@@ -174,7 +174,7 @@ static int is_error(const char *json, size_t json_n)
 /* One object of the backend's. */
 static void translate(struct answer *a, const char *json, size_t json_n)
 {
-    if (a->has_error || a->fault)
+    if (a->has_error || a->fault || a->translation.has_ended)
         return;
     if (is_error(json, json_n)) {
         a->has_error = 1;
@@ -269,6 +269,8 @@ static int end_translation(struct answer *a)
     send_events(a);
     if (a->fault)
         return -EBADMSG;
+    if (a->translation.is_stream && !a->translation.has_ended)
+        return -ENODATA;
     if (!d->is_begun) {
         reply_json(d, 200, buf_data(&a->out), buf_size(&a->out), NULL);
         return 0;

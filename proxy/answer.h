@@ -67,7 +67,7 @@ static inline void answer_body(struct answer *a, const char *bytes, size_t bytes
 void answer_flush(struct answer *a, int64_t now_ms);
 
 /* The backend's answer is complete: 0, and so is the client's; or -EREMOTEIO: it is an error, which is to be told (answer_error);
- * -EBADMSG: a->fault. */
+ * -EBADMSG: a->fault; -ENODATA: a stream that never said that it is done. */
 int answer_end(struct answer *a) WARN_UNUSED;
 /* What the backend says went wrong. */
 void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES]);

@@ -78,6 +78,12 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
     fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
+/* What is told is an error: a status that is none, or lets no body follow, is not passed with it. */
+static int told_status(const struct exchange *x)
+{
+    return x->answer.status < 400 ? 502 : x->answer.status;
+}
+
 void exchange_tell(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
@@ -86,7 +92,7 @@ void exchange_tell(struct exchange *x)
         exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
         return;
     }
-    reply_error(&x->deliver, x->admission.dialect, x->answer.status, NULL, text, NULL);
+    reply_error(&x->deliver, x->admission.dialect, told_status(x), NULL, text, NULL);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
@@ -106,6 +112,6 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
     log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     x->ended = ended;
-    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? x->answer.status : 500, NULL, is_told ? NULL : text);
+    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x) : 500, NULL, is_told ? NULL : text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

@@ -51,6 +51,7 @@ void openai_answer_last(struct openai_answer *a)
         openai_answer_end(a, 1, 1);
     }
     json_write_text(&a->w, "data: [DONE]\n\n");
+    a->t->has_ended = 1;
 }
 
 /* Ollama's reasons are OpenAI's, but for those of a request that only loads a model, or unloads it; and a call of a tool is a

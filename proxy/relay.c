@@ -54,6 +54,12 @@ static void spoil(struct relay *r)
     r->ops->end(r->context, RELAY_GARBAGE, r->fault);
 }
 
+static void tell_error(struct relay *r)
+{
+    fetch_cancel(&r->fetch);
+    r->ops->end(r->context, RELAY_TOLD, "");
+}
+
 static void on_flush(void *context)
 {
     struct relay *r = context;
@@ -63,6 +69,8 @@ static void on_flush(void *context)
     r->fault = r->fault ? r->fault : r->answer->fault;
     if (r->fault)
         spoil(r);
+    else if (r->answer->has_error) /* it is told now, whatever is still to come */
+        tell_error(r);
     else if (sink->pending_bytes(sink->context) > RELAY_HIGH_BYTES)
         fetch_pause(&r->fetch);
 }
@@ -99,6 +107,8 @@ static enum relay_end finish(struct relay *r)
     int error = answer_end(r->answer);
     if (error == -EREMOTEIO)
         return RELAY_TOLD;
+    if (error == -ENODATA)
+        return RELAY_UNFINISHED;
     r->fault = r->answer->fault;
     return error ? RELAY_GARBAGE : RELAY_DONE;
 }
@@ -111,7 +121,7 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         spoil(r);
         return;
     }
-    enum relay_end how = judge(r, end);
+    enum relay_end how = r->answer->translation.has_ended ? RELAY_DONE : judge(r, end); /* what comes behind its end is nobody's */
     if (how == RELAY_ERROR && r->answer->state == ANSWER_TRANSLATE)
         how = RELAY_TOLD;
     else if (how == RELAY_DONE)

@@ -21,6 +21,7 @@ struct translation {
     int is_base64;       /* "encoding_format": "base64" */
     int is_think_asked;  /* for steps of thinking, which an older Ollama, or a model that does not think, refuses */
     int has_begun;       /* an event of it has been written */
+    int has_ended;       /* … and its last: nothing may come behind it */
     size_t calls_n;      /* tool calls that were written */
 };
 

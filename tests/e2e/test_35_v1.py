@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from played_backend import CLOSE, END, RESET, Held, chunk, head, single
+from played_backend import CLOSE, END, HANG, RESET, Held, chunk, head, single
 from waiting import until
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -185,3 +185,41 @@ def test_one_object_that_breaks_off(sidecar, before, path, body):
     before(head("application/json", framing="Content-Length: 500"), line("to"), CLOSE)
     answer = ask(sidecar, path, body)
     assert answer.status == 502 and "broke off" in error_of(answer)
+
+
+@pytest.mark.parametrize("status", ["201 Created", "204 No Content", "304 Not Modified", "307 Temporary Redirect"])
+@pytest.mark.parametrize("path, body", [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT), ("/v1/embeddings", EMBED)])
+def test_a_status_that_is_no_error_is_none_to_tell_one_with(sidecar, before, status, path, body):
+    code = status.split()[0]
+    before(head("application/json", framing="" if code in ("204", "304") else "Content-Length: 0", status=status))
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", path, body)
+        answer.body  # pylint: disable=pointless-statement
+        assert answer.status == 502 and error_of(answer) == f"the backend answered with status {code}"
+        assert answer.json["error"]["type"] == "api_error"
+        assert connection.request("GET", "/live").json == {"status": "ok"}  # no byte was left over
+
+
+@BOTH
+def test_nothing_comes_behind_the_end(sidecar, before, path, body):
+    backend = before(*GOOD)
+    for tail in ([chunk(b'{"error":"late"}\n'), END], [chunk(line("x") + LAST), END], [RESET]):
+        backend.play = lambda request, tail=tail: [head(), chunk(line("to")), chunk(line("ken")), chunk(LAST), *tail]
+        answer = ask(sidecar, path, {**body, "stream": True})
+        assert answer.status == 200 and answer.clean and said(events(answer)) == "token"
+
+
+@BOTH
+def test_a_stream_that_does_not_say_what_it_is_must_end_too(sidecar, before, path, body):
+    before(head("application/json"), chunk(line("to")), END)
+    answer = ask(sidecar, path, {**body, "stream": True})
+    assert answer.status == 200 and not answer.clean and b"[DONE]" not in answer.body
+    assert b"the backend ended its answer without saying that it is done" in answer.body
+
+
+@BOTH
+def test_an_error_is_told_at_once(sidecar, before, path, body):
+    play = before(head(), chunk(line("to")), chunk(b'{"error":"out of memory"}\n'), HANG)
+    answer = ask(sidecar, path, {**body, "stream": True})
+    assert not answer.clean and b'"out of memory"' in answer.body
+    until(lambda: play.cuts == 1, 5, "the backend to be left", sidecar.process.tail)

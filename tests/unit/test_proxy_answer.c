@@ -33,10 +33,10 @@ static int on_keep(void *context)
     return 1;
 }
 
-/* Quotes what it gets; one that is told to be bad is. */
+/* Quotes what it gets; one that is told to be bad is. What has a "c", or nothing, is the last. */
 static int quote(struct translation *t, const char *json, size_t json_n, struct buf *out)
 {
-    (void)t;
+    t->has_ended = memmem(json, json_n, "\"c\"", 3) || json_n == 2;
     if (memmem(json, json_n, "bad", 3))
         return -EINVAL;
     return buf_printf(out, "<%.*s>\n\n", (int)json_n, json);
@@ -135,6 +135,22 @@ static void test_lines_are_translated_whatever_the_pieces(void **state)
         assert_true(has_final_chunk());
         end();
     }
+}
+
+static void test_a_stream_ends_once(void **state)
+{
+    (void)state;
+    begin(SHAPE_EVENTS, 1, 1, 200, CONF_HEARTBEAT_COMMENT);
+    head_comes();
+    comes("{\"a\":1}\n");
+    assert_int_equal(answer_end(&s.answer), -ENODATA);
+    end();
+    begin(SHAPE_EVENTS, 1, 1, 200, CONF_HEARTBEAT_COMMENT);
+    head_comes();
+    comes("{\"c\":1}\n{\"a\":1}\n{\"error\":\"late\"}\n");
+    assert_int_equal(answer_end(&s.answer), 0);
+    assert_string_equal(body(), "<{\"c\":1}>\n\n");
+    end();
 }
 
 static void test_one_object_has_a_length_unless_something_was_promised(void **state)
@@ -284,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_are_translated_whatever_the_pieces),
+        cmocka_unit_test(test_a_stream_ends_once),
         cmocka_unit_test(test_one_object_has_a_length_unless_something_was_promised),
         cmocka_unit_test(test_an_error_that_comes_first_keeps_its_status),
         cmocka_unit_test(test_an_error_among_tokens_ends_the_stream),
