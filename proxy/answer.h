@@ -18,7 +18,7 @@
 enum {
     ANSWER_OBJECT_BYTES = 64 << 20, /* the longest object that is translated */
     ANSWER_ERROR_BYTES = 64 * 1024, /* the longest error that is gathered */
-    ANSWER_TEXT_BYTES = 1024,
+    ANSWER_TEXT_BYTES = ANSWER_ERROR_BYTES, /* of which the text is a part: it is told as it is */
 };
 
 enum answer_form { FORM_OTHER, FORM_JSON, FORM_NDJSON, FORM_SSE };

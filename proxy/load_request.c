@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT_BYTES = 1024 };
+enum { TEXT_BYTES = LOAD_REQUEST_ANSWER_BYTES }; /* the whole answer */
 
 struct load_request {
     struct fetch fetch;

@@ -63,6 +63,7 @@ class PlayedBackend:
 
     def __init__(self, play):
         self.play = play
+        self.loaded = LOADED      # what answers a load
         self.requests: list = []  # (head, body) of each
         self.loads: list = []     # … of those that only load a model
         self.cuts = 0             # connections that the other side left before the answer was over
@@ -120,7 +121,7 @@ class PlayedBackend:
             return False
         if is_load(b"\r\n\r\n".join(request)):
             self.loads.append(request)
-            sock.sendall(LOADED)
+            sock.sendall(self.loaded)
             return False
         self.requests.append(request)
         for step in self.play(request):

@@ -223,3 +223,15 @@ def test_an_error_is_told_at_once(sidecar, before, path, body):
     answer = ask(sidecar, path, {**body, "stream": True})
     assert not answer.clean and b'"out of memory"' in answer.body
     until(lambda: play.cuts == 1, 5, "the backend to be left", sidecar.process.tail)
+
+
+@pytest.mark.parametrize("where", ["answer", "load"])
+@BOTH
+def test_a_long_error_is_told_whole(sidecar, before, path, body, where):
+    words = "schéma " * 700
+    failed = b"".join(single({"error": words}, "500 Oh"))
+    backend = before(failed)
+    if where == "load":
+        backend.loaded = failed
+    answer = ask(sidecar, path, body)
+    assert answer.status == 500 and error_of(answer) == words
