@@ -184,12 +184,15 @@ static int translate(struct exchange *x)
     t->ops = ops;
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
     int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
+    error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */
     if (error) {
         buf_fini(&out);
         if (error == -EINVAL)
             exchange_fail(x, 400, "invalid_request", why);
         else if (error == -EFBIG)
-            exchange_fail(x, 413, "body_too_large", "what is to be asked of Ollama is larger than twice [proxy] max_body");
+            exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
+        else if (error == -ENOBUFS)
+            fail_for_bodies(x);
         else
             exchange_abort(x, ACCESS_FAILED, "out of memory");
         return error;

@@ -235,3 +235,19 @@ def test_a_long_error_is_told_whole(sidecar, before, path, body, where):
         backend.loaded = failed
     answer = ask(sidecar, path, body)
     assert answer.status == 500 and error_of(answer) == words
+
+
+def answered_tools(count):
+    """A chat in which a tool with a long name was called, and answered very often by its id alone."""
+    call = {"id": "", "function": {"name": "n" * 126, "arguments": "{}"}}
+    answered = {"role": "tool", "tool_call_id": "", "content": ""}
+    return json.dumps({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}] + count * [answered]}).encode()
+
+
+def test_a_body_that_grows_is_counted_as_it_is_held(sidecar, before):
+    backend = before(*GOOD, max_body="1M", max_held_bodies="1M")
+    answer = ask(sidecar, "/v1/chat/completions", answered_tools(15000))
+    assert answer.status == 413 and "[proxy] max_body" in error_of(answer)
+    answer = ask(sidecar, "/v1/chat/completions", answered_tools(8000))
+    assert answer.status == 503 and "[proxy] max_held_bodies" in error_of(answer)
+    assert not backend.requests
