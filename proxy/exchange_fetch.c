@@ -10,6 +10,7 @@
 enum {
     REFUSED_LIMIT_MS = 5000, /* a backend that is said to be ready may refuse so long */
     RETRIES_MAX = 1,
+    LOST_LOADS_MAX = 10, /* as many as an Ollama may die within restart_window, by default */
 };
 
 static void fail_backend(struct exchange *x, const char *what, const char *why)
@@ -193,10 +194,18 @@ static void on_end(void *context, enum relay_end end, const char *why)
     }
 }
 
-/* As if it had asked itself. */
+/* Nothing of the request was sent: it may wait for another Ollama as long as the supervisor starts one. Elsewhere it is as if it
+ * had asked itself. */
 static void on_load_lost(struct exchange *x, const char *why)
 {
-    on_lost(x, why, 0);
+    if (!x->env->gate.view.is_api_watched || x->lost_loads_n == LOST_LOADS_MAX) {
+        on_lost(x, why, 0);
+        return;
+    }
+    x->lost_loads_n++;
+    exchange_lost_backend(x);
+    log_event(LOG_INFO, "retry", "id=%s cause=\"its model's load: %s\"", x->deliver.request_id, why);
+    exchange_try_again_soon(x);
 }
 
 const struct exchange_way exchange_way = {begin_fetch, on_refused, on_load_lost};

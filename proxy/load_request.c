@@ -12,12 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT_BYTES = LOAD_REQUEST_ANSWER_BYTES }; /* the whole answer */
+enum {
+    BODY_MS = 5000, /* from the head of its answer to the end */
+    TEXT_BYTES = LOAD_REQUEST_ANSWER_BYTES, /* the whole answer */
+};
 
 struct load_request {
     struct fetch fetch;
     struct buf head, body, answer;
-    struct timer timer; /* of an end that was known at the start */
+    struct timer timer; /* of an end that was known at the start; then of an answer that does not end */
     int status;
     load_request_fn *fn;
     void *context;
@@ -49,6 +52,7 @@ static void on_head(void *context, const struct message *answer)
 {
     struct load_request *r = context;
     r->status = answer->status;
+    loop_arm(r->fetch.backend->loop, &r->timer, loop_now_ms(r->fetch.backend->loop) + BODY_MS);
 }
 
 static void on_body(void *context, const char *bytes, size_t bytes_n)
@@ -111,7 +115,7 @@ static const struct fetch_ops ops = {on_head, on_body, on_flush, on_sent, on_end
 static void on_timer(void *context, int64_t now_ms)
 {
     struct load_request *r = context;
-    struct load_result result = {.end = LOAD_ENDED_REFUSED, .text = r->why};
+    struct load_result result = {.end = r->status ? LOAD_ENDED_UNTOLD : LOAD_ENDED_REFUSED, .text = r->why};
     (void)now_ms;
     conclude(r, &result);
 }

@@ -64,6 +64,7 @@ class PlayedBackend:
     def __init__(self, play):
         self.play = play
         self.loaded = LOADED      # what answers a load
+        self.hangs_loading = False  # … and then nothing more comes
         self.requests: list = []  # (head, body) of each
         self.loads: list = []     # … of those that only load a model
         self.cuts = 0             # connections that the other side left before the answer was over
@@ -122,6 +123,8 @@ class PlayedBackend:
         if is_load(b"\r\n\r\n".join(request)):
             self.loads.append(request)
             sock.sendall(self.loaded)
+            if self.hangs_loading:
+                sock.recv(1)
             return False
         self.requests.append(request)
         for step in self.play(request):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from played_backend import END, LAST, chunk, head, line
 from waiting import SLACK, until
 
 GENERATE, CHAT, EMBED = "/api/generate", "/api/chat", "/api/embed"
@@ -190,6 +191,24 @@ def test_a_crash_in_the_middle_of_a_load_is_tried_once_more(sidecar):
     os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
     assert [call.result().status for call in calls] == [200] * 4
     assert len(loads(sidecar)) == 2 and len(loaded(sidecar)) == 1
+
+
+def test_who_waits_for_a_load_outlives_more_than_one_death_of_ollama(sidecar):
+    sidecar.configure("program:ollama", backoff_min="10ms")
+    sidecar.boot(tokens=1, load_s=60)
+    call = sidecar.background("POST", GENERATE, body_for(GENERATE), timeout=40)
+    for count in range(1, 5):
+        until(lambda wanted=count: len(loads(sidecar)) >= wanted, 10, f"load {count}", sidecar.process.tail)
+        sidecar.backend.script(tokens=1, load_s=60 if count < 4 else 0)
+        os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
+    assert call.result().status == 200
+
+
+def test_a_load_that_is_answered_without_end_holds_nobody_up(sidecar, before):
+    backend = before(head(), chunk(line()), chunk(LAST), END)
+    backend.loaded, backend.hangs_loading = head("application/json", framing="Content-Length: 100"), True
+    answer = sidecar.ask("POST", GENERATE, body_for(GENERATE), timeout=20)
+    assert answer.status == 200 and len(backend.loads) == 1 and len(backend.requests) == 1
 
 
 def test_what_a_backend_that_restarts_had_loaded_is_loaded_again(sidecar):
