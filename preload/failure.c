@@ -8,6 +8,8 @@
  */
 #include "preload/failure.h"
 
+#include "preload/text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +140,10 @@ int failure_is_final(enum failure kind)
 
 void failure_reason(char *out, size_t out_n, enum failure kind, const char *detail)
 {
-    if (*detail)
-        snprintf(out, out_n, "%s (%s)", kinds[kind].sentence, detail);
-    else
-        snprintf(out, out_n, "%s", kinds[kind].sentence);
+    size_t n = (size_t)snprintf(out, out_n, "%s", kinds[kind].sentence);
+    if (!*detail || n + sizeof " ()" >= out_n)
+        return;
+    memcpy(out + n, " (", 2);
+    text_clean(out + n + 2, out_n - n - 3, detail, strlen(detail)); /* cut at a whole character, with room for the bracket */
+    memcpy(out + strlen(out), ")", 2);
 }
