@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -120,11 +121,20 @@ def test_time_in_which_a_body_is_not_taken_is_not_the_clients(sidecar):
 
 # slow readers
 
+def kernel_buffers_bytes():
+    """The most that the kernel holds of a stream on its way through two connections (tcp(7): tcp_rmem, tcp_wmem)."""
+    largest = [int(Path(f"/proc/sys/net/ipv4/tcp_{kind}mem").read_text().split()[2]) for kind in "rw"]
+    return 2 * sum(largest)
+
+
 def big_stream(sidecar, sock):
-    sidecar.backend.script(tokens=300, token_delay_ms=0, token_bytes=65536)
+    """Begins an answer that does not fit into the kernel's buffers. How many tokens of 64 KB it has."""
+    tokens_n = 100 + kernel_buffers_bytes() // 65536
+    sidecar.backend.script(tokens=tokens_n, token_delay_ms=0, token_bytes=65536)
     body = json.dumps(BODY).encode()
     sock.sendall(head(length=len(body)) + body)
     sidecar.backend.wait("first_token")
+    return tokens_n
 
 
 @MEMORY
@@ -148,9 +158,9 @@ def test_client_that_reads_slowly_and_steadily_is_served_proxy_scenario_21(sidec
     sidecar.configure("proxy", write_timeout="1500ms")
     sidecar.boot()
     with sock_to(sidecar, 8192) as sock:
-        big_stream(sidecar, sock)
+        tokens_n = big_stream(sidecar, sock)
         data, end = bytearray(), time.monotonic() + 6
-        while time.monotonic() < end:  # so little that the kernel's buffer, some MB, hardly gets emptier
+        while time.monotonic() < end:  # so little that the kernel's buffers hardly get emptier
             data += sock.recv(4096)
             time.sleep(0.1)
         assert not sidecar.process.logged("client_stalled")
@@ -159,7 +169,7 @@ def test_client_that_reads_slowly_and_steadily_is_served_proxy_scenario_21(sidec
             more = sock.recv(1 << 20)
             assert more, "cut off"
             data += more
-    assert len(data) > 300 * 65536
+    assert len(data) > tokens_n * 65536
 
 
 # errors that come early
