@@ -153,12 +153,20 @@ static void on_broken(struct exchange *x, enum access_end ended, const char *wha
     exchange_break_off(x, ended, text);
 }
 
+/* What an answer that has ended as it should says of its model's load. One of 4xx was refused before any model was looked for. */
+static enum load_answer answer_of(const struct exchange *x, enum relay_end end)
+{
+    if (x->backend_status < 300 && end == RELAY_DONE)
+        return LOAD_ANSWER_WELL;
+    return x->backend_status / 100 == 4 ? LOAD_ANSWER_NONE : LOAD_ANSWER_BAD;
+}
+
 static void on_end(void *context, enum relay_end end, const char *why)
 {
     struct exchange *x = context;
     switch (end) {
     case RELAY_DONE:
-        exchange_was_answered(x, x->backend_status < 300 ? LOAD_ANSWER_WELL : x->backend_status < 500 ? LOAD_ANSWER_NONE : LOAD_ANSWER_BAD);
+        exchange_was_answered(x, answer_of(x, end));
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
     case RELAY_REFUSED:
@@ -181,7 +189,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
                   "it gave up, as where a model repeats itself, or lost its runner");
         return;
     case RELAY_TOLD:
-        exchange_was_answered(x, x->backend_status / 100 == 4 ? LOAD_ANSWER_LEFT : LOAD_ANSWER_BAD);
+        exchange_was_answered(x, answer_of(x, end));
         if (may_ask_less(x))
             ask_less(x);
         else

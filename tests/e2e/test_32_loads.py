@@ -265,11 +265,14 @@ def test_what_is_unloaded_while_it_is_loaded_or_answers_is_loaded_again_by_us(si
     assert len(loads(sidecar)) == 3
 
 
-def test_a_keep_alive_that_was_refused_is_not_what_the_model_has(sidecar):
+@pytest.mark.parametrize("path", [CHAT, "/v1/chat/completions"])
+def test_a_keep_alive_that_was_refused_is_not_what_the_model_has(sidecar, path):
     sidecar.configure("environment", OLLAMA_KEEP_ALIVE="2s")
     sidecar.boot(tokens=1)
     assert sidecar.generate(keep_alive="1500ms").status == 200
-    assert sidecar.ask("POST", CHAT, {"model": "m", "messages": "none", "keep_alive": -1}).status == 400
+    sidecar.backend.script(tokens=1, refuses="no such thing")
+    assert sidecar.ask("POST", path, {**body_for(path), "keep_alive": -1}).status == 400
+    sidecar.backend.script(tokens=1)
     until(lambda: not sidecar.ask("GET", "/api/ps").json["models"], 5, "an unloaded model")
     assert sidecar.generate().status == 200
     assert len(loads(sidecar)) == 2

@@ -95,6 +95,8 @@ def answer(conn, request: dict, shape, name, prompt: str) -> None:
     rules = script.for_model(name)
     if rules.get("busy"):
         raise Refuse(503, BUSY)
+    if rules.get("refuses"):
+        raise Refuse(400, rules["refuses"])
     if rules.get("garbage_answer") and generate.garbage(conn, rules["garbage_answer"]):
         return
     try:

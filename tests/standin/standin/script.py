@@ -12,6 +12,7 @@ top level for that model. Durations are in the unit that the key names; counts a
     busy                   inference answers 503 "server busy …"
     tags_delay_s, tags_hang    for GET /api/tags
     tags_garbage           html, truncated, not_json, status_500, reset, empty, bad_http
+    refuses                a text: generate and chat answer 400 with it, before they look for the model
     garbage_answer         the same for generate and chat, and: no_done (ends cleanly without the last chunk),
                            done_twice, bytes_after_done, hints (many 103s, then a proper answer)
     tokens                 how many tokens an answer has (default: the words of a sentence)
