@@ -284,6 +284,28 @@ void contract_program_read_reason(const struct contract_program *p, char reason[
     reason[CONTRACT_REASON_BYTES - 1] = '\0';
 }
 
+void contract_trouble_write(struct contract_trouble *t, const char *text, int64_t at_ms)
+{
+    uint32_t odd = write_begin(&t->sequence);
+    copy_text(t->text, sizeof t->text, text);
+    atomic_store(&t->at_ms, at_ms);
+    write_end(&t->sequence, odd);
+}
+
+void contract_trouble_read(const struct contract_trouble *t, int64_t since_ms, char text[CONTRACT_REASON_BYTES])
+{
+    int64_t at_ms = 0;
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint32_t before = atomic_load(&t->sequence);
+        at_ms = atomic_load(&t->at_ms);
+        memcpy(text, t->text, CONTRACT_REASON_BYTES);
+        atomic_thread_fence(memory_order_acquire);
+        if (before % 2 == 0 && atomic_load(&t->sequence) == before)
+            break;
+    }
+    text[at_ms <= 0 || at_ms < since_ms ? 0 : CONTRACT_REASON_BYTES - 1] = '\0';
+}
+
 const struct contract_program *contract_find_program(const struct contract_page *page, const char *name)
 {
     for (size_t i = 0; i < CONTRACT_PROGRAMS; i++)

@@ -25,7 +25,7 @@
 #include <stdatomic.h>
 
 enum {
-    CONTRACT_VERSION = 2,
+    CONTRACT_VERSION = 3,
     CONTRACT_NAME_BYTES = 200,
     CONTRACT_REASON_BYTES = 240,
     CONTRACT_LINES = 16,    /* writers at once: proxies of several generations, the preloader */
@@ -71,6 +71,13 @@ enum contract_model_state {
     CONTRACT_MODEL_FAILED
 };
 
+/* Whether Ollama was stopped because nobody needed it, [supervisor] idle_action = stop. */
+enum contract_sleep {
+    CONTRACT_AWAKE,
+    CONTRACT_ASLEEP, /* its program is down, or on its way there */
+    CONTRACT_WAKING, /* somebody needs it: it is being started */
+};
+
 /* Each writer owns its line; the supervisor zeroes it when the writer is reaped. */
 struct contract_line {
     _Alignas(64) _Atomic int32_t pid;
@@ -78,6 +85,7 @@ struct contract_line {
     _Atomic int64_t last_active_ms;   /* monotonic; 0: never */
     _Atomic uint64_t progress_bytes;  /* from backends, ever growing */
     _Atomic uint32_t held_n;          /* requests that wait at the gate; not those that wait for a slot */
+    _Atomic uint32_t asked_n;         /* requests that need a model, and loads, that are with Ollama now */
     _Atomic uint64_t requests_n;
     _Atomic int64_t loaded_at_ms;      /* monotonic, as those below: the first load since Ollama started; 0: none so far */
     _Atomic int64_t first_token_at_ms; /* the first byte of an answer that needed a model, since then */
@@ -101,6 +109,13 @@ struct contract_model {
     char reason[CONTRACT_REASON_BYTES];
 };
 
+/* What went wrong last with Ollama, or with a process that it runs: an answer that breaks about then broke of it. */
+struct contract_trouble {
+    _Alignas(64) _Atomic uint32_t sequence; /* odd while it is written */
+    _Atomic int64_t at_ms;                  /* monotonic; 0: never */
+    char text[CONTRACT_REASON_BYTES];
+};
+
 struct contract_page {
     uint32_t version;
     _Atomic uint32_t phase; /* enum contract_phase */
@@ -108,20 +123,38 @@ struct contract_page {
     _Atomic uint32_t is_stopping;
     uint64_t token; /* random, for as long as the supervisor runs: all its proxies are one; 0: there is none */
     _Atomic int32_t used_pid; /* the Ollama that has loaded a model or answered since it started; 0: none; -1: one that is not ours */
+    _Atomic uint32_t sleep;   /* enum contract_sleep */
+    _Atomic uint64_t memory_limit_bytes; /* of the cgroup, or the machine's memory; 0: not known */
     struct contract_line lines[CONTRACT_LINES];
     struct contract_program programs[CONTRACT_PROGRAMS];
     struct contract_model models[CONTRACT_MODELS];
+    struct contract_trouble trouble;
 };
 
 /* The channel. Fixed-size messages; one of another version, size or kind is refused. */
 enum contract_kind {
     /* down, from the supervisor */
     CONTRACT_STATE_CHANGED = 1, /* look at the page */
-    CONTRACT_MAY_I_SLEEP = 2,   /* is anything at all under way? answered by CONTRACT_SLEEP */
+    CONTRACT_MAY_I_SLEEP = 2,   /* is anything at all under way? answered by CONTRACT_SLEEP; value: enum contract_nap */
+    CONTRACT_STALLED = 3,       /* no token, and Ollama takes no time: end what waits for one, unload their models; answered by
+                                 * CONTRACT_UNLOADED */
     /* up, from a child */
     CONTRACT_WANT = 16,  /* start the declared program `name` */
     CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no */
     CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others */
+    CONTRACT_UNLOADED = 19, /* value: 1 they are unloaded; 0 no: Ollama is to be restarted */
+    CONTRACT_BROKEN = 20,   /* Ollama runs, and is to be restarted; value: enum contract_broken; name: the model */
+};
+
+/* What is to end when the answer is yes. */
+enum contract_nap {
+    CONTRACT_NAP_EXIT = 1,    /* everything, us included */
+    CONTRACT_NAP_SUSPEND = 2, /* nothing: the machine stops, and goes on later */
+    CONTRACT_NAP_STOP = 3,    /* Ollama */
+};
+
+enum contract_broken {
+    CONTRACT_BROKEN_GPU = 1, /* the model was on the GPU, and is not any more */
 };
 
 struct contract_message {
@@ -167,6 +200,10 @@ struct contract_model_view {
 void contract_model_read(const struct contract_model *row, struct contract_model_view *view);
 void contract_program_reason(struct contract_program *p, const char *reason);
 void contract_program_read_reason(const struct contract_program *p, char reason[CONTRACT_REASON_BYTES]);
+/* at_ms: monotonic. */
+void contract_trouble_write(struct contract_trouble *t, const char *text, int64_t at_ms);
+/* Its text, "" where there has been none since since_ms (monotonic). */
+void contract_trouble_read(const struct contract_trouble *t, int64_t since_ms, char text[CONTRACT_REASON_BYTES]);
 /* The supervisor's row of this program, or NULL. */
 const struct contract_program *contract_find_program(const struct contract_page *page, const char *name);
 

@@ -36,6 +36,7 @@ static void clear(struct contract_line *line, int32_t pid)
     atomic_store(&line->last_active_ms, 0);
     atomic_store(&line->progress_bytes, 0);
     atomic_store(&line->held_n, 0);
+    atomic_store(&line->asked_n, 0);
     atomic_store(&line->requests_n, 0);
     atomic_store(&line->loaded_at_ms, 0);
     atomic_store(&line->first_token_at_ms, 0);
@@ -47,6 +48,11 @@ void board_forget_models(struct board *b)
     for (size_t i = 0; i < CONTRACT_MODELS; i++)
         contract_model_write(&b->page->models[i], CONTRACT_MODEL_EMPTY, "", "");
     atomic_store(&b->page->models_n, 0);
+}
+
+void board_tell_limit(struct board *b, int64_t bytes)
+{
+    atomic_store(&b->page->memory_limit_bytes, bytes > 0 ? (uint64_t)bytes : 0);
 }
 
 void board_name_program(struct board *b, size_t index, const char *name)
@@ -95,6 +101,7 @@ void board_activity(const struct board *b, int64_t now_ms, struct board_activity
         const struct contract_line *line = &b->page->lines[i];
         out->in_flight_n += atomic_load(&line->in_flight_n);
         out->held_n += atomic_load(&line->held_n);
+        out->asked_n += atomic_load(&line->asked_n);
         int64_t at_ms = bounded(atomic_load(&line->last_active_ms), now_ms);
         if (at_ms > out->last_active_ms)
             out->last_active_ms = at_ms;

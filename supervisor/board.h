@@ -20,6 +20,9 @@ void board_fini(struct board *b);
 /* No preloader is there, and none will come: its rows are forgotten. */
 void board_forget_models(struct board *b);
 
+/* The memory that programs may take together; negative: not known. */
+void board_tell_limit(struct board *b, int64_t bytes);
+
 /* The row of this place is this program's, which is down. */
 void board_name_program(struct board *b, size_t index, const char *name);
 /* A free line for a new writer, zeroed; -1 where all are taken. */
@@ -28,7 +31,7 @@ int board_take_line(struct board *b);
 void board_free_line(struct board *b, int line, int64_t now_ms);
 
 struct board_activity {
-    uint64_t in_flight_n, held_n;
+    uint64_t in_flight_n, held_n, asked_n;
     int64_t last_active_ms; /* never later than now */
 };
 /* Bytes from backends that all writers have counted, ever growing. */

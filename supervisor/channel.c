@@ -76,11 +76,11 @@ void channel_move(struct channel *from, struct channel *to)
         sys_close(fd);
 }
 
-void channel_tell(struct channel *c, enum contract_kind kind)
+void channel_tell(struct channel *c, enum contract_kind kind, uint32_t value)
 {
     if (c->fd < 0)
         return;
-    int error = contract_send(c->fd, kind, 0, NULL);
+    int error = contract_send(c->fd, kind, value, NULL);
     if (error < 0 && error != -EPIPE)
         log_event(LOG_DEBUG, "channel_full", "program=%s kind=%d", c->name, (int)kind);
 }

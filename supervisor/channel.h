@@ -24,6 +24,6 @@ void channel_close(struct channel *c);
 /* The pair goes on under another owner: `to` (initialised, closed) takes it over. */
 void channel_move(struct channel *from, struct channel *to);
 /* Tells the child; a full or closed channel is no error: what it carries can be read from the page again. */
-void channel_tell(struct channel *c, enum contract_kind kind);
+void channel_tell(struct channel *c, enum contract_kind kind, uint32_t value);
 
 #endif

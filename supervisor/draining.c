@@ -101,7 +101,7 @@ void draining_tell(struct draining_table *t, enum contract_kind kind)
 {
     for (int i = 0; i < DRAINING_MAX; i++)
         if (t->items[i].pid > 0)
-            channel_tell(&t->items[i].channel, kind);
+            channel_tell(&t->items[i].channel, kind, 0);
 }
 
 int draining_is_empty(const struct draining_table *t)

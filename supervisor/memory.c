@@ -216,6 +216,13 @@ void memory_fini(struct memory *m)
     loop_disarm(m->loop, &m->tell);
 }
 
+int64_t memory_limit_bytes(const struct memory *m)
+{
+    struct cgroup_memory is;
+    cgroup_read(&m->group, &is);
+    return is.limit_bytes;
+}
+
 void memory_look_soon(struct memory *m)
 {
     if (is_own_counter(m) && m->watch_fd < 0)

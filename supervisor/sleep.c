@@ -51,7 +51,7 @@ static unsigned ask_proxies(struct supervisor *s)
     for (size_t i = 0; i < s->children_n; i++) {
         struct child *c = &s->children[i];
         if (c->launch.has_listeners && c->channel.fd >= 0) {
-            channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP);
+            channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, CONTRACT_NAP_EXIT);
             asked_n++;
         }
     }

@@ -17,7 +17,7 @@ struct child *state_child(struct supervisor *s, const char *name)
 void state_tell_all(struct supervisor *s, enum contract_kind kind)
 {
     for (size_t i = 0; i < s->children_n; i++)
-        channel_tell(&s->children[i].channel, kind);
+        channel_tell(&s->children[i].channel, kind, 0);
     draining_tell(&s->draining, kind);
 }
 

@@ -346,6 +346,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     if ((error = notify_init(&s->notify, &s->loop, notified, s)) < 0)
         return error;
     memory_init(&s->memory, &s->loop, "/proc", owner_of_a_child, s);
+    board_tell_limit(&s->board, memory_limit_bytes(&s->memory));
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .start_dir = s->start_dir,
                                           .doors = &s->doors, .listen_n = s->conf->listen_n,

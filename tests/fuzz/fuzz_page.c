@@ -55,6 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_view(&view);
     }
     check_health(&page);
+    char text[CONTRACT_REASON_BYTES];
+    contract_trouble_read(&page.trouble, 0, text);
+    if (strnlen(text, sizeof text) == sizeof text)
+        abort();
     memset((char *)&page + at, 0, n);
     return 0;
 }

@@ -378,6 +378,38 @@ static void test_a_writer_that_died_in_the_middle_holds_nobody(void **state)
     assert_int_equal(atomic_load(&program.sequence) % 2, 0);
 }
 
+static void test_trouble_is_read_where_it_is_recent(void **state)
+{
+    (void)state;
+    struct contract_trouble trouble = {.sequence = 3};
+    char text[CONTRACT_REASON_BYTES];
+    memset(trouble.text, 'q', sizeof trouble.text);
+    contract_trouble_read(&trouble, 0, text);
+    assert_string_equal(text, ""); /* never */
+    contract_trouble_write(&trouble, "out of memory", 500);
+    contract_trouble_read(&trouble, 500, text);
+    assert_string_equal(text, "out of memory");
+    contract_trouble_read(&trouble, 501, text);
+    assert_string_equal(text, "");
+    memset(trouble.text, 'q', sizeof trouble.text);
+    contract_trouble_read(&trouble, 0, text);
+    assert_int_equal(strlen(text), CONTRACT_REASON_BYTES - 1);
+}
+
+static void test_the_page_is_laid_out_as_documented(void **state)
+{
+    (void)state;
+    assert_int_equal(offsetof(struct contract_line, asked_n), 28);
+    assert_int_equal(sizeof(struct contract_line), 64);
+    assert_int_equal(offsetof(struct contract_page, sleep), 28);
+    assert_int_equal(offsetof(struct contract_page, memory_limit_bytes), 32);
+    assert_int_equal(offsetof(struct contract_page, lines), 64);
+    assert_int_equal(offsetof(struct contract_page, programs), 1088);
+    assert_int_equal(offsetof(struct contract_page, models), 17472);
+    assert_int_equal(offsetof(struct contract_page, trouble), 50240);
+    assert_int_equal(sizeof(struct contract_page), 50496);
+}
+
 static void test_programs_are_found_by_name_in_a_page_that_lies(void **state)
 {
     (void)state;
@@ -437,6 +469,8 @@ int main(void)
         cmocka_unit_test(test_a_full_channel_says_so_and_does_not_wait),
         cmocka_unit_test(test_a_row_is_read_as_it_was_written),
         cmocka_unit_test(test_a_writer_that_died_in_the_middle_holds_nobody),
+        cmocka_unit_test(test_trouble_is_read_where_it_is_recent),
+        cmocka_unit_test(test_the_page_is_laid_out_as_documented),
         cmocka_unit_test(test_programs_are_found_by_name_in_a_page_that_lies),
         cmocka_unit_test(test_every_state_has_a_name),
         cmocka_unit_test(test_notify_sends_one_datagram),

@@ -67,12 +67,13 @@ static void test_what_we_tell_arrives(void **state)
 {
     (void)state;
     struct contract_message m;
-    channel_tell(&channel, CONTRACT_STATE_CHANGED);
-    channel_tell(&channel, CONTRACT_MAY_I_SLEEP);
+    channel_tell(&channel, CONTRACT_STATE_CHANGED, 0);
+    channel_tell(&channel, CONTRACT_MAY_I_SLEEP, CONTRACT_NAP_STOP);
     assert_int_equal(contract_receive(child_fd, &m), 1);
     assert_int_equal(m.kind, CONTRACT_STATE_CHANGED);
     assert_int_equal(contract_receive(child_fd, &m), 1);
     assert_int_equal(m.kind, CONTRACT_MAY_I_SLEEP);
+    assert_int_equal(m.value, CONTRACT_NAP_STOP);
 }
 
 static void test_messages_of_another_size_or_version_are_dropped(void **state)
@@ -98,14 +99,14 @@ static void test_a_child_that_is_gone_closes_the_channel(void **state)
     turn();
     assert_int_equal(channel.fd, -1);
     assert_int_equal(loop.watches.fds_n, 0);
-    channel_tell(&channel, CONTRACT_STATE_CHANGED); /* harmless */
+    channel_tell(&channel, CONTRACT_STATE_CHANGED, 0); /* harmless */
 }
 
 static void test_a_child_that_never_reads_does_not_hold_us_up(void **state)
 {
     (void)state;
     for (int i = 0; i < 10000; i++)
-        channel_tell(&channel, CONTRACT_STATE_CHANGED);
+        channel_tell(&channel, CONTRACT_STATE_CHANGED, 0);
     assert_true(channel.fd >= 0);
 }
 
