@@ -106,7 +106,7 @@ $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
 # PID 1 and what runs once at its start: small rather than fast, as every page of code stays in memory (docs/adr/0008).
-$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/listen common/diag): OPTIMISE = -Os
+$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)

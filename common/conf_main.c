@@ -29,19 +29,6 @@ int conf_help(struct buf *out)
     return error;
 }
 
-static void write_all(const struct buf *text)
-{
-    const char *at = buf_data(text);
-    size_t left_n = buf_size(text);
-    while (left_n > 0) {
-        ssize_t n = sys_write(STDOUT_FILENO, at, left_n);
-        if (n <= 0)
-            break;
-        at += n;
-        left_n -= (size_t)n;
-    }
-}
-
 static void print_help(const char *usage)
 {
     struct buf text;
@@ -58,7 +45,7 @@ static void print_help(const char *usage)
     if (!error)
         error = conf_help(&text);
     if (!error)
-        write_all(&text);
+        (void)!sys_write_all(STDOUT_FILENO, buf_data(&text), buf_size(&text));
     buf_fini(&text);
 }
 
@@ -127,7 +114,7 @@ int conf_main(struct conf **out, const struct conf_options *o, char **environmen
         buf_init(&text, 0);
         error = conf_dump(*out, &text);
         if (!error)
-            write_all(&text);
+            (void)!sys_write_all(STDOUT_FILENO, buf_data(&text), buf_size(&text));
         buf_fini(&text);
     }
     conf_free(out);

@@ -108,6 +108,17 @@ ssize_t sys_write(int fd, const void *bytes, size_t bytes_n)
     return result_n(n);
 }
 
+int sys_write_all(int fd, const void *bytes, size_t bytes_n)
+{
+    for (size_t done_n = 0; done_n < bytes_n;) {
+        ssize_t n = sys_write(fd, (const char *)bytes + done_n, bytes_n - done_n);
+        if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        done_n += (size_t)n;
+    }
+    return 0;
+}
+
 ssize_t sys_writev(int fd, const struct iovec *parts, int parts_n)
 {
     ssize_t n;
@@ -366,20 +377,12 @@ int sys_memfd_text(const char *name, const char *bytes, size_t bytes_n)
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -errno;
-    for (size_t done_n = 0; done_n < bytes_n;) {
-        ssize_t n = sys_write(fd, bytes + done_n, bytes_n - done_n);
-        if (n <= 0) {
-            close(fd);
-            return n < 0 ? (int)n : -EIO;
-        }
-        done_n += (size_t)n;
-    }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
-        int error = -errno;
+    int error = sys_write_all(fd, bytes, bytes_n);
+    if (!error && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        error = -errno;
+    if (error)
         close(fd);
-        return error;
-    }
-    return fd;
+    return error ? error : fd;
 }
 
 int sys_memfd(const char *name, size_t bytes_n)

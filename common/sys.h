@@ -32,6 +32,7 @@ int sys_open(const char *path, int flags, int mode) WARN_UNUSED;
 int sys_close(int fd);
 ssize_t sys_read(int fd, void *bytes, size_t bytes_n) WARN_UNUSED;
 ssize_t sys_write(int fd, const void *bytes, size_t bytes_n) WARN_UNUSED;
+int sys_write_all(int fd, const void *bytes, size_t bytes_n) WARN_UNUSED; /* to a file: all of it, or -errno */
 ssize_t sys_writev(int fd, const struct iovec *parts, int parts_n) WARN_UNUSED;
 int sys_poll(struct pollfd *fds, size_t fds_n, int timeout_ms) WARN_UNUSED;
 /* epoll_create1(2), epoll_ctl(2), epoll_wait(2) */

@@ -5,8 +5,8 @@
 #include "proxy/first_load.h"
 
 #include "common/log.h"
+#include "common/state_file.h"
 #include "proxy/pin.h"
-#include "proxy/state_file.h"
 
 #include <errno.h>
 #include <stdio.h>

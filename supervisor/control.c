@@ -5,6 +5,7 @@
  */
 #include "supervisor/control.h"
 
+#include "common/folders.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -211,21 +212,6 @@ static void control_ready(void *context, short revents)
     loop_arm(c->loop, &client->timer, loop_now_ms(c->loop) + CLIENT_LIMIT_MS);
 }
 
-/* The folder above the socket, and those above that; 0, or why one of them can't be made. */
-static int make_folders(const char *path)
-{
-    char folder[CONTROL_PATH_BYTES];
-    snprintf(folder, sizeof folder, "%s", path);
-    for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        int error = sys_mkdir(folder, 0755);
-        if (error)
-            return error;
-        *slash = '/';
-    }
-    return 0;
-}
-
 /* A socket that nobody answers on is left over from a crash. */
 static int remove_stale(const struct sockaddr_un *name)
 {
@@ -249,7 +235,7 @@ int control_bind(struct control *c, const char *path, int *fd)
     if (strlen(path) >= sizeof name.sun_path)
         return -ENAMETOOLONG;
     snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
-    int folder_error = make_folders(path);
+    int folder_error = folders_make_above(path);
     int error = remove_stale(&name);
     if (error)
         return error;

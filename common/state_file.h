@@ -1,8 +1,9 @@
 /*
- * state_file: a small file in [supervisor] state_dir. What is read is a stranger's: the caller checks it.
+ * state_file: a small file in [supervisor] state_dir, the proxy's or the supervisor's: each writes names of its own.
+ * What is read is a stranger's: the caller checks it.
  */
-#ifndef PROXY_STATE_FILE_H
-#define PROXY_STATE_FILE_H
+#ifndef COMMON_STATE_FILE_H
+#define COMMON_STATE_FILE_H
 
 #include "common/sys.h"
 

@@ -1,5 +1,5 @@
-/* proxy/state_file: what is kept over a restart, and what else may be found in its place. */
-#include "proxy/state_file.h"
+/* common/state_file: what is kept over a restart, and what else may be found in its place. */
+#include "common/state_file.h"
 #include "tests/unit/scratch.h"
 
 #include <errno.h>
