@@ -79,20 +79,19 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
 }
 
 /* What is told is an error: a status that is none, or lets no body follow, is not passed with it. */
-static int told_status(const struct exchange *x)
+static int told_status(int status)
 {
-    return x->answer.status < 400 ? 502 : x->answer.status;
+    return status < 400 ? 502 : status;
 }
 
-void exchange_tell(struct exchange *x)
+void exchange_tell(struct exchange *x, int status, const char *text)
 {
-    char text[ANSWER_TEXT_BYTES];
-    answer_error(&x->answer, text);
     if (x->deliver.is_begun) {
         exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
         return;
     }
-    reply_error(&x->deliver, x->admission.dialect, told_status(x), NULL, text, NULL);
+    exchange_count_time(x);
+    reply_error(&x->deliver, x->admission.dialect, told_status(status), NULL, text, NULL);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
@@ -112,6 +111,6 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
     log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     x->ended = ended;
-    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x) : 500, NULL, is_told ? NULL : text);
+    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x->answer.status) : 500, NULL, is_told ? NULL : text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

@@ -81,6 +81,14 @@ static void begin_fetch(struct exchange *x)
         x->sink->body_wanted(x->sink->deliver.context);
 }
 
+/* The error that its answer is. */
+static void tell_answer(struct exchange *x)
+{
+    char text[ANSWER_TEXT_BYTES];
+    answer_error(&x->answer, text);
+    exchange_tell(x, x->answer.status, text);
+}
+
 /* reasoning_effort is a hint: Ollama's own /v1 passes over it where it can't be followed, and its API refuses it. */
 static int may_ask_less(const struct exchange *x)
 {
@@ -93,7 +101,7 @@ static void ask_less(struct exchange *x)
     static const struct json_edits all = {.items = &think, .items_n = 1};
     x->answer.translation.is_think_asked = 0;
     if (splice_body(&x->body, &all) < 0)
-        exchange_tell(x);
+        tell_answer(x);
     else
         exchange_pass_gate(x);
 }
@@ -193,7 +201,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
         if (may_ask_less(x))
             ask_less(x);
         else
-            exchange_tell(x);
+            tell_answer(x);
         return;
     case RELAY_ERROR:
         exchange_was_answered(x, LOAD_ANSWER_BAD);

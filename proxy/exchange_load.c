@@ -5,22 +5,9 @@
  */
 #include "proxy/exchange_state.h"
 #include "proxy/pin.h"
-#include "proxy/reply.h"
 #include "proxy/splice_body.h"
 
 #include <errno.h>
-
-/* The backend's own words, with its status. */
-static void tell(struct exchange *x, const struct load_result *result)
-{
-    if (x->deliver.is_begun) {
-        exchange_break_off(x, ACCESS_BACKEND_ERROR, result->text);
-        return;
-    }
-    exchange_count_time(x);
-    reply_error(&x->deliver, x->admission.dialect, result->status, NULL, result->text, NULL);
-    exchange_finish(x, EXCHANGE_CLEAN);
-}
 
 static void on_loaded(void *context, const struct load_result *result)
 {
@@ -34,7 +21,7 @@ static void on_loaded(void *context, const struct load_result *result)
         x->go_on(x);
         return;
     case LOAD_ENDED_FAILED:
-        tell(x, result);
+        exchange_tell(x, result->status, result->text);
         return;
     case LOAD_ENDED_REFUSED:
         x->way->refused(x, result->text);

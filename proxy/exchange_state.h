@@ -141,8 +141,8 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
-/* The backend's own error, in the client's words. */
-void exchange_tell(struct exchange *x);
+/* The backend's own words for what went wrong, with its status, as the client's API writes errors. */
+void exchange_tell(struct exchange *x, int status, const char *text);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
 /* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */
