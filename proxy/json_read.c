@@ -1,6 +1,8 @@
 /* See json_read.h. Names are compared as bytes first: those of an answer, of which there is one for each token, are hardly ever others. */
 #include "proxy/json_read.h"
 
+#include "proxy/json_ends.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -69,4 +71,10 @@ int json_read_is(const struct json_value *value, const char *text)
 {
     char decoded[64];
     return value->kind == JSON_STRING && json_decode(json_read_text(value), decoded, sizeof decoded) >= 0 && strcasecmp(decoded, text) == 0;
+}
+
+uint64_t json_read_count(const struct json_value *value)
+{
+    int64_t n = value->kind == JSON_NUMBER ? json_text_number((struct json_text){value->at, value->n}) : 0;
+    return n > 0 ? (uint64_t)n : 0;
 }

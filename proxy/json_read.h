@@ -33,5 +33,7 @@ static inline struct json_text json_read_text(const struct json_value *string)
 }
 /* Whether it is a string, and just this one (ASCII), whatever its case. */
 int json_read_is(const struct json_value *value, const char *text);
+/* How many of something it says: a whole number up to 2^53; 0 where it is none. */
+uint64_t json_read_count(const struct json_value *value);
 
 #endif

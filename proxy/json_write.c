@@ -5,6 +5,18 @@
 
 #include <errno.h>
 
+struct json_write json_write_begin(struct buf *out)
+{
+    return (struct json_write){.out = out, .start_n = buf_size(out)};
+}
+
+int json_write_end(struct json_write *w)
+{
+    if (w->error)
+        buf_truncate(w->out, w->start_n);
+    return w->error;
+}
+
 void json_write_bytes(struct json_write *w, const char *bytes, size_t bytes_n)
 {
     if (!w->error)
@@ -22,6 +34,14 @@ void json_write_value(struct json_write *w, const struct json_value *value)
         json_write_bytes(w, value->at, value->n);
     else
         json_write_text(w, "null");
+}
+
+void json_write_member(struct json_write *w, const char *name, const struct json_value *value)
+{
+    json_write_text(w, ",\"");
+    json_write_text(w, name);
+    json_write_text(w, "\":");
+    json_write_value(w, value);
 }
 
 static int is_raw_line_end(uint32_t point)

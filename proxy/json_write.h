@@ -11,14 +11,22 @@
 struct json_write {
     struct buf *out;
     int error; /* 0; -ENOMEM, -EFBIG: the buffer's; or whatever the caller puts there */
+    size_t start_n; /* what the buffer had before */
 };
+
+/* Begins behind what is in the buffer. */
+struct json_write json_write_begin(struct buf *out);
+/* Returns the first failure, where there was one: then the buffer is as it was at the beginning. */
+int json_write_end(struct json_write *w) WARN_UNUSED;
 
 /* Bytes as they stand. */
 void json_write_bytes(struct json_write *w, const char *bytes, size_t bytes_n);
 void json_write_text(struct json_write *w, const char *text);
 /* A value of another text, as it stands there; `null` where there is none. */
 void json_write_value(struct json_write *w, const struct json_value *value);
-/* The same of what a server wrote and we hand on: in its strings U+0085, U+2028 and U+2029, at which some readers end a line,
+/* One more member, behind others; the name as it stands. */
+void json_write_member(struct json_write *w, const char *name, const struct json_value *value);
+/* Such a value of what a server wrote and we hand on: in its strings U+0085, U+2028 and U+2029, at which some readers end a line,
  * and characters that may not stand there raw, are escaped. Its escapes stay what they are. */
 void json_write_safely(struct json_write *w, const struct json_value *value);
 /* Bytes as a string, with quotes, escaped. */

@@ -1,8 +1,6 @@
 /* See openai_answer.h. */
 #include "proxy/openai_answer.h"
 
-#include "proxy/json_ends.h"
-
 void openai_answer_begin(struct openai_answer *a, int is_event)
 {
     const struct translation *t = a->t;
@@ -21,18 +19,13 @@ void openai_answer_begin(struct openai_answer *a, int is_event)
     json_write_text(w, ",\"system_fingerprint\":\"fp_ollama\",\"choices\":[");
 }
 
-static uint64_t count(const struct json_value *value)
-{
-    int64_t n = value->kind == JSON_NUMBER ? json_text_number((struct json_text){value->at, value->n}) : 0;
-    return n > 0 ? (uint64_t)n : 0;
-}
-
 void openai_answer_end(struct openai_answer *a, int is_event, int has_usage)
 {
     struct json_write *w = &a->w;
     json_write_text(w, "]");
     if (has_usage) {
-        uint64_t prompt_n = count(&a->values[ANSWER_PROMPT_EVAL_COUNT]), answer_n = count(&a->values[ANSWER_EVAL_COUNT]);
+        uint64_t prompt_n = json_read_count(&a->values[ANSWER_PROMPT_EVAL_COUNT]);
+        uint64_t answer_n = json_read_count(&a->values[ANSWER_EVAL_COUNT]);
         json_write_text(w, ",\"usage\":{\"prompt_tokens\":");
         json_write_number(w, prompt_n);
         json_write_text(w, ",\"completion_tokens\":");

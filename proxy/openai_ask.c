@@ -23,7 +23,7 @@ int openai_ask_read(struct openai_ask *a, struct translation *t, struct json_tex
                     size_t names_n, struct json_value *values, struct buf *out, char *why)
 {
     struct json_walk w = {body.at, body.at + body.n};
-    *a = (struct openai_ask){.t = t, .values = values, .w = {.out = out}, .start_n = buf_size(out)};
+    *a = (struct openai_ask){.t = t, .values = values, .w = json_write_begin(out)};
     mistakes_init(&a->mistakes, why, TRANSLATE_WHY_BYTES);
     if (json_read_members(&w, names, names_n, JSON_FOLDED, values) == 0)
         return 0;
@@ -66,18 +66,8 @@ void openai_ask_stream(struct openai_ask *a)
 void openai_ask_keep_alive(struct openai_ask *a)
 {
     const struct json_value *keep = &a->values[OPENAI_KEEP_ALIVE];
-    if (!openai_is_a(a, keep, OPENAI_KIND(JSON_STRING) | OPENAI_KIND(JSON_NUMBER), "keep_alive", "a duration such as \"5m\", or a number of seconds"))
-        return;
-    json_write_text(&a->w, ",\"keep_alive\":");
-    json_write_value(&a->w, keep);
-}
-
-static void write_option(struct openai_ask *a, const char *name, const struct json_value *value)
-{
-    json_write_text(&a->w, ",\"");
-    json_write_text(&a->w, name);
-    json_write_text(&a->w, "\":");
-    json_write_value(&a->w, value);
+    if (openai_is_a(a, keep, OPENAI_KIND(JSON_STRING) | OPENAI_KIND(JSON_NUMBER), "keep_alive", "a duration such as \"5m\", or a number of seconds"))
+        json_write_member(&a->w, "keep_alive", keep);
 }
 
 /* A whole number: Ollama would take the fraction away, or refuse it. */
@@ -91,16 +81,16 @@ static void write_whole(struct openai_ask *a, const char *option, const char *na
             return;
         }
     }
-    write_option(a, option, value);
+    json_write_member(&a->w, option, value);
 }
 
 static void write_number(struct openai_ask *a, const char *name, const struct json_value *value, const char *otherwise)
 {
     if (openai_is_a(a, value, OPENAI_KIND(JSON_NUMBER), name, "a number")) {
-        write_option(a, name, value);
+        json_write_member(&a->w, name, value);
     } else if (otherwise && !openai_is_there(value)) {
         struct json_value preset = {JSON_NUMBER, otherwise, strlen(otherwise)};
-        write_option(a, name, &preset);
+        json_write_member(&a->w, name, &preset);
     }
 }
 
@@ -149,8 +139,7 @@ void openai_ask_options(struct openai_ask *a, const char *penalty)
 int openai_ask_end(struct openai_ask *a)
 {
     json_write_text(&a->w, "}");
-    int error = mistakes_end(&a->mistakes) > 0 ? -EINVAL : a->w.error;
-    if (error)
-        buf_truncate(a->w.out, a->start_n);
-    return error;
+    if (mistakes_end(&a->mistakes) > 0)
+        a->w.error = -EINVAL;
+    return json_write_end(&a->w);
 }

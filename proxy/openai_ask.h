@@ -38,7 +38,6 @@ struct openai_ask {
     const struct json_value *values; /* its members; by a table that begins with OPENAI_ASK_NAMES */
     struct json_write w;
     struct mistakes mistakes;
-    size_t start_n; /* what the buffer had before */
 };
 
 /* Reads the body's members: values, as many as names. 0, or -EINVAL with the reason in why (TRANSLATE_WHY_BYTES). */

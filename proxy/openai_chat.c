@@ -28,10 +28,8 @@ static void write_schema(struct openai_ask *a, const struct json_value *json_sch
     if (json_schema->kind != JSON_OBJECT)
         mistakes_add(&a->mistakes, "response_format.json_schema: must be an object with a schema");
     json_read_object(json_schema, schema_names, 1, JSON_FOLDED, &schema);
-    if (!openai_is_a(a, &schema, OPENAI_KIND(JSON_OBJECT), "response_format.json_schema.schema", "an object"))
-        return;
-    json_write_text(&a->w, ",\"format\":");
-    json_write_value(&a->w, &schema);
+    if (openai_is_a(a, &schema, OPENAI_KIND(JSON_OBJECT), "response_format.json_schema.schema", "an object"))
+        json_write_member(&a->w, "format", &schema);
 }
 
 static void write_format(struct openai_ask *a, const struct json_value *format)
@@ -82,12 +80,8 @@ static void write_think(struct openai_ask *a)
 static void write_copied(struct openai_ask *a, int member, unsigned kinds, const char *what)
 {
     const struct json_value *value = &a->values[member];
-    if (!openai_is_a(a, value, kinds, names[member], what))
-        return;
-    json_write_text(&a->w, ",\"");
-    json_write_text(&a->w, names[member]);
-    json_write_text(&a->w, "\":");
-    json_write_value(&a->w, value);
+    if (openai_is_a(a, value, kinds, names[member], what))
+        json_write_member(&a->w, names[member], value);
 }
 
 static int chat_request(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why)

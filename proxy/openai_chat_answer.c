@@ -146,8 +146,7 @@ int openai_chat_object(struct translation *t, const char *json, size_t json_n, s
 {
     struct json_value values[OBJECT_N], said[SAID_N];
     struct json_walk walk = {json, json + json_n};
-    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = {.out = out}};
-    size_t start_n = buf_size(out);
+    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = json_write_begin(out)};
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, values) < 0 ||
         (values[MESSAGE].kind != JSON_OBJECT && !openai_answer_is_done(&a)))
         return -EINVAL;
@@ -156,19 +155,14 @@ int openai_chat_object(struct translation *t, const char *json, size_t json_n, s
         write_chunks(&a, said);
     else
         write_whole(&a, said);
-    if (a.w.error)
-        buf_truncate(out, start_n);
-    return a.w.error;
+    return json_write_end(&a.w);
 }
 
 int openai_chat_nothing(struct translation *t, struct buf *out)
 {
-    struct openai_answer a = {.t = t, .kind = &kind, .w = {.out = out}};
-    size_t start_n = buf_size(out);
+    struct openai_answer a = {.t = t, .kind = &kind, .w = json_write_begin(out)};
     openai_answer_begin(&a, 1);
     json_write_text(&a.w, "{\"index\":0,\"delta\":{},\"finish_reason\":null}");
     openai_answer_end(&a, 1, 0);
-    if (a.w.error)
-        buf_truncate(out, start_n);
-    return a.w.error;
+    return json_write_end(&a.w);
 }

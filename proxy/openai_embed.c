@@ -6,7 +6,6 @@
  */
 #include "proxy/openai_embed.h"
 
-#include "proxy/json_ends.h"
 #include "proxy/openai_ask.h"
 
 #include <errno.h>
@@ -59,10 +58,8 @@ static int embed_request(struct translation *t, const char *json, size_t json_n,
         return -EINVAL;
     openai_ask_model(&a);
     openai_ask_keep_alive(&a);
-    if (openai_is_a(&a, &values[DIMENSIONS], OPENAI_KIND(JSON_NUMBER), "dimensions", "a whole number")) {
-        json_write_text(&a.w, ",\"dimensions\":");
-        json_write_value(&a.w, &values[DIMENSIONS]);
-    }
+    if (openai_is_a(&a, &values[DIMENSIONS], OPENAI_KIND(JSON_NUMBER), "dimensions", "a whole number"))
+        json_write_member(&a.w, "dimensions", &values[DIMENSIONS]);
     read_encoding(&a);
     write_input(&a);
     return openai_ask_end(&a);
@@ -134,11 +131,10 @@ static int embed_object(struct translation *t, const char *json, size_t json_n, 
 {
     struct json_value v[OBJECT_N];
     struct json_walk walk = {json, json + json_n};
-    struct json_write w = {.out = out};
-    size_t start_n = buf_size(out);
+    struct json_write w = json_write_begin(out);
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, v) < 0 || v[EMBEDDINGS].kind != JSON_ARRAY)
         return -EINVAL;
-    int64_t tokens_n = v[PROMPT_EVAL_COUNT].kind == JSON_NUMBER ? json_text_number((struct json_text){v[PROMPT_EVAL_COUNT].at, v[PROMPT_EVAL_COUNT].n}) : 0;
+    uint64_t tokens_n = json_read_count(&v[PROMPT_EVAL_COUNT]);
     json_write_text(&w, "{\"object\":\"list\",\"data\":[");
     write_embeddings(t, &w, &v[EMBEDDINGS]);
     json_write_text(&w, "],\"model\":");
@@ -147,13 +143,11 @@ static int embed_object(struct translation *t, const char *json, size_t json_n, 
     else
         json_write_value(&w, &v[MODEL]);
     json_write_text(&w, ",\"usage\":{\"prompt_tokens\":");
-    json_write_number(&w, tokens_n > 0 ? (uint64_t)tokens_n : 0);
+    json_write_number(&w, tokens_n);
     json_write_text(&w, ",\"total_tokens\":");
-    json_write_number(&w, tokens_n > 0 ? (uint64_t)tokens_n : 0);
+    json_write_number(&w, tokens_n);
     json_write_text(&w, "}}\n");
-    if (w.error)
-        buf_truncate(out, start_n);
-    return w.error;
+    return json_write_end(&w);
 }
 
 const struct translate_ops openai_embed_ops = {"/api/embed", embed_request, embed_object, NULL};

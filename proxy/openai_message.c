@@ -160,14 +160,10 @@ static void write_answered(struct openai_ask *a, size_t index, const struct json
     }
     if ((name->kind != JSON_STRING || name->n == 2) && id->kind == JSON_STRING)
         name = called_name(calls, id);
-    if (name && name->kind == JSON_STRING) {
-        json_write_text(&a->w, ",\"tool_name\":");
-        json_write_value(&a->w, name);
-    }
-    if (id->kind == JSON_STRING) {
-        json_write_text(&a->w, ",\"tool_call_id\":");
-        json_write_value(&a->w, id);
-    }
+    if (name && name->kind == JSON_STRING)
+        json_write_member(&a->w, "tool_name", name);
+    if (id->kind == JSON_STRING)
+        json_write_member(&a->w, "tool_call_id", id);
 }
 
 static void write_message(struct openai_ask *a, size_t index, const struct json_value *message, struct calls *calls)
@@ -182,10 +178,8 @@ static void write_message(struct openai_ask *a, size_t index, const struct json_
         wrong(a, index, ".role", "must be a string: system, developer, user, assistant or tool");
     write_role(a, &m[ROLE]);
     write_content(a, index, m);
-    if (m[REASONING].kind == JSON_STRING) {
-        json_write_text(&a->w, ",\"thinking\":");
-        json_write_value(&a->w, &m[REASONING]);
-    }
+    if (m[REASONING].kind == JSON_STRING)
+        json_write_member(&a->w, "thinking", &m[REASONING]);
     write_calls(a, index, &m[TOOL_CALLS], calls);
     write_answered(a, index, m, calls);
     json_write_text(&a->w, "}");

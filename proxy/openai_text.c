@@ -28,8 +28,7 @@ static void write_prompt(struct openai_ask *a)
         mistakes_add(&a->mistakes, "prompt: missing; it must be a string");
     else if (prompt.kind != JSON_STRING)
         mistakes_add(&a->mistakes, "prompt: must be a string, or an array of one string; tokens are not taken");
-    json_write_text(&a->w, ",\"prompt\":");
-    json_write_value(&a->w, &prompt);
+    json_write_member(&a->w, "prompt", &prompt);
 }
 
 static int text_request(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why)
@@ -43,10 +42,8 @@ static int text_request(struct translation *t, const char *json, size_t json_n, 
     openai_ask_keep_alive(&a);
     openai_ask_options(&a, "0.0");
     write_prompt(&a);
-    if (openai_is_a(&a, &values[SUFFIX], OPENAI_KIND(JSON_STRING), "suffix", "a string")) {
-        json_write_text(&a.w, ",\"suffix\":");
-        json_write_value(&a.w, &values[SUFFIX]);
-    }
+    if (openai_is_a(&a, &values[SUFFIX], OPENAI_KIND(JSON_STRING), "suffix", "a string"))
+        json_write_member(&a.w, "suffix", &values[SUFFIX]);
     return openai_ask_end(&a);
 }
 
@@ -63,8 +60,7 @@ static int text_object(struct translation *t, const char *json, size_t json_n, s
 {
     struct json_value values[OBJECT_N];
     struct json_walk walk = {json, json + json_n};
-    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = {.out = out}};
-    size_t start_n = buf_size(out);
+    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = json_write_begin(out)};
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, values) < 0 ||
         (values[RESPONSE].kind != JSON_STRING && !openai_answer_is_done(&a)))
         return -EINVAL;
@@ -74,21 +70,16 @@ static int text_object(struct translation *t, const char *json, size_t json_n, s
     if (t->is_stream && openai_answer_is_done(&a))
         openai_answer_last(&a);
     t->has_begun = 1;
-    if (a.w.error)
-        buf_truncate(out, start_n);
-    return a.w.error;
+    return json_write_end(&a.w);
 }
 
 static int text_nothing(struct translation *t, struct buf *out)
 {
-    struct openai_answer a = {.t = t, .kind = &kind, .w = {.out = out}};
-    size_t start_n = buf_size(out);
+    struct openai_answer a = {.t = t, .kind = &kind, .w = json_write_begin(out)};
     openai_answer_begin(&a, 1);
     json_write_text(&a.w, "{\"text\":\"\",\"index\":0,\"finish_reason\":null}");
     openai_answer_end(&a, 1, 0);
-    if (a.w.error)
-        buf_truncate(out, start_n);
-    return a.w.error;
+    return json_write_end(&a.w);
 }
 
 const struct translate_ops openai_text_ops = {"/api/generate", text_request, text_object, text_nothing};

@@ -117,6 +117,21 @@ static void test_one_string(void **state)
     assert_false(json_read_is(&long_one, "x"));
 }
 
+static void test_one_count(void **state)
+{
+    (void)state;
+    static const struct {
+        struct json_value value;
+        uint64_t wanted;
+    } rows[] = {
+        {{JSON_NUMBER, "12", 2}, 12},  {{JSON_NUMBER, "12,", 2}, 12}, {{JSON_NUMBER, "9007199254740992", 16}, UINT64_C(1) << 53},
+        {{JSON_NUMBER, "-1", 2}, 0},   {{JSON_NUMBER, "1.5", 3}, 0},  {{JSON_NUMBER, "99999999999999999999", 20}, 0},
+        {{JSON_STRING, "\"1\"", 3}, 0}, {{JSON_NULL, NULL, 0}, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(json_read_count(&rows[i].value), rows[i].wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_object_that_is_none_has_no_members),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_one_string),
+        cmocka_unit_test(test_one_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

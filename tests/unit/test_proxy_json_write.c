@@ -36,6 +36,41 @@ static void test_pieces(void **state)
     buf_fini(&b);
 }
 
+static void test_members(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    struct json_write w = {.out = &b};
+    struct json_value value = {JSON_STRING, "\"x\\u0000\"", 9}, none = {.kind = JSON_NULL};
+    json_write_member(&w, "name", &value);
+    json_write_member(&w, "other", &none);
+    assert_int_equal(w.error, 0);
+    is_text(&b, ",\"name\":\"x\\u0000\",\"other\":null");
+    buf_fini(&b);
+}
+
+static void test_a_failure_leaves_what_was_there_before(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 8);
+    assert_int_equal(buf_text(&b, "old"), 0);
+    struct json_write w = json_write_begin(&b);
+    json_write_text(&w, "new");
+    assert_int_equal(json_write_end(&w), 0);
+    w = json_write_begin(&b);
+    json_write_text(&w, "xy");
+    json_write_text(&w, "z");
+    assert_int_equal(json_write_end(&w), -EFBIG);
+    w = json_write_begin(&b);
+    json_write_text(&w, "x");
+    w.error = -EINVAL;
+    assert_int_equal(json_write_end(&w), -EINVAL);
+    is_text(&b, "oldnew");
+    buf_fini(&b);
+}
+
 static void test_first_failure_stays(void **state)
 {
     (void)state;
@@ -106,6 +141,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_a_failure_leaves_what_was_there_before),
         cmocka_unit_test(test_first_failure_stays),
         cmocka_unit_test(test_what_is_escaped_of_an_answer),
         cmocka_unit_test(test_decoded),
