@@ -168,6 +168,13 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
         exchange_abort(x, ACCESS_FAILED, "out of memory");
 }
 
+/* What its body says. */
+static void read_body(struct exchange *x)
+{
+    if (x->admission.route->shape != SHAPE_OTHER)
+        (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
+}
+
 /* What is asked for by another API's words, in Ollama's. 0, or the exchange has ended. */
 static int translate(struct exchange *x)
 {
@@ -187,6 +194,7 @@ static int translate(struct exchange *x)
     error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */
     if (error) {
         buf_fini(&out);
+        read_body(x); /* the access log names its model all the same */
         if (error == -EINVAL)
             exchange_fail(x, 400, "invalid_request", why);
         else if (error == -EFBIG)
@@ -206,6 +214,8 @@ static int translate(struct exchange *x)
 static int pin(struct exchange *x)
 {
     int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
+    if (error)
+        read_body(x); /* for the access log, too */
     if (error == -E2BIG)
         exchange_fail(x, 400, "too_many_names", "the body names an option that is pinned here again and again");
     else if (error)
@@ -217,10 +227,7 @@ static int pin(struct exchange *x)
 static void expect_answer(struct exchange *x)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
-    const struct route *route = x->admission.route;
-    if (route->shape != SHAPE_OTHER)
-        (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
-    answer_expect(&x->answer, route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
+    answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
     if (answer_may_beat(&x->answer))
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
 }
@@ -229,11 +236,12 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
+        if (translate(x) < 0 || pin(x) < 0)
+            return;
+        read_body(x); /* as the backend will get it */
         expect_answer(x);
-        if (translate(x) == 0 && pin(x) == 0) {
-            exchange_find_wish(x);
-            exchange_pass_gate(x);
-        }
+        exchange_find_wish(x);
+        exchange_pass_gate(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
     }

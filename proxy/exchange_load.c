@@ -50,28 +50,18 @@ static enum exchange_model model_use(struct exchange *x)
 {
     const struct route *route = x->admission.route;
     struct load_wish *wish = &x->load.wish;
-    int is_translated = x->answer.translation.ops != NULL, is_ollamas = is_translated || route->dialect == DIALECT_OLLAMA;
-    struct ask translated;
-    const struct ask *ask = &x->ask;
     if (x->request->method == METHOD_OPTIONS)
         return MODEL_NONE;
     if (!route->needs_model)
         return route->right == RIGHT_MANAGE && route->is_activity ? MODEL_OTHERS : MODEL_NONE;
     if (route->api == API_OTHER)
         return MODEL_OTHERS;
-    if (is_translated && ask_read(&translated, buf_data(&x->body), buf_size(&x->body)) < 0)
+    if (!x->ask.model[0] || x->ask.is_odd)
         return MODEL_NONE;
-    ask = is_translated ? &translated : ask;
-    if (!x->ask.model[0] || (is_ollamas && ask->is_odd))
-        return MODEL_NONE;
-    if (!is_ollamas) { /* its body stays as it is, and Ollama asks for the model's own options */
-        wish->fixed = LOAD_ALL_OPTIONS;
-        return MODEL_NEEDED;
-    }
-    wish->options = ask->options;
-    wish->keep_alive_ms = ask->keep_alive_ms;
+    wish->options = x->ask.options;
+    wish->keep_alive_ms = x->ask.keep_alive_ms;
     pin_wish(x->env->conf, x->env->page != NULL, x->ask.model, wish);
-    return !is_translated && is_unload(x) ? MODEL_UNLOADS : MODEL_NEEDED;
+    return is_unload(x) ? MODEL_UNLOADS : MODEL_NEEDED;
 }
 
 void exchange_find_wish(struct exchange *x)

@@ -55,7 +55,7 @@ struct exchange {
     struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
-    struct ask ask;            /* what its body says, once it was read */
+    struct ask ask;            /* what its body says as the backend gets it, once it was read */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
     enum exchange_model model; /* what it means for its model */

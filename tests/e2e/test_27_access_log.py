@@ -79,6 +79,12 @@ def ends_refused(sidecar, start):
     return {"ended": "refused", "status": 404, "code": "unknown_path", "path": "/nowhere", "method": "GET", "model": None}
 
 
+def ends_untranslated(sidecar, start):
+    start()
+    post(sidecar, "/v1/chat/completions", {"model": "m"})
+    return {"ended": "refused", "status": 400, "code": "invalid_request", "model": "m"}
+
+
 def ends_unparsed(sidecar, start):
     start()
     assert b" 400 " in talk(sidecar, b"GET /api/tags HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")

@@ -32,10 +32,29 @@ static void test_the_paths_of_v1_that_are_translated(void **state)
     }
 }
 
+/* Of which model, with which options, is asked of a body that is Ollama's by then: there is no third kind. */
+static void test_what_is_read_for_its_model_is_ollamas_or_becomes_so(void **state)
+{
+    (void)state;
+    size_t routes_n, read_n = 0;
+    const struct route *routes = route_table(&routes_n);
+    for (size_t i = 0; i < routes_n; i++) {
+        const struct route *r = &routes[i];
+        if (!r->needs_model || r->api == API_OTHER)
+            continue;
+        read_n++;
+        assert_int_equal(r->methods, METHOD_POST);
+        assert_int_equal(translate_ops_of(r->api) == NULL, r->dialect == DIALECT_OLLAMA);
+        assert_int_not_equal(r->shape, SHAPE_OTHER);
+    }
+    assert_true(read_n > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_paths_of_v1_that_are_translated),
+        cmocka_unit_test(test_what_is_read_for_its_model_is_ollamas_or_becomes_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
