@@ -77,7 +77,7 @@ static void ride_on(struct exchange *x, const struct load_ride *ride)
     char values[LOAD_OPTION_COUNT][LOAD_VALUE_BYTES], keep_alive[KEEP_ALIVE_JSON_BYTES];
     struct json_edits all = {.inner = "options", .items = edits};
     for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
-        if (!(ride->options.set >> i & 1))
+        if (!load_options_has(&ride->options, (unsigned)i))
             continue;
         load_option_json((enum load_option)i, ride->options.values[i], values[i]);
         edits[all.items_n++] = (struct json_edit){1, load_option_name((enum load_option)i), values[i], JSON_SET};

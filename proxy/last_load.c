@@ -15,16 +15,8 @@ int last_load_equal(const struct last_load *a, const struct last_load *b)
 
 int last_load_write(const struct last_load *l, struct buf *out)
 {
-    char keep_alive[KEEP_ALIVE_JSON_BYTES];
-    int error = buf_text(out, "{\"model\":");
-    error = error ? error : buf_json_string(out, l->model, strlen(l->model));
-    error = error ? error : buf_text(out, ",\"options\":");
-    error = error ? error : load_options_write(&l->options, out);
-    if (l->keep_alive_ms != ASK_KEEP_UNSAID) {
-        load_keep_alive_json(l->keep_alive_ms, keep_alive);
-        error = error ? error : buf_printf(out, ",\"keep_alive\":%s", keep_alive);
-    }
-    return error ? error : buf_text(out, "}\n");
+    int error = load_body_write(l->model, "", &l->options, l->keep_alive_ms, out);
+    return error ? error : buf_text(out, "\n");
 }
 
 /* One object, and nothing behind it. */
@@ -42,7 +34,7 @@ static int is_whole(const char *json, size_t json_n)
 static int has_good_options(const struct load_options *o)
 {
     for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
-        if (!(o->set >> i & 1))
+        if (!load_options_has(o, (unsigned)i))
             continue;
         int64_t least = i == LOAD_NUM_CTX || i == LOAD_NUM_BATCH ? 1 : -1;
         if (o->values[i] < least || o->values[i] > INT32_MAX)

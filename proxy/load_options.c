@@ -9,11 +9,6 @@ static const char *const names[] = {
 };
 _Static_assert(sizeof names / sizeof *names == LOAD_OPTION_COUNT, "a name for each option");
 
-static int has(const struct load_options *o, unsigned option)
-{
-    return (o->set >> option & 1) != 0;
-}
-
 const char *load_option_name(enum load_option option)
 {
     return names[option];
@@ -27,6 +22,11 @@ void load_option_json(enum load_option option, int64_t value, char out[LOAD_VALU
         snprintf(out, LOAD_VALUE_BYTES, "%lld", (long long)value);
 }
 
+int load_options_has(const struct load_options *o, unsigned option)
+{
+    return (o->set >> option & 1) != 0;
+}
+
 void load_options_set(struct load_options *o, enum load_option option, int64_t value)
 {
     o->set |= 1u << option;
@@ -35,7 +35,8 @@ void load_options_set(struct load_options *o, enum load_option option, int64_t v
 
 static int is_same(const struct load_options *a, const struct load_options *b, unsigned option)
 {
-    return has(a, option) == has(b, option) && (!has(a, option) || a->values[option] == b->values[option]);
+    int has_a = load_options_has(a, option), has_b = load_options_has(b, option);
+    return has_a == has_b && (!has_a || a->values[option] == b->values[option]);
 }
 
 int load_options_equal(const struct load_options *a, const struct load_options *b)
@@ -49,7 +50,7 @@ int load_options_equal(const struct load_options *a, const struct load_options *
 /* num_gpu = -1, as many as fit, is never a difference to Ollama, and what does not name it means just that. */
 static int is_any_gpu(const struct load_options *wanted, unsigned option)
 {
-    return option == LOAD_NUM_GPU && has(wanted, option) && wanted->values[option] < 0;
+    return option == LOAD_NUM_GPU && load_options_has(wanted, option) && wanted->values[option] < 0;
 }
 
 int load_options_fit(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *ride)
@@ -58,9 +59,9 @@ int load_options_fit(const struct load_options *wanted, unsigned fixed, const st
     for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++) {
         if (is_same(wanted, loaded, i) || is_any_gpu(wanted, i))
             continue;
-        if (fixed >> i & 1 || !has(loaded, i))
+        if (fixed >> i & 1 || !load_options_has(loaded, i))
             return 0;
-        if (has(wanted, i) && (i != LOAD_NUM_CTX || wanted->values[i] > loaded->values[i]))
+        if (load_options_has(wanted, i) && (i != LOAD_NUM_CTX || wanted->values[i] > loaded->values[i]))
             return 0;
         load_options_set(ride, (enum load_option)i, loaded->values[i]);
     }
@@ -71,7 +72,7 @@ void load_options_merge(const struct load_options *wanted, unsigned fixed, const
 {
     *out = *wanted;
     for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++)
-        if (!has(wanted, i) && !(fixed >> i & 1) && has(loaded, i))
+        if (!load_options_has(wanted, i) && !(fixed >> i & 1) && load_options_has(loaded, i))
             load_options_set(out, (enum load_option)i, loaded->values[i]);
 }
 
@@ -80,7 +81,7 @@ int load_options_write(const struct load_options *o, struct buf *out)
     int error = buf_text(out, "{"), is_first = 1;
     for (unsigned i = 0; i < LOAD_OPTION_COUNT && !error; i++) {
         char value[LOAD_VALUE_BYTES];
-        if (!has(o, i))
+        if (!load_options_has(o, i))
             continue;
         load_option_json((enum load_option)i, o->values[i], value);
         error = buf_printf(out, "%s\"%s\":%s", is_first ? "" : ",", names[i], value);

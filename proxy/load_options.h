@@ -32,6 +32,8 @@ const char *load_option_name(enum load_option option);
 /* Its value in JSON. */
 void load_option_json(enum load_option option, int64_t value, char out[LOAD_VALUE_BYTES]);
 
+/* Whether it names an option. */
+int load_options_has(const struct load_options *o, unsigned option);
 /* Names an option. */
 void load_options_set(struct load_options *o, enum load_option option, int64_t value);
 /* Whether both name the same, with the same values. */

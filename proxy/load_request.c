@@ -128,21 +128,21 @@ void load_keep_alive_json(int64_t keep_alive_ms, char out[KEEP_ALIVE_JSON_BYTES]
         snprintf(out, KEEP_ALIVE_JSON_BYTES, "\"%lldms\"", (long long)keep_alive_ms);
 }
 
-static int write_body(struct load_request *r, const struct load_request_to *to)
+int load_body_write(const char *model, const char *more, const struct load_options *options, int64_t keep_alive_ms, struct buf *out)
 {
     char keep_alive[KEEP_ALIVE_JSON_BYTES];
-    int error = buf_text(&r->body, "{\"model\":");
-    error = error ? error : buf_json_string(&r->body, to->model, strlen(to->model));
-    error = error ? error : buf_text(&r->body, ",\"input\":[]");
-    if (!error && to->options->set) {
-        error = buf_text(&r->body, ",\"options\":");
-        error = error ? error : load_options_write(to->options, &r->body);
+    int error = buf_text(out, "{\"model\":");
+    error = error ? error : buf_json_string(out, model, strlen(model));
+    error = error ? error : buf_text(out, more);
+    if (!error && options) {
+        error = buf_text(out, ",\"options\":");
+        error = error ? error : load_options_write(options, out);
     }
-    if (!error && to->keep_alive_ms != ASK_KEEP_UNSAID) {
-        load_keep_alive_json(to->keep_alive_ms, keep_alive);
-        error = buf_printf(&r->body, ",\"keep_alive\":%s", keep_alive);
+    if (!error && keep_alive_ms != ASK_KEEP_UNSAID) {
+        load_keep_alive_json(keep_alive_ms, keep_alive);
+        error = buf_printf(out, ",\"keep_alive\":%s", keep_alive);
     }
-    return error ? error : buf_text(&r->body, "}");
+    return error ? error : buf_text(out, "}");
 }
 
 /* Via: a backend that leads back to us is found out by it, as with any request. */
@@ -164,7 +164,8 @@ int load_request_new(struct load_request **out, const struct load_request_to *to
     buf_init(&r->answer, LOAD_REQUEST_ANSWER_BYTES);
     timer_init(&r->timer, on_timer, r);
     fetch_init(&r->fetch, to->backend, &ops, r);
-    int error = write_body(r, to);
+    const struct load_options *options = to->options->set ? to->options : NULL;
+    int error = load_body_write(to->model, ",\"input\":[]", options, to->keep_alive_ms, &r->body);
     error = error ? error : write_head(r, to);
     if (error) {
         load_request_free(&r);

@@ -33,5 +33,8 @@ void load_request_free(struct load_request **r);
 /* A keep_alive as JSON: a duration, or -1. */
 enum { KEEP_ALIVE_JSON_BYTES = 32 };
 void load_keep_alive_json(int64_t keep_alive_ms, char out[KEEP_ALIVE_JSON_BYTES]);
+/* What is to be loaded as one JSON object, appended. more: members behind the model, with a comma before each; options: NULL: not
+ * a word of them; keep_alive_ms: or ASK_KEEP_UNSAID, ASK_KEEP_FOR_EVER. 0, -ENOMEM or -EFBIG. */
+int load_body_write(const char *model, const char *more, const struct load_options *options, int64_t keep_alive_ms, struct buf *out) WARN_UNUSED;
 
 #endif
