@@ -32,11 +32,10 @@ static void arm_review(struct env *env)
 /* Before anybody is let go: what he finds loaded must be there. */
 static void see_backend(struct env *env)
 {
-    const struct contract_program *ollama = env->page && env->gate.is_backend_ours ? contract_find_program(env->page, "ollama") : NULL;
-    if (!ollama)
-        return;
-    int is_ready = atomic_load_explicit(&ollama->state, memory_order_acquire) == CONTRACT_READY;
-    loader_see_backend(&env->loader, is_ready ? atomic_load_explicit(&ollama->pid, memory_order_relaxed) : 0);
+    const struct gate_view *view = &env->gate.view;
+    gate_refresh(&env->gate);
+    if (view->is_api_watched)
+        loader_see_backend(&env->loader, view->ollama == CONTRACT_READY ? view->ollama_pid : 0);
 }
 
 /* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
