@@ -50,10 +50,11 @@ static void test_status(void **state)
                   "preload: bell ?\n");
 }
 
-static void assert_memory(const char *memory, const char *line)
+/* What one more member of a status adds to the lines above the table. */
+static void assert_member(const char *name, const char *value, const char *line)
 {
     char json[512], text[512];
-    snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"memory\":%s,\"programs\":[]}", memory);
+    snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"programs\":[],\"%s\":%s}", name, value);
     snprintf(text, sizeof text, "supervisor running, pid 7, up 1s\n%s\n"
                                 "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n", line);
     assert_status(json, text);
@@ -62,37 +63,28 @@ static void assert_memory(const char *memory, const char *line)
 static void test_memory(void **state)
 {
     (void)state;
-    assert_memory("{\"limit_bytes\":2147483648,\"used_bytes\":1288490189,\"peak_bytes\":2040109466,\"oom_kills\":2,\"source\":\"cgroup2\"}",
+    assert_member("memory", "{\"limit_bytes\":2147483648,\"used_bytes\":1288490189,\"peak_bytes\":2040109466,\"oom_kills\":2,\"source\":\"cgroup2\"}",
                   "memory 1.2 GiB of 2.0 GiB (cgroup2), peak 1.9 GiB, 2 processes killed for want of it\n");
-    assert_memory("{\"limit_bytes\":16384000000,\"used_bytes\":104857600,\"peak_bytes\":null,\"oom_kills\":0,\"source\":\"machine\"}",
+    assert_member("memory", "{\"limit_bytes\":16384000000,\"used_bytes\":104857600,\"peak_bytes\":null,\"oom_kills\":0,\"source\":\"machine\"}",
                   "memory 100 MiB of 15 GiB (machine)\n");
-    assert_memory("{\"limit_bytes\":null,\"used_bytes\":\"x\",\"oom_kills\":1,\"source\":\"\\u001b\"}",
+    assert_member("memory", "{\"limit_bytes\":null,\"used_bytes\":\"x\",\"oom_kills\":1,\"source\":\"\\u001b\"}",
                   "memory - of - (?), 1 process killed for want of it\n");
-    assert_memory("[]", "");
-    assert_memory("7", "");
-}
-
-static void assert_boots(const char *boots, const char *line)
-{
-    char json[512], text[512];
-    snprintf(json, sizeof json, "{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"programs\":[],\"boots\":%s}", boots);
-    snprintf(text, sizeof text, "supervisor running, pid 7, up 1s\n%s\n"
-                                "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n", line);
-    assert_status(json, text);
+    assert_member("memory", "[]", "");
+    assert_member("memory", "7", "");
 }
 
 static void test_the_last_boot(void **state)
 {
     (void)state;
-    assert_boots("[{\"cause\":\"start\",\"ago_s\":9,\"exec_ms\":4,\"api_ms\":180,\"models_ms\":185,\"load_ms\":9999,\"first_token_ms\":12345}]",
-                 "last boot (start): exec 4ms, api 180ms, models 185ms, load 9999ms, first token 12s\n");
-    assert_boots("[{\"cause\":\"start\",\"exec_ms\":4},{\"cause\":\"crash\",\"exec_ms\":0,\"api_ms\":7,\"models_ms\":null}]",
-                 "last boot (crash): exec 0ms, api 7ms\n");
-    assert_boots("[{\"cause\":\"start\",\"exec_ms\":null}]", "");
-    assert_boots("[{\"cause\":\"\\u001b\",\"exec_ms\":\"x\",\"load_ms\":-3,\"first_token_ms\":1}]", "last boot (?): first token 1ms\n");
-    assert_boots("[]", "");
-    assert_boots("[7]", "");
-    assert_boots("\"x\"", "");
+    assert_member("boots", "[{\"cause\":\"start\",\"ago_s\":9,\"exec_ms\":4,\"api_ms\":180,\"models_ms\":185,\"load_ms\":9999,\"first_token_ms\":12345}]",
+                  "last boot (start): exec 4ms, api 180ms, models 185ms, load 9999ms, first token 12s\n");
+    assert_member("boots", "[{\"cause\":\"start\",\"exec_ms\":4},{\"cause\":\"crash\",\"exec_ms\":0,\"api_ms\":7,\"models_ms\":null}]",
+                  "last boot (crash): exec 0ms, api 7ms\n");
+    assert_member("boots", "[{\"cause\":\"start\",\"exec_ms\":null}]", "");
+    assert_member("boots", "[{\"cause\":\"\\u001b\",\"exec_ms\":\"x\",\"load_ms\":-3,\"first_token_ms\":1}]", "last boot (?): first token 1ms\n");
+    assert_member("boots", "[]", "");
+    assert_member("boots", "[7]", "");
+    assert_member("boots", "\"x\"", "");
 }
 
 static void test_status_of_a_stranger(void **state)
