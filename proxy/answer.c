@@ -158,17 +158,25 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
         a->fault = "an answer that is packed (Content-Encoding), which was not asked for";
 }
 
+/* The member "error" in which something is; 0 where there is none. */
+static int find_error(const char *json, size_t json_n, struct json_value *out)
+{
+    struct json_walk w = {json, json + json_n};
+    struct json_member m = {.is_last = !json_take(&w, '{')};
+    for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0) {
+        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.n > 2) {
+            *out = m.value;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Most objects have no such word in them. */
 static int is_error(const char *json, size_t json_n)
 {
-    struct json_walk w = {json, json + json_n};
-    struct json_member m = {.is_last = 0};
-    if (!memmem(json, json_n, "\"error\"", 7) || !json_take(&w, '{'))
-        return 0;
-    for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0)
-        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.n > 2)
-            return 1;
-    return 0;
+    struct json_value error;
+    return memmem(json, json_n, "\"error\"", 7) && find_error(json, json_n, &error);
 }
 
 /* One object of the backend's. */
@@ -295,15 +303,11 @@ int answer_end(struct answer *a)
 /* {"error": "text"}, or {"error": {"message": "text"}}. */
 static ssize_t find_text(const char *json, size_t json_n, char text[ANSWER_TEXT_BYTES])
 {
+    struct json_value error;
     ssize_t n = json_scan_string(json, json_n, "error", text, ANSWER_TEXT_BYTES);
-    struct json_walk w = {json, json + json_n};
-    struct json_member m = {.is_last = 0};
-    if (n > 0 || !json_take(&w, '{'))
-        return n;
-    for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0)
-        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind == JSON_OBJECT)
-            return json_scan_string(m.value.at, m.value.n, "message", text, ANSWER_TEXT_BYTES);
-    return -ENOENT;
+    if (n <= 0 && find_error(json, json_n, &error) && error.kind == JSON_OBJECT)
+        n = json_scan_string(error.at, error.n, "message", text, ANSWER_TEXT_BYTES);
+    return n;
 }
 
 void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES])

@@ -157,15 +157,15 @@ static int has_said_all(const struct exchange *x)
 /* In a stream it comes when the backend has been silent for so long: it is asked for then, and not moved by each token. */
 static void beat(struct exchange *x, int64_t now_ms)
 {
-    int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms;
-    int64_t due_ms = x->state == EXCHANGE_RELAY ? x->answer.heard_ms + interval_ms : now_ms;
-    if (due_ms <= now_ms && x->state == EXCHANGE_RELAY && has_said_all(x)) {
-        x->beat_at_ms = 0;
-        return;
-    }
-    if (due_ms <= now_ms)
+    int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms, next_ms = now_ms + interval_ms;
+    int is_relayed = x->state == EXCHANGE_RELAY;
+    if (is_relayed && x->answer.heard_ms + interval_ms > now_ms)
+        next_ms = x->answer.heard_ms + interval_ms;
+    else if (is_relayed && has_said_all(x))
+        next_ms = 0;
+    else
         answer_beat(&x->answer);
-    x->beat_at_ms = !answer_may_beat(&x->answer) ? 0 : due_ms > now_ms ? due_ms : now_ms + interval_ms;
+    x->beat_at_ms = answer_may_beat(&x->answer) ? next_ms : 0;
 }
 
 static void on_timer(void *context, int64_t now_ms)

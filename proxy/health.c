@@ -12,6 +12,8 @@
 #define SIDECAR_VERSION "unknown"
 #endif
 
+enum { WAITING_BYTES = CONTRACT_NAME_BYTES + 64 };
+
 struct health {
     const char *status, *state;
     char error[CONTRACT_REASON_BYTES + 64];
@@ -86,16 +88,21 @@ static void judge(struct health *h, const struct health_input *in)
     snprintf(h->error, sizeof h->error, "models are not there yet");
 }
 
+/* The next of a list: its name, and what stands before that. */
+static int append_item(struct buf *out, int *is_first, const char *before, const char *name)
+{
+    int error = *is_first ? 0 : buf_text(out, ",");
+    *is_first = 0;
+    error = error ? error : buf_text(out, before);
+    return error ? error : buf_json_string(out, name, strlen(name));
+}
+
 static int append_names(struct buf *out, const struct health *h)
 {
     int error = 0, is_first = 1;
-    for (size_t i = 0; i < h->models_n && !error; i++) {
-        if (h->models[i].state != CONTRACT_MODEL_READY)
-            continue;
-        error = is_first ? 0 : buf_text(out, ",");
-        error = error ? error : buf_json_string(out, h->models[i].name, strlen(h->models[i].name));
-        is_first = 0;
-    }
+    for (size_t i = 0; i < h->models_n && !error; i++)
+        if (h->models[i].state == CONTRACT_MODEL_READY)
+            error = append_item(out, &is_first, "", h->models[i].name);
     return error;
 }
 
@@ -106,12 +113,10 @@ static int append_pulling(struct buf *out, const struct health *h)
         const struct contract_model_view *m = &h->models[i];
         if (!is_pending(m))
             continue;
-        error = buf_text(out, is_first ? "{\"name\":" : ",{\"name\":");
-        error = error ? error : buf_json_string(out, m->name, strlen(m->name));
+        error = append_item(out, &is_first, "{\"name\":", m->name);
         error = error ? error
                       : buf_printf(out, ",\"completed\":%llu,\"total\":%llu}", (unsigned long long)m->completed_bytes,
                                    (unsigned long long)m->total_bytes);
-        is_first = 0;
     }
     return error;
 }
@@ -123,12 +128,10 @@ static int append_failed(struct buf *out, const struct health *h)
         const struct contract_model_view *m = &h->models[i];
         if (m->state != CONTRACT_MODEL_FAILED)
             continue;
-        error = buf_text(out, is_first ? "{\"name\":" : ",{\"name\":");
-        error = error ? error : buf_json_string(out, m->name, strlen(m->name));
+        error = append_item(out, &is_first, "{\"name\":", m->name);
         error = error ? error : buf_text(out, ",\"reason\":");
         error = error ? error : buf_json_string(out, m->reason, strlen(m->reason));
         error = error ? error : buf_text(out, "}");
-        is_first = 0;
     }
     return error;
 }
@@ -136,33 +139,27 @@ static int append_failed(struct buf *out, const struct health *h)
 static int append_loading(struct buf *out, const struct loads *loads)
 {
     int error = 0, is_first = 1;
-    for (size_t i = 0; loads && i < LOADS_MODELS && !error; i++) {
-        const struct load *row = &loads->rows[i];
-        if (row->state != LOAD_LOADING)
-            continue;
-        error = is_first ? 0 : buf_text(out, ",");
-        error = error ? error : buf_json_string(out, row->model, strlen(row->model));
-        is_first = 0;
-    }
+    for (size_t i = 0; loads && i < LOADS_MODELS && !error; i++)
+        if (loads->rows[i].state == LOAD_LOADING)
+            error = append_item(out, &is_first, "", loads->rows[i].model);
     return error;
 }
 
-static int append_waiting_model(struct buf *out, const struct contract_model_view *m)
+static void waiting_text(const struct contract_model_view *m, char text[WAITING_BYTES])
 {
-    char text[CONTRACT_NAME_BYTES + 64];
     uint64_t percent = 0;
     if (m->total_bytes && m->completed_bytes <= m->total_bytes)
         percent = (uint64_t)((double)m->completed_bytes / (double)m->total_bytes * 100);
     if (m->state == CONTRACT_MODEL_PULLING)
-        snprintf(text, sizeof text, "model %s: %llu %%", m->name, (unsigned long long)percent);
+        snprintf(text, WAITING_BYTES, "model %s: %llu %%", m->name, (unsigned long long)percent);
     else
-        snprintf(text, sizeof text, "model %s", m->name);
-    return buf_json_string(out, text, strlen(text));
+        snprintf(text, WAITING_BYTES, "model %s", m->name);
 }
 
 /* One thing at a time: without the API nothing can be said of the models. */
 static int append_waiting_for(struct buf *out, const struct health *h, const struct health_input *in)
 {
+    char text[WAITING_BYTES];
     int error = 0, is_first = 1;
     if (in->api == HEALTH_API_FAILED)
         return 0;
@@ -173,9 +170,8 @@ static int append_waiting_for(struct buf *out, const struct health *h, const str
     for (size_t i = 0; i < h->models_n && !error && h->phase == CONTRACT_PHASE_LISTED; i++) {
         if (!is_pending(&h->models[i]))
             continue;
-        error = is_first ? 0 : buf_text(out, ",");
-        error = error ? error : append_waiting_model(out, &h->models[i]);
-        is_first = 0;
+        waiting_text(&h->models[i], text);
+        error = append_item(out, &is_first, "", text);
     }
     return error;
 }

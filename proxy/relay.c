@@ -22,9 +22,10 @@ static void on_head(void *context, const struct message *answer)
     struct relay *r = context;
     const struct deliver *d = r->answer->deliver;
     struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours};
-    r->fault = forward_is_html(answer) ? "an HTML page, where an API was expected" : NULL;
-    if (r->fault)
+    if (forward_is_html(answer)) {
+        r->answer->fault = "an HTML page, where an API was expected";
         return;
+    }
     r->stream = forward_stream_kind(answer);
     ending_begin(r->ending, ending_form(r, answer));
     f.stream = r->stream;
@@ -32,7 +33,6 @@ static void on_head(void *context, const struct message *answer)
     f.extra = buf_data(&d->extra);
     f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
     answer_head(r->answer, &f, loop_now_ms(r->fetch.backend->loop));
-    r->fault = r->answer->fault;
     r->ops->begun(r->context);
 }
 
@@ -40,7 +40,7 @@ static void on_body(void *context, const char *bytes, size_t bytes_n)
 {
     struct relay *r = context;
     atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
-    if (r->fault)
+    if (r->answer->fault)
         return;
     ending_see(r->ending, bytes, bytes_n);
     answer_body(r->answer, bytes, bytes_n);
@@ -51,7 +51,7 @@ static void spoil(struct relay *r)
     fetch_cancel(&r->fetch);
     if (r->answer->state == ANSWER_PASS)
         buf_release(&r->answer->deliver->head);
-    r->ops->end(r->context, RELAY_GARBAGE, r->fault);
+    r->ops->end(r->context, RELAY_GARBAGE, r->answer->fault);
 }
 
 static void tell_error(struct relay *r)
@@ -64,10 +64,9 @@ static void on_flush(void *context)
 {
     struct relay *r = context;
     const struct deliver_sink *sink = r->answer->deliver->sink;
-    if (!r->fault)
+    if (!r->answer->fault)
         answer_flush(r->answer, loop_now_ms(r->fetch.backend->loop));
-    r->fault = r->fault ? r->fault : r->answer->fault;
-    if (r->fault)
+    if (r->answer->fault)
         spoil(r);
     else if (r->answer->has_error) /* it is told now, whatever is still to come */
         tell_error(r);
@@ -109,15 +108,13 @@ static enum relay_end finish(struct relay *r)
         return RELAY_TOLD;
     if (error == -ENODATA)
         return RELAY_UNFINISHED;
-    r->fault = r->answer->fault;
     return error ? RELAY_GARBAGE : RELAY_DONE;
 }
 
 static void on_end(void *context, enum fetch_end end, const char *why)
 {
     struct relay *r = context;
-    r->fault = r->fault ? r->fault : r->answer->fault;
-    if (end == FETCH_DONE && r->fault) {
+    if (end == FETCH_DONE && r->answer->fault) {
         spoil(r);
         return;
     }
@@ -126,7 +123,7 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         how = RELAY_TOLD;
     else if (how == RELAY_DONE)
         how = finish(r);
-    r->ops->end(r->context, how, how == RELAY_GARBAGE && r->fault ? r->fault : why);
+    r->ops->end(r->context, how, how == RELAY_GARBAGE && r->answer->fault ? r->answer->fault : why);
 }
 
 static const struct fetch_ops fetch_ops = {on_head, on_body, on_flush, on_sent, on_end};
@@ -157,7 +154,7 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     f.tell = r->tell = request->tell;
     f.sender = request->sender;
     r->is_cors_ours = request->is_cors_ours;
-    r->fault = NULL;
+    r->answer->fault = NULL;
     r->watch = request->watch;
     ending_begin(r->ending, ENDING_NONE);
     buf_consume(&r->head, buf_size(&r->head));

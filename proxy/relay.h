@@ -58,7 +58,6 @@ struct relay {
     void *context;
     struct answer *answer;        /* borrowed */
     struct contract_line *line;   /* borrowed: counts progress */
-    const char *fault;            /* why the answer can't be relayed; NULL while it can */
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */
