@@ -403,13 +403,16 @@ int conf_check(struct conf *c, struct diag *d)
     if (error)
         return error;
     check_listen(c, d);
-    if (c->supervisor.idle_action == CONF_IDLE_STOP || c->supervisor.idle_action == CONF_IDLE_SUSPEND)
+    if (c->supervisor.idle_action == CONF_IDLE_SUSPEND)
         conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
-             "stop and suspend have no effect in this version: everything stays up");
+             "suspend is not there in this version: everything ends instead, as with exit");
     error = derive_ollama(c, d);
     if (error)
         return error;
     derive_backend(c, d);
+    if (c->supervisor.idle_action == CONF_IDLE_STOP && !c->is_backend_ours)
+        conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
+             "stop has no effect, as [proxy] backend is not the Ollama that runs here: no request would start it again");
     error = conf_check_trust(c, d);
     if (!error)
         error = complete_built_in(c, d);

@@ -61,6 +61,20 @@ static int write_head(const cJSON *answer, struct buf *out)
     return error ? error : buf_printf(out, ", up %s\n", up);
 }
 
+/* "ollama asleep for 5m"; nothing where it is awake. */
+static int write_sleep(const cJSON *answer, struct buf *out)
+{
+    const cJSON *sleep = cJSON_GetObjectItemCaseSensitive(answer, "sleep");
+    const char *state = ask_text(sleep, "state");
+    char duration[HUMAN_BYTES];
+    if (!*state || strcmp(state, "awake") == 0)
+        return 0;
+    human_duration(duration, number(sleep, "for_s"));
+    int error = buf_text(out, "ollama ");
+    error = error ? error : write_clean(out, state);
+    return error ? error : buf_printf(out, " for %s\n", duration);
+}
+
 static int write_doors(const cJSON *answer, struct buf *out)
 {
     const cJSON *listen = cJSON_GetObjectItemCaseSensitive(answer, "listen"), *item;
@@ -207,6 +221,7 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
         add_program(&t, item);
     }
     int error = write_head(answer, out);
+    error = error ? error : write_sleep(answer, out);
     error = error ? error : write_doors(answer, out);
     error = error ? error : write_memory(answer, out);
     error = error ? error : write_boot(answer, out);

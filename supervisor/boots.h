@@ -22,7 +22,7 @@ enum boot_phase {
 enum { BOOTS_KEPT = 8, BOOT_NOT_YET = -1 };
 
 struct boot {
-    const char *cause;  /* a word, a literal: start, crash, hung, restart */
+    const char *cause;  /* a word, a literal: start, crash, hung, restart, wake */
     int64_t began_ms;
     int64_t after_ms[BOOT_PHASE_COUNT]; /* since it began, or BOOT_NOT_YET */
     int is_told;        /* for the caller: it was logged */

@@ -23,8 +23,10 @@ void phases_init(struct supervisor *s, int64_t began_ms)
     boots_init(&s->boots, began_ms > 0 ? began_ms : sys_monotonic_ms());
 }
 
-static const char *cause_of(const struct program *p)
+static const char *cause_of(const struct supervisor *s, const struct program *p)
 {
+    if (atomic_load(&s->board.page->sleep) == CONTRACT_WAKING)
+        return "wake";
     if (p->state == CONTRACT_STOPPING)
         return p->after == PROGRAM_AFTER_FAILURE ? "hung" : "restart";
     return p->state == CONTRACT_BACKOFF ? "crash" : "start";
@@ -36,7 +38,7 @@ void phases_follow(struct supervisor *s, const struct child *c)
     if (strcmp(p->conf->name, "ollama") != 0)
         return;
     int is_for_good = s->is_stopping || p->is_over || (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_DOWN);
-    if (boots_follow(&s->boots, p->state, cause_of(p), is_for_good, sys_monotonic_ms()))
+    if (boots_follow(&s->boots, p->state, cause_of(s, p), is_for_good, sys_monotonic_ms()))
         tell(boots_get(&s->boots, 1));
 }
 

@@ -4,6 +4,8 @@
  */
 #include "supervisor/sleep.h"
 
+#include "common/log.h"
+#include "supervisor/doze.h"
 #include "supervisor/idle.h"
 #include "supervisor/stop.h"
 
@@ -45,17 +47,48 @@ static int is_anyone_at_the_door(const struct supervisor *s)
     return doors_are_asked(&s->doors); /* an error too: doubt means awake */
 }
 
+static enum contract_nap nap_of(const struct conf *conf)
+{
+    switch ((enum conf_idle_action)conf->supervisor.idle_action) {
+    case CONF_IDLE_STOP:
+        return CONTRACT_NAP_STOP;
+    case CONF_IDLE_SUSPEND:
+        return CONTRACT_NAP_SUSPEND;
+    case CONF_IDLE_EXIT:
+    case CONF_IDLE_NONE:
+        break;
+    }
+    return CONTRACT_NAP_EXIT;
+}
+
 static unsigned ask_proxies(struct supervisor *s)
 {
     unsigned asked_n = 0;
     for (size_t i = 0; i < s->children_n; i++) {
         struct child *c = &s->children[i];
         if (c->launch.has_listeners && c->channel.fd >= 0) {
-            channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, CONTRACT_NAP_EXIT);
+            channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, nap_of(s->conf));
             asked_n++;
         }
     }
     return asked_n;
+}
+
+/* Nobody needs us, and everybody was asked. */
+static void act(struct supervisor *s, int64_t again_at_ms)
+{
+    switch ((enum conf_idle_action)s->conf->supervisor.idle_action) {
+    case CONF_IDLE_EXIT:
+    case CONF_IDLE_SUSPEND: /* where the machine can't be suspended */
+        stop_begin(s, 0, "idle");
+        break;
+    case CONF_IDLE_STOP:
+        if (!doze_begin(s))
+            idle_later(s, again_at_ms);
+        break;
+    case CONF_IDLE_NONE:
+        break;
+    }
 }
 
 static void fall_asleep(struct supervisor *s)
@@ -66,7 +99,12 @@ static void fall_asleep(struct supervisor *s)
         idle_later(s, again_at_ms);
         return;
     }
-    stop_begin(s, 0, "idle");
+    act(s, again_at_ms);
+}
+
+static int is_asleep(const struct supervisor *s)
+{
+    return atomic_load(&s->board.page->sleep) == CONTRACT_ASLEEP;
 }
 
 static void idle_timer(void *context, int64_t now_ms)
@@ -75,7 +113,7 @@ static void idle_timer(void *context, int64_t now_ms)
     struct supervisor *s = context;
     int64_t again_at_ms = 0;
     s->is_asked_to_sleep = 0;
-    if (s->is_stopping || s->conf->supervisor.idle_action != CONF_IDLE_EXIT)
+    if (s->is_stopping || is_asleep(s))
         return;
     switch (judge(s, &again_at_ms)) {
     case IDLE_NEVER:
@@ -84,6 +122,10 @@ static void idle_timer(void *context, int64_t now_ms)
         idle_later(s, again_at_ms > now_ms ? again_at_ms : now_ms + 1);
         break;
     case IDLE_NOW:
+        if (s->conf->supervisor.idle_action == CONF_IDLE_NONE) {
+            log_event(LOG_DEBUG, "idle", "action=none");
+            break;
+        }
         s->sleep_answers_n = ask_proxies(s);
         if (s->sleep_answers_n == 0) {
             fall_asleep(s);
@@ -109,6 +151,14 @@ void sleep_init(struct supervisor *s)
 {
     loop_disarm(&s->loop, &s->idle_timer);
     timer_init(&s->idle_timer, idle_timer, s);
+    s->is_asked_to_sleep = 0;
+    doze_reloaded(s);
     if (s->conf->supervisor.idle_timeout_ms > 0)
+        idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
+}
+
+void sleep_look(struct supervisor *s)
+{
+    if (doze_look(s) && s->conf->supervisor.idle_timeout_ms > 0)
         idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
 }

@@ -6,8 +6,10 @@
 
 #include "supervisor/state.h"
 
-/* Arms the first look, or takes it away, as the configuration says. */
+/* At boot, and when another configuration is in force: arms the first look, or takes it away. */
 void sleep_init(struct supervisor *s);
+/* Something has changed, or is about to: doze.h. */
+void sleep_look(struct supervisor *s);
 /* A proxy's answer to CONTRACT_MAY_I_SLEEP. */
 void sleep_answered(struct supervisor *s, int may_sleep);
 

@@ -86,11 +86,16 @@ static void add_starting(const struct supervisor *s, struct text *t)
 }
 
 /* What a user would want to know of a program that is not as it should be. */
-static void add_trouble(const struct child *c, struct text *t)
+static void add_trouble(const struct supervisor *s, const struct child *c, struct text *t)
 {
     const struct program *p = &c->program;
     const char *name = p->conf->name;
-    if (p->state == CONTRACT_FAILED || p->state == CONTRACT_BACKOFF)
+    uint32_t sleep = strcmp(name, "ollama") == 0 ? atomic_load(&s->board.page->sleep) : CONTRACT_AWAKE;
+    if (sleep == CONTRACT_ASLEEP)
+        add(t, "; ollama is asleep");
+    else if (sleep == CONTRACT_WAKING && p->state != CONTRACT_FAILED && p->state != CONTRACT_BACKOFF)
+        add(t, "; ollama is waking");
+    else if (p->state == CONTRACT_FAILED || p->state == CONTRACT_BACKOFF)
         add(t, "; %s %s: %s", name, p->state == CONTRACT_FAILED ? "has failed" : "is to be started again", p->reason);
     else if (p->state == CONTRACT_STARTING && !p->is_task)
         add(t, "; %s is starting%s%s", name, p->reason[0] ? ": " : "", p->reason);
@@ -122,7 +127,7 @@ void standing_words(const struct supervisor *s, char out[STANDING_BYTES])
         add(&t, "running");
         add_models(s, &t, "; ");
         for (size_t i = 0; i < s->children_n; i++)
-            add_trouble(&s->children[i], &t);
+            add_trouble(s, &s->children[i], &t);
     }
 }
 

@@ -53,6 +53,8 @@ struct supervisor {
     struct timer idle_timer;
     int is_asked_to_sleep; /* the proxies were asked, and have not all answered */
     unsigned sleep_answers_n;
+    /* doze.c */
+    int64_t sleep_since_ms; /* since when the page says of Ollama's sleep what it says */
     /* stop.c */
     int is_stopping, is_hurried, exit_code;
     int64_t stop_by_ms;

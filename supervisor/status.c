@@ -53,12 +53,22 @@ static const char *overall(const struct supervisor *s)
     return s->is_stopping ? "stopping" : s->is_announced ? "running" : "starting";
 }
 
+/* Of Ollama, where it sleeps alone. */
+static int write_sleep(const struct supervisor *s, struct buf *out)
+{
+    static const char *const names[] = {[CONTRACT_AWAKE] = "awake", [CONTRACT_ASLEEP] = "asleep", [CONTRACT_WAKING] = "waking"};
+    uint32_t sleep = atomic_load(&s->board.page->sleep);
+    return buf_printf(out, ",\"sleep\":{\"state\":\"%s\",\"for_s\":%lld}", sleep < sizeof names / sizeof *names ? names[sleep] : "awake",
+                      (long long)((loop_now_ms(&s->loop) - s->sleep_since_ms) / 1000));
+}
+
 int status_write(const struct supervisor *s, struct buf *out)
 {
     char address[ADDRESS_TEXT_BYTES];
     int error = buf_printf(out, "{\"ok\":true,\"version\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"uptime_s\":%lld",
                            SIDECAR_VERSION, (int)sys_getpid(), overall(s),
                            (long long)((loop_now_ms(&s->loop) - s->started_at_ms) / 1000));
+    error = error ? error : write_sleep(s, out);
     error = error ? error : buf_text(out, ",\"listen\":[");
     for (size_t i = 0; i < s->conf->listen_n && !error; i++) {
         address_text(&s->conf->listen[i], address);

@@ -7,6 +7,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/doze.h"
 #include "supervisor/phases.h"
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
@@ -74,6 +75,7 @@ static void step(struct supervisor *s)
         stop_step(s);
         return;
     }
+    sleep_look(s);
     for (size_t i = 0; i < s->children_n; i++) {
         struct child *c = &s->children[i];
         if (may_start(s, c))
@@ -124,12 +126,14 @@ static void changed(void *context, struct child *c)
     if (c->program.state == CONTRACT_STARTING ||
         (c->program.state == CONTRACT_READY && strcmp(c->program.conf->ready, "none") == 0))
         s->start_order[index] = s->start_order[index] ? s->start_order[index] : ++s->starts_n; /* a restart keeps its place */
+    sleep_look(s);
     atomic_store(&row->state, (uint32_t)c->program.state);
     atomic_store(&row->pid, (int32_t)c->program.pid);
     atomic_store(&row->restarts_n, c->program.restarts_n);
     contract_program_reason(row, c->program.reason);
     if (strcmp(c->program.conf->name, "preload") == 0)
         preload_changed(s, &c->program);
+    doze_needed_by(s, c);
     phases_follow(s, c);
     state_follow_doors(s, c);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
@@ -329,7 +333,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     if (error)
         return error;
     outer_init(&s->outer, &s->loop);
-    s->started_at_ms = loop_now_ms(&s->loop);
+    s->started_at_ms = s->sleep_since_ms = loop_now_ms(&s->loop);
     timer_init(&s->reap_timer, reap_timer, s);
     strays_init(s);
     s->evaluation = (struct deferred){.fn = evaluate, .context = s};

@@ -164,6 +164,17 @@ static void test_built_in_programs_take_what_the_file_says(void **state)
     assert_null(conf_program(k.conf, "nobody"));
 }
 
+static void test_stop_needs_an_ollama_that_a_request_can_start_again(void **state)
+{
+    (void)state;
+    conf_case_load(&k, "[supervisor]\nidle_action = stop\nidle_timeout = 5m\n", NULL);
+    conf_case_good(&k);
+    assert_false(conf_case_has(&k, "warning", k.file, 2, "stop"));
+    conf_case_load(&k, "[supervisor]\nidle_action = stop\n[proxy]\nbackend = http://10.0.0.1:80\n", NULL);
+    conf_case_good(&k);
+    assert_true(conf_case_has(&k, "warning", k.file, 2, "no request would start it again"));
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
@@ -176,6 +187,7 @@ int main(void)
         CASE(test_a_circle_of_all_programs_is_told_once),
         CASE(test_a_circle_of_long_names_is_cut),
         CASE(test_the_strict_order_waits_for_everything),
+        CASE(test_stop_needs_an_ollama_that_a_request_can_start_again),
         CASE(test_built_in_programs_take_what_the_file_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

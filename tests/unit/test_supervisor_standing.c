@@ -113,6 +113,23 @@ static void test_running(void **state)
     words("running; pulling models: 2 of 9 there");
 }
 
+static void test_ollama_asleep(void **state)
+{
+    (void)state;
+    s.is_announced = 1;
+    put(PRELOAD, CONTRACT_DONE, "");
+    atomic_store(&s.board.page->sleep, CONTRACT_ASLEEP);
+    put(OLLAMA, CONTRACT_STOPPING, "");
+    words("running; ollama is asleep");
+    put(OLLAMA, CONTRACT_DOWN, "");
+    words("running; ollama is asleep");
+    atomic_store(&s.board.page->sleep, CONTRACT_WAKING);
+    put(OLLAMA, CONTRACT_STARTING, "");
+    words("running; ollama is waking");
+    put(OLLAMA, CONTRACT_BACKOFF, "exit code 2"); /* its trouble is news */
+    words("running; ollama is to be started again: exit code 2");
+}
+
 static void test_stopping(void **state)
 {
     (void)state;
@@ -145,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_running, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ollama_asleep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stopping, setup, teardown),
         cmocka_unit_test_setup_teardown(test_everything_is_bounded, setup, teardown),
     };
