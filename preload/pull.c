@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PULL_GAP_MS = 5000 }; /* a longer silence of pull_time means that we were frozen */
+enum { PULL_GAP_MS = 2000 }; /* we are called once a second: a longer silence means that we were frozen */
 
 const struct pull_limits pull_limits_default = {
     .stall_ms = 60 * 1000,
@@ -342,9 +342,21 @@ static void report_progress(struct pull *p)
     show_progress(p->setup.show, &p->progress, p->now_ms);
 }
 
+/* Whatever comes first behind a freeze: nobody is to blame for the time that it took. */
+static void take_time(struct pull *p, int64_t now_ms)
+{
+    int64_t gap_ms = now_ms - p->now_ms;
+    p->now_ms = now_ms;
+    if (gap_ms <= PULL_GAP_MS || p->deadline_ms == PULL_NEVER_MS)
+        return;
+    p->deadline_ms += gap_ms;
+    p->progress.alive_at_ms += gap_ms;
+    p->waiting_since_ms += p->waiting_since_ms < 0 ? 0 : gap_ms;
+}
+
 void pull_bytes(struct pull *p, const char *bytes, size_t bytes_n, int64_t now_ms)
 {
-    p->now_ms = now_ms;
+    take_time(p, now_ms);
     if (p->state == PULL_LISTING && buf_append(&p->body, bytes, bytes_n) < 0)
         p->is_body_cut = 1;
     if (p->state != PULL_PULLING)
@@ -355,7 +367,7 @@ void pull_bytes(struct pull *p, const char *bytes, size_t bytes_n, int64_t now_m
 
 static void handle(struct pull *p, enum pull_event event, const struct pull_answer *answer, int64_t now_ms)
 {
-    p->now_ms = now_ms;
+    take_time(p, now_ms);
     actions[p->state][event](p, answer);
 }
 
@@ -372,15 +384,9 @@ void pull_hurry(struct pull *p, int64_t now_ms)
 
 void pull_time(struct pull *p, int64_t now_ms)
 {
-    int64_t gap_ms = now_ms - p->now_ms;
-    if (gap_ms > PULL_GAP_MS && p->deadline_ms != PULL_NEVER_MS) { /* frozen or suspended: nobody is to blame */
-        p->deadline_ms += gap_ms;
-        p->progress.alive_at_ms += gap_ms;
-        p->waiting_since_ms += p->waiting_since_ms < 0 ? 0 : gap_ms;
-    }
+    take_time(p, now_ms);
     if (now_ms >= p->deadline_ms)
         handle(p, PULL_TIMER, NULL, now_ms);
-    p->now_ms = now_ms;
     if (p->state == PULL_PULLING)
         show_progress(p->setup.show, &p->progress, now_ms);
 }

@@ -146,6 +146,26 @@ static void test_being_frozen_is_no_stall(void **state)
     scene_free(s);
 }
 
+/* What Ollama said meanwhile is read first, and may be no progress. */
+static void test_being_frozen_is_no_stall_whatever_is_read_first(void **state)
+{
+    static const char same[] = "{\"status\":\"pulling a\",\"digest\":\"sha256:a\",\"total\":100,\"completed\":7}\n";
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    list_models(s, nothing);
+    say(s, same);
+    pass(s, 30000);
+    s->now_ms += 3600 * 1000;
+    say(s, same);
+    pull_time(&s->pull, s->now_ms);
+    assert_int_equal(s->pull.state, PULL_PULLING);
+    pass(s, 29000);
+    assert_int_equal(s->pull.state, PULL_PULLING);
+    pass(s, 1000);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    scene_free(s);
+}
+
 static void test_garbage_in_place_of_progress(void **state)
 {
     (void)state;
@@ -325,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_passing_failures_are_retried_so_often),
         cmocka_unit_test(test_lines_without_bytes_stall),
         cmocka_unit_test(test_being_frozen_is_no_stall),
+        cmocka_unit_test(test_being_frozen_is_no_stall_whatever_is_read_first),
         cmocka_unit_test(test_garbage_in_place_of_progress),
         cmocka_unit_test(test_a_clean_end_without_success_is_a_failure),
         cmocka_unit_test(test_an_error_after_success_counts),
