@@ -115,6 +115,8 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
     int64_t frozen_before_ms = l->frozen_ms;
     read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
     int error = ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM ? ready_n : 0;
+    if (l->woken)
+        l->woken(l->woken_context);
     watches_tell(&l->watches, ready_n);
     if (l->frozen_ms == frozen_before_ms)
         timerq_run(&l->timers, l->now_ms); /* else in the next turn: what was late for our freeze may be put off until then */

@@ -27,6 +27,8 @@ struct loop {
     struct deferred *deferred_first, **deferred_last;
     int64_t now_ms;
     int64_t frozen_ms; /* how much of the monotonic clock was not counted, ever growing */
+    void (*woken)(void *context); /* each wait is over, and nothing of what has happened told yet; for the owner to set, or NULL */
+    void *woken_context;
     int is_stopped;
 };
 

@@ -7,6 +7,7 @@
  */
 #include "proxy/circle.h"
 #include "proxy/listener.h"
+#include "proxy/resume.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -30,6 +31,7 @@ struct proxy {
     struct contract_line own_line; /* counts where there is no supervisor to read it */
     struct backend backend;
     struct env env;
+    struct resume resume;
     struct clients clients;
     struct listeners listeners;
     struct timer deadline; /* of draining, then of aborting */
@@ -290,7 +292,9 @@ static int run(struct proxy *p)
     if (p->contract.watchdog_ms > 0)
         ping_watchdog(p, loop_now_ms(&p->loop));
     env_review(&p->env);
-    error = loop_run(&p->loop);
+    resume_init(&p->resume, &p->env);
+    while (!p->loop.is_stopped && !error)
+        error = loop_turn(&p->loop, resume_longest_wait_ms(&p->resume, p->clients.clients_n));
     if (error)
         log_event(LOG_ERROR, "loop_failed", "reason=\"%s\"", strerror(-error));
     return error ? EXIT_SYSTEM : 0;

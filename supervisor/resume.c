@@ -8,13 +8,6 @@
 
 #include <errno.h>
 
-static struct clocks read_clocks(const struct supervisor *s)
-{
-    int64_t monotonic_ms = sys_monotonic_ms(), since_ms = monotonic_ms - loop_monotonic_ms(&s->loop); /* one moment for all */
-    return (struct clocks){.awake_ms = loop_now_ms(&s->loop) + since_ms, .monotonic_ms = monotonic_ms,
-                           .boottime_ms = sys_boottime_ms(), .realtime_ms = sys_realtime_ms()};
-}
-
 static void clock_was_set(void *context, short revents)
 {
     struct supervisor *s = context;
@@ -27,7 +20,7 @@ static void clock_was_set(void *context, short revents)
 
 void resume_init(struct supervisor *s)
 {
-    s->clocks = read_clocks(s);
+    gap_init(&s->gap, &s->loop);
     s->clock_fd = sys_clock_watch();
     if (s->clock_fd >= 0 && loop_add(&s->loop, s->clock_fd, POLLIN, clock_was_set, s) < 0)
         resume_fini(s);
@@ -45,8 +38,7 @@ void resume_fini(struct supervisor *s)
 void resume_look(struct supervisor *s)
 {
     int64_t by_ms;
-    struct clocks now = read_clocks(s);
-    enum clocks_event event = clocks_look(&s->clocks, &now, &by_ms);
+    enum clocks_event event = gap_look(&s->gap, &s->loop, &by_ms);
     if (event == CLOCKS_STEADY)
         return;
     if (event == CLOCKS_RESUMED)
@@ -55,7 +47,7 @@ void resume_look(struct supervisor *s)
         log_event(LOG_INFO, "clock_stepped", "by_ms=%lld", (long long)by_ms);
     if (event == CLOCKS_RESUMED)
         outer_resumed(&s->outer);
-    s->resumed_at_ms = now.awake_ms;
+    s->resumed_at_ms = loop_now_ms(&s->loop);
     for (size_t i = 0; i < s->children_n; i++)
         live_resumed(&s->children[i].live);
 }

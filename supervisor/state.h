@@ -5,9 +5,9 @@
 #ifndef SUPERVISOR_STATE_H
 #define SUPERVISOR_STATE_H
 
+#include "common/gap.h"
 #include "supervisor/boots.h"
 #include "supervisor/child.h"
-#include "supervisor/clocks.h"
 #include "supervisor/control.h"
 #include "supervisor/doors.h"
 #include "supervisor/models_folder.h"
@@ -46,7 +46,7 @@ struct supervisor {
     struct timer strays_timer; /* when they are killed */
     int strays_kills_n;
     /* resume.c */
-    struct clocks clocks; /* at the last look */
+    struct gap gap;
     int clock_fd;         /* readable when the calendar was set; -1: none */
     int64_t resumed_at_ms;
     /* sleep.c */

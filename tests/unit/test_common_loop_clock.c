@@ -112,6 +112,40 @@ static void test_a_deadline_that_passed_while_frozen_is_still_to_come(void **sta
     assert_int_equal(far.at_ms, 105000);
 }
 
+struct watcher {
+    unsigned looks_n;
+    int64_t at_ms, frozen_ms;
+    unsigned rings_n; /* of the bell, at the look */
+};
+
+static void on_woken(void *context)
+{
+    struct watcher *w = context;
+    w->looks_n++;
+    w->at_ms = loop_now_ms(&loop);
+    w->frozen_ms = loop.frozen_ms;
+    w->rings_n = near.rings_n;
+}
+
+/* who looks for gaps comes before all that is told, with the time as it is then */
+static void test_who_is_woken_looks_first(void **state)
+{
+    struct watcher w = {0};
+    (void)state;
+    loop.woken_context = &w;
+    loop.woken = on_woken;
+    loop_arm(&loop, &near.timer, loop_now_ms(&loop) + 100);
+    turn();
+    assert_int_equal(w.looks_n, 1);
+    assert_int_equal(w.at_ms, 100100);
+    assert_int_equal(w.rings_n, 0);
+    assert_int_equal(near.rings_n, 1);
+    freeze_ms = 5000;
+    turn();
+    assert_int_equal(w.looks_n, 2);
+    assert_int_equal(w.frozen_ms, loop.frozen_ms);
+}
+
 static void test_a_freeze_between_two_turns(void **state)
 {
     (void)state;
@@ -150,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_deadline_that_passed_while_frozen_is_still_to_come),
+        CASE(test_who_is_woken_looks_first),
         CASE(test_a_freeze_between_two_turns),
         CASE(test_to_be_late_by_a_little_is_no_freeze),
         CASE(test_without_a_deadline_a_long_wait_is_just_long),

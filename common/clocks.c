@@ -1,5 +1,5 @@
 /* See clocks.h. */
-#include "supervisor/clocks.h"
+#include "common/clocks.h"
 
 enum clocks_event clocks_look(struct clocks *last, const struct clocks *now, int64_t *by_ms)
 {

@@ -1,5 +1,5 @@
-/* supervisor/clocks: what three clocks say together. */
-#include "supervisor/clocks.h"
+/* common/clocks: what three clocks say together. */
+#include "common/clocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
  * CLOCK_MONOTONIC stands still in a suspend on Linux, goes on in a stop or a frozen cgroup; after a snapshot was restored it
  * may do either, and CLOCK_REALTIME may be all that moved. clock_gettime(2)
  */
-#ifndef SUPERVISOR_CLOCKS_H
-#define SUPERVISOR_CLOCKS_H
+#ifndef COMMON_CLOCKS_H
+#define COMMON_CLOCKS_H
 
 #include "common/sys.h"
 
