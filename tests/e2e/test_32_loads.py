@@ -143,6 +143,7 @@ def test_a_load_that_fails_tells_all_who_wait_why(sidecar, path, told):
         answer = call.result()
         assert answer.status == 500 and told(answer) == "model requires more system memory (99 GiB)"
     assert len(loads(sidecar)) == 1 and not inferred(sidecar, path if path != EMBED else GENERATE)
+    sidecar.process.wait_log(r" load_end .*result=failed")
     assert len(sidecar.process.logged(r" load_end .*result=failed")) == 1
 
 
