@@ -26,7 +26,9 @@ static void arm_review(struct env *env)
 {
     const struct gate_view *view = &env->gate.view;
     int is_wanted = env->channel_fd >= 0 && view->is_api_watched && view->ollama == CONTRACT_DOWN;
-    loop_arm(env->loop, &env->review_timer, loop_now_ms(env->loop) + (is_wanted ? WANT_INTERVAL_MS : REVIEW_MS));
+    int64_t at_ms = loop_now_ms(env->loop) + (is_wanted ? WANT_INTERVAL_MS : REVIEW_MS);
+    if (!timer_is_armed(&env->review_timer) || at_ms < env->review_timer.at_ms)
+        loop_arm(env->loop, &env->review_timer, at_ms);
 }
 
 /* Before anybody is let go: what he finds loaded must be there. */
@@ -59,6 +61,8 @@ void env_review(struct env *env)
     see_backend(env);
     gate_review(&env->gate);
     load_first(env);
+    if (env->gate.view.ollama != CONTRACT_DOWN)
+        env->wanted_at_ms = 0; /* when it is down again it is asked for at once */
     if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)
         backend_drop_idle(env->backend); /* connections to a server that is gone, or going */
     if (env->gate.waiting_n == 0)
@@ -182,8 +186,7 @@ void env_fini(struct env *env)
 void env_wait(struct env *env)
 {
     want_ollama(env);
-    if (!timer_is_armed(&env->review_timer))
-        arm_review(env);
+    arm_review(env);
 }
 
 int env_has_successor(const struct env *env)
