@@ -140,7 +140,7 @@ enum contract_kind {
                                  * CONTRACT_UNLOADED */
     /* up, from a child */
     CONTRACT_WANT = 16,  /* start the declared program `name` */
-    CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no */
+    CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no, in the place of the nap that was asked for; above it the question's number */
     CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others */
     CONTRACT_UNLOADED = 19, /* value: 1 they are unloaded; 0 no: Ollama is to be restarted */
     CONTRACT_BROKEN = 20,   /* Ollama runs, and is to be restarted; value: enum contract_broken; name: the model */
@@ -151,7 +151,10 @@ enum contract_nap {
     CONTRACT_NAP_EXIT = 1,    /* everything, us included */
     CONTRACT_NAP_SUSPEND = 2, /* nothing: the machine stops, and goes on later */
     CONTRACT_NAP_STOP = 3,    /* Ollama */
+    CONTRACT_NAP_LAST = 4,    /* everything, and nobody new is let in any more: whose connection is only kept is to be let go first */
 };
+/* The value of CONTRACT_MAY_I_SLEEP has the nap in so many bits, and above them a number that the answer repeats. */
+enum { CONTRACT_NAP_BITS = 8 };
 
 enum contract_broken {
     CONTRACT_BROKEN_GPU = 1, /* the model was on the GPU, and is not any more */

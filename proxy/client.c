@@ -216,7 +216,28 @@ int client_make_way(struct client *c)
     return 1;
 }
 
+/* Whoever connects is about to ask; one who never does keeps nobody awake for that. */
+static int is_about_to_ask(const struct client *c)
+{
+    return !c->has_asked && loop_now_ms(c->bytes.loop) - c->since_ms < CLIENT_FIRST_REQUEST_MS;
+}
+
 int client_is_quiet(const struct client *c)
 {
-    return c->state == CLIENT_LINGER || (c->state == CLIENT_IDLE && !connection_has_unread(&c->bytes));
+    return c->state == CLIENT_LINGER || (c->state == CLIENT_IDLE && !is_about_to_ask(c) && !connection_has_unread(&c->bytes));
+}
+
+/* RFC 9112 section 9.6: our side first, as what is unread would turn the close into a reset. */
+int client_part(struct client *c)
+{
+    if (c->state != CLIENT_IDLE)
+        return 1;
+    if (connection_has_unread(&c->bytes))
+        return 0;
+    (void)!sys_shutdown_write(c->bytes.fd);
+    client_begin_linger(c);
+    client_enter(c, CLIENT_LINGER);
+    client_arm_in(c, CLIENT_PART_MS);
+    run(c);
+    return 1;
 }

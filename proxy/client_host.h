@@ -16,6 +16,7 @@ enum {
     CLIENT_SLOW_HEAD_MS = 5000,       /* who takes longer for a header makes room for others */
     CLIENT_UNWELCOME_MS = 2000,       /* for the request of somebody who is to be told that he is one too many */
     CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others */
+    CLIENT_PART_MS = 1000, /* so long who is told to go has for that */
     CLIENT_LAST_REQUEST_MS = 1000, /* so long after its last request, or its beginning, a stop closes no connection */
 };
 

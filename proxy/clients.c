@@ -132,6 +132,16 @@ void clients_abort(struct clients *all, const char *text)
     }
 }
 
+int clients_part(struct clients *all)
+{
+    int have_all_parted = 1;
+    for (struct client_link *link = all->first, *next; link; link = next) {
+        next = link->next;
+        have_all_parted &= client_part(link->client);
+    }
+    return have_all_parted;
+}
+
 int clients_are_quiet(const struct clients *all)
 {
     for (const struct client_link *link = all->first; link; link = link->next)

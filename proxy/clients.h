@@ -35,7 +35,9 @@ void clients_drain(struct clients *all);
 void clients_abort(struct clients *all, const char *text);
 /* There is no room and somebody waits: closes the oldest connection that is spare. 1, or 0 where all are at work. */
 int clients_make_room(struct clients *all);
-/* Whether no request is under way, half read, or waiting in a socket. */
+/* Whether no request is under way, half read, or waiting in a socket, and nobody has come a moment ago. */
 int clients_are_quiet(const struct clients *all);
+/* Those that are only kept are told to go. 1; or 0 where one of them has asked meanwhile. */
+int clients_part(struct clients *all);
 
 #endif

@@ -132,11 +132,19 @@ static void on_signal(void *context, short revents)
     }
 }
 
-static void answer_sleep(struct proxy *p)
+static int is_quiet(const struct proxy *p)
 {
-    int is_quiet = atomic_load(&p->env.line->in_flight_n) == 0 && clients_are_quiet(&p->clients) &&
-                   listeners_are_quiet(&p->listeners);
-    if (contract_send(p->contract.channel_fd, CONTRACT_SLEEP, (uint32_t)is_quiet, "") < 0)
+    return atomic_load(&p->env.line->in_flight_n) == 0 && clients_are_quiet(&p->clients) && listeners_are_quiet(&p->listeners);
+}
+
+/* The last question: nobody is let in any more. When those are gone who are only kept, a yes stays one. */
+static void answer_sleep(struct proxy *p, uint32_t question)
+{
+    uint32_t nap = question & ((1u << CONTRACT_NAP_BITS) - 1);
+    int may_sleep = is_quiet(p);
+    if (may_sleep && nap == CONTRACT_NAP_LAST)
+        may_sleep = clients_part(&p->clients) && is_quiet(p);
+    if (contract_send(p->contract.channel_fd, CONTRACT_SLEEP, question - nap + (uint32_t)may_sleep, "") < 0)
         log_event(LOG_WARNING, "channel", "reason=\"an answer could not be sent\"");
 }
 
@@ -152,7 +160,7 @@ static void on_channel(void *context, short revents)
         else if (m.kind == CONTRACT_STATE_CHANGED)
             env_review(&p->env);
         else if (m.kind == CONTRACT_MAY_I_SLEEP)
-            answer_sleep(p);
+            answer_sleep(p, m.value);
     }
     if (got == 0)
         return;

@@ -298,6 +298,28 @@ void doors_make_way(struct doors *d, const struct address *a)
             close_leaving(d, i - 1);
 }
 
+int doors_shut(struct doors *d)
+{
+    int error = 0;
+    for (size_t i = 0; i < d->open.n && error >= 0; i++)
+        error = sys_listen_no_more(d->open.fds[i]);
+    if (error < 0)
+        doors_open_again(d);
+    return error < 0 ? error : 0;
+}
+
+void doors_open_again(struct doors *d)
+{
+    for (size_t i = 0; i < d->open.n; i++) {
+        int error = sys_listen_again(d->open.fds[i]);
+        char text[ADDRESS_TEXT_BYTES];
+        if (error >= 0)
+            continue;
+        address_text(&d->open.addresses[i], text);
+        log_event(LOG_ERROR, "door_stuck", "address=%s error=\"%s\" hint=\"nobody is let in there any more: restart ollama-supervisor\"", text, strerror(-error));
+    }
+}
+
 int doors_are_asked(const struct doors *d)
 {
     struct pollfd fds[2 * CONF_LISTEN_MAX + 1];

@@ -62,5 +62,10 @@ int doors_hold(const struct doors *d, const struct address *a);
 void doors_make_way(struct doors *d, const struct address *a);
 /* Whether somebody waits whom no proxy has taken yet; also where that can't be told. */
 int doors_are_asked(const struct doors *d);
+/* Lets nobody in any more, as for those that leave; who is half in still comes in. 0, or -errno where that can't be had: then
+ * all are as they were. */
+int doors_shut(struct doors *d) WARN_UNUSED;
+/* Lets everybody in again. */
+void doors_open_again(struct doors *d);
 
 #endif

@@ -1,17 +1,17 @@
 /*
- * See sleep.h. The judgement is idle.c's; here are the facts for it, and the last questions before the end: to the proxies
- * over their channel, and to the kernel about connections that nobody has accepted yet.
+ * See sleep.h. The judgement is idle.c's, the order of the steps falling.c's; here are the facts for both, and what is done.
+ * What is between the doors and a proxy is the kernel's: handshakes that have begun, and connections that nobody has accepted yet.
  */
 #include "supervisor/sleep.h"
 
 #include "common/log.h"
 #include "supervisor/doze.h"
+#include "supervisor/handshakes.h"
 #include "supervisor/idle.h"
 #include "supervisor/stop.h"
 
 static void idle_later(struct supervisor *s, int64_t at_ms)
 {
-    s->is_asked_to_sleep = 0;
     loop_arm(&s->loop, &s->idle_timer, at_ms);
 }
 
@@ -41,15 +41,39 @@ static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)
     return idle_judge(&view, now_ms, again_at_ms);
 }
 
-/* A client whose connection waits in the kernel's queue is work that no proxy has counted yet. */
-static int is_anyone_at_the_door(const struct supervisor *s)
+static int is_idle(struct supervisor *s)
 {
-    return doors_are_asked(&s->doors); /* an error too: doubt means awake */
+    int64_t unused_ms;
+    return judge(s, &unused_ms) == IDLE_NOW && draining_is_empty(&s->draining); /* an old proxy still answers somebody */
 }
 
-static enum contract_nap nap_of(const struct conf *conf)
+static void add_ports(struct handshakes_ports *ports, const struct door_list *list)
 {
-    switch ((enum conf_idle_action)conf->supervisor.idle_action) {
+    for (size_t i = 0; i < list->n && ports->n < HANDSHAKES_PORTS_MAX; i++)
+        ports->ports[ports->n++] = (uint16_t)list->addresses[i].port;
+}
+
+/* Whether everybody whom the doors have let in is with a proxy, or has left. */
+static int is_clear(const struct supervisor *s)
+{
+    struct handshakes_ports ports = {.n = 0};
+    add_ports(&ports, &s->doors.open);
+    add_ports(&ports, &s->doors.leaving);
+    struct falling_view view = {.is_waited = doors_are_asked(&s->doors), .half_open = handshakes_look("/proc/net", &ports),
+                                .blind_ms = DOORS_LEAVE_MS};
+    return falling_is_clear(&s->falling, &view, loop_now_ms(&s->loop));
+}
+
+/* Exit stands in for suspend where the machine can't be suspended. */
+static enum conf_idle_action action_of(const struct supervisor *s)
+{
+    enum conf_idle_action action = (enum conf_idle_action)s->conf->supervisor.idle_action;
+    return action == CONF_IDLE_SUSPEND ? CONF_IDLE_EXIT : action;
+}
+
+static enum contract_nap nap_of(const struct supervisor *s)
+{
+    switch (action_of(s)) {
     case CONF_IDLE_STOP:
         return CONTRACT_NAP_STOP;
     case CONF_IDLE_SUSPEND:
@@ -58,48 +82,84 @@ static enum contract_nap nap_of(const struct conf *conf)
     case CONF_IDLE_NONE:
         break;
     }
-    return CONTRACT_NAP_EXIT;
+    return falling_is_shut(&s->falling) ? CONTRACT_NAP_LAST : CONTRACT_NAP_EXIT;
 }
 
-static unsigned ask_proxies(struct supervisor *s)
+/* Each question has a number, so that a late answer to another one does not count. */
+static void ask_proxies(struct supervisor *s)
 {
-    unsigned asked_n = 0;
+    s->sleep_answers_n = 0;
+    s->sleep_question = (s->sleep_question + 1) & (UINT32_MAX >> CONTRACT_NAP_BITS);
     for (size_t i = 0; i < s->children_n; i++) {
         struct child *c = &s->children[i];
-        if (c->launch.has_listeners && c->channel.fd >= 0) {
-            channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, nap_of(s->conf));
-            asked_n++;
-        }
+        if (!c->launch.has_listeners || c->channel.fd < 0)
+            continue;
+        channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, s->sleep_question << CONTRACT_NAP_BITS | (uint32_t)nap_of(s));
+        s->sleep_answers_n++;
     }
-    return asked_n;
 }
 
 /* Nobody needs us, and everybody was asked. */
-static void act(struct supervisor *s, int64_t again_at_ms)
+static void act(struct supervisor *s)
 {
-    switch ((enum conf_idle_action)s->conf->supervisor.idle_action) {
+    switch (action_of(s)) {
     case CONF_IDLE_EXIT:
-    case CONF_IDLE_SUSPEND: /* where the machine can't be suspended */
         stop_begin(s, 0, "idle");
         break;
     case CONF_IDLE_STOP:
-        if (!doze_begin(s))
-            idle_later(s, again_at_ms);
+        if (!doze_begin(s)) /* not now; it is looked again later */
+            falling_init(&s->falling, loop_now_ms(&s->loop));
         break;
+    case CONF_IDLE_SUSPEND:
     case CONF_IDLE_NONE:
         break;
     }
 }
 
-static void fall_asleep(struct supervisor *s)
+/* When to look again: while we fall asleep, or, awake, after something has kept us awake. */
+static void arm(struct supervisor *s, enum falling_event event)
 {
-    int64_t again_at_ms = loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms;
-    int64_t unused_ms;
-    if (judge(s, &unused_ms) != IDLE_NOW || is_anyone_at_the_door(s)) {
-        idle_later(s, again_at_ms);
-        return;
+    int64_t now_ms = loop_now_ms(&s->loop), timeout_ms = s->conf->supervisor.idle_timeout_ms;
+    switch (s->falling.state) {
+    case FALLING_AWAKE:
+        if (event != FALLING_BUSY)
+            timeout_ms = timeout_ms < FALLING_AGAIN_MS ? timeout_ms : FALLING_AGAIN_MS;
+        idle_later(s, now_ms + timeout_ms);
+        break;
+    case FALLING_CLOSING:
+        idle_later(s, falling_look_ms(&s->falling, now_ms));
+        break;
+    case FALLING_ASKING:
+    case FALLING_CONFIRMING:
+        idle_later(s, falling_limit_ms(&s->falling)); /* one that does not answer is asked again: awake on doubt */
+        break;
+    case FALLING_ASLEEP:
+    case FALLING_STATE_COUNT:
+        loop_disarm(&s->loop, &s->idle_timer);
+        break;
     }
-    act(s, again_at_ms);
+}
+
+static void follow(struct supervisor *s, enum falling_event event)
+{
+    int64_t now_ms = loop_now_ms(&s->loop);
+    enum falling_state from = s->falling.state;
+    enum falling_order order = falling_event(&s->falling, event, now_ms);
+    if (order == FALLING_ASK || order == FALLING_CONFIRM)
+        ask_proxies(s);
+    if (order == FALLING_ASK)
+        s->falling.has_doors = action_of(s) == CONF_IDLE_EXIT && s->sleep_answers_n > 0;
+    if (order == FALLING_ASK && s->sleep_answers_n == 0) /* nobody serves who comes, nor would anybody be lost */
+        order = falling_event(&s->falling, doors_are_asked(&s->doors) ? FALLING_NO : FALLING_YES, now_ms);
+    if (order == FALLING_SHUT)
+        (void)!doors_shut(&s->doors); /* where that can't be had, all is done as if: who comes is seen, or wakes another */
+    if (order == FALLING_OPEN)
+        doors_open_again(&s->doors);
+    if (from != s->falling.state)
+        log_event(LOG_DEBUG, "falling", "from=%s to=%s", falling_name(from), falling_name(s->falling.state));
+    if (order == FALLING_ACT)
+        act(s);
+    arm(s, event);
 }
 
 static int is_asleep(const struct supervisor *s)
@@ -107,14 +167,9 @@ static int is_asleep(const struct supervisor *s)
     return atomic_load(&s->board.page->sleep) == CONTRACT_ASLEEP;
 }
 
-static void idle_timer(void *context, int64_t now_ms)
+static void look_awake(struct supervisor *s, int64_t now_ms)
 {
-    enum { ANSWER_WITHIN_MS = 2000 };
-    struct supervisor *s = context;
     int64_t again_at_ms = 0;
-    s->is_asked_to_sleep = 0;
-    if (s->is_stopping || is_asleep(s))
-        return;
     switch (judge(s, &again_at_ms)) {
     case IDLE_NEVER:
         break;
@@ -122,43 +177,69 @@ static void idle_timer(void *context, int64_t now_ms)
         idle_later(s, again_at_ms > now_ms ? again_at_ms : now_ms + 1);
         break;
     case IDLE_NOW:
-        if (s->conf->supervisor.idle_action == CONF_IDLE_NONE) {
+        if (s->conf->supervisor.idle_action == CONF_IDLE_NONE)
             log_event(LOG_DEBUG, "idle", "action=none");
-            break;
-        }
-        s->sleep_answers_n = ask_proxies(s);
-        if (s->sleep_answers_n == 0) {
-            fall_asleep(s);
-        } else {
-            idle_later(s, now_ms + ANSWER_WITHIN_MS); /* one that does not answer is asked again: awake on doubt */
-            s->is_asked_to_sleep = 1;
-        }
+        else
+            follow(s, FALLING_IDLE);
         break;
     }
 }
 
-void sleep_answered(struct supervisor *s, int may_sleep)
+static void idle_timer(void *context, int64_t now_ms)
 {
-    if (!s->is_asked_to_sleep)
+    struct supervisor *s = context;
+    if (s->is_stopping || is_asleep(s))
         return;
-    if (!may_sleep)
+    if (s->falling.state == FALLING_AWAKE)
+        look_awake(s, now_ms);
+    else if (now_ms >= falling_limit_ms(&s->falling))
+        follow(s, FALLING_LATE);
+    else if (!is_idle(s))
+        follow(s, FALLING_BUSY);
+    else if (s->falling.state == FALLING_CLOSING)
+        follow(s, is_clear(s) ? FALLING_CLEAR : FALLING_UNCLEAR);
+    else
+        idle_later(s, falling_limit_ms(&s->falling));
+}
+
+void sleep_answered(struct supervisor *s, uint32_t value)
+{
+    int is_confirming = s->falling.state == FALLING_CONFIRMING;
+    if ((s->falling.state != FALLING_ASKING && !is_confirming) || value >> CONTRACT_NAP_BITS != s->sleep_question || s->is_stopping)
+        return;
+    if ((value & ((1u << CONTRACT_NAP_BITS) - 1)) != 1)
+        follow(s, FALLING_NO);
+    else if (s->sleep_answers_n == 0 || --s->sleep_answers_n > 0)
+        return;
+    else if (!is_idle(s))
+        follow(s, FALLING_BUSY);
+    else if (is_confirming ? !is_clear(s) : doors_are_asked(&s->doors))
+        follow(s, FALLING_UNCLEAR);
+    else
+        follow(s, FALLING_YES);
+}
+
+/* Awake, from now on. */
+static void begin_again(struct supervisor *s)
+{
+    if (falling_is_shut(&s->falling))
+        doors_open_again(&s->doors);
+    falling_init(&s->falling, loop_now_ms(&s->loop));
+    loop_disarm(&s->loop, &s->idle_timer);
+    if (s->conf->supervisor.idle_timeout_ms > 0)
         idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
-    else if (--s->sleep_answers_n == 0)
-        fall_asleep(s);
 }
 
 void sleep_init(struct supervisor *s)
 {
     loop_disarm(&s->loop, &s->idle_timer);
     timer_init(&s->idle_timer, idle_timer, s);
-    s->is_asked_to_sleep = 0;
     doze_reloaded(s);
-    if (s->conf->supervisor.idle_timeout_ms > 0)
-        idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
+    begin_again(s);
 }
 
 void sleep_look(struct supervisor *s)
 {
-    if (doze_look(s) && s->conf->supervisor.idle_timeout_ms > 0)
-        idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
+    if (doze_look(s))
+        begin_again(s);
 }

@@ -10,7 +10,7 @@
 void sleep_init(struct supervisor *s);
 /* Something has changed, or is about to: doze.h. */
 void sleep_look(struct supervisor *s);
-/* A proxy's answer to CONTRACT_MAY_I_SLEEP. */
-void sleep_answered(struct supervisor *s, int may_sleep);
+/* A proxy's answer to CONTRACT_MAY_I_SLEEP: the message's value. */
+void sleep_answered(struct supervisor *s, uint32_t value);
 
 #endif

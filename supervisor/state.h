@@ -10,6 +10,7 @@
 #include "supervisor/child.h"
 #include "supervisor/control.h"
 #include "supervisor/doors.h"
+#include "supervisor/falling.h"
 #include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
@@ -51,8 +52,9 @@ struct supervisor {
     int64_t resumed_at_ms;
     /* sleep.c */
     struct timer idle_timer;
-    int is_asked_to_sleep; /* the proxies were asked, and have not all answered */
-    unsigned sleep_answers_n;
+    struct falling falling;
+    uint32_t sleep_question; /* the number of the last one to the proxies */
+    unsigned sleep_answers_n; /* that are still to come */
     /* doze.c */
     int64_t sleep_since_ms; /* since when the page says of Ollama's sleep what it says */
     /* stop.c */

@@ -150,7 +150,7 @@ static void heard(void *context, struct child *c, const struct contract_message 
         state_want(s, m->name);
         break;
     case CONTRACT_SLEEP:
-        sleep_answered(s, m->value == 1);
+        sleep_answered(s, m->value);
         break;
     case CONTRACT_CHANGED:
         state_tell_all(s, CONTRACT_STATE_CHANGED);
