@@ -241,3 +241,16 @@ int client_part(struct client *c)
     run(c);
     return 1;
 }
+
+int client_spares_backend(const struct client *c)
+{
+    switch (c->state) {
+    case CLIENT_ANSWER:
+        return exchange_spares_backend(c->exchange);
+    case CLIENT_FLUSH: /* the answer is there */
+    case CLIENT_DISCARD:
+        return 1;
+    default:
+        return client_is_quiet(c);
+    }
+}

@@ -27,6 +27,8 @@ int client_is_spare(const struct client *c);
 int client_make_way(struct client *c);
 /* No request is under way, half read, or waiting in the socket, and it has not come a moment ago, to ask in the next one. */
 int client_is_quiet(const struct client *c);
+/* … or one that can be answered without the backend, which is to be stopped. */
+int client_spares_backend(const struct client *c);
 /* Where it is only kept, it is told that nothing follows; what it sends all the same is read for a moment, so that the end is no
  * reset. 1; or 0 where a request has just come, which is served. */
 int client_part(struct client *c);

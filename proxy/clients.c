@@ -149,3 +149,11 @@ int clients_are_quiet(const struct clients *all)
             return 0;
     return 1;
 }
+
+int clients_spare_backend(const struct clients *all)
+{
+    for (const struct client_link *link = all->first; link; link = link->next)
+        if (!client_spares_backend(link->client))
+            return 0;
+    return 1;
+}

@@ -37,6 +37,8 @@ void clients_abort(struct clients *all, const char *text);
 int clients_make_room(struct clients *all);
 /* Whether no request is under way, half read, or waiting in a socket, and nobody has come a moment ago. */
 int clients_are_quiet(const struct clients *all);
+/* … but such as can be answered without the backend, which is to be stopped. */
+int clients_spare_backend(const struct clients *all);
 /* Those that are only kept are told to go. 1; or 0 where one of them has asked meanwhile. */
 int clients_part(struct clients *all);
 

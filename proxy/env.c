@@ -149,6 +149,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), &(struct loader_ops){on_load, on_loaded, env});
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
+    asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
@@ -178,6 +179,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 
 void env_fini(struct env *env)
 {
+    asleep_fini(&env->asleep);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);
     queue_fini(&env->queue);

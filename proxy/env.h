@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/contract.h"
 #include "common/loop.h"
+#include "proxy/asleep.h"
 #include "proxy/backend.h"
 #include "proxy/budget.h"
 #include "proxy/first_load.h"
@@ -34,6 +35,7 @@ struct env {
     struct deferred queue_work;
     struct loader loader;
     struct first_load first_load;
+    struct asleep asleep;
     void (*loads_over)(void *context); /* the last load that was under way has ended; for main to set, or NULL */
     void *loads_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */

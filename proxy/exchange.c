@@ -266,6 +266,11 @@ void exchange_refuse(struct exchange *x, int status, const char *code, const cha
         exchange_break_off(x, access_end_of(status, code), text);
 }
 
+int exchange_spares_backend(const struct exchange *x)
+{
+    return !x->is_counted && x->state != EXCHANGE_RELAY;
+}
+
 int exchange_is_kept(const struct exchange *x)
 {
     return x->deliver.is_kept;
@@ -283,6 +288,7 @@ void exchange_report(struct exchange *x, struct access *out)
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
+    out->asleep = x->asleep;
     out->wait_ms = x->wait_ms;
     out->load_ms = x->load_ms;
     out->queue_ms = x->queue_ms;

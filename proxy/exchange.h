@@ -39,6 +39,8 @@ void exchange_refuse(struct exchange *x, int status, const char *code, const cha
 /* Ends the answer now and honestly; done() comes before this returns, unless it has come before. */
 void exchange_abort(struct exchange *x, enum access_end ended, const char *text);
 
+/* It only reads, and no byte of its answer has come: where the backend goes, it is asked for again (exchange_asleep.c). */
+int exchange_spares_backend(const struct exchange *x);
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
 enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
 

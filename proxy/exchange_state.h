@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_fetch.c (the backend), exchange_end.c (every end),
- * exchange_state.c (the state and its counts).
+ * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps), exchange_fetch.c (the backend),
+ * exchange_end.c (every end), exchange_state.c (the state and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
 #define PROXY_EXCHANGE_STATE_H
@@ -82,6 +82,7 @@ struct exchange {
     int is_counted;            /* in in_flight_n */
     int is_held;               /* in held_n */
     int is_body_complete;
+    enum contract_sleep asleep; /* Ollama's, where it was answered without it */
     struct check *check;       /* owned; NULL where the backend answers */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
     struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
@@ -120,6 +121,11 @@ void exchange_wait_init(struct exchange *x, const struct exchange_way *way);
 void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
 void exchange_try_again_soon(struct exchange *x);
+
+/* exchange_asleep.c. 1 where it has ended, answered from what is known of an Ollama that sleeps, or wakes; the gate was refreshed. */
+int exchange_answer_asleep(struct exchange *x);
+/* The backend has answered what only reads: it may be asked for again while it sleeps. */
+void exchange_note_read(struct exchange *x);
 
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));

@@ -132,6 +132,8 @@ void exchange_pass_gate(struct exchange *x)
     exchange_enter(x, EXCHANGE_GATE);
     x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
     gate_refresh(&x->env->gate);
+    if (exchange_answer_asleep(x))
+        return;
     obey_gate(x, gate_enter(&x->env->gate, &x->ticket));
 }
 

@@ -32,7 +32,16 @@ enum health_api health_api_of_page(const struct contract_page *page, char reason
     if (state == CONTRACT_READY)
         return HEALTH_API_READY;
     contract_program_read_reason(ollama, reason);
-    return state == CONTRACT_FAILED ? HEALTH_API_FAILED : HEALTH_API_STARTING;
+    if (state == CONTRACT_FAILED)
+        return HEALTH_API_FAILED;
+    switch (atomic_load_explicit(&page->sleep, memory_order_relaxed)) {
+    case CONTRACT_ASLEEP:
+        return HEALTH_API_ASLEEP;
+    case CONTRACT_WAKING:
+        return HEALTH_API_WAKING;
+    default:
+        return HEALTH_API_STARTING;
+    }
 }
 
 static void read_models(struct health *h, const struct contract_page *page)
@@ -74,6 +83,15 @@ static void judge(struct health *h, const struct health_input *in)
     case HEALTH_API_STARTING:
         h->status = h->state = "starting";
         snprintf(h->error, sizeof h->error, "ollama does not answer yet%s%s", reason ? ": " : "", reason ? reason : "");
+        return;
+    case HEALTH_API_ASLEEP:
+        h->status = "ok";
+        h->state = "asleep";
+        return;
+    case HEALTH_API_WAKING:
+        h->status = "starting";
+        h->state = "waking";
+        snprintf(h->error, sizeof h->error, "ollama is being woken%s%s", reason ? ": " : "", reason ? reason : "");
         return;
     case HEALTH_API_READY:
         break;
@@ -161,7 +179,7 @@ static int append_waiting_for(struct buf *out, const struct health *h, const str
 {
     char text[WAITING_BYTES];
     int error = 0, is_first = 1;
-    if (in->api == HEALTH_API_FAILED)
+    if (in->api == HEALTH_API_FAILED || in->api == HEALTH_API_ASLEEP)
         return 0;
     if (in->api != HEALTH_API_READY)
         return buf_text(out, "\"ollama: GET /api/tags\"");

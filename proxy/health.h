@@ -12,6 +12,8 @@
 enum health_api {
     HEALTH_API_READY,
     HEALTH_API_STARTING, /* the supervisor is at it */
+    HEALTH_API_ASLEEP,   /* it was stopped, as nobody needed it */
+    HEALTH_API_WAKING,   /* … and is being started, as somebody does */
     HEALTH_API_SILENT,   /* a probe had no good answer */
     HEALTH_API_FAILED    /* the supervisor has given it up */
 };

@@ -6,7 +6,7 @@
  * The first signal to stop drains: no new connections, current answers to their end. The second ends the rest.
  */
 #include "proxy/circle.h"
-#include "proxy/listener.h"
+#include "proxy/nap.h"
 #include "proxy/resume.h"
 
 #include <errno.h>
@@ -34,6 +34,7 @@ struct proxy {
     struct resume resume;
     struct clients clients;
     struct listeners listeners;
+    struct nap nap;
     struct timer deadline; /* of draining, then of aborting */
     struct timer watchdog; /* when to say again that the loop turns */
     struct list origins;   /* OLLAMA_ORIGINS */
@@ -132,22 +133,6 @@ static void on_signal(void *context, short revents)
     }
 }
 
-static int is_quiet(const struct proxy *p)
-{
-    return atomic_load(&p->env.line->in_flight_n) == 0 && clients_are_quiet(&p->clients) && listeners_are_quiet(&p->listeners);
-}
-
-/* The last question: nobody is let in any more. When those are gone who are only kept, a yes stays one. */
-static void answer_sleep(struct proxy *p, uint32_t question)
-{
-    uint32_t nap = question & ((1u << CONTRACT_NAP_BITS) - 1);
-    int may_sleep = is_quiet(p);
-    if (may_sleep && nap == CONTRACT_NAP_LAST)
-        may_sleep = clients_part(&p->clients) && is_quiet(p);
-    if (contract_send(p->contract.channel_fd, CONTRACT_SLEEP, question - nap + (uint32_t)may_sleep, "") < 0)
-        log_event(LOG_WARNING, "channel", "reason=\"an answer could not be sent\"");
-}
-
 static void on_channel(void *context, short revents)
 {
     struct proxy *p = context;
@@ -160,7 +145,7 @@ static void on_channel(void *context, short revents)
         else if (m.kind == CONTRACT_STATE_CHANGED)
             env_review(&p->env);
         else if (m.kind == CONTRACT_MAY_I_SLEEP)
-            answer_sleep(p, m.value);
+            nap_asked(&p->nap, m.value);
     }
     if (got == 0)
         return;
@@ -231,6 +216,7 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         return error;
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
+    nap_init(&p->nap, &p->env, &p->clients, &p->listeners);
     p->env.loads_over = on_loads_over;
     p->env.loads_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
@@ -272,6 +258,7 @@ static void close_rooms(struct proxy *p)
     if (p->listeners.loop)
         listeners_close(&p->listeners);
     (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
+    nap_fini(&p->nap);
     env_fini(&p->env);
     if (p->backend.loop)
         backend_fini(&p->backend);

@@ -85,16 +85,21 @@ static void give_up(struct deliver *d)
     deliver_break(d);
 }
 
-void reply_json(struct deliver *d, int status, const char *json, size_t json_n, const char *lines)
+void reply_bytes(struct deliver *d, int status, const char *type, const char *bytes, size_t bytes_n, const char *lines)
 {
-    int error = append_head(d, status, "application/json", lines);
-    error = error ? error : deliver_begin(d, 0, (int64_t)json_n);
+    int error = append_head(d, status, type && *type ? type : NULL, lines);
+    error = error ? error : deliver_begin(d, 0, (int64_t)bytes_n);
     if (error) {
         give_up(d);
         return;
     }
-    deliver_body(d, json, json_n);
+    deliver_body(d, bytes, bytes_n);
     deliver_end(d);
+}
+
+void reply_json(struct deliver *d, int status, const char *json, size_t json_n, const char *lines)
+{
+    reply_bytes(d, status, "application/json", json, json_n, lines);
 }
 
 int reply_begin(struct deliver *d, const char *type)

@@ -16,6 +16,8 @@ void reply_error(struct deliver *d, enum route_dialect dialect, int status, cons
 void reply_refusal(const struct deliver_sink *sink, const struct message *m, int status, const char *code,
                    const char *text);
 
+/* Bytes of this type (NULL or "": of none) as the whole answer. */
+void reply_bytes(struct deliver *d, int status, const char *type, const char *bytes, size_t bytes_n, const char *lines);
 /* JSON as the whole answer. */
 void reply_json(struct deliver *d, int status, const char *json, size_t json_n, const char *lines);
 

@@ -28,6 +28,15 @@ enum route_shape {
 /* What the request's body says, as far as it is read here. */
 enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED };
 
+/* What answers a request while Ollama is asleep. */
+enum route_asleep {
+    ASLEEP_WAKES,  /* Ollama, which is woken by it */
+    ASLEEP_KNOWN,  /* what it answered last, by the path */
+    ASLEEP_SHOW,   /* … by the model; one that was never asked for wakes it */
+    ASLEEP_MODEL,  /* one of its list of models */
+    ASLEEP_LOADED, /* nothing is loaded */
+};
+
 struct route {
     const char *path; /* a trailing `*` stands for one or more segments, a trailing `:` for exactly one */
     unsigned methods; /* enum method bits; OPTIONS is added for what the backend answers */
@@ -37,6 +46,7 @@ struct route {
     enum route_dialect dialect;
     int is_activity; /* needs model work or changes models: keeps everything awake */
     int needs_model; /* waits at the gate for its own model */
+    enum route_asleep asleep;
     enum route_shape shape;
     enum route_api api;
 };

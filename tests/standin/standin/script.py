@@ -28,6 +28,7 @@ top level for that model. Durations are in the unit that the key names; counts a
     load_fails             true or a text: loading answers 500 with it
     load_fails_times       only the first N loads fail (default: all)
     parallel               requests that one model answers at once (default: no limit)
+    show_bytes             length of the license that a model is shown with
     pull_bytes             size of a model's big layer (default 64 MB, sparse on disk)
     pull_rate_bytes_s      download speed (default: 1.5 s for the whole)
     pull_fail_at           fraction of the big layer at which a pull ends with "unexpected EOF"; what was there stays

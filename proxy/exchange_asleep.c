@@ -1,0 +1,118 @@
+/*
+ * See exchange_state.h. While Ollama is asleep, or on its way up, what only reads is answered from what is known of it (asleep.h):
+ * it wakes nobody and keeps nobody awake. What is not known waits as any request, and wakes it: better late than wrong.
+ */
+#include "proxy/ask_show.h"
+#include "proxy/exchange_state.h"
+#include "proxy/known_model.h"
+#include "proxy/reply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What is asked for, in the words of known.h. 0 or -EINVAL. */
+static int read_key(const struct exchange *x, struct known_key *key)
+{
+    const struct message *m = x->request;
+    *key = (struct known_key){.kind = KNOWN_PATH};
+    switch (x->admission.route->asleep) {
+    case ASLEEP_KNOWN:
+        snprintf(key->name, sizeof key->name, "%s", x->admission.route->path);
+        return 0;
+    case ASLEEP_MODEL:
+        snprintf(key->name, sizeof key->name, "/v1/models");
+        return 0;
+    case ASLEEP_SHOW:
+        return message_find(m, "content-encoding", 0) >= 0 ? -EINVAL : ask_show_read(key, buf_data(&x->body), buf_size(&x->body));
+    case ASLEEP_WAKES:
+    case ASLEEP_LOADED:
+        break;
+    }
+    return -EINVAL;
+}
+
+void exchange_note_read(struct exchange *x)
+{
+    struct known_key key;
+    if (x->request->method != METHOD_OPTIONS && read_key(x, &key) == 0)
+        asleep_note(&x->env->asleep, &key);
+}
+
+static void answer(struct exchange *x, const char *type, const char *bytes, size_t bytes_n)
+{
+    char line[48];
+    snprintf(line, sizeof line, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
+    reply_bytes(&x->deliver, 200, type, bytes, bytes_n, line);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+/* In Ollama's words (openai.go NewError, v0.9.5). */
+static void answer_no_model(struct exchange *x, const char *name)
+{
+    char text[CONTRACT_NAME_BYTES + 32], line[48];
+    snprintf(text, sizeof text, "model '%s' not found", name);
+    snprintf(line, sizeof line, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
+    reply_error(&x->deliver, x->admission.dialect, 404, NULL, text, line);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+/* 1 where it was answered. */
+static int answer_model(struct exchange *x, const struct known_entry *list)
+{
+    const struct message *m = x->request;
+    char name[CONTRACT_NAME_BYTES];
+    struct buf out;
+    if (known_model_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0)
+        return 0;
+    buf_init(&out, KNOWN_BODY_BYTES);
+    int error = known_model_write(list->body, list->body_n, name, &out);
+    if (error == 0)
+        answer(x, list->type, buf_data(&out), buf_size(&out));
+    else if (error == -ENOENT)
+        answer_no_model(x, name);
+    buf_fini(&out);
+    return error == 0 || error == -ENOENT;
+}
+
+static int answer_known(struct exchange *x)
+{
+    struct known_key key;
+    const struct known_entry *known = read_key(x, &key) == 0 ? asleep_answer(&x->env->asleep, &key) : NULL;
+    if (!known)
+        return 0;
+    if (x->admission.route->asleep == ASLEEP_MODEL)
+        return answer_model(x, known);
+    answer(x, known->type, known->body, known->body_n);
+    return 1;
+}
+
+/* Ollama itself does nothing else with one. */
+static void answer_options(struct exchange *x)
+{
+    if (admit_preflight_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
+        exchange_fail(x, 500, NULL, "out of memory");
+        return;
+    }
+    reply_empty(&x->deliver, 204, NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+int exchange_answer_asleep(struct exchange *x)
+{
+    static const char none_loaded[] = "{\"models\":[]}"; /* ProcessResponse of Ollama's api/types.go */
+    enum contract_sleep state = asleep_state(&x->env->asleep, &x->env->gate.view);
+    int is_answered = 1;
+    if (state == CONTRACT_AWAKE || x->deliver.is_begun) /* a heartbeat has gone: it was waiting before */
+        return 0;
+    x->asleep = state;
+    if (x->request->method == METHOD_OPTIONS)
+        answer_options(x);
+    else if (x->admission.route->asleep == ASLEEP_LOADED)
+        answer(x, "application/json; charset=utf-8", none_loaded, sizeof none_loaded - 1);
+    else
+        is_answered = answer_known(x);
+    if (!is_answered)
+        x->asleep = CONTRACT_AWAKE;
+    return is_answered;
+}
