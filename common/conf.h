@@ -186,6 +186,10 @@ const char *conf_variable(char *const *environment, const char *name);
  * 0; -EINVAL with the mistakes in d (as FILE:LINE); -ENOMEM. */
 int conf_preload_list(const struct conf *c, struct list *out, struct diag *d) WARN_UNUSED;
 
+/* Whom idle_action = suspend asks, and for which machine: FLY_APP_NAME and FLY_MACHINE_ID of the environment, fit for a URL, both
+ * borrowed; suspend_socket is a socket. 0, or -errno with a sentence in why (PARSE_WHY_BYTES). */
+int conf_machine(const struct conf *c, const char **app, const char **machine, char *why) WARN_UNUSED;
+
 /* An absolute path: relative ones start at the ini's folder. malloc'd; NULL: no memory. */
 char *conf_path(const struct conf *c, const char *path);
 

@@ -403,9 +403,7 @@ int conf_check(struct conf *c, struct diag *d)
     if (error)
         return error;
     check_listen(c, d);
-    if (c->supervisor.idle_action == CONF_IDLE_SUSPEND)
-        conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
-             "suspend is not there in this version: everything ends instead, as with exit");
+    conf_check_machine(c, d);
     error = derive_ollama(c, d);
     if (error)
         return error;

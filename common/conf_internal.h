@@ -99,6 +99,9 @@ void conf_check_pins(const struct conf *c, struct diag *d);
 /* conf_check_trust.c: the lists of [proxy] that say whom to believe, and who may ask. 0 or -ENOMEM. */
 int conf_check_trust(const struct conf *c, struct diag *d) WARN_UNUSED;
 
+/* conf_machine.c: idle_action = suspend, suspend_socket. */
+void conf_check_machine(const struct conf *c, struct diag *d);
+
 /* conf_rights.c: fills in c->rights. 0 or -ENOMEM. */
 int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;
 void conf_fini_rights(struct conf_rights *r);

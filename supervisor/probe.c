@@ -4,9 +4,10 @@
  */
 #include "supervisor/probe.h"
 
+#include "supervisor/http_answer.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { READY_WITHIN_MS = 2000 };
@@ -68,33 +69,20 @@ static void answered(struct probe *p)
     p->told(p->context, 1);
 }
 
-/* 1 when the body has come to its end (RFC 9112 section 6.3): by length, by the last chunk, or by the end of the stream. */
-static int is_complete(const char *head, const char *body, int is_end)
-{
-    const char *length = strcasestr(head, "\r\ncontent-length:");
-    if (length && length < body)
-        return strlen(body) >= strtoul(length + 17, NULL, 10);
-    const char *coding = strcasestr(head, "\r\ntransfer-encoding:");
-    if (coding && coding < body) {
-        size_t body_n = strlen(body);
-        return body_n >= 5 && strcmp(body + body_n - 5, "0\r\n\r\n") == 0;
-    }
-    return is_end;
-}
-
 /* "HTTP/1.x 200 …", and the text that must be in it. 1 good, 0 not complete yet, -1 bad. */
 static int judge(struct probe *p, int is_end)
 {
     p->room->answer[p->answer_n] = '\0';
-    if (p->answer_n < 12)
+    int status = http_answer_status(p->room->answer);
+    if (status == 0)
         return is_end ? -1 : 0;
-    if (strncmp(p->room->answer, "HTTP/1.", 7) != 0 || strncmp(p->room->answer + 8, " 200", 4) != 0)
+    if (status != 200)
         return -1;
     if (!p->must_contain)
         return 1;
-    const char *body = strstr(p->room->answer, "\r\n\r\n");
+    const char *body = http_answer_body(p->room->answer);
     int is_full = p->answer_n == PROBE_ANSWER_BYTES - 1; /* a long list: what we have of it must do */
-    if (body && (is_full || is_complete(p->room->answer, body + 4, is_end)))
+    if (body && (is_full || http_answer_is_complete(p->room->answer, body, is_end)))
         return strstr(body, p->must_contain) ? 1 : -1;
     return is_end || is_full ? -1 : 0;
 }
@@ -107,7 +95,7 @@ static void refuse_answer(struct probe *p)
         snprintf(why, sizeof why, "closed without an answer");
     else
         snprintf(why, sizeof why, "answers \"%.*s\"%s", line_n > 40 ? 40 : (int)line_n, p->room->answer,
-                 p->answer_n >= 12 && strncmp(p->room->answer + 8, " 200", 4) == 0 ? ", but not as Ollama does" : "");
+                 http_answer_status(p->room->answer) == 200 ? ", but not as Ollama does" : "");
     try_later(p, why);
 }
 

@@ -5,6 +5,7 @@
 #include "supervisor/resume.h"
 
 #include "common/log.h"
+#include "supervisor/suspend.h"
 
 #include <errno.h>
 
@@ -18,9 +19,31 @@ static void clock_was_set(void *context, short revents)
         resume_fini(s); /* it would be ready for ever */
 }
 
+static void look(void *context)
+{
+    struct supervisor *s = context;
+    int64_t by_ms;
+    enum clocks_event event = gap_look(&s->gap, &s->loop, &by_ms);
+    if (event == CLOCKS_STEADY)
+        return;
+    if (event == CLOCKS_RESUMED)
+        log_event(LOG_INFO, "resumed", "by_ms=%lld", (long long)by_ms);
+    else
+        log_event(LOG_INFO, "clock_stepped", "by_ms=%lld", (long long)by_ms);
+    if (event == CLOCKS_RESUMED)
+        outer_resumed(&s->outer);
+    s->resumed_at_ms = loop_now_ms(&s->loop);
+    if (by_ms > 0)
+        suspend_resumed(s, by_ms);
+    for (size_t i = 0; i < s->children_n; i++)
+        live_resumed(&s->children[i].live);
+}
+
 void resume_init(struct supervisor *s)
 {
     gap_init(&s->gap, &s->loop);
+    s->loop.woken_context = s;
+    s->loop.woken = look;
     s->clock_fd = sys_clock_watch();
     if (s->clock_fd >= 0 && loop_add(&s->loop, s->clock_fd, POLLIN, clock_was_set, s) < 0)
         resume_fini(s);
@@ -33,21 +56,4 @@ void resume_fini(struct supervisor *s)
     loop_remove(&s->loop, s->clock_fd);
     sys_close(s->clock_fd);
     s->clock_fd = -1;
-}
-
-void resume_look(struct supervisor *s)
-{
-    int64_t by_ms;
-    enum clocks_event event = gap_look(&s->gap, &s->loop, &by_ms);
-    if (event == CLOCKS_STEADY)
-        return;
-    if (event == CLOCKS_RESUMED)
-        log_event(LOG_INFO, "resumed", "by_ms=%lld", (long long)by_ms);
-    else
-        log_event(LOG_INFO, "clock_stepped", "by_ms=%lld", (long long)by_ms);
-    if (event == CLOCKS_RESUMED)
-        outer_resumed(&s->outer);
-    s->resumed_at_ms = loop_now_ms(&s->loop);
-    for (size_t i = 0; i < s->children_n; i++)
-        live_resumed(&s->children[i].live);
 }

@@ -7,11 +7,10 @@
 
 #include "supervisor/state.h"
 
-/* Takes the first look, and lets the kernel wake us when the calendar is set: it does so at the end of a suspend too.
+/* Looks from now on in each turn, before what has happened is told: an answer that broke in a gap is judged as such. Lets the
+ * kernel wake us when the calendar is set: it does so at the end of a suspend too.
  * Without that (an old kernel) it is noticed at the next event. timerfd_create(2) TFD_TIMER_CANCEL_ON_SET */
 void resume_init(struct supervisor *s);
 void resume_fini(struct supervisor *s);
-/* After each turn of the loop. */
-void resume_look(struct supervisor *s);
 
 #endif

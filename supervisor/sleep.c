@@ -9,6 +9,7 @@
 #include "supervisor/handshakes.h"
 #include "supervisor/idle.h"
 #include "supervisor/stop.h"
+#include "supervisor/suspend.h"
 
 static void idle_later(struct supervisor *s, int64_t at_ms)
 {
@@ -64,16 +65,9 @@ static int is_clear(const struct supervisor *s)
     return falling_is_clear(&s->falling, &view, loop_now_ms(&s->loop));
 }
 
-/* Exit stands in for suspend where the machine can't be suspended. */
-static enum conf_idle_action action_of(const struct supervisor *s)
-{
-    enum conf_idle_action action = (enum conf_idle_action)s->conf->supervisor.idle_action;
-    return action == CONF_IDLE_SUSPEND ? CONF_IDLE_EXIT : action;
-}
-
 static enum contract_nap nap_of(const struct supervisor *s)
 {
-    switch (action_of(s)) {
+    switch (suspend_action(s)) {
     case CONF_IDLE_STOP:
         return CONTRACT_NAP_STOP;
     case CONF_IDLE_SUSPEND:
@@ -102,15 +96,17 @@ static void ask_proxies(struct supervisor *s)
 /* Nobody needs us, and everybody was asked. */
 static void act(struct supervisor *s)
 {
-    switch (action_of(s)) {
+    switch (suspend_action(s)) {
     case CONF_IDLE_EXIT:
         stop_begin(s, 0, "idle");
+        break;
+    case CONF_IDLE_SUSPEND:
+        suspend_begin(s);
         break;
     case CONF_IDLE_STOP:
         if (!doze_begin(s)) /* not now; it is looked again later */
             falling_init(&s->falling, loop_now_ms(&s->loop));
         break;
-    case CONF_IDLE_SUSPEND:
     case CONF_IDLE_NONE:
         break;
     }
@@ -148,7 +144,7 @@ static void follow(struct supervisor *s, enum falling_event event)
     if (order == FALLING_ASK || order == FALLING_CONFIRM)
         ask_proxies(s);
     if (order == FALLING_ASK)
-        s->falling.has_doors = action_of(s) == CONF_IDLE_EXIT && s->sleep_answers_n > 0;
+        s->falling.has_doors = suspend_action(s) == CONF_IDLE_EXIT && s->sleep_answers_n > 0;
     if (order == FALLING_ASK && s->sleep_answers_n == 0) /* nobody serves who comes, nor would anybody be lost */
         order = falling_event(&s->falling, doors_are_asked(&s->doors) ? FALLING_NO : FALLING_YES, now_ms);
     if (order == FALLING_SHUT)
@@ -188,7 +184,7 @@ static void look_awake(struct supervisor *s, int64_t now_ms)
 static void idle_timer(void *context, int64_t now_ms)
 {
     struct supervisor *s = context;
-    if (s->is_stopping || is_asleep(s))
+    if (s->is_stopping || is_asleep(s) || suspend_is_under_way(s))
         return;
     if (s->falling.state == FALLING_AWAKE)
         look_awake(s, now_ms);

@@ -11,6 +11,7 @@
 #include "supervisor/control.h"
 #include "supervisor/doors.h"
 #include "supervisor/falling.h"
+#include "supervisor/machine.h"
 #include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
@@ -57,6 +58,13 @@ struct supervisor {
     unsigned sleep_answers_n; /* that are still to come */
     /* doze.c */
     int64_t sleep_since_ms; /* since when the page says of Ollama's sleep what it says */
+    /* suspend.c */
+    struct {
+        enum { SUSPEND_OFF, SUSPEND_ASKED, SUSPEND_GRANTED } state;
+        int64_t refused_until_ms;
+        struct timer timer; /* of what was granted */
+        struct machine machine;
+    } suspend;
     /* stop.c */
     int is_stopping, is_hurried, exit_code;
     int64_t stop_by_ms;

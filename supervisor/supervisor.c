@@ -14,6 +14,7 @@
 #include "supervisor/standing.h"
 #include "supervisor/stop.h"
 #include "supervisor/strays.h"
+#include "supervisor/suspend.h"
 #include "supervisor/taken.h"
 
 #include <errno.h>
@@ -384,6 +385,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
         phases_init(s, began_ms);
         standing_init(s);
         state_evaluate_soon(s);
+        suspend_init(s);
         sleep_init(s);
         resume_init(s);
         return 0;
@@ -400,6 +402,7 @@ void supervisor_fini(struct supervisor *s)
     for (size_t i = 0; i < s->children_n; i++)
         child_fini(&s->children[i]);
     resume_fini(s);
+    suspend_fini(s);
     control_fini(&s->control);
     outer_fini(&s->outer);
     memory_fini(&s->memory);
@@ -415,13 +418,13 @@ void supervisor_fini(struct supervisor *s)
     conf_free(&s->conf);
 }
 
-/* While a limit runs for a program, a freeze must be seen although nothing else wakes us. */
+/* While a limit runs for a program, or we are to be frozen, a freeze must be seen although nothing else wakes us. */
 static int64_t longest_wait_ms(const struct supervisor *s)
 {
     for (size_t i = 0; i < s->children_n; i++)
         if (program_is_alive(&s->children[i].program) && s->children[i].program.deadline_ms >= 0)
             return LOOP_FREEZE_MS;
-    return -1;
+    return suspend_is_under_way(s) ? LOOP_FREEZE_MS : -1;
 }
 
 int supervisor_run(struct supervisor *s)
@@ -433,7 +436,6 @@ int supervisor_run(struct supervisor *s)
             log_event(LOG_ERROR, "loop_failed", "error=\"%s\"", strerror(-error));
             (void)!sys_poll(NULL, 0, LOOP_FAILED_PAUSE_MS); /* EINVAL lasts as long as a limit below our descriptors */
         }
-        resume_look(s);
     }
     log_event(LOG_INFO, "stopped", "exit_code=%d", s->exit_code);
     outer_end(&s->outer, s->exit_code, 0);
