@@ -206,6 +206,21 @@ static int write_boot(const cJSON *answer, struct buf *out)
     return error ? error : buf_text(out, *separator ? "\n" : "");
 }
 
+/* "last trouble, 12s ago: ollama has ended: exit code 2": what answers broke of. */
+static int write_trouble(const cJSON *answer, struct buf *out)
+{
+    const cJSON *trouble = cJSON_GetObjectItemCaseSensitive(answer, "trouble");
+    char text[CELL_BYTES], clean[CELL_BYTES], ago[HUMAN_BYTES];
+    size_t column = 0;
+    if (!*ask_text(trouble, "text"))
+        return 0;
+    human_duration(ago, number(trouble, "ago_s"));
+    snprintf(text, sizeof text, "last trouble, %s ago: %.300s", ago, ask_text(trouble, "text"));
+    plain_clean_to(clean, sizeof clean, text);
+    int error = write_words(out, clean, &column);
+    return error ? error : buf_text(out, "\n");
+}
+
 int status_describe(const cJSON *answer, int has_colours, struct buf *out)
 {
     static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "MEMORY", "CPU", "RESTARTS", "REQUIRED", "LAST EXIT"};
@@ -232,7 +247,7 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     {
         error = error ? error : write_reason(item, out);
     }
-    return error;
+    return error ? error : write_trouble(answer, out);
 }
 
 int status_run(const struct ctl *ctl)

@@ -147,7 +147,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     a->has_error = 0;
     a->status = f->answer->status;
     buf_release(&a->in);
-    if (!a->translation.ops && !a->deliver->is_begun) {
+    int is_told = a->is_why_known && f->answer->status == 500 && f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
+    if (!a->translation.ops && !a->deliver->is_begun && !is_told) {
         a->state = ANSWER_PASS;
         pass_head(a, f);
         return;
@@ -204,6 +205,21 @@ static void gather(struct answer *a, const char *bytes, size_t bytes_n)
     int error = buf_append(&a->in, bytes, bytes_n);
     if (error && a->state == ANSWER_TRANSLATE)
         a->fault = error == -EFBIG ? "an object that is too large" : "out of memory";
+}
+
+int answer_withhold(struct answer *a, const char *bytes, size_t bytes_n)
+{
+    int is_at_line = a->deliver->body_bytes == 0 || a->deliver->last[1] == '\n';
+    if (a->form != FORM_NDJSON || bytes[bytes_n - 1] != '\n' || !is_at_line || a->deliver->framing == DELIVER_LENGTH)
+        return 0;
+    deliver_flush(a->deliver);
+    a->state = ANSWER_GATHER;
+    a->status = 500;
+    a->in.limit_bytes = ANSWER_ERROR_BYTES;
+    a->has_error = 1;
+    if (buf_append(&a->in, bytes, bytes_n) < 0)
+        a->fault = "out of memory";
+    return 1;
 }
 
 static int is_blank(const char *text, size_t n)

@@ -33,7 +33,8 @@ struct answer {
     enum conf_heartbeat heartbeat;
     const char *model;       /* as asked for; borrowed */
     int status;              /* of what is gathered */
-    int has_error;           /* an object that was to be translated is an error; it is in `in` */
+    int has_error;           /* an object that was to be translated, or a line that was to pass, is an error; it is in `in` */
+    int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */
     int64_t heard_ms;        /* when the backend was heard last */
     int64_t first_ms;        /* … and first; 0: not yet */
     uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
@@ -57,9 +58,17 @@ void answer_beat(struct answer *a);
 /* The backend's answer begins, goes on (bytes: valid until the next flush, end or break), and a turn is over. Where it can't go on, a->fault says why. */
 void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms);
 void answer_take(struct answer *a, const char *bytes, size_t bytes_n);
+/* An error as a stream's last line, {"error":"…"} as Ollama sends it: what came before it is sent, it itself is to be told. Its
+ * chunk is its own. */
+int answer_withhold(struct answer *a, const char *bytes, size_t bytes_n);
+static inline int answer_withholds(struct answer *a, const char *bytes, size_t bytes_n)
+{
+    static const char start[] = "{\"error\":";
+    return bytes_n > sizeof start && bytes[2] == start[2] && memcmp(bytes, start, sizeof start - 1) == 0 && answer_withhold(a, bytes, bytes_n);
+}
 static inline void answer_body(struct answer *a, const char *bytes, size_t bytes_n)
 {
-    if (a->state == ANSWER_PASS)
+    if (a->state == ANSWER_PASS && !(a->is_why_known && answer_withholds(a, bytes, bytes_n)))
         deliver_body(a->deliver, bytes, bytes_n);
     else
         answer_take(a, bytes, bytes_n);

@@ -140,6 +140,7 @@ void exchange_free(struct exchange **x)
     answer_fini(&(*x)->answer);
     deliver_fini(&(*x)->deliver);
     exchange_drop_body(*x);
+    buf_fini(&(*x)->why_text);
     free((*x)->check);
     give_back(*x);
     *x = NULL;
@@ -227,6 +228,7 @@ static int pin(struct exchange *x)
 static void expect_answer(struct exchange *x)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
+    x->answer.is_why_known = x->env->gate.view.is_api_watched && x->admission.route->needs_model;
     answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
     if (answer_may_beat(&x->answer))
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;

@@ -4,6 +4,7 @@
  *     BODY -> GATE -> QUEUE -> GATE -> FETCH -> RELAY -> END   what the backend answers; QUEUE where no slot is free
  *             GATE -> LOAD -> QUEUE, LOAD -> FETCH             where its model is to be loaded; see exchange_load.c
  *             GATE <- PAUSE <- FETCH                           once more, while no byte of an answer has come
+ *             FETCH, RELAY, LOAD -> WHY -> END                 it broke: the supervisor may know why, in a moment
  *             CHECK -> END                                     /health and the like
  */
 #ifndef PROXY_EXCHANGE_H

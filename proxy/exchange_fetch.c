@@ -17,7 +17,7 @@ static void fail_backend(struct exchange *x, const char *what, const char *why)
 {
     char text[320];
     snprintf(text, sizeof text, "the backend at %s %s: %s", x->env->backend->host, what, why);
-    exchange_fail(x, 502, "backend_error", text);
+    exchange_fail_why(x, text);
 }
 
 static int is_said_ready(const struct exchange *x)
@@ -71,6 +71,8 @@ static void begin_fetch(struct exchange *x)
     request.watch = watch_of(x);
     x->backend_status = 0;
     exchange_is_answered(x);
+    x->asked_at_ms = loop_monotonic_ms(x->env->loop);
+    x->asked_pid = x->env->gate.view.ollama_pid;
     exchange_enter(x, EXCHANGE_FETCH);
     exchange_arm(x);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)
@@ -86,7 +88,7 @@ static void tell_answer(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
     answer_error(&x->answer, text);
-    exchange_tell(x, x->answer.status, text);
+    exchange_tell_why(x, x->answer.status, text);
 }
 
 /* reasoning_effort is a hint: Ollama's own /v1 passes over it where it can't be followed, and its API refuses it. */
@@ -160,7 +162,7 @@ static void on_broken(struct exchange *x, enum access_end ended, const char *wha
         return;
     }
     snprintf(text, sizeof text, *why ? "the backend %s: %s" : "the backend %s", what, why);
-    exchange_break_off(x, ended, text);
+    exchange_break_off_why(x, ended, text);
 }
 
 /* What an answer that has ended as it should says of its model's load. One of 4xx was refused before any model was looked for. */

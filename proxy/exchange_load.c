@@ -21,7 +21,7 @@ static void on_loaded(void *context, const struct load_result *result)
         x->go_on(x);
         return;
     case LOAD_ENDED_FAILED:
-        exchange_tell(x, result->status, result->text);
+        exchange_tell_why(x, result->status, result->text);
         return;
     case LOAD_ENDED_REFUSED:
         x->way->refused(x, result->text);

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static const char *const state_names[] = {"body", "gate", "load", "queue", "pause", "fetch", "relay", "check", "end"};
+static const char *const state_names[] = {"body", "gate", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -55,7 +55,7 @@ void exchange_arm(struct exchange *x)
     int64_t at_ms = x->state == EXCHANGE_END ? 0 : x->beat_at_ms;
     if (exchange_is_waiting(x))
         at_ms = earlier_ms(x->hold_until_ms, at_ms);
-    if (x->state == EXCHANGE_PAUSE)
+    if (x->state == EXCHANGE_PAUSE || x->state == EXCHANGE_WHY)
         at_ms = earlier_ms(x->pause_until_ms, at_ms);
     if (!at_ms)
         loop_disarm(x->env->loop, &x->timer);

@@ -1,7 +1,8 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps), exchange_fetch.c (the backend),
- * exchange_end.c (every end), exchange_state.c (the state and its counts).
+ * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
+ * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
+ * its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
 #define PROXY_EXCHANGE_STATE_H
@@ -23,6 +24,7 @@ enum exchange_state {
     EXCHANGE_FETCH,
     EXCHANGE_RELAY,
     EXCHANGE_CHECK,
+    EXCHANGE_WHY,
     EXCHANGE_END,
     EXCHANGE_STATE_COUNT
 };
@@ -34,6 +36,14 @@ enum exchange_model {
     MODEL_LEFT,    /* … but the backend itself has to see to that */
     MODEL_UNLOADS, /* only unloads it */
     MODEL_OTHERS,  /* whatever it likes, with any of them */
+};
+
+/* How an exchange ends that waits for the reason. */
+struct exchange_why {
+    enum { EXCHANGE_WHY_FAIL, EXCHANGE_WHY_BREAK, EXCHANGE_WHY_TELL } how;
+    enum access_end ended; /* of BREAK */
+    int status;            /* of TELL */
+    int is_gone;           /* its connection broke: Ollama itself is gone, it seems */
 };
 
 /* Where an exchange goes on. */
@@ -70,7 +80,12 @@ struct exchange {
     int64_t load_ms;           /* … for its model to be loaded */
     int64_t queue_ms;          /* … and for a slot */
     int64_t hold_until_ms;     /* 0: without limit */
-    int64_t pause_until_ms;    /* of EXCHANGE_PAUSE */
+    int64_t pause_until_ms;    /* of EXCHANGE_PAUSE and EXCHANGE_WHY */
+    int64_t asked_at_ms;       /* it, or the load that it waits for, went to the backend then; monotonic */
+    int32_t asked_pid;         /* … of this Ollama */
+    int64_t why_until_ms;      /* of EXCHANGE_WHY, as why and why_text */
+    struct exchange_why why;
+    struct buf why_text;
     int64_t beat_at_ms;        /* the next heartbeat; 0: none */
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
@@ -149,6 +164,13 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
 /* The backend's own words for what went wrong, with its status, as the client's API writes errors. */
 void exchange_tell(struct exchange *x, int status, const char *text);
+/* exchange_why.c. As exchange_fail with 502, exchange_break_off and exchange_tell, with the reason that the supervisor knows of what
+ * has happened since it asked: now, or in a moment. text: borrowed for the call. */
+void exchange_fail_why(struct exchange *x, const char *text);
+void exchange_break_off_why(struct exchange *x, enum access_end ended, const char *text);
+void exchange_tell_why(struct exchange *x, int status, const char *text);
+/* The timer of EXCHANGE_WHY. */
+void exchange_look_why(struct exchange *x, int64_t now_ms);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
 /* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */

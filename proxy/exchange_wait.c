@@ -44,6 +44,8 @@ static void wait_for_load(struct exchange *x)
 {
     exchange_count_held(x, 1);
     exchange_enter(x, EXCHANGE_LOAD);
+    x->asked_at_ms = loop_monotonic_ms(x->env->loop);
+    x->asked_pid = x->env->gate.view.ollama_pid;
     limit_wait(x);
 }
 
@@ -182,7 +184,9 @@ static void on_timer(void *context, int64_t now_ms)
     }
     if (x->beat_at_ms && now_ms >= x->beat_at_ms)
         beat(x, now_ms);
-    if (x->state == EXCHANGE_PAUSE && now_ms >= x->pause_until_ms)
+    if (x->state == EXCHANGE_WHY && now_ms >= x->pause_until_ms)
+        exchange_look_why(x, now_ms);
+    else if (x->state == EXCHANGE_PAUSE && now_ms >= x->pause_until_ms)
         exchange_pass_gate(x);
     else
         exchange_arm(x);

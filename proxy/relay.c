@@ -119,7 +119,7 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         return;
     }
     enum relay_end how = r->answer->translation.has_ended ? RELAY_DONE : judge(r, end); /* what comes behind its end is nobody's */
-    if (how == RELAY_ERROR && r->answer->state == ANSWER_TRANSLATE)
+    if (how == RELAY_ERROR && r->answer->state != ANSWER_PASS)
         how = RELAY_TOLD;
     else if (how == RELAY_DONE)
         how = finish(r);

@@ -186,9 +186,10 @@ static void child_said(void *context, const struct contract_message *m)
 }
 
 /* Ollama says it when a runner of its own has gone. */
-static void child_complained(void *context)
+static void child_complained(void *context, const char *line, enum log_level level)
 {
     struct child *c = context;
+    c->site->complained(c->site->context, c, line, level);
     memory_look_soon(c->site->memory);
 }
 
@@ -323,13 +324,13 @@ void child_reaped(struct child *c, int status)
     c->exec_fd = -1;
     output_close(&c->output);
     give_back(c);
-    char last[OUTPUT_LAST_BYTES], out_of_memory[MEMORY_WHY_BYTES];
+    char last[LAST_WORDS_BYTES], out_of_memory[MEMORY_WHY_BYTES];
     if (is_out_of_memory(c, status, out_of_memory))
         snprintf(last, sizeof last, "%s", out_of_memory);
     else if (failure.error)
         launch_failure_text(&c->launch, &failure, last, sizeof last);
     else
-        snprintf(last, sizeof last, "%s", c->output.last);
+        snprintf(last, sizeof last, "%s", c->output.last.text);
     if (WIFSIGNALED(status))
         log_event(p->state == CONTRACT_STOPPING ? LOG_INFO : LOG_WARNING, "exited", "program=%s pid=%d signal=%d",
                   p->conf->name, (int)p->pid, WTERMSIG(status));

@@ -28,6 +28,7 @@ struct child_site {
     struct memory *memory;
     void (*changed)(void *context, struct child *c);
     void (*heard)(void *context, struct child *c, const struct contract_message *m);
+    void (*complained)(void *context, const struct child *c, const char *line, enum log_level level); /* in its log */
     void *context;
 };
 

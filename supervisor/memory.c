@@ -79,6 +79,20 @@ static void settle_soon(struct memory *m)
         loop_arm(m->loop, &m->settle, loop_now_ms(m->loop) + LOOK_AGAIN_MS);
 }
 
+/* Whose answers break of it should hear of it while they can still be told. */
+static void tell_at_once(const struct memory *m)
+{
+    struct cgroup_memory is;
+    char limit[HUMAN_BYTES], words[HUMAN_BYTES + 32] = "";
+    if (!m->killed)
+        return;
+    cgroup_read(&m->group, &is);
+    const char *start = limit_words(&is, limit);
+    if (is.limit_bytes != CGROUP_NONE)
+        snprintf(words, sizeof words, "%s %s", start, limit);
+    m->killed(m->context, words);
+}
+
 /* Takes what the counter says now. */
 static void count(struct memory *m, int64_t kills_n)
 {
@@ -94,6 +108,7 @@ static void count(struct memory *m, int64_t kills_n)
         m->unclaimed_n += grown_n > 100000 ? 100000 : (unsigned)grown_n; /* a counter that lies must not overflow ours */
         m->looks_n = 0;
         settle_soon(m);
+        tell_at_once(m);
     }
     m->seen_n = kills_n;
 }
@@ -158,6 +173,7 @@ static void has_news(void *context, short revents)
     if (m->group.kills_source == CGROUP_V2) { /* it has news until it is read; settled() watches again */
         stop_watching(m);
         m->looks_n = 1;
+        look(m);
     } else if (sys_read(m->watch_fd, &events_n, sizeof events_n) == (ssize_t)sizeof events_n) {
         m->looks_n = LOOKS_AGAIN;
     } else {

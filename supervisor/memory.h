@@ -28,6 +28,8 @@ struct memory {
     struct timer settle, tell;
     /* The name of the program that must have had the process that was killed, or NULL where it may have been several. */
     const char *(*owner)(void *context);
+    /* The counter has grown just now; limit: in words, or "". NULL: nobody asks. */
+    void (*killed)(void *context, const char *limit);
     void *context;
 };
 

@@ -65,10 +65,10 @@ static void flush_line(struct output *o)
     enum log_level level = level_of_line(o->room->line);
     log_line(o, level, o->room->line);
     if (level >= LOG_WARNING && o->complained)
-        o->complained(o->context);
+        o->complained(o->context, o->room->line, level);
     if (o->ring)
         ring_push(o->ring, o->name, level, sys_realtime_ms(), o->room->line, n);
-    snprintf(o->last, sizeof o->last, "%.*s", OUTPUT_LAST_BYTES - 1, o->room->line);
+    last_words_take(&o->last, o->room->line, level, loop_now_ms(o->loop));
     announce_line(&o->announce, o->room->line);
 }
 
@@ -186,7 +186,7 @@ int output_open(struct output *o)
 {
     int fds[2];
     output_close(o);
-    o->last[0] = '\0';
+    o->last = (struct last_words){.text = ""};
     int error = sys_pipe(fds, 0);
     if (error < 0)
         return error;

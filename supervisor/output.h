@@ -11,9 +11,10 @@
 #include "common/bucket.h"
 #include "common/loop.h"
 #include "supervisor/announce.h"
+#include "supervisor/last_words.h"
 #include "supervisor/ring.h"
 
-enum { OUTPUT_LINE_BYTES = 1024, OUTPUT_LAST_BYTES = 200, OUTPUT_BURST_S = 5 };
+enum { OUTPUT_LINE_BYTES = 1024, OUTPUT_BURST_S = 5 };
 
 /* What only a program that writes needs. It is apart and never cleared, as PID 1 is to be small. */
 struct output_room {
@@ -30,7 +31,7 @@ struct output {
     size_t line_n;   /* of the line in room, as far as it has come */
     int is_cut;      /* the rest of a line that was too long is dropped */
     int has_return;  /* a carriage return was the last: what comes now writes over the line */
-    char last[OUTPUT_LAST_BYTES]; /* the last line that said something */
+    struct last_words last;
     struct bucket lines;          /* of ours */
     unsigned long dropped_n;      /* lines that were not logged, since that was told last */
     struct timer tell;            /* when it is told, and lines are logged again */
@@ -39,7 +40,7 @@ struct output {
     struct timer resume;          /* when reading goes on */
     int is_paused;
     struct announce announce;
-    void (*complained)(void *context); /* it called a line a warning or an error; NULL: nobody asks */
+    void (*complained)(void *context, const char *line, enum log_level level); /* it called a line a warning or an error; NULL: nobody asks */
     void *context;
 };
 

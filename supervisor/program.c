@@ -55,7 +55,7 @@ static void failure(struct program *p, const char *cause, int64_t now_ms)
     int64_t wait_ms = backoff_exit(&p->backoff, &p->rule, now_ms, p->ops->random(p));
     if (wait_ms < 0) {
         char why[CONTRACT_REASON_BYTES];
-        snprintf(why, sizeof why, "%.150s; %u restarts within %llds were not enough", p->reason, p->rule.max_restarts,
+        snprintf(why, sizeof why, "%.170s; %u restarts within %llds were not enough", p->reason, p->rule.max_restarts,
                  (long long)(p->rule.window_ms / 1000));
         because(p, "%s", why);
         give_up(p, "too_many_restarts", now_ms);
@@ -389,7 +389,7 @@ void program_exited(struct program *p, int status, const char *last_line, int64_
     p->has_exited = 1;
     program_last_exit(p, how, sizeof how);
     if (p->state != CONTRACT_STOPPING)
-        because(p, "%s%s%.150s", how, *last_line ? ": " : "", last_line);
+        because(p, "%s%s%.180s", how, *last_line ? ": " : "", last_line);
     program_event(p, PROGRAM_EXITED, now_ms);
 }
 

@@ -1,5 +1,7 @@
-/* See runner.h. Values are those of slog's text handler: bare, or quoted as Go's strconv.Quote does. */
+/* See runner.h. Its lines are slog's (slog.h). */
 #include "supervisor/runner.h"
+
+#include "supervisor/slog.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -12,50 +14,6 @@ void runner_init(struct runner *r)
 {
     *r = (struct runner){.parallel = RUNNER_UNKNOWN, .context = RUNNER_UNKNOWN, .batch = RUNNER_UNKNOWN,
                          .has_mmap = RUNNER_UNKNOWN};
-}
-
-/* The length of the value at `at`, quotes included; 0 where it has no end. */
-static size_t value_length(const char *at)
-{
-    if (*at != '"')
-        return strcspn(at, " ");
-    for (size_t i = 1; at[i]; i++) {
-        if (at[i] == '"')
-            return i + 1;
-        if (at[i] == '\\' && !at[++i])
-            return 0;
-    }
-    return 0;
-}
-
-/* The value of a key of the line, without quotes. 1, or 0 where there is none, or one with escapes other than \" and \\
- * (no path of Ollama's has them), or the line is broken before it. */
-static int find_value(const char *line, const char *key, char out[VALUE_BYTES])
-{
-    size_t key_n = strlen(key);
-    while (*line) {
-        size_t name_n = strcspn(line, "= ");
-        if (line[name_n] != '=')
-            return 0;
-        const char *value = line + name_n + 1;
-        size_t value_n = value_length(value), n = 0;
-        if (value_n == 0 && *value && *value != ' ')
-            return 0;
-        if (name_n != key_n || memcmp(line, key, key_n) != 0) {
-            line = value + value_n;
-            line += *line == ' ';
-            continue;
-        }
-        size_t is_quoted = *value == '"', end = value_n - is_quoted;
-        for (size_t i = is_quoted; i < end && n < VALUE_BYTES - 1; i++) {
-            if (is_quoted && value[i] == '\\' && value[++i] != '"' && value[i] != '\\')
-                return 0;
-            out[n++] = value[i];
-        }
-        out[n] = '\0';
-        return 1;
-    }
-    return 0;
 }
 
 /* A positive number that ends with a blank, a brace or the text; else RUNNER_UNKNOWN. */
@@ -182,11 +140,11 @@ int runner_line(struct runner *r, const char *line)
     static const char *const mlx_starts[] = {"starting mlx runner subprocess",
                                              "starting ollama-mlx image runner subprocess", NULL};
     char message[VALUE_BYTES], value[VALUE_BYTES];
-    if (strncmp(line, "time=", 5) != 0 || !strstr(line, " msg=") || !find_value(line, "msg", message))
+    if (strncmp(line, "time=", 5) != 0 || !strstr(line, " msg=") || !slog_find(line, "msg", message, sizeof message))
         return 0;
     if (is_one_of(message, starts))
-        return find_value(line, "cmd", value) && take_command(r, value) && complete(r);
+        return slog_find(line, "cmd", value, sizeof value) && take_command(r, value) && complete(r);
     if (is_one_of(message, mlx_starts))
-        return find_value(line, "model", value) && take_mlx(r, value);
-    return strcmp(message, "load") == 0 && find_value(line, "request", value) && take_load(r, value);
+        return slog_find(line, "model", value, sizeof value) && take_mlx(r, value);
+    return strcmp(message, "load") == 0 && slog_find(line, "request", value, sizeof value) && take_load(r, value);
 }

@@ -15,6 +15,7 @@
 #include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
+#include "supervisor/trouble.h"
 
 struct supervisor {
     struct loop loop;
@@ -51,6 +52,7 @@ struct supervisor {
     struct gap gap;
     int clock_fd;         /* readable when the calendar was set; -1: none */
     int64_t resumed_at_ms;
+    struct trouble trouble; /* trouble.c */
     /* sleep.c */
     struct timer idle_timer;
     struct falling falling;

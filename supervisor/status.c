@@ -62,6 +62,20 @@ static int write_sleep(const struct supervisor *s, struct buf *out)
                       (long long)((loop_now_ms(&s->loop) - s->sleep_since_ms) / 1000));
 }
 
+/* What went wrong last with Ollama; null: nothing so far. */
+static int write_trouble(const struct supervisor *s, struct buf *out)
+{
+    const struct contract_trouble *trouble = &s->board.page->trouble;
+    char text[CONTRACT_REASON_BYTES];
+    contract_trouble_read(trouble, 1, text);
+    if (!*text)
+        return buf_text(out, ",\"trouble\":null");
+    int64_t ago_ms = loop_monotonic_ms(&s->loop) - atomic_load(&trouble->at_ms);
+    int error = buf_printf(out, ",\"trouble\":{\"ago_s\":%lld", (long long)(ago_ms / 1000));
+    error = error ? error : write_text(out, "text", text);
+    return error ? error : buf_text(out, "}");
+}
+
 int status_write(const struct supervisor *s, struct buf *out)
 {
     char address[ADDRESS_TEXT_BYTES];
@@ -90,5 +104,6 @@ int status_write(const struct supervisor *s, struct buf *out)
     usage_fini(&usage);
     error = error ? error : buf_text(out, "],\"boots\":");
     error = error ? error : boots_write(&s->boots, loop_monotonic_ms(&s->loop), out);
+    error = error ? error : write_trouble(s, out);
     return error ? error : buf_text(out, "}");
 }

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "supervisor/doze.h"
 #include "supervisor/phases.h"
+#include "supervisor/reasons.h"
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
 #include "supervisor/standing.h"
@@ -128,6 +129,7 @@ static void changed(void *context, struct child *c)
         (c->program.state == CONTRACT_READY && strcmp(c->program.conf->ready, "none") == 0))
         s->start_order[index] = s->start_order[index] ? s->start_order[index] : ++s->starts_n; /* a restart keeps its place */
     sleep_look(s);
+    reasons_follow(s, c); /* who finds the state has the reason */
     atomic_store(&row->state, (uint32_t)c->program.state);
     atomic_store(&row->pid, (int32_t)c->program.pid);
     atomic_store(&row->restarts_n, c->program.restarts_n);
@@ -142,6 +144,11 @@ static void changed(void *context, struct child *c)
 }
 
 /* ---- what children say ---- */
+
+static void complained(void *context, const struct child *c, const char *line, enum log_level level)
+{
+    reasons_said(context, c, line, level);
+}
 
 static void heard(void *context, struct child *c, const struct contract_message *m)
 {
@@ -237,6 +244,11 @@ static const char *owner_of_a_child(void *context)
         name = c->program.conf->name;
     }
     return name;
+}
+
+static void was_killed(void *context, const char *limit)
+{
+    reasons_killed(context, owner_of_a_child(context), limit);
 }
 
 /* ---- boot ---- */
@@ -351,6 +363,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     if ((error = notify_init(&s->notify, &s->loop, notified, s)) < 0)
         return error;
     memory_init(&s->memory, &s->loop, "/proc", owner_of_a_child, s);
+    s->memory.killed = was_killed;
     board_tell_limit(&s->board, memory_limit_bytes(&s->memory));
     s->launch_site = (struct launch_site){.conf = s->conf, .notify_path = s->notify.path, .own_dir = s->own_dir,
                                           .start_dir = s->start_dir,
@@ -362,7 +375,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         return error;
     *what = "the programs";
     s->child_site = (struct child_site){.loop = &s->loop, .board = &s->board, .draining = &s->draining, .ring = &s->ring,
-                                        .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .context = s};
+                                        .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .complained = complained, .context = s};
     s->ring.grown = ring_grown;
     s->ring.context = s;
     s->control.ring = &s->ring;

@@ -91,7 +91,7 @@ static void test_a_line_becomes_a_line_in_the_programs_name(void **state)
     assert_int_equal(lines(), 2); /* empty ones say nothing */
     assert_non_null(strstr(text, " debug child output hello world\n"));
     assert_non_null(strstr(text, " debug child output and more\n"));
-    assert_string_equal(output.last, "and more");
+    assert_string_equal(output.last.text, "and more");
 }
 
 static void test_a_line_in_pieces_is_one_line(void **state)
@@ -112,7 +112,7 @@ static void test_the_last_words_need_no_line_end(void **state)
     SAYS("panic: no", 1);
     assert_int_equal(lines(), 1);
     assert_non_null(strstr(text, " error child output panic: no\n"));
-    assert_string_equal(output.last, "panic: no");
+    assert_string_equal(output.last.text, "panic: no");
     assert_int_equal(output.fd, -1);
 }
 
@@ -125,7 +125,7 @@ static void test_what_is_still_in_the_pipe_at_the_end_is_read(void **state)
     stderr_pipe_take(&heard, text, sizeof text);
     stderr_pipe_end(&heard);
     assert_int_equal(lines(), 3);
-    assert_string_equal(output.last, "three");
+    assert_string_equal(output.last.text, "three");
 }
 
 static void test_what_the_program_calls_bad_is_told_so(void **state)
@@ -160,7 +160,7 @@ static void test_a_line_of_a_megabyte_is_cut_once(void **state)
     assert_int_equal(lines(), 2);
     assert_true(strcspn(text, "\n") < 1200);
     assert_non_null(strstr(text, "output after\n"));
-    assert_string_equal(output.last, "after");
+    assert_string_equal(output.last.text, "after");
 }
 
 static void test_lines_around_the_limit_are_whole(void **state)
@@ -203,7 +203,7 @@ static void test_last_words_are_bounded(void **state)
     memset(line, 'w', sizeof line);
     line[799] = '\n';
     listen_to(line, sizeof line, 0);
-    assert_int_equal(strlen(output.last), OUTPUT_LAST_BYTES - 1);
+    assert_int_equal(strlen(output.last.text), LAST_WORDS_BYTES - 1);
 }
 
 static void test_an_end_of_file_is_seen_once_and_does_not_spin(void **state)
@@ -257,7 +257,7 @@ static void test_the_next_process_starts_with_a_clean_line(void **state)
     sys_close(fd);
     fd = output_open(&output);
     assert_true(fd >= 0);
-    assert_string_equal(output.last, "");
+    assert_string_equal(output.last.text, "");
     SAYS("ne\n", 0);
     assert_non_null(strstr(text, "output ne\n"));
 }
@@ -297,7 +297,7 @@ static void test_a_line_of_escape_codes_alone_says_nothing(void **state)
     (void)state;
     SAYS("\033[2J\033[H\n \t \n", 0);
     assert_int_equal(lines(), 0);
-    assert_string_equal(output.last, "");
+    assert_string_equal(output.last.text, "");
 }
 
 /* n lines, each told by its number. */

@@ -7,6 +7,7 @@
     api        the native /api handlers        v1         the OpenAI-shaped handlers
     generate   tokens and their faults         runners    which models are loaded, and for how long
     pulls      /api/pull and its faults        store      manifests and blobs on disk
+    process    a runner as a process of its own
     names      model names                     settings   OLLAMA_* variables
     script     the scripted faults             journal    what the tests read afterwards
 """

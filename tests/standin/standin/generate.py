@@ -1,8 +1,10 @@
 """Tokens, one after the other, with the scripted faults between them; and answers that are no answers."""
 import os
 import signal
+import sys
 import time
 
+from . import process, script
 from .journal import note
 from .wire import Drop
 
@@ -27,6 +29,19 @@ def words(rules: dict, prompt: str, options) -> list:
     return texts[:limit] if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else texts
 
 
+def crash(how: dict, counter: str) -> None:
+    """Ollama itself ends as the script says; not more often than it says."""
+    if script.bump(counter) >= how.get("times", 1):
+        return
+    note("fault", what=counter)
+    for line in how.get("says", ()):
+        print(line, file=sys.stderr, flush=True)
+    if "signal" in how:
+        os.kill(os.getpid(), getattr(signal, "SIG" + how["signal"]))
+        time.sleep(1)
+    os._exit(how.get("code", 1))
+
+
 def _fault(conn, rules: dict, sent: int) -> None:
     """Whatever the script wants to happen after so many tokens."""
     def struck(key):
@@ -35,6 +50,8 @@ def _fault(conn, rules: dict, sent: int) -> None:
         note("fault", what=key, id=conn.request.id)
         return True
 
+    if sent == (rules.get("crash_while_answering") or {}).get("after_tokens", -1):
+        crash(rules["crash_while_answering"], "crash_while_answering")
     if struck("crash_after_tokens"):
         os.kill(os.getpid(), signal.SIGKILL)
     if struck("close_after_tokens"):
@@ -48,16 +65,29 @@ def _fault(conn, rules: dict, sent: int) -> None:
                                                      "unexpected EOF"))
 
 
-def tokens(conn, name, rules: dict, prompt: str, options):
+def _work(conn, runner, seconds: float) -> None:
+    """A runner that is a process works; where it ends meanwhile, Ollama says so."""
+    try:
+        if runner.process is not None:
+            runner.process.work(conn, seconds)
+    except process.Lost as error:
+        runner.is_lost = True
+        raise MidStreamError("an error was encountered while running the model: unexpected EOF") from error
+
+
+def tokens(conn, runner, rules: dict, prompt: str, options):
     """Yield each token's text when its time has come, and at last a dict of the counts and durations."""
+    name = runner.name
     texts = words(rules, prompt, options)
     pause = rules.get("token_delay_ms", 20) / 1000
     begun = time.monotonic_ns()
     conn.wait(rules.get("first_token_delay_ms", rules.get("token_delay_ms", 20)) / 1000)
+    _work(conn, runner, rules.get("prefill_s", 0))
     first = time.monotonic_ns()
     for index, text in enumerate(texts):
         if index:
             conn.wait(pause)
+            _work(conn, runner, 0)
         _fault(conn, rules, index)
         if index == 0:
             note("first_token", id=conn.request.id, model=name.short)

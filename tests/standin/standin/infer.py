@@ -100,12 +100,12 @@ def answer(conn, request: dict, shape, name, prompt: str) -> None:
     if rules.get("garbage_answer") and generate.garbage(conn, rules["garbage_answer"]):
         return
     try:
-        with loaded(conn, name, request, bool(prompt)):
+        with loaded(conn, name, request, bool(prompt)) as runner:
             took = time.monotonic_ns() - started
             if not prompt:
                 conn.json(200, shape.nothing("load"))
                 return
-            source = _timed(generate.tokens(conn, name, rules, prompt, request.get("options")), started, took)
+            source = _timed(generate.tokens(conn, runner, rules, prompt, request.get("options")), started, took)
             if shape.streams:
                 _stream(conn, shape, source, rules.get("garbage_answer"))
             else:

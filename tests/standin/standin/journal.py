@@ -8,6 +8,7 @@ Events and their fields (every line has t, the epoch time, and pid):
     first_token id, model                               done       id, model, tokens
     loaded     model, seconds, options (named ones)     unloaded   model; why (options: it is loaded again with others)
     load_aborted model, id (its client left, or it failed)
+    runner     model, runner (the pid of its process)
     pull_start id, model, resumed_at                    pull_done  id, model
     pull_failed id, model, error                        fault      id, what (a scripted one, as it strikes)
     term_ignored signal                                 stopping   signal

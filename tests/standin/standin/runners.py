@@ -1,9 +1,10 @@
 """Which models are in memory: loading, expiry after keep_alive, and how many requests one may answer at once."""
+import sys
 import threading
 import time
 from contextlib import contextmanager
 
-from . import script, settings, store
+from . import generate, process, script, settings, store
 from .journal import note
 
 _lock = threading.RLock()
@@ -33,6 +34,8 @@ class Runner:
     def __init__(self, name, options: dict):
         self.name = name
         self.options = options
+        self.process = None
+        self.is_lost = False
         self.ready = False
         self.users = 0
         self.busy = 0
@@ -45,13 +48,20 @@ class Runner:
         return own != options
 
 
+def _drop(runner, **why) -> None:
+    """Out of memory: it is not known any more, and its process is killed."""
+    del _loaded[runner.name.key]
+    if runner.process is not None:
+        runner.process.end()
+    note("unloaded", model=runner.name.short, **why)
+
+
 def _sweep() -> None:
     """Unload what has expired. Called wherever somebody could see the difference; no timer is needed."""
     now = time.time()
-    for key, runner in list(_loaded.items()):
-        if runner.ready and runner.users == 0 and runner.expires <= now:
-            del _loaded[key]
-            note("unloaded", model=runner.name.short)
+    for runner in list(_loaded.values()):
+        if runner.ready and runner.users == 0 and (runner.expires <= now or runner.is_lost):
+            _drop(runner)
 
 
 def _find(name, options: dict):
@@ -61,8 +71,7 @@ def _find(name, options: dict):
     if runner is not None and runner.ready and runner.needs_reload(options):
         if runner.users:
             return None, False
-        del _loaded[name.key]
-        note("unloaded", model=name.short, why="options")
+        _drop(runner, why="options")
         runner = None
     if runner is None:
         runner = _loaded[name.key] = Runner(name, options)
@@ -71,6 +80,27 @@ def _find(name, options: dict):
         return None, False
     runner.users += 1
     return runner, False
+
+
+def _work_to_load(conn, runner, rules: dict) -> None:
+    """What a load takes of time; with a process, of the processor's."""
+    seconds = rules.get("load_s", 0)
+    if rules.get("runner"):
+        runner.process = process.Process(runner.name.short)
+        note("runner", model=runner.name.short, runner=runner.process.pid)
+    for half in range(2):
+        try:
+            if runner.process is None:
+                conn.wait(seconds / 2)
+            else:
+                runner.process.work(conn, seconds / 2)
+        except process.Lost as error:
+            words = "llama runner process has terminated: " + runner.process.how_it_ended()
+            print(f'time={time.strftime("%Y-%m-%dT%H:%M:%S")}.000Z level=ERROR source=sched.go:489 '
+                  f'msg="error loading llama server" error="{words}"', file=sys.stderr, flush=True)
+            raise LoadError(words) from error
+        if half == 0 and "crash_while_loading" in rules:
+            generate.crash(rules["crash_while_loading"], "crash_while_loading")
 
 
 def _load(conn, name, rules: dict, options: dict) -> Runner:
@@ -84,7 +114,7 @@ def _load(conn, name, rules: dict, options: dict) -> Runner:
             return runner
         conn.wait(0.01)
     try:
-        conn.wait(rules.get("load_s", 0))
+        _work_to_load(conn, runner, rules)
         failure = rules.get("load_fails")
         if failure and script.strikes(rules, "load_fails", name.key):
             note("fault", what="load_fails", id=conn.request.id)
@@ -93,6 +123,8 @@ def _load(conn, name, rules: dict, options: dict) -> Runner:
     except BaseException:
         with _lock:
             _loaded.pop(name.key, None)
+        if runner.process is not None:
+            runner.process.end()
         note("load_aborted", model=name.short, id=conn.request.id)
         raise
     with _lock:

@@ -27,6 +27,12 @@ top level for that model. Durations are in the unit that the key names; counts a
     load_s                 a model that is not in memory takes so long to load
     load_fails             true or a text: loading answers 500 with it
     load_fails_times       only the first N loads fail (default: all)
+    runner                 each loaded model has a process of its own, which may be stopped and killed; it works for
+                           load_s of processor time to load, prefill_s before the first token, and an instant for each token
+    prefill_s              see runner
+    crash_while_loading    {"code": C | "signal": "KILL", "says": [lines], "times": N (1)}: Ollama itself ends so, half-way
+                           through a load; counted in STANDIN_STATE
+    crash_while_answering  the same, after "after_tokens" tokens (0: before the first)
     parallel               requests that one model answers at once (default: no limit)
     show_bytes             length of the license that a model is shown with
     pull_bytes             size of a model's big layer (default 64 MB, sparse on disk)

@@ -167,6 +167,14 @@ class Connection:
             if left <= 0:
                 return
 
+    def wait_for(self, fd: int) -> None:
+        """Until something can be read there, or its other end is gone; ClientGone as above. It takes no processor time."""
+        poll = select.poll()
+        poll.register(self.sock, _GONE)
+        poll.register(fd, select.POLLIN)
+        if all(ready != fd for ready, _ in poll.poll()):
+            raise ClientGone
+
     # writing
 
     def write(self, data: bytes) -> None:
