@@ -298,7 +298,7 @@ static int apply_entries(struct conf *c, const struct conf_entries *entries, str
 
 static int load(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d)
 {
-    static const char *const unnamed[] = {"supervisor", "preload", "proxy"};
+    static const char *const unnamed[] = {"supervisor", "preload", "proxy", "models"};
     int error = find_file(c, path, d);
     if (!error && c->file) {
         int read_error = read_text(c);
@@ -361,6 +361,7 @@ void conf_free(struct conf **conf)
     conf_fini_instance((struct conf_head *)&c->supervisor, conf_find_section("supervisor"));
     conf_fini_instance((struct conf_head *)&c->preload, conf_find_section("preload"));
     conf_fini_instance((struct conf_head *)&c->proxy, conf_find_section("proxy"));
+    conf_fini_instance((struct conf_head *)&c->models, conf_find_section("models"));
     for (size_t i = 0; i < c->programs_n; i++)
         conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
     for (size_t i = 0; i < c->pins_n; i++)

@@ -126,6 +126,7 @@ struct conf {
     struct conf_supervisor supervisor;
     struct conf_preload preload;
     struct conf_proxy proxy;
+    struct conf_models models;
     size_t programs_n, pins_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
@@ -195,8 +196,8 @@ char *conf_path(const struct conf *c, const char *path);
 
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
-/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has the pins too,
- * which it alone reads. 0 or -errno. */
+/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models] and the
+ * pins too, which it alone reads. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

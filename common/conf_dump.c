@@ -99,7 +99,10 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
 {
     const struct conf_section *s = conf_find_section(section);
     int error = dump_instance(c, conf_existing(c, s, NULL), s, 0, out);
-    return error || strcmp(section, "proxy") != 0 ? error : dump_pins(c, 0, out);
+    if (error || strcmp(section, "proxy") != 0)
+        return error;
+    error = dump_instance(c, (const struct conf_head *)&c->models, conf_find_section("models"), 0, out);
+    return error ? error : dump_pins(c, 0, out);
 }
 
 /* NAME=value, the value masked where it is, or has, a secret. */
@@ -184,7 +187,7 @@ static int dump_ollama(const struct conf *c, struct buf *out)
 
 int conf_dump(const struct conf *c, struct buf *out)
 {
-    static const char *const unnamed[] = {"supervisor", "preload", "proxy"};
+    static const char *const unnamed[] = {"supervisor", "preload", "proxy", "models"};
     char backend[ADDRESS_TEXT_BYTES];
     int error = buf_printf(out, "; configuration in force, from %s\n\n", c->file ? c->file : "no file");
     for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed && !error; i++) {

@@ -91,6 +91,8 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
         return (struct conf_head *)&c->preload;
     if (strcmp(s->name, "proxy") == 0)
         return (struct conf_head *)&c->proxy;
+    if (strcmp(s->name, "models") == 0)
+        return (struct conf_head *)&c->models;
     if (strcmp(s->name, "pin") == 0) {
         for (size_t i = 0; i < c->pins_n; i++)
             if (strcmp(c->pins[i].name, name) == 0)

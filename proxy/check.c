@@ -22,6 +22,8 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.held_n = atomic_load(&f->line->held_n);
     in.queued_n = f->queue->waiting_n;
     in.loads = f->loads;
+    in.cooldowns = f->cooldowns;
+    in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
     if (health_write(&out, &in, &status) < 0)
         reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);

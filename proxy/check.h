@@ -17,6 +17,8 @@ struct check_facts {
     const struct contract_line *line;
     const struct queue *queue;
     const struct loads *loads;
+    const struct cooldowns *cooldowns;
+    int64_t now_ms; /* for them */
     int is_backend_ours;
     int is_draining;
     int64_t uptime_ms;

@@ -37,7 +37,7 @@ static void see_backend(struct env *env)
     const struct gate_view *view = &env->gate.view;
     gate_refresh(&env->gate);
     if (view->is_api_watched)
-        loader_see_backend(&env->loader, view->ollama == CONTRACT_READY ? view->ollama_pid : 0);
+        loader_see_backend(&env->loader, view->ollama == CONTRACT_READY ? view->ollama_pid : 0, view->ollama_restarts_n);
 }
 
 /* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
@@ -147,7 +147,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     env->waiting.limit_n = (size_t)conf->proxy.max_queue;
     gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
-    loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), &(struct loader_ops){on_load, on_loaded, env});
+    loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};

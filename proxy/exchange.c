@@ -35,7 +35,9 @@ static void check(struct exchange *x)
     struct check_facts facts = {.page = env->page, .line = env->line, .queue = &env->queue, .loads = &env->loader.loads};
     facts.is_draining = env->is_draining && !env_has_successor(env);
     facts.is_backend_ours = env->conf->is_backend_ours;
-    facts.uptime_ms = loop_now_ms(env->loop) - env->started_at_ms;
+    facts.cooldowns = &env->loader.cooldowns;
+    facts.now_ms = loop_now_ms(env->loop);
+    facts.uptime_ms = facts.now_ms - env->started_at_ms;
     x->check = calloc(1, sizeof *x->check);
     if (!x->check) {
         exchange_fail(x, 500, NULL, "out of memory");

@@ -8,6 +8,7 @@
 #include "proxy/splice_body.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void on_loaded(void *context, const struct load_result *result)
 {
@@ -95,6 +96,16 @@ static void ride_on(struct exchange *x, const struct load_ride *ride)
         exchange_break_off(x, ACCESS_FAILED, "out of memory");
 }
 
+/* Its model's load has failed too often of late. */
+static void tell_rest(struct exchange *x)
+{
+    const struct loader_rest *rest = &x->env->loader.rest;
+    char lines[48];
+    int64_t left_ms = rest->until_ms - loop_now_ms(x->env->loop);
+    snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)((left_ms + 999) / 1000));
+    exchange_fail_with(x, 503, "load_cooldown", rest->text, lines);
+}
+
 enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)
 {
     struct load_ride ride;
@@ -104,5 +115,7 @@ enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)
     enum load_verdict verdict = loader_look(&x->env->loader, &x->load, x->ask.model, must_fit, &ride);
     if (verdict == LOAD_GO && must_fit)
         ride_on(x, &ride);
+    else if (verdict == LOAD_RESTS)
+        tell_rest(x);
     return verdict;
 }

@@ -116,6 +116,13 @@ void exchange_is_answered(struct exchange *x)
         loads_doubt_all(loads);
 }
 
+static void others_changed(struct exchange *x)
+{
+    loads_doubt_all(&x->env->loader.loads);
+    if (x->admission.route->right == RIGHT_MANAGE)
+        loader_models_changed(&x->env->loader);
+}
+
 void exchange_was_answered(struct exchange *x, enum load_answer how)
 {
     struct loads *loads = &x->env->loader.loads;
@@ -125,7 +132,7 @@ void exchange_was_answered(struct exchange *x, enum load_answer how)
     if (x->answered_by)
         loads_answered(loads, x->answered_by, &x->load.wish, how, loop_now_ms(x->env->loop));
     else if (x->model == MODEL_OTHERS)
-        loads_doubt_all(loads);
+        others_changed(x);
     else if (x->model == MODEL_UNLOADS)
         loads_forget(loads, x->ask.model);
     x->answered_by = NULL;

@@ -147,7 +147,7 @@ void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));
 /* Its body is what the backend will get: what that means for its model. */
 void exchange_find_wish(struct exchange *x);
 /* Whether its model is there; must_fit: as it needs it, and its body is changed for that. GO; WAIT, and go_on comes, or it ends;
- * FULL. */
+ * FULL; LATER; RESTS, and it has ended. */
 enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);
 
 /* exchange_fetch.c: asks the backend. */

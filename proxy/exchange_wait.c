@@ -49,6 +49,14 @@ static void wait_for_load(struct exchange *x)
     limit_wait(x);
 }
 
+void exchange_try_again_soon(struct exchange *x)
+{
+    x->pause_until_ms = loop_now_ms(x->env->loop) + PAUSE_MS;
+    exchange_count_held(x, 1);
+    exchange_enter(x, EXCHANGE_PAUSE);
+    exchange_arm(x);
+}
+
 /* Whether its model is there, as it needs it where it must fit; where not, it waits, or has ended. */
 static int has_model(struct exchange *x, int must_fit)
 {
@@ -61,6 +69,12 @@ static int has_model(struct exchange *x, int must_fit)
         return 0;
     case LOAD_FULL:
         exchange_fail_full(x, 0);
+        return 0;
+    case LOAD_LATER:
+        limit_wait(x);
+        exchange_try_again_soon(x);
+        return 0;
+    case LOAD_RESTS:
         return 0;
     }
     return 0;
@@ -190,14 +204,6 @@ static void on_timer(void *context, int64_t now_ms)
         exchange_pass_gate(x);
     else
         exchange_arm(x);
-}
-
-void exchange_try_again_soon(struct exchange *x)
-{
-    x->pause_until_ms = loop_now_ms(x->env->loop) + PAUSE_MS;
-    exchange_count_held(x, 1);
-    exchange_enter(x, EXCHANGE_PAUSE);
-    exchange_arm(x);
 }
 
 void exchange_wait_init(struct exchange *x, const struct exchange_way *way)

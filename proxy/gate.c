@@ -35,6 +35,7 @@ void gate_look(struct gate_view *view, const struct contract_page *page, int is_
     view->is_supervised = page != NULL;
     view->is_api_watched = view->is_stopping = 0;
     view->ollama_pid = 0;
+    view->ollama_restarts_n = 0;
     view->ollama = CONTRACT_READY;
     view->phase = CONTRACT_PHASE_NONE;
     view->reason[0] = '\0';
@@ -49,6 +50,7 @@ void gate_look(struct gate_view *view, const struct contract_page *page, int is_
         view->is_api_watched = 1;
         view->ollama = checked_state(atomic_load_explicit(&ollama->state, memory_order_acquire));
         view->ollama_pid = atomic_load_explicit(&ollama->pid, memory_order_relaxed);
+        view->ollama_restarts_n = atomic_load_explicit(&ollama->restarts_n, memory_order_relaxed);
         if (view->ollama != CONTRACT_READY)
             contract_program_read_reason(ollama, view->reason);
     }

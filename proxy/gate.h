@@ -15,6 +15,7 @@ struct gate_view {
     int is_stopping;
     enum contract_state ollama;
     int32_t ollama_pid;  /* which one it is; 0: there is none */
+    uint32_t ollama_restarts_n; /* after how many deaths */
     enum contract_phase phase;
     char reason[CONTRACT_REASON_BYTES]; /* of ollama's state */
     size_t missing_n;                   /* models that are waited for or being pulled */

@@ -139,17 +139,31 @@ static int append_pulling(struct buf *out, const struct health *h)
     return error;
 }
 
-static int append_failed(struct buf *out, const struct health *h)
+static int append_failure(struct buf *out, int *is_first, const char *name, const char *reason)
 {
+    int error = append_item(out, is_first, "{\"name\":", name);
+    error = error ? error : buf_text(out, ",\"reason\":");
+    error = error ? error : buf_json_string(out, reason, strlen(reason));
+    return error ? error : buf_text(out, "}");
+}
+
+/* Those that can't be had, and those whose loads have failed so often that they rest. */
+static int append_failed(struct buf *out, const struct health *h, const struct health_input *in)
+{
+    char text[COOLDOWNS_TEXT_BYTES];
     int error = 0, is_first = 1;
     for (size_t i = 0; i < h->models_n && !error; i++) {
         const struct contract_model_view *m = &h->models[i];
         if (m->state != CONTRACT_MODEL_FAILED)
             continue;
-        error = append_item(out, &is_first, "{\"name\":", m->name);
-        error = error ? error : buf_text(out, ",\"reason\":");
-        error = error ? error : buf_json_string(out, m->reason, strlen(m->reason));
-        error = error ? error : buf_text(out, "}");
+        error = append_failure(out, &is_first, m->name, m->reason);
+    }
+    for (size_t i = 0; in->cooldowns && i < COOLDOWNS_ROWS && !error; i++) {
+        const struct cooldown *row = &in->cooldowns->rows[i];
+        if (!cooldowns_look(in->cooldowns, row->model, &row->options, in->now_ms))
+            continue;
+        cooldown_text(row, in->now_ms, text);
+        error = append_failure(out, &is_first, row->model, text);
     }
     return error;
 }
@@ -205,7 +219,7 @@ static int write_object(struct buf *out, const struct health *h, const struct he
     error = error ? error : buf_text(out, "],\"loading\":[");
     error = error ? error : append_loading(out, in->loads);
     error = error ? error : buf_text(out, "],\"failed\":[");
-    error = error ? error : append_failed(out, h);
+    error = error ? error : append_failed(out, h, in);
     error = error ? error
                   : buf_printf(out,
                                "]},\"version\":\"%s\",\"uptime_s\":%lld,"

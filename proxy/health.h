@@ -6,6 +6,7 @@
 
 #include "common/contract.h"
 #include "common/buf.h"
+#include "proxy/cooldowns.h"
 #include "proxy/loads.h"
 
 /* What is known of the backend's API. */
@@ -23,6 +24,8 @@ struct health_input {
     enum health_api api;
     const char *api_reason;           /* words, or "" */
     const struct loads *loads;        /* NULL where none is known */
+    const struct cooldowns *cooldowns; /* the same */
+    int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n;
 };

@@ -7,10 +7,27 @@
 
 enum { TOLD_MS = 100 }; /* a load that takes longer is worth a line */
 
+/* A model that the backend may have died of is loaded alone: else the others that are loading would be taken for the cause. */
+static enum load_verdict may_begin(void *context, const char *model, const struct load_options *options)
+{
+    struct loader *l = context;
+    int64_t now_ms = loop_now_ms(l->backend->loop);
+    const struct cooldown *row = cooldowns_look(&l->cooldowns, model, options, now_ms);
+    if (row) {
+        l->rest.until_ms = cooldown_until_ms(row);
+        cooldown_text(row, now_ms, l->rest.text);
+        return LOAD_RESTS;
+    }
+    return l->loads.loading_n > 0 && cooldowns_is_suspect(&l->cooldowns, model) ? LOAD_LATER : LOAD_BEGIN;
+}
+
 void loader_init(struct loader *l, struct backend *backend, const struct tell *tell, struct waiting *waiting,
-                 int64_t keep_alive_ms, const struct loader_ops *ops)
+                 int64_t keep_alive_ms, int64_t cooldown_ms, const struct loader_ops *ops)
 {
     loads_init(&l->loads, keep_alive_ms, waiting);
+    l->loads.may = may_begin;
+    l->loads.may_context = l;
+    cooldowns_init(&l->cooldowns, cooldown_ms);
     l->backend = backend;
     l->tell = tell;
     l->ops = *ops;
@@ -33,6 +50,33 @@ static void tell_end(const struct loader *l, const struct load *load, const stru
               load->model, words[result->end], (long long)took_ms, is_well || !result->text ? "" : result->text);
 }
 
+static void tell_rest_is_over(size_t ended_n, const char *model, const char *cause)
+{
+    if (ended_n > 0)
+        log_event(LOG_INFO, "cooldown_end", "model=%s cause=%s", model, cause);
+}
+
+/* 503 is a backend that has too much to do; a connection that was refused, one that is about to start: neither is the model's. */
+static int is_failure(const struct load_result *result)
+{
+    return result->end == LOAD_ENDED_LOST || (result->end == LOAD_ENDED_FAILED && result->status != 503);
+}
+
+static void count(struct loader *l, const struct load *load, const struct load_result *result)
+{
+    char why[COOLDOWNS_WHY_BYTES];
+    int is_lost = result->end == LOAD_ENDED_LOST;
+    if (result->end == LOAD_ENDED_WELL || result->end == LOAD_ENDED_UNTOLD)
+        tell_rest_is_over(cooldowns_loaded(&l->cooldowns, load->model, &load->options), load->model, "loaded");
+    if (!is_failure(result))
+        return;
+    snprintf(why, sizeof why, "%s%s", is_lost ? "the backend was lost while it loaded it: " : "", result->text ? result->text : "");
+    const struct cooldown *row = cooldowns_failed(&l->cooldowns, load->model, &load->options, why, is_lost, loop_now_ms(l->backend->loop));
+    if (row)
+        log_event(LOG_WARNING, "cooldown_begin", "model=%s failures=%u for_ms=%lld reason=\"%s\"", row->model, row->failures_n,
+                  (long long)row->length_ms, row->why);
+}
+
 static void on_loaded(void *context, const struct load_result *result)
 {
     struct loader_load *place = context;
@@ -41,6 +85,7 @@ static void on_loaded(void *context, const struct load_result *result)
     place->load = NULL;
     place->request = NULL; /* it frees itself */
     tell_end(l, load, result);
+    count(l, load, result);
     if (result->end == LOAD_ENDED_WELL)
         l->ops.loaded(l->ops.context, load);
     loads_end(&l->loads, load, result, loop_now_ms(l->backend->loop));
@@ -88,10 +133,20 @@ enum load_verdict loader_look(struct loader *l, struct load_ticket *t, const cha
     return verdict;
 }
 
-void loader_see_backend(struct loader *l, int32_t pid)
+void loader_models_changed(struct loader *l)
 {
-    if (pid == 0 || (l->backend_pid && pid != l->backend_pid))
+    tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "changed");
+}
+
+void loader_see_backend(struct loader *l, int32_t pid, uint32_t deaths_n)
+{
+    int is_another = l->backend_pid && pid && pid != l->backend_pid;
+    if (pid == 0 || is_another)
         loads_forget_all(&l->loads);
-    if (pid)
+    if (is_another && deaths_n == l->backend_deaths_n)
+        tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "restarted");
+    if (pid) {
         l->backend_pid = pid;
+        l->backend_deaths_n = deaths_n;
+    }
 }

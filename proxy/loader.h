@@ -5,6 +5,7 @@
 #ifndef PROXY_LOADER_H
 #define PROXY_LOADER_H
 
+#include "proxy/cooldowns.h"
 #include "proxy/load_request.h"
 
 struct loader_load {
@@ -19,25 +20,38 @@ struct loader_ops {
     void *context;
 };
 
+/* Why a load may not begin (LOAD_RESTS), for who asked. */
+struct loader_rest {
+    int64_t until_ms; /* … before */
+    char text[COOLDOWNS_TEXT_BYTES];
+};
+
 struct loader {
     struct loads loads;
+    struct cooldowns cooldowns;
+    struct loader_rest rest;  /* of the last loader_look that said so */
     struct backend *backend;  /* borrowed, as is tell */
     const struct tell *tell;
     struct loader_ops ops;
     int32_t backend_pid;      /* of the Ollama that loads knows about; 0: not known */
+    uint32_t backend_deaths_n; /* its program's restarts, as far as they were seen */
     struct loader_load under_way[LOADS_MODELS];
 };
 
-/* keep_alive_ms: of the backend, where nobody says another; ASK_KEEP_UNSAID where that is not known. */
+/* keep_alive_ms: of the backend, where nobody says another; ASK_KEEP_UNSAID where that is not known. cooldown_ms: the longest
+ * pause of a load that fails again and again; 0: none. */
 void loader_init(struct loader *l, struct backend *backend, const struct tell *tell, struct waiting *waiting,
-                 int64_t keep_alive_ms, const struct loader_ops *ops);
+                 int64_t keep_alive_ms, int64_t cooldown_ms, const struct loader_ops *ops);
 /* Ends what is under way. */
 void loader_fini(struct loader *l);
 
-/* See loads_look; what is to be loaded is loaded. */
+/* See loads_look; what is to be loaded is loaded. RESTS: l->rest says why, and until when. */
 enum load_verdict loader_look(struct loader *l, struct load_ticket *t, const char *model, int must_fit, struct load_ride *ride);
 
-/* pid: of the Ollama that the supervisor runs, 0 while it is not ready. What another one had loaded is gone. */
-void loader_see_backend(struct loader *l, int32_t pid);
+/* pid: of the Ollama that the supervisor runs, 0 while it is not ready. What another one had loaded is gone. deaths_n: how often it
+ * was started again as it had died, ever; another Ollama without one more of them was wanted, and every load is tried with it. */
+void loader_see_backend(struct loader *l, int32_t pid, uint32_t deaths_n);
+/* Models were changed: what has failed may not fail any more. */
+void loader_models_changed(struct loader *l);
 
 #endif

@@ -111,15 +111,26 @@ static enum load_verdict join(struct loads *l, struct load *row, struct load_tic
     return LOAD_WAIT;
 }
 
+/* What is to be loaded for this wish, with what is known of the model now. */
+static struct load_options options_for(const struct load *row, const struct load_wish *wish, int64_t now_ms)
+{
+    int may_stay = row->is_perhaps && now_ms < row->until_ms;
+    struct load_options options = wish->options, ignored;
+    if (is_there(row, now_ms) || (may_stay && !load_options_fit(&wish->options, wish->fixed, &row->options, &ignored)))
+        load_options_merge(&wish->options, wish->fixed, &row->options, &options);
+    else if (may_stay)
+        options = row->options;
+    return options;
+}
+
 /* Who begins a load is not counted among those who wait: he is at work, as if he were with the backend. */
 static enum load_verdict begin(struct loads *l, struct load *row, struct load_ticket *t, int64_t now_ms)
 {
-    int may_stay = row->is_perhaps && now_ms < row->until_ms;
-    struct load_options loaded = row->options, ignored;
-    if (is_there(row, now_ms) || (may_stay && !load_options_fit(&t->wish.options, t->wish.fixed, &loaded, &ignored)))
-        load_options_merge(&t->wish.options, t->wish.fixed, &loaded, &row->options);
-    else if (!may_stay)
-        row->options = t->wish.options;
+    struct load_options options = options_for(row, &t->wish, now_ms);
+    enum load_verdict verdict = l->may ? l->may(l->may_context, row->model, &options) : LOAD_BEGIN;
+    if (verdict != LOAD_BEGIN)
+        return verdict;
+    row->options = options;
     row->is_perhaps = 0;
     row->wish = t->wish;
     row->state = LOAD_LOADING;

@@ -83,7 +83,12 @@ enum load_verdict {
     LOAD_BEGIN, /* it waits, and *load is to be loaded with load->options now: loads_end is due */
     LOAD_WAIT,  /* it waits */
     LOAD_FULL,  /* too many wait already */
+    LOAD_LATER, /* it has to be asked for again in a moment (load_may_fn) */
+    LOAD_RESTS, /* it is not to be loaded now (load_may_fn) */
 };
+
+/* Whether a load with these options may begin: BEGIN; else LATER or RESTS, and nothing is changed by having asked. */
+typedef enum load_verdict load_may_fn(void *context, const char *model, const struct load_options *options);
 
 /* What a request must name, so that nothing is loaded again. */
 struct load_ride {
@@ -95,6 +100,8 @@ struct loads {
     struct waiting *waiting; /* borrowed */
     int64_t keep_alive_ms;   /* of a request that says nothing; ASK_KEEP_FOR_EVER */
     int is_keep_known;       /* … it is the backend's own, and no guess */
+    load_may_fn *may;        /* NULL: each may begin */
+    void *may_context;
     size_t loading_n;
     uint32_t hashes[LOADS_MODELS]; /* beside rows */
     struct load rows[LOADS_MODELS];

@@ -195,6 +195,7 @@ def test_a_crash_in_the_middle_of_a_load_is_tried_once_more(sidecar):
 
 
 def test_who_waits_for_a_load_outlives_more_than_one_death_of_ollama(sidecar):
+    sidecar.configure("models", load_cooldown="0")  # else three are enough: test_58_cooldown.py
     sidecar.configure("program:ollama", backoff_min="10ms")
     sidecar.boot(tokens=1, load_s=60)
     call = sidecar.background("POST", GENERATE, body_for(GENERATE), timeout=40)

@@ -49,7 +49,7 @@ static void begin(const char *load, const char *more)
     w.waiting = (struct waiting){.limit_n = 10};
     tell_init(&w.tell, 1, 0);
     gate_init(&w.gate, w.page, 1, &w.waiting);
-    loader_init(&w.loader, &w.backend, &w.tell, &w.waiting, 300000, &(struct loader_ops){on_count, on_load, NULL});
+    loader_init(&w.loader, &w.backend, &w.tell, &w.waiting, 300000, 300000, &(struct loader_ops){on_count, on_load, NULL});
     first_load_init(&w.first, k.conf, &w.gate, &w.loader);
 }
 
