@@ -61,18 +61,33 @@ static int write_head(const cJSON *answer, struct buf *out)
     return error ? error : buf_printf(out, ", up %s\n", up);
 }
 
-/* "ollama asleep for 5m"; nothing where it is awake. */
+/* "ollama asleep for 5m"; nothing where it is awake. "sleeps when idle for 10m (twice idle_timeout, as it was woken soon); awake
+ * 3h, asleep 20h, woken 12 times, 13 cold starts"; nothing where it never sleeps. */
 static int write_sleep(const cJSON *answer, struct buf *out)
 {
     const cJSON *sleep = cJSON_GetObjectItemCaseSensitive(answer, "sleep");
     const char *state = ask_text(sleep, "state");
-    char duration[HUMAN_BYTES];
-    if (!*state || strcmp(state, "awake") == 0)
-        return 0;
-    human_duration(duration, number(sleep, "for_s"));
-    int error = buf_text(out, "ollama ");
-    error = error ? error : write_clean(out, state);
-    return error ? error : buf_printf(out, " for %s\n", duration);
+    char duration[HUMAN_BYTES], idle[HUMAN_BYTES], awake[HUMAN_BYTES], asleep[HUMAN_BYTES];
+    int64_t doubled_n = number(sleep, "doubled"), wakes_n = number(sleep, "wakes"), starts_n = number(sleep, "cold_starts");
+    int error = 0;
+    if (*state && strcmp(state, "awake") != 0) {
+        human_duration(duration, number(sleep, "for_s"));
+        error = buf_text(out, "ollama ");
+        error = error ? error : write_clean(out, state);
+        error = error ? error : buf_printf(out, " for %s\n", duration);
+    }
+    const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(sleep, "idle_timeout_s");
+    if (!cJSON_IsNumber(timeout) || !(timeout->valuedouble > 0) || timeout->valuedouble > 9e12 || error)
+        return error;
+    human_time(idle, (int64_t)(timeout->valuedouble * 1000));
+    human_duration(awake, number(sleep, "awake_s"));
+    human_duration(asleep, number(sleep, "asleep_s"));
+    error = buf_printf(out, "sleeps when idle for %s", idle);
+    if (doubled_n > 0)
+        error = error ? error : buf_printf(out, " (%s idle_timeout, as it was woken soon)", doubled_n == 1 ? "twice" : doubled_n == 2 ? "four times" : "eight times");
+    return error ? error
+                 : buf_printf(out, "; awake %s, asleep %s, woken %" PRId64 " time%s, %" PRId64 " cold start%s\n", awake, asleep,
+                              wakes_n < 0 ? 0 : wakes_n, wakes_n == 1 ? "" : "s", starts_n < 0 ? 0 : starts_n, starts_n == 1 ? "" : "s");
 }
 
 static int write_doors(const cJSON *answer, struct buf *out)

@@ -2,6 +2,7 @@
 #include "supervisor/doze.h"
 
 #include "common/log.h"
+#include "supervisor/diary.h"
 
 static enum contract_sleep sleep_of(const struct supervisor *s)
 {
@@ -42,7 +43,8 @@ int doze_begin(struct supervisor *s)
         state_tell_all(s, CONTRACT_STATE_CHANGED);
         return 0;
     }
-    log_event(LOG_INFO, "asleep", "action=stop idle_timeout_ms=%lld", (long long)s->conf->supervisor.idle_timeout_ms);
+    log_event(LOG_INFO, "asleep", "action=stop idle_timeout_ms=%lld", (long long)diary_timeout_ms(s));
+    diary_sleep_begins(s, SLEPT_STOP);
     ollama->program.is_wanted = 0;
     program_event(&ollama->program, PROGRAM_STOP, loop_now_ms(&s->loop));
     return 1;
@@ -67,6 +69,7 @@ int doze_look(struct supervisor *s)
         return 0;
     if (sleep_of(s) == CONTRACT_ASLEEP && is_called(&ollama->program)) {
         log_event(LOG_INFO, "waking", "slept_ms=%lld", (long long)since_ms);
+        diary_sleep_ends(s);
         enter(s, CONTRACT_WAKING);
         state_tell_all(s, CONTRACT_STATE_CHANGED);
         since_ms = 0;

@@ -5,6 +5,7 @@
 #include "supervisor/sleep.h"
 
 #include "common/log.h"
+#include "supervisor/diary.h"
 #include "supervisor/doze.h"
 #include "supervisor/handshakes.h"
 #include "supervisor/idle.h"
@@ -27,7 +28,7 @@ static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)
     struct board_activity activity;
     int64_t now_ms = loop_now_ms(&s->loop);
     board_activity(&s->board, loop_monotonic_ms(&s->loop), &activity);
-    struct idle_view view = {.timeout_ms = s->conf->supervisor.idle_timeout_ms, .last_active_ms = s->started_at_ms,
+    struct idle_view view = {.timeout_ms = diary_timeout_ms(s), .last_active_ms = s->started_at_ms,
                              .is_busy = activity.in_flight_n > 0 || activity.held_n > 0};
     if (activity.last_active_ms - s->loop.frozen_ms > view.last_active_ms)
         view.last_active_ms = activity.last_active_ms - s->loop.frozen_ms;
@@ -98,6 +99,7 @@ static void act(struct supervisor *s)
 {
     switch (suspend_action(s)) {
     case CONF_IDLE_EXIT:
+        diary_sleep_begins(s, SLEPT_EXIT);
         stop_begin(s, 0, "idle");
         break;
     case CONF_IDLE_SUSPEND:
@@ -115,7 +117,7 @@ static void act(struct supervisor *s)
 /* When to look again: while we fall asleep, or, awake, after something has kept us awake. */
 static void arm(struct supervisor *s, enum falling_event event)
 {
-    int64_t now_ms = loop_now_ms(&s->loop), timeout_ms = s->conf->supervisor.idle_timeout_ms;
+    int64_t now_ms = loop_now_ms(&s->loop), timeout_ms = diary_timeout_ms(s);
     switch (s->falling.state) {
     case FALLING_AWAKE:
         if (event != FALLING_BUSY)
@@ -223,7 +225,7 @@ static void begin_again(struct supervisor *s)
     falling_init(&s->falling, loop_now_ms(&s->loop));
     loop_disarm(&s->loop, &s->idle_timer);
     if (s->conf->supervisor.idle_timeout_ms > 0)
-        idle_later(s, loop_now_ms(&s->loop) + s->conf->supervisor.idle_timeout_ms);
+        idle_later(s, loop_now_ms(&s->loop) + diary_timeout_ms(s));
 }
 
 void sleep_init(struct supervisor *s)

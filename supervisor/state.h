@@ -11,10 +11,12 @@
 #include "supervisor/control.h"
 #include "supervisor/doors.h"
 #include "supervisor/falling.h"
+#include "supervisor/keeper.h"
 #include "supervisor/machine.h"
 #include "supervisor/models_folder.h"
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
+#include "supervisor/slept.h"
 #include "supervisor/trouble.h"
 
 struct supervisor {
@@ -58,6 +60,11 @@ struct supervisor {
     struct falling falling;
     uint32_t sleep_question; /* the number of the last one to the proxies */
     unsigned sleep_answers_n; /* that are still to come */
+    /* diary.c */
+    struct slept slept;
+    struct keeper keeper;
+    int64_t diary_mark_ms, diary_boottime_ms; /* of the last change in slept; the loop's time, and CLOCK_BOOTTIME */
+    unsigned diary_boot_n;                    /* the last boot whose Ollama became ready */
     /* doze.c */
     int64_t sleep_since_ms; /* since when the page says of Ollama's sleep what it says */
     /* suspend.c */

@@ -1,6 +1,7 @@
 /* See status.h. */
 #include "supervisor/status.h"
 
+#include "supervisor/diary.h"
 #include "supervisor/usage.h"
 
 #include <string.h>
@@ -53,13 +54,19 @@ static const char *overall(const struct supervisor *s)
     return s->is_stopping ? "stopping" : s->is_announced ? "running" : "starting";
 }
 
-/* Of Ollama, where it sleeps alone. */
+/* Whether Ollama sleeps alone; and what is kept of all sleeps. */
 static int write_sleep(const struct supervisor *s, struct buf *out)
 {
     static const char *const names[] = {[CONTRACT_AWAKE] = "awake", [CONTRACT_ASLEEP] = "asleep", [CONTRACT_WAKING] = "waking"};
     uint32_t sleep = atomic_load(&s->board.page->sleep);
-    return buf_printf(out, ",\"sleep\":{\"state\":\"%s\",\"for_s\":%lld}", sleep < sizeof names / sizeof *names ? names[sleep] : "awake",
-                      (long long)((loop_now_ms(&s->loop) - s->sleep_since_ms) / 1000));
+    struct slept sum;
+    diary_sum(s, &sum);
+    return buf_printf(out,
+                      ",\"sleep\":{\"state\":\"%s\",\"for_s\":%lld,\"idle_timeout_s\":%.3f,\"doubled\":%u,\"awake_s\":%lld,\"asleep_s\":%lld,"
+                      "\"cold_starts\":%lld,\"wakes\":%lld}",
+                      sleep < sizeof names / sizeof *names ? names[sleep] : "awake",
+                      (long long)((loop_now_ms(&s->loop) - s->sleep_since_ms) / 1000), (double)diary_timeout_ms(s) / 1000, sum.cooldown,
+                      (long long)(sum.awake_ms / 1000), (long long)(sum.asleep_ms / 1000), (long long)sum.cold_starts_n, (long long)sum.wakes_n);
 }
 
 /* What went wrong last with Ollama; null: nothing so far. */

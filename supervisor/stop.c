@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "supervisor/descendants.h"
+#include "supervisor/diary.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -151,6 +152,7 @@ void stop_begin(struct supervisor *s, int exit_code, const char *cause)
     } else {
         log_event(LOG_INFO, "stopping", "cause=%s exit_code=%d", cause, exit_code);
         s->is_stopping = 1;
+        diary_end(s);
         timer_init(&s->stuck_timer, stuck_timer, s);
         s->exit_code = exit_code;
         s->stop_by_ms = now_ms + s->conf->supervisor.shutdown_timeout_ms;

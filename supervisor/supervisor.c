@@ -7,6 +7,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/diary.h"
 #include "supervisor/doze.h"
 #include "supervisor/phases.h"
 #include "supervisor/reasons.h"
@@ -138,6 +139,7 @@ static void changed(void *context, struct child *c)
         preload_changed(s, &c->program);
     doze_needed_by(s, c);
     phases_follow(s, c);
+    diary_follow(s, c);
     state_follow_doors(s, c);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
     state_evaluate_soon(s);
@@ -218,7 +220,7 @@ void supervisor_reap(struct supervisor *s)
             child_reaped(child, status);
         else if (draining)
             draining_reaped(draining);
-        else
+        else if (!diary_reaped(s, pid, status))
             log_event(LOG_DEBUG, "orphan", "pid=%d", (int)pid);
     }
     if (pid < 0 && pid != -ECHILD)
@@ -398,6 +400,7 @@ int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_com
         phases_init(s, began_ms);
         standing_init(s);
         state_evaluate_soon(s);
+        diary_init(s);
         suspend_init(s);
         sleep_init(s);
         resume_init(s);

@@ -5,6 +5,7 @@
 #include "supervisor/suspend.h"
 
 #include "common/log.h"
+#include "supervisor/diary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static void refuse(struct supervisor *s, const char *why)
 {
     if (!s->is_stopping)
         log_event(LOG_WARNING, "suspend_refused", "reason=\"%s\" hint=\"while nobody needs us we exit instead; set [supervisor] idle_action\"", why);
+    diary_sleep_failed(s);
     s->suspend.refused_until_ms = loop_now_ms(&s->loop) + REFUSED_MS;
     end(s);
 }
@@ -81,6 +83,7 @@ void suspend_begin(struct supervisor *s)
     }
     log_event(LOG_INFO, "suspend", "app=%s machine=%s idle_timeout_ms=%lld", app, id, (long long)s->conf->supervisor.idle_timeout_ms);
     s->suspend.state = SUSPEND_ASKED;
+    diary_sleep_begins(s, SLEPT_SUSPEND); /* it may happen before the answer has come */
     error = machine_ask(&s->suspend.machine, socket, app, id);
     if (error) {
         snprintf(why, sizeof why, "%.107s: %s", socket, strerror(-error));
@@ -97,6 +100,7 @@ void suspend_resumed(struct supervisor *s, int64_t by_ms)
 {
     if (s->suspend.state == SUSPEND_OFF || s->is_stopping)
         return;
+    diary_sleep_ends(s);
     log_event(LOG_INFO, "suspended", "by_ms=%lld", (long long)by_ms);
     end(s);
 }

@@ -229,3 +229,118 @@ def test_none_does_nothing_but_a_line_for_those_who_look(sidecar):
     sidecar.process.wait_log(r" idle action=none")
     assert sidecar.generate().status == 200
     assert execs(sidecar, "ollama") == 1
+
+
+# what is kept of it
+
+def kept(sidecar) -> dict:
+    """What is in the file."""
+    with open(os.path.join(sidecar.directory, "state", "sleep.txt"), encoding="ascii") as file:
+        return dict(line.rstrip("\n").split("=") for line in file)
+
+
+def test_awake_and_asleep_are_counted_over_exits_and_who_is_woken_soon_sleeps_later(sidecar):
+    sidecar.configure("supervisor", idle_timeout="1s")
+    sidecar.boot(tokens=1)
+    assert sidecar.process.wait(10) == 0
+    assert kept(sidecar)["how"] == "exit" and kept(sidecar)["wakes"] == "0" and kept(sidecar)["cold_starts"] == "1"
+    sidecar.start()
+    sidecar.wait_ready()
+    sleep = status(sidecar)["sleep"]
+    assert sleep["wakes"] == 1 and sleep["cold_starts"] == 2 and sleep["awake_s"] >= 1
+    assert sleep["idle_timeout_s"] == 2 and sleep["doubled"] == 1
+    assert "sleeps when idle for 2.0s (twice idle_timeout, as it was woken soon)" in sidecar.ctl("status").stdout
+    began = time.monotonic()
+    assert sidecar.process.wait(10) == 0
+    assert time.monotonic() - began > 1.5  # it was awake for longer this time
+    since = int(kept(sidecar)["since"])
+    sidecar.write("state/sleep.txt", "".join(f"{name}={value}\n" for name, value in {**kept(sidecar), "since": since - 3600}.items()))
+    sidecar.start()  # an hour later
+    sidecar.wait_ready()
+    sleep = status(sidecar)["sleep"]
+    assert sleep["doubled"] == 0 and sleep["idle_timeout_s"] == 1 and sleep["wakes"] == 2 and 3600 <= sleep["asleep_s"] < 3660
+    assert sidecar.process.wait(10) == 0
+
+
+def test_a_sleep_of_ollama_alone_is_counted_and_one_that_was_short_is_followed_by_a_longer_watch(sidecar):
+    sleeps_soon(sidecar, "400ms")
+    sidecar.boot(tokens=1)
+    wait_asleep(sidecar)
+    assert kept(sidecar)["how"] == "stop"
+    assert sidecar.generate().status == 200
+    sleep = status(sidecar)["sleep"]
+    assert (sleep["wakes"], sleep["cold_starts"], sleep["doubled"], sleep["idle_timeout_s"]) == (1, 2, 1, 0.8)
+    wait_asleep(sidecar, 2)
+    assert sidecar.stop() == 0
+    assert kept(sidecar)["how"] == "awake" and kept(sidecar)["cooldown"] == "1"
+    sidecar.start()
+    sidecar.wait_ready()
+    assert status(sidecar)["sleep"]["idle_timeout_s"] == 0.8  # it is remembered
+
+
+def test_a_calendar_that_was_set_back_makes_no_sleep(sidecar):
+    sidecar.configure("supervisor", idle_timeout="1h")
+    os.makedirs(os.path.join(sidecar.directory, "state"))
+    sidecar.write("state/sleep.txt", "awake_s=5\nasleep_s=7\ncold_starts=3\nwakes=2\ncooldown=1\nhow=exit\nsince=4000000000\n")
+    sidecar.boot()
+    sleep = status(sidecar)["sleep"]
+    assert (sleep["asleep_s"], sleep["wakes"], sleep["cold_starts"], sleep["doubled"]) == (7, 3, 4, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 400, b"{}\n", b"x" * 100000])
+def test_garbage_in_the_file_is_told_once_and_begun_anew(sidecar, content):
+    sidecar.configure("supervisor", idle_timeout="1h")
+    os.makedirs(os.path.join(sidecar.directory, "state"))
+    sidecar.write("state/sleep.txt", content)
+    sidecar.boot()
+    assert len(sidecar.process.logged(r" warning supervisor diary_ignored .*sleep\.txt")) == 1
+    until(lambda: os.path.getsize(os.path.join(sidecar.directory, "state", "sleep.txt")) in range(20, 300), 5, "another file")
+    assert kept(sidecar)["cold_starts"] == "1"
+    assert sidecar.stop() == 0
+
+
+@pytest.mark.parametrize("nowhere", ["/proc/nowhere", "/dev/null/x"])
+def test_where_nothing_can_be_kept_it_sleeps_and_wakes_all_the_same(sidecar, nowhere):
+    sleeps_soon(sidecar, state_dir=nowhere)
+    sidecar.boot(tokens=1)
+    wait_asleep(sidecar)
+    assert sidecar.generate().status == 200
+    wait_asleep(sidecar, 2)
+    assert len(sidecar.process.logged(" warning supervisor diary_failed ")) == 1
+    assert status(sidecar)["sleep"]["wakes"] == 1
+    assert sidecar.stop() == 0
+
+
+def test_a_pipe_in_the_place_of_the_file_holds_nobody_up(sidecar):
+    sidecar.configure("supervisor", idle_timeout="1h")
+    os.makedirs(os.path.join(sidecar.directory, "state"))
+    os.mkfifo(os.path.join(sidecar.directory, "state", "sleep.txt"))
+    sidecar.boot()
+    assert sidecar.stop() == 0
+    assert kept(sidecar)["cold_starts"] == "1"
+
+
+def test_who_never_sleeps_keeps_nothing(sidecar):
+    sidecar.boot()
+    assert "sleeps when idle" not in sidecar.ctl("status").stdout
+    assert sidecar.stop() == 0
+    assert not os.path.exists(os.path.join(sidecar.directory, "state", "sleep.txt"))
+
+
+@pytest.mark.skipif("san" in os.environ.get("BUILD_DIR", ""), reason="a sanitizer's memory is not ours")
+def test_asleep_supervisor_and_proxy_take_little(sidecar):
+    """5 MB of PSS, which a page that others have too counts for in part only."""
+    sleeps_soon(sidecar)
+    sidecar.boot(tokens=1)
+    for _ in range(3):
+        assert sidecar.generate().status == 200
+    wait_asleep(sidecar)
+    pids = [sidecar.process.pid, sidecar.pid_of("proxy")]
+    assert sorted(sidecar.process_children()) == [pids[1]]
+    assert sum(pss_kb(pid) for pid in pids) < 5 * 1024
+
+
+def pss_kb(pid) -> int:
+    """proc_pid_smaps_rollup(5)"""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))

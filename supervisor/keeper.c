@@ -1,0 +1,49 @@
+/* See keeper.h. It ends itself by alarm(2), and says by its exit code what went wrong. A stop of everything lets it finish. */
+#include "supervisor/keeper.h"
+
+#include "common/state_file.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+enum { WRITE_LIMIT_S = 3, EXIT_CODE_MOST = 255 };
+
+static void write_it(const char *folder, const char *name, const char *text, size_t text_n) __attribute__((noreturn));
+static void write_it(const char *folder, const char *name, const char *text, size_t text_n)
+{
+    sys_die_with_parent(SIGKILL);
+    sys_signals_reset();
+    (void)!sys_signal_ignore(SIGTERM);
+    sys_alarm(WRITE_LIMIT_S);
+    sys_close_from(3, -1); /* a listener or a channel must not live on here */
+    int error = state_file_write(folder, name, text, text_n);
+    sys_exit_now(error == 0 ? 0 : -error < EXIT_CODE_MOST ? -error : EXIT_CODE_MOST);
+}
+
+int keeper_write(struct keeper *k, const char *folder, const char *name, const char *text, size_t text_n)
+{
+    if (k->pid > 0) {
+        k->is_dirty = 1;
+        return -EBUSY;
+    }
+    pid_t pid = sys_fork();
+    if (pid == 0)
+        write_it(folder, name, text, text_n);
+    k->is_dirty = 0;
+    if (pid > 0)
+        k->pid = pid;
+    return pid < 0 ? pid : 0;
+}
+
+int keeper_reaped(struct keeper *k, pid_t pid, int status, int *error)
+{
+    if (pid != k->pid || pid <= 0)
+        return 0;
+    k->pid = 0;
+    if (WIFEXITED(status))
+        *error = -WEXITSTATUS(status);
+    else
+        *error = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? -ETIMEDOUT : -EINTR;
+    return 1;
+}
