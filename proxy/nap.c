@@ -9,7 +9,7 @@
 
 enum {
     PREPARE_MS = 1200, /* for what Ollama is asked */
-    ANSWER_MS = 1600,  /* … and until the answer: the supervisor asks again after 2 s (supervisor/sleep.c) */
+    ANSWER_MS = 1600,  /* … and until the answer: the supervisor waits 2 s for it (supervisor/falling.h) */
     LOOK_MS = 20,
 };
 
@@ -31,6 +31,7 @@ static uint32_t nap_of(uint32_t question)
 
 static void answer(struct nap *n, int may_sleep)
 {
+    n->is_asked = 0;
     loop_disarm(n->env->loop, &n->timer);
     uint32_t value = n->question - nap_of(n->question) + (uint32_t)may_sleep;
     if (contract_send(n->env->channel_fd, CONTRACT_SLEEP, value, "") < 0)
@@ -40,6 +41,8 @@ static void answer(struct nap *n, int may_sleep)
 static void look(struct nap *n)
 {
     int64_t now_ms = loop_now_ms(n->env->loop);
+    if (!n->is_asked) /* another question has come meanwhile, and was answered at once */
+        return;
     if (is_without_need(n))
         answer(n, 1);
     else if (atomic_load(&n->env->line->in_flight_n) > 0 || now_ms >= n->until_ms)
@@ -84,11 +87,12 @@ void nap_asked(struct nap *n, uint32_t question)
     n->question = question;
     if (nap_of(question) == CONTRACT_NAP_LAST) {
         answer(n, may_end(n));
-    } else if (nap_of(question) != CONTRACT_NAP_STOP || n->env->is_draining) { /* then another one has the last word */
+    } else if (nap_of(question) != CONTRACT_NAP_STOP || n->env->is_draining) { /* of one that drains nothing is heard */
         answer(n, is_quiet(n));
     } else if (atomic_load(&n->env->line->in_flight_n) > 0) {
         answer(n, 0);
     } else {
+        n->is_asked = 1;
         n->until_ms = loop_now_ms(n->env->loop) + ANSWER_MS;
         loop_disarm(n->env->loop, &n->timer);
         asleep_prepare(&n->env->asleep, PREPARE_MS, on_prepared, n);

@@ -14,6 +14,7 @@ struct nap {
     const struct listeners *listeners;
     struct timer timer;   /* to look again whether nobody needs Ollama */
     int64_t until_ms;     /* the answer is due then */
+    int is_asked;         /* … and was not given */
     uint32_t question;    /* that is being answered: its number and the nap, as they came */
 };
 
