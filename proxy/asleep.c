@@ -10,6 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+void asleep_doubt(struct asleep *a)
+{
+    if (a->known && atomic_load_explicit(&a->page->sleep, memory_order_acquire) == CONTRACT_AWAKE)
+        known_doubt_all(a->known);
+}
+
 static void read_file(struct asleep *a)
 {
     char *text = NULL;
@@ -25,17 +31,23 @@ static void read_file(struct asleep *a)
     sys_trim_memory();
 }
 
-void asleep_init(struct asleep *a, const struct conf *conf, const struct gate *gate, struct backend *backend, const struct tell *tell)
+/* Where there is no memory every read wakes it. */
+static void keep(struct asleep *a)
 {
-    *a = (struct asleep){.conf = conf, .page = gate->page};
-    if (conf->supervisor.idle_action != CONF_IDLE_STOP || !gate->view.is_api_watched)
-        return;
     a->known = malloc(sizeof *a->known);
-    if (!a->known) /* every read wakes it then */
+    if (!a->known)
         return;
     known_init(a->known);
-    known_ask_init(&a->ask, a->known, backend, tell);
+    known_ask_init(&a->ask, a->known, a->backend, a->tell);
     read_file(a);
+    asleep_doubt(a);
+}
+
+void asleep_init(struct asleep *a, const struct conf *conf, const struct gate *gate, struct backend *backend, const struct tell *tell)
+{
+    *a = (struct asleep){.conf = conf, .page = gate->page, .backend = backend, .tell = tell};
+    if (conf->supervisor.idle_action == CONF_IDLE_STOP && gate->view.is_api_watched)
+        keep(a);
 }
 
 void asleep_fini(struct asleep *a)
@@ -116,6 +128,8 @@ void asleep_prepare(struct asleep *a, int64_t limit_ms, known_ask_fn *fn, void *
 {
     a->fn = fn;
     a->context = context;
+    if (!a->known && a->page) /* a reload has changed idle_action */
+        keep(a);
     if (a->known)
         known_ask_start(&a->ask, limit_ms, on_asked, a);
     else

@@ -1,7 +1,7 @@
 /*
  * asleep: while Ollama sleeps (page->sleep), or is on its way up, requests that only read are answered from what is known of it
- * (known.h). This is whose answers may be told, and when; kept in state_dir over restarts of the proxy. Where [supervisor]
- * idle_action is not stop nothing is kept at all.
+ * (known.h). This is whose answers may be told, and when; kept in state_dir over restarts of the proxy. Where Ollama never sleeps
+ * nothing is kept at all.
  */
 #ifndef PROXY_ASLEEP_H
 #define PROXY_ASLEEP_H
@@ -11,8 +11,10 @@
 #include "proxy/known_ask.h"
 
 struct asleep {
-    const struct conf *conf; /* borrowed */
+    const struct conf *conf; /* borrowed, as are those below, up to tell */
     const struct contract_page *page;
+    struct backend *backend;
+    const struct tell *tell;
     struct known *known;     /* owned; NULL: nothing is kept */
     struct known_ask ask;
     int is_failure_told;     /* that it can't be written */
@@ -28,6 +30,10 @@ void asleep_fini(struct asleep *a);
 enum contract_sleep asleep_state(const struct asleep *a, const struct gate_view *view);
 /* Its word in headers, JSON and logs. */
 const char *asleep_name(enum contract_sleep state);
+
+/* Somebody else may be asked before the next sleep, as we drain, or was before we began: where Ollama is awake now, nothing that is
+ * known will do for that. */
+void asleep_doubt(struct asleep *a);
 
 /* Ollama has answered this well. */
 void asleep_note(struct asleep *a, const struct known_key *key);

@@ -61,6 +61,8 @@ void env_review(struct env *env)
     see_backend(env);
     gate_review(&env->gate);
     load_first(env);
+    if (env->is_draining)
+        asleep_doubt(&env->asleep);
     if (env->gate.view.ollama != CONTRACT_DOWN)
         env->wanted_at_ms = 0; /* when it is down again it is asked for at once */
     if (env->gate.view.is_api_watched && env->gate.view.ollama != CONTRACT_READY)

@@ -140,6 +140,12 @@ void known_begin_round(struct known *k)
         doubt(k, &k->entries[i]);
 }
 
+/* Models first: other paths may need the world outside, and long for it. */
+static int is_asked_before(const struct known_entry *a, const struct known_entry *b)
+{
+    return a->key.kind == b->key.kind ? a->used > b->used : a->key.kind == KNOWN_SHOW;
+}
+
 struct known_entry *known_next(struct known *k)
 {
     struct known_entry *found = NULL;
@@ -151,7 +157,7 @@ struct known_entry *known_next(struct known *k)
             found = e;
             break;
         }
-        if (!found || e->used > found->used)
+        if (!found || is_asked_before(e, found))
             found = e;
     }
     if (found)

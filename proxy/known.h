@@ -62,7 +62,8 @@ struct known_entry *known_find(struct known *k, const struct known_key *key);
 /* … where its answer may be told. It counts as used. */
 const struct known_entry *known_answer(struct known *k, const struct known_key *key);
 
-/* What the backend is asked before a sleep: its state, and what else is not fresh, the latest used first, each once. */
+/* What the backend is asked before a sleep: its state, and what else is not fresh, models first, the latest used first,
+ * each once. */
 void known_begin_round(struct known *k);
 struct known_entry *known_next(struct known *k);
 /* The answer to what known_next gave, which is fresh from now on: the bytes are copied. Or there is none: what is always asked

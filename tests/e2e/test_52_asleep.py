@@ -388,6 +388,20 @@ def test_a_backend_elsewhere_is_never_asleep(sidecar, standin):
     assert not os.path.exists(known_file(sidecar)) and not sidecar.process.logged(" asleep ")
 
 
+def test_a_reload_may_be_what_lets_it_sleep(sidecar):
+    """The proxy is the same."""
+    sidecar.boot(tokens=1)
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="500ms")
+    sidecar.write_ini()
+    assert sidecar.ctl("reload").returncode == 0
+    wait_asleep(sidecar)
+    assert sidecar.ask("GET", "/api/tags").header("X-Sidecar-State") == "asleep"
+    assert sidecar.ask("POST", "/api/show", SHOW).status == 200 and starts(sidecar) == 2
+    wait_asleep(sidecar, 2)
+    assert sidecar.ask("POST", "/api/show", SHOW).header("X-Sidecar-State") == "asleep"
+    assert starts(sidecar) == 2 and len(sidecar.process.logged(r" exec program=proxy ")) == 1
+
+
 def test_where_nothing_is_to_sleep_nothing_is_kept(sidecar):
     sidecar.configure("supervisor", idle_action="none", idle_timeout="200ms")
     sidecar.boot(tokens=1)

@@ -98,6 +98,26 @@ static void test_memory_is_for_who_stops_ollama_alone(void **state)
     end();
 }
 
+static void test_what_is_known_from_another_sleep_is_told_in_none_that_follows(void **state)
+{
+    (void)state;
+    struct known_key key = {.kind = KNOWN_PATH, .name = "/api/tags"};
+    begin("stop", 1, 1);
+    known_begin_round(w.asleep.known);
+    for (struct known_entry *e; (e = known_next(w.asleep.known));)
+        known_take(w.asleep.known, e, "text/plain", "x", 1);
+    (void)state_with(CONTRACT_ASLEEP, CONTRACT_DOWN);
+    asleep_doubt(&w.asleep);
+    assert_non_null(asleep_answer(&w.asleep, &key));
+    (void)state_with(CONTRACT_WAKING, CONTRACT_STARTING);
+    asleep_doubt(&w.asleep);
+    assert_non_null(asleep_answer(&w.asleep, &key));
+    (void)state_with(CONTRACT_AWAKE, CONTRACT_READY);
+    asleep_doubt(&w.asleep);
+    assert_null(asleep_answer(&w.asleep, &key));
+    end();
+}
+
 #define EACH(test) cmocka_unit_test_setup_teardown(test, conf_case_setup, conf_case_teardown)
 
 int main(void)
@@ -105,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(test_the_page_says_who_sleeps),
         EACH(test_a_backend_elsewhere_and_a_proxy_alone_never_sleep),
+        EACH(test_what_is_known_from_another_sleep_is_told_in_none_that_follows),
         EACH(test_memory_is_for_who_stops_ollama_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

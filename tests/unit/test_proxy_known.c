@@ -172,6 +172,22 @@ static void test_bodies_have_bounds_and_the_latest_used_ones_stay(void **state)
     assert_int_equal(known.bytes, 0);
 }
 
+static void test_models_are_asked_for_before_what_may_take_long(void **state)
+{
+    (void)state;
+    struct known_key slow = path_key("/api/experimental/model-recommendations");
+    note_show("first");
+    note_show("second");
+    known_note(&known, &slow);
+    static const char *const wanted[] = {"second", "first", "/api/experimental/model-recommendations"};
+    known_begin_round(&known);
+    for (int i = 0; i < STANDING; i++)
+        assert_int_equal(known_next(&known)->key.kind, KNOWN_PATH);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(known_next(&known)->key.name, wanted[i]);
+    assert_null(known_next(&known));
+}
+
 static void test_keys_that_are_none_count_for_nothing(void **state)
 {
     (void)state;
@@ -360,6 +376,7 @@ int main(void)
         EACH(test_what_was_not_answered_in_time_is_not_told),
         EACH(test_the_least_recently_used_is_forgotten_first_and_the_state_never),
         EACH(test_bodies_have_bounds_and_the_latest_used_ones_stay),
+        EACH(test_models_are_asked_for_before_what_may_take_long),
         EACH(test_keys_that_are_none_count_for_nothing),
         EACH(test_what_is_kept_is_read_again_in_the_same_order),
         EACH(test_of_another_supervisor_nothing_is_fresh_but_it_is_asked_for_again),
