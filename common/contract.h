@@ -138,6 +138,7 @@ enum contract_kind {
     CONTRACT_MAY_I_SLEEP = 2,   /* is anything at all under way? answered by CONTRACT_SLEEP; value: enum contract_nap */
     CONTRACT_STALLED = 3,       /* no token, and Ollama takes no time: end what waits for one, unload their models; answered by
                                  * CONTRACT_UNLOADED */
+    CONTRACT_RESUMED = 4,       /* there was a gap in our time, and perhaps in yours, which you need not have seen */
     /* up, from a child */
     CONTRACT_WANT = 16,  /* start the declared program `name` */
     CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no, in the place of the nap that was asked for; above it the question's number */

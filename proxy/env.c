@@ -36,8 +36,11 @@ static void see_backend(struct env *env)
 {
     const struct gate_view *view = &env->gate.view;
     gate_refresh(&env->gate);
-    if (view->is_api_watched)
-        loader_see_backend(&env->loader, view->ollama == CONTRACT_READY ? view->ollama_pid : 0, view->ollama_restarts_n);
+    if (!view->is_api_watched)
+        return;
+    int32_t pid = view->ollama == CONTRACT_READY ? view->ollama_pid : 0;
+    loader_see_backend(&env->loader, pid, view->ollama_restarts_n);
+    gpu_watch_see_backend(&env->gpu, pid);
 }
 
 /* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
@@ -117,11 +120,18 @@ static int64_t keep_alive_of(const struct conf *conf, const struct contract_page
     return conf->ollama_keep_alive_ms < 0 ? ASK_KEEP_FOR_EVER : conf->ollama_keep_alive_ms;
 }
 
+/* Who waits for a restart of Ollama that does not come. */
+static void on_reopened(void *context)
+{
+    env_review(context);
+}
+
 static void on_loaded(void *context, const struct load *load)
 {
     struct env *env = context;
     env_note_load(env);
     first_load_note(&env->first_load, load);
+    gpu_watch_loaded(&env->gpu, load);
 }
 
 static void on_load(void *context, int is_begun)
@@ -152,6 +162,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
+    gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
@@ -182,6 +193,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 void env_fini(struct env *env)
 {
     asleep_fini(&env->asleep);
+    gpu_watch_fini(&env->gpu);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);
     queue_fini(&env->queue);

@@ -13,6 +13,7 @@
 #include "proxy/budget.h"
 #include "proxy/first_load.h"
 #include "proxy/gate.h"
+#include "proxy/gpu_watch.h"
 #include "proxy/loader.h"
 #include "proxy/queue.h"
 #include "proxy/tell.h"
@@ -36,6 +37,7 @@ struct env {
     struct loader loader;
     struct first_load first_load;
     struct asleep asleep;
+    struct gpu_watch gpu;
     void (*loads_over)(void *context); /* the last load that was under way has ended; for main to set, or NULL */
     void *loads_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */

@@ -13,6 +13,7 @@ struct gate_view {
     int is_supervised;   /* there is a page */
     int is_api_watched;  /* the backend is the supervisor's own ollama */
     int is_stopping;
+    int is_shut;         /* Ollama is to be restarted: who needs a model waits for that */
     enum contract_state ollama;
     int32_t ollama_pid;  /* which one it is; 0: there is none */
     uint32_t ollama_restarts_n; /* after how many deaths */
@@ -59,6 +60,7 @@ struct gate_ticket {
 struct gate {
     const struct contract_page *page; /* borrowed */
     int is_backend_ours;
+    int is_shut;     /* for the owner to set; see gate_view */
     int is_orphaned; /* the supervisor is gone: what is not there now will not come */
     struct waiting *waiting; /* borrowed */
     struct gate_view view;

@@ -146,6 +146,8 @@ static void on_channel(void *context, short revents)
             env_review(&p->env);
         else if (m.kind == CONTRACT_MAY_I_SLEEP)
             nap_asked(&p->nap, m.value);
+        else if (m.kind == CONTRACT_RESUMED)
+            resume_told(&p->resume);
     }
     if (got == 0)
         return;

@@ -14,7 +14,13 @@ static void look(void *context)
     if (gap_look(&r->gap, r->env->loop, &by_ms) == CLOCKS_STEADY)
         return;
     log_event(LOG_DEBUG, "resumed", "by_ms=%lld", (long long)by_ms); /* the supervisor tells it to people */
+    resume_told(r);
+}
+
+void resume_told(struct resume *r)
+{
     backend_drop_idle(r->env->backend);
+    gpu_watch_resumed(&r->env->gpu);
     loads_doubt_all(&r->env->loader.loads); /* what was loaded may have gone meanwhile, by a clock that went on */
 }
 

@@ -32,6 +32,8 @@ void reasons_follow(struct supervisor *s, const struct child *c)
     int is_hung = strncmp(p->reason, hung, sizeof hung - 1) == 0;
     if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_FAILURE && is_hung)
         reasons_tell(s, TROUBLE_PROGRAM, "ollama was hung, and is restarted: %.200s", p->reason + sizeof hung - 1);
+    else if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_FAILURE)
+        reasons_tell(s, TROUBLE_PROGRAM, "ollama is restarted: %.200s", p->reason);
     else if (p->state == CONTRACT_STOPPING)
         reasons_tell(s, TROUBLE_PROGRAM, "ollama was told to %s", p->after == PROGRAM_AFTER_DOWN ? "stop" : "restart");
     else if ((p->state == CONTRACT_BACKOFF || p->state == CONTRACT_FAILED) && p->has_exited && !p->shortages_n && !is_hung)

@@ -33,8 +33,10 @@ static void look(void *context)
     if (event == CLOCKS_RESUMED)
         outer_resumed(&s->outer);
     s->resumed_at_ms = loop_now_ms(&s->loop);
-    if (by_ms > 0)
+    if (by_ms > 0) {
         suspend_resumed(s, by_ms);
+        state_tell_all(s, CONTRACT_RESUMED);
+    }
     for (size_t i = 0; i < s->children_n; i++)
         live_resumed(&s->children[i].live);
 }

@@ -74,6 +74,7 @@ struct supervisor {
         struct timer timer; /* of what was granted */
         struct machine machine;
     } suspend;
+    int64_t broken_at_ms; /* broken.c: when Ollama was restarted last; 0: never */
     /* stop.c */
     int is_stopping, is_hurried, exit_code;
     int64_t stop_by_ms;

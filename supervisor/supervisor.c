@@ -7,6 +7,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/broken.h"
 #include "supervisor/diary.h"
 #include "supervisor/doze.h"
 #include "supervisor/phases.h"
@@ -161,6 +162,9 @@ static void heard(void *context, struct child *c, const struct contract_message 
         break;
     case CONTRACT_SLEEP:
         sleep_answered(s, m->value);
+        break;
+    case CONTRACT_BROKEN:
+        broken_heard(s, c, m);
         break;
     case CONTRACT_CHANGED:
         state_tell_all(s, CONTRACT_STATE_CHANGED);

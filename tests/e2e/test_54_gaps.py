@@ -275,3 +275,122 @@ def test_no_heap_of_heartbeats_behind_a_gap(sidecar):
     assert_nobody_was_blamed(sidecar)
 
 
+
+
+# ---- a model that fell from the GPU to the CPU ----
+
+VRAM = 4000000000
+
+
+def on_gpu(sidecar, **script):
+    """A model that is on the GPU, and is known to be."""
+    sidecar.boot(size_vram=VRAM, **script)
+    assert sidecar.generate().status == 200
+    until(lambda: asked_n(sidecar) == 1, 5, "a look behind the load")
+
+
+def gap_of_proxy(sidecar):
+    """One that it sees, as somebody is there."""
+    with sidecar.connect() as client:
+        assert client.request("GET", "/api/version").body
+        gap(pids_of(sidecar, "proxy"))
+
+
+def asked_n(sidecar):
+    """How often /api/ps was answered."""
+    ids = {entry["id"] for entry in sidecar.backend.requests("/api/ps")}
+    return len([entry for entry in sidecar.backend.journal("answered") if entry["id"] in ids])
+
+
+def test_a_model_that_fell_to_the_cpu_has_ollama_restarted(sidecar):
+    """Noticed behind the gap, told with the reason in log, status and on the page, done when the answer under way has ended; who
+    asks meanwhile is answered by the next Ollama. And once: it is on the CPU from then on, and that is left so."""
+    on_gpu(sidecar, tokens=1)
+    sidecar.backend.script(size_vram=VRAM, tokens=80, token_delay_ms=100)
+    with sidecar.connect(timeout=30) as client:
+        objects = client.request("POST", "/api/generate", {"model": "m", "prompt": "x"}).objects()
+        next(objects)
+        sidecar.backend.script(size_vram=0, tokens=1)
+        gap(pids_of(sidecar, "proxy"))
+        sidecar.process.wait_log(rf"warning proxy gpu_lost model=\"m:latest\" vram_bytes={VRAM}")
+        later = sidecar.background("POST", "/api/generate", {"model": "m", "prompt": "y", "stream": False})
+        assert restarts(sidecar, "ollama") == 0
+        assert list(objects)[-1][1]["done"]  # the answer was not cut off
+    assert later.result(20).status == 200
+    sidecar.process.wait_log(r"program=ollama from=ready to=stopping cause=hung .*reason=\"model m:latest fell from the GPU to the CPU")
+    assert restarts(sidecar, "ollama") == 1 and restarts(sidecar, "proxy") == 0
+    assert "fell from the GPU to the CPU" in json.loads(sidecar.ctl("status", "--json").stdout)["trouble"]["text"]
+    before = asked_n(sidecar)
+    gap_of_proxy(sidecar)
+    assert sidecar.generate().status == 200
+    until(lambda: asked_n(sidecar) > before, 5, "a look behind the load")
+    pass_time(1.5)
+    assert restarts(sidecar, "ollama") == 1
+
+
+def test_a_model_that_is_loaded_again_behind_a_gap_and_falls(sidecar):
+    """The runner that was there stays on the GPU, and only the next load shows that it can't be had any more."""
+    on_gpu(sidecar, tokens=1)
+    before = asked_n(sidecar)
+    gap_of_proxy(sidecar)
+    until(lambda: asked_n(sidecar) > before, 5, "a look behind the gap")
+    assert sidecar.generate(prompt="", keep_alive=0).status == 200
+    sidecar.backend.wait("unloaded")
+    gap_of_proxy(sidecar)
+    sidecar.backend.script(size_vram=0, tokens=1)
+    assert sidecar.generate().status == 200
+    sidecar.process.wait_log(r"gpu_lost model=")
+    sidecar.process.wait_log(r"program=ollama from=ready to=stopping cause=hung")
+    assert sidecar.generate().status == 200
+
+
+def test_a_gap_that_only_the_supervisor_has_seen(sidecar):
+    """It tells the proxy, which may have slept through it: nobody is there, and it waits for ever."""
+    sidecar.configure("program:ollama", live_interval="500ms", live_misses="9")
+    on_gpu(sidecar, tokens=1)
+    before = asked_n(sidecar)
+    gap(pids_of(sidecar, "supervisor"))
+    sidecar.process.wait_log(r"supervisor resumed by_ms=\d+")
+    until(lambda: asked_n(sidecar) > before, 5, "a look behind the gap")
+    assert restarts(sidecar, "ollama") == 0
+
+
+def test_the_same_loss_again_is_left_as_it_is(sidecar):
+    """A GPU that comes and goes has Ollama restarted once in ten minutes; who waited for a restart goes on without."""
+    on_gpu(sidecar, tokens=1)
+    for n in range(2):
+        before = asked_n(sidecar)
+        sidecar.backend.script(size_vram=0, tokens=1)
+        gap_of_proxy(sidecar)
+        sidecar.process.wait_log(r"gpu_lost model=" if n == 0 else r"gpu_not_restored model=")
+        sidecar.backend.script(size_vram=VRAM, tokens=1)
+        assert sidecar.generate().status == 200  # at the gate until it is clear that nothing will come
+        until(lambda before=before: asked_n(sidecar) > before + 1, 10, "a look behind the load")
+    assert restarts(sidecar, "ollama") == 1
+
+
+def test_without_a_gpu_nothing_is_asked_behind_a_gap(sidecar):
+    """And nothing is restarted."""
+    sidecar.boot(tokens=1)
+    assert sidecar.generate().status == 200
+    until(lambda: asked_n(sidecar) == 1, 5, "a look behind the load")
+    before = asked_n(sidecar)
+    gap_of_proxy(sidecar)
+    pass_time(1.5)
+    assert asked_n(sidecar) == before and restarts(sidecar, "ollama") == 0
+
+
+@pytest.mark.parametrize("keys", [{"options": {"num_gpu": 0}}, {}], ids=["wanted", "no_gap"])
+def test_a_model_that_somebody_wants_on_the_cpu(sidecar, keys):
+    """By its options, or without a gap: nobody has lost anything."""
+    on_gpu(sidecar, tokens=1)
+    if keys:
+        gap_of_proxy(sidecar)
+    else:
+        assert sidecar.generate(prompt="", keep_alive=0).status == 200
+    before = asked_n(sidecar)
+    sidecar.backend.script(size_vram=0, tokens=1)
+    assert sidecar.generate(**keys).status == 200
+    until(lambda: asked_n(sidecar) > before, 5, "a look behind the load")
+    pass_time(0.5)
+    assert not sidecar.process.logged("gpu_lost") and restarts(sidecar, "ollama") == 0

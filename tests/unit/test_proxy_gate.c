@@ -35,6 +35,23 @@ static void test_without_a_supervisor_the_gate_is_open(void **state)
     assert_int_equal(decide(NULL, 1, 1, "a"), GATE_PASS);
 }
 
+static void test_who_needs_a_model_waits_while_it_is_shut(void **state)
+{
+    (void)state;
+    struct waiting waiting = {.limit_n = 4};
+    struct gate g;
+    gate_init(&g, NULL, 1, &waiting);
+    g.is_shut = 1;
+    gate_refresh(&g);
+    assert_int_equal(gate_decide(&g.view, 1, "m"), GATE_WAIT_API);
+    assert_int_equal(gate_decide(&g.view, 0, ""), GATE_PASS);
+    g.view.is_stopping = 1; /* no other Ollama will come */
+    assert_int_equal(gate_decide(&g.view, 1, "m"), GATE_PASS);
+    g.is_shut = 0;
+    gate_refresh(&g);
+    assert_int_equal(gate_decide(&g.view, 1, "m"), GATE_PASS);
+}
+
 static void test_the_api_is_waited_for(void **state)
 {
     (void)state;
@@ -207,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_supervisor_the_gate_is_open),
+        cmocka_unit_test(test_who_needs_a_model_waits_while_it_is_shut),
         cmocka_unit_test(test_the_api_is_waited_for),
         cmocka_unit_test(test_only_its_own_model_is_waited_for),
         cmocka_unit_test(test_nonsense_on_the_page_is_survived),

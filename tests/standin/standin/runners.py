@@ -187,5 +187,5 @@ def listing() -> list:
         expires = min(runner.expires, time.time() + 9.2e9)
         shown.append({"name": facts["name"], "model": facts["model"], "size": facts["size"],
                       "digest": facts["digest"], "details": facts["details"],
-                      "expires_at": store.stamp(expires), "size_vram": 0})
+                      "expires_at": store.stamp(expires), "size_vram": script.for_model(runner.name).get("size_vram", 0)})
     return sorted(shown, key=lambda model: model["expires_at"], reverse=True)
