@@ -142,7 +142,7 @@ enum contract_kind {
     /* up, from a child */
     CONTRACT_WANT = 16,  /* start the declared program `name` */
     CONTRACT_SLEEP = 17, /* value: 1 yes, 0 no, in the place of the nap that was asked for; above it the question's number */
-    CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others */
+    CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others; value: 1 where requests are with Ollama and nothing comes of them */
     CONTRACT_UNLOADED = 19, /* value: 1 they are unloaded; 0 no: Ollama is to be restarted */
     CONTRACT_BROKEN = 20,   /* Ollama runs, and is to be restarted; value: enum contract_broken; name: the model */
 };

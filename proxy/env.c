@@ -112,6 +112,13 @@ static size_t slots_of(const struct conf *conf, const struct contract_page *page
     return page && conf->is_backend_ours ? (size_t)conf->ollama_parallel : 0;
 }
 
+/* How long it may stand still; 0: nobody looks, as where it is not the supervisor's. */
+static int64_t stall_timeout_of(const struct conf *conf, const struct contract_page *page)
+{
+    const struct conf_program *ollama = page && conf->is_backend_ours ? conf_program(conf, "ollama") : NULL;
+    return ollama ? ollama->stall_timeout_ms : 0;
+}
+
 /* How long the backend keeps a model where nobody says; -1: not known. */
 static int64_t keep_alive_of(const struct conf *conf, const struct contract_page *page)
 {
@@ -138,6 +145,7 @@ static void on_load(void *context, int is_begun)
 {
     struct env *env = context;
     env_count_activity(env, is_begun);
+    asked_count(&env->asked, is_begun);
     if (env->loader.loads.loading_n == 0 && env->loads_over)
         env->loads_over(env->loads_over_context);
 }
@@ -158,6 +166,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     tell_init(&env->tell, token, conf->proxy.forwarded);
     env->waiting.limit_n = (size_t)conf->proxy.max_queue;
     gate_init(&env->gate, contract->page, conf->is_backend_ours, &env->waiting);
+    asked_init(&env->asked, loop, line, contract->channel_fd, stall_timeout_of(conf, contract->page));
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
@@ -196,6 +205,7 @@ void env_fini(struct env *env)
     gpu_watch_fini(&env->gpu);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);
+    asked_fini(&env->asked);
     queue_fini(&env->queue);
 }
 

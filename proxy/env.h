@@ -8,6 +8,7 @@
 #include "common/conf.h"
 #include "common/contract.h"
 #include "common/loop.h"
+#include "proxy/asked.h"
 #include "proxy/asleep.h"
 #include "proxy/backend.h"
 #include "proxy/budget.h"
@@ -35,6 +36,7 @@ struct env {
     struct queue queue;
     struct deferred queue_work;
     struct loader loader;
+    struct asked_list asked;          /* who waits for a byte of the backend's */
     struct first_load first_load;
     struct asleep asleep;
     struct gpu_watch gpu;

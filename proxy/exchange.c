@@ -127,6 +127,7 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, &exchange_way);
     relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
+    x->asked = (struct asked){.stalled = exchange_stalled, .context = x};
     admit_id(request, env->next_id++, x->deliver.request_id);
     *out = x;
     start(x, peer);

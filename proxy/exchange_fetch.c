@@ -69,6 +69,7 @@ static void begin_fetch(struct exchange *x)
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
     request.watch = watch_of(x);
+    request.is_work = x->admission.route->is_activity;
     x->backend_status = 0;
     exchange_is_answered(x);
     x->asked_at_ms = loop_monotonic_ms(x->env->loop);
@@ -130,6 +131,15 @@ static void on_room(void *context)
         x->sink->body_wanted(x->sink->deliver.context);
     else if (x->is_sent_once && fetch_is_sent(&x->relay.fetch))
         exchange_drop_body(x);
+}
+
+static void on_paused(void *context, int is_paused)
+{
+    struct exchange *x = context;
+    if (is_paused || !x->admission.route->needs_model)
+        asked_leave(&x->env->asked, &x->asked);
+    else
+        asked_enter(&x->env->asked, &x->asked);
 }
 
 /* No byte of an answer has come: the request may be sent again where its body is still held. */
@@ -218,7 +228,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
  * had asked itself. */
 static void on_load_lost(struct exchange *x, const char *why)
 {
-    if (!x->env->gate.view.is_api_watched || x->lost_loads_n == LOST_LOADS_MAX) {
+    if (!x->env->gate.view.is_api_watched || x->lost_loads_n == LOST_LOADS_MAX || x->env->gate.is_stalled) {
         on_lost(x, why, 0);
         return;
     }
@@ -228,5 +238,18 @@ static void on_load_lost(struct exchange *x, const char *why)
     exchange_try_again_soon(x);
 }
 
+/* Ollama is hung. Whoever has no byte of his answer asks again, once; who has is told. */
+void exchange_stalled(void *context, const char *why)
+{
+    struct exchange *x = context;
+    fetch_cancel(&x->relay.fetch);
+    if (x->state == EXCHANGE_FETCH) {
+        on_lost(x, why, 0);
+        return;
+    }
+    exchange_lost_backend(x);
+    exchange_break_off(x, ACCESS_BACKEND_BROKEN, why);
+}
+
 const struct exchange_way exchange_way = {begin_fetch, on_refused, on_load_lost};
-const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_end};
+const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_paused, on_end};

@@ -110,6 +110,8 @@ void exchange_is_answered(struct exchange *x)
 {
     struct loads *loads = &x->env->loader.loads;
     x->is_with_backend = 1;
+    if (x->admission.route->needs_model)
+        asked_enter(&x->env->asked, &x->asked);
     if (x->model == MODEL_NEEDED || x->model == MODEL_LEFT)
         x->answered_by = loads_answer(loads, x->ask.model, loop_now_ms(x->env->loop));
     else if (x->model == MODEL_OTHERS)
@@ -129,6 +131,7 @@ void exchange_was_answered(struct exchange *x, enum load_answer how)
     if (!x->is_with_backend)
         return;
     x->is_with_backend = 0;
+    asked_leave(&x->env->asked, &x->asked);
     if (x->answered_by)
         loads_answered(loads, x->answered_by, &x->load.wish, how, loop_now_ms(x->env->loop));
     else if (x->model == MODEL_OTHERS)

@@ -70,6 +70,7 @@ struct exchange {
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
     enum exchange_model model; /* what it means for its model */
     struct relay relay;
+    struct asked asked;        /* among those who wait for a byte of the backend's */
     enum access_end ended;
     const char *code;          /* of an error of our own, a literal; or NULL */
     const struct exchange_way *way; /* borrowed */
@@ -153,6 +154,7 @@ enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);
 /* exchange_fetch.c: asks the backend. */
 extern const struct exchange_way exchange_way;
 extern const struct relay_ops exchange_relay_ops;
+void exchange_stalled(void *context, const char *why); /* for asked.h */
 
 /* exchange_end.c. Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x);

@@ -33,7 +33,7 @@ static void look_at_models(struct gate_view *view, const struct contract_page *p
 void gate_look(struct gate_view *view, const struct contract_page *page, int is_backend_ours)
 {
     view->is_supervised = page != NULL;
-    view->is_api_watched = view->is_stopping = view->is_shut = 0;
+    view->is_api_watched = view->is_stopping = view->is_shut = view->is_stalled = 0;
     view->ollama_pid = 0;
     view->ollama_restarts_n = 0;
     view->ollama = CONTRACT_READY;
@@ -82,6 +82,8 @@ enum gate_verdict gate_decide(const struct gate_view *view, int needs_model, con
         return view->is_stopping ? GATE_STOPPING : GATE_WAIT_API;
     if (needs_model && view->is_shut && !view->is_stopping)
         return GATE_WAIT_API;
+    if (needs_model && view->is_stalled)
+        return view->is_stopping ? GATE_STOPPING : GATE_WAIT_API;
     if (needs_model && is_model_missing(view, model))
         return view->is_stopping ? GATE_STOPPING : GATE_WAIT_MODEL;
     return GATE_PASS;
@@ -98,6 +100,7 @@ void gate_refresh(struct gate *g)
     gate_look(&g->view, g->page, g->is_backend_ours);
     g->view.is_stopping |= g->is_orphaned;
     g->view.is_shut = g->is_shut;
+    g->view.is_stalled = g->is_stalled;
 }
 
 enum gate_verdict gate_enter(struct gate *g, struct gate_ticket *t)

@@ -14,6 +14,7 @@ struct gate_view {
     int is_api_watched;  /* the backend is the supervisor's own ollama */
     int is_stopping;
     int is_shut;         /* Ollama is to be restarted: who needs a model waits for that */
+    int is_stalled;      /* ollama was found hung, and its models are being unloaded */
     enum contract_state ollama;
     int32_t ollama_pid;  /* which one it is; 0: there is none */
     uint32_t ollama_restarts_n; /* after how many deaths */
@@ -62,6 +63,7 @@ struct gate {
     int is_backend_ours;
     int is_shut;     /* for the owner to set; see gate_view */
     int is_orphaned; /* the supervisor is gone: what is not there now will not come */
+    int is_stalled;  /* see gate_view; for stalled.c to set */
     struct waiting *waiting; /* borrowed */
     struct gate_view view;
     struct gate_ticket *first, *last, *cursor;

@@ -133,6 +133,17 @@ enum load_verdict loader_look(struct loader *l, struct load_ticket *t, const cha
     return verdict;
 }
 
+void loader_stalled(struct loader *l, const char *why)
+{
+    const struct load_result lost = {.end = LOAD_ENDED_LOST, .text = why};
+    for (size_t i = 0; i < LOADS_MODELS; i++) {
+        if (!l->under_way[i].load)
+            continue;
+        load_request_free(&l->under_way[i].request);
+        on_loaded(&l->under_way[i], &lost);
+    }
+}
+
 void loader_models_changed(struct loader *l)
 {
     tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "changed");

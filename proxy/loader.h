@@ -48,6 +48,8 @@ void loader_fini(struct loader *l);
 /* See loads_look; what is to be loaded is loaded. RESTS: l->rest says why, and until when. */
 enum load_verdict loader_look(struct loader *l, struct load_ticket *t, const char *model, int must_fit, struct load_ride *ride);
 
+/* Ollama is hung: what is under way ends as lost. why: borrowed for the call. */
+void loader_stalled(struct loader *l, const char *why);
 /* pid: of the Ollama that the supervisor runs, 0 while it is not ready. What another one had loaded is gone. deaths_n: how often it
  * was started again as it had died, ever; another Ollama without one more of them was wanted, and every load is tried with it. */
 void loader_see_backend(struct loader *l, int32_t pid, uint32_t deaths_n);

@@ -7,6 +7,7 @@
  */
 #include "proxy/circle.h"
 #include "proxy/nap.h"
+#include "proxy/stalled.h"
 #include "proxy/resume.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct proxy {
     struct env env;
     struct resume resume;
     struct clients clients;
+    struct stalled stalled;
     struct listeners listeners;
     struct nap nap;
     struct timer deadline; /* of draining, then of aborting */
@@ -142,8 +144,11 @@ static void on_channel(void *context, short revents)
     while ((got = contract_receive(p->contract.channel_fd, &m)) == 1 || got == -EPROTO) {
         if (got == -EPROTO)
             log_event(LOG_WARNING, "channel", "reason=\"a message was not understood\"");
-        else if (m.kind == CONTRACT_STATE_CHANGED)
+        else if (m.kind == CONTRACT_STATE_CHANGED) {
+            stalled_look(&p->stalled);
             env_review(&p->env);
+        } else if (m.kind == CONTRACT_STALLED)
+            stalled_begin(&p->stalled);
         else if (m.kind == CONTRACT_MAY_I_SLEEP)
             nap_asked(&p->nap, m.value);
         else if (m.kind == CONTRACT_RESUMED)
@@ -219,6 +224,7 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
     nap_init(&p->nap, &p->env, &p->clients, &p->listeners);
+    stalled_init(&p->stalled, &p->env);
     p->env.loads_over = on_loads_over;
     p->env.loads_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
@@ -261,6 +267,7 @@ static void close_rooms(struct proxy *p)
         listeners_close(&p->listeners);
     (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
     nap_fini(&p->nap);
+    stalled_fini(&p->stalled);
     env_fini(&p->env);
     if (p->backend.loop)
         backend_fini(&p->backend);

@@ -39,7 +39,8 @@ static void on_head(void *context, const struct message *answer)
 static void on_body(void *context, const char *bytes, size_t bytes_n)
 {
     struct relay *r = context;
-    atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
+    if (r->is_work) /* lists and the like are answered by an Ollama that hangs too */
+        atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
     if (r->answer->fault)
         return;
     ending_see(r->ending, bytes, bytes_n);
@@ -60,6 +61,12 @@ static void tell_error(struct relay *r)
     r->ops->end(r->context, RELAY_TOLD, "");
 }
 
+static void pause_reading(struct relay *r)
+{
+    fetch_pause(&r->fetch);
+    r->ops->paused(r->context, 1);
+}
+
 static void on_flush(void *context)
 {
     struct relay *r = context;
@@ -71,7 +78,7 @@ static void on_flush(void *context)
     else if (r->answer->has_error) /* it is told now, whatever is still to come */
         tell_error(r);
     else if (sink->pending_bytes(sink->context) > RELAY_HIGH_BYTES)
-        fetch_pause(&r->fetch);
+        pause_reading(r);
 }
 
 static void on_sent(void *context)
@@ -156,6 +163,7 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     r->is_cors_ours = request->is_cors_ours;
     r->answer->fault = NULL;
     r->watch = request->watch;
+    r->is_work = request->is_work;
     ending_begin(r->ending, ENDING_NONE);
     buf_consume(&r->head, buf_size(&r->head));
     int error = forward_request_head(&r->head, &f);
@@ -178,6 +186,8 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
 
 void relay_drained(struct relay *r)
 {
-    if (r->fetch.is_paused)
+    if (r->fetch.is_paused) {
         fetch_resume(&r->fetch);
+        r->ops->paused(r->context, 0);
+    }
 }

@@ -31,6 +31,7 @@ enum relay_end {
 struct relay_ops {
     void (*begun)(void *context); /* the answer's head is there: from now on it can't be taken back */
     void (*room)(void *context);  /* more of a streamed body may come; a held one may have been sent whole */
+    void (*paused)(void *context, int is_paused); /* the client does not take what there is; or it does again */
     /* The last call; on RELAY_DONE the answer is delivered whole. The relay may be started again, or freed, in it. */
     void (*end)(void *context, enum relay_end end, const char *why);
 };
@@ -51,6 +52,7 @@ struct relay_request {
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; the answer has ours */
     int is_fresh;                  /* not over a kept connection */
     enum relay_watch watch;
+    int is_work;                   /* its bytes are progress */
 };
 
 struct relay {
@@ -58,6 +60,7 @@ struct relay {
     void *context;
     struct answer *answer;        /* borrowed */
     struct contract_line *line;   /* borrowed: counts progress */
+    int is_work;
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */

@@ -5,6 +5,7 @@
 #include "supervisor/resume.h"
 
 #include "common/log.h"
+#include "supervisor/hang.h"
 #include "supervisor/suspend.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static void look(void *context)
     }
     for (size_t i = 0; i < s->children_n; i++)
         live_resumed(&s->children[i].live);
+    hang_resumed(s);
 }
 
 void resume_init(struct supervisor *s)

@@ -17,7 +17,18 @@
 #include "supervisor/notify.h"
 #include "supervisor/outer.h"
 #include "supervisor/slept.h"
+#include "supervisor/stall_look.h"
 #include "supervisor/trouble.h"
+
+/* hang.c */
+struct hang {
+    struct stall stall;
+    struct stall_look look;
+    struct timer timer;  /* the next look, or until when the proxies have time */
+    int is_watching;
+    int is_asked;        /* the proxies were asked to end what waits */
+    unsigned answers_n;
+};
 
 struct supervisor {
     struct loop loop;
@@ -54,7 +65,8 @@ struct supervisor {
     struct gap gap;
     int clock_fd;         /* readable when the calendar was set; -1: none */
     int64_t resumed_at_ms;
-    struct trouble trouble; /* trouble.c */
+    struct trouble trouble; /* reasons.c */
+    struct hang hang;
     /* sleep.c */
     struct timer idle_timer;
     struct falling falling;

@@ -10,6 +10,7 @@
 #include "supervisor/broken.h"
 #include "supervisor/diary.h"
 #include "supervisor/doze.h"
+#include "supervisor/hang.h"
 #include "supervisor/phases.h"
 #include "supervisor/reasons.h"
 #include "supervisor/resume.h"
@@ -141,6 +142,7 @@ static void changed(void *context, struct child *c)
     doze_needed_by(s, c);
     phases_follow(s, c);
     diary_follow(s, c);
+    hang_follow(s, c);
     state_follow_doors(s, c);
     state_tell_all(s, CONTRACT_STATE_CHANGED);
     state_evaluate_soon(s);
@@ -169,6 +171,11 @@ static void heard(void *context, struct child *c, const struct contract_message 
     case CONTRACT_CHANGED:
         state_tell_all(s, CONTRACT_STATE_CHANGED);
         state_evaluate_soon(s);
+        if (m->value == 1)
+            hang_look(s);
+        break;
+    case CONTRACT_UNLOADED:
+        hang_answered(s, c, m->value == 1);
         break;
     default:
         if (!c->channel.has_refused)
@@ -355,6 +362,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     s->started_at_ms = s->sleep_since_ms = loop_now_ms(&s->loop);
     timer_init(&s->reap_timer, reap_timer, s);
     strays_init(s);
+    hang_init(s);
     s->evaluation = (struct deferred){.fn = evaluate, .context = s};
     *what = "the listeners";
     if ((error = open_listeners(s)) < 0)
@@ -421,6 +429,7 @@ void supervisor_fini(struct supervisor *s)
 {
     for (size_t i = 0; i < s->children_n; i++)
         child_fini(&s->children[i]);
+    hang_fini(s);
     resume_fini(s);
     suspend_fini(s);
     control_fini(&s->control);
@@ -444,7 +453,7 @@ static int64_t longest_wait_ms(const struct supervisor *s)
     for (size_t i = 0; i < s->children_n; i++)
         if (program_is_alive(&s->children[i].program) && s->children[i].program.deadline_ms >= 0)
             return LOOP_FREEZE_MS;
-    return suspend_is_under_way(s) ? LOOP_FREEZE_MS : -1;
+    return suspend_is_under_way(s) || hang_is_watching(s) ? LOOP_FREEZE_MS : -1;
 }
 
 int supervisor_run(struct supervisor *s)

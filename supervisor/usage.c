@@ -23,19 +23,20 @@ static int is_plausible(int64_t number, int64_t max)
 
 int usage_parse(const char *text, struct usage_process *out)
 {
-    int64_t utime, stime, cutime, cstime, rss;
+    int64_t faults, child_faults, utime, stime, cutime, cstime, rss;
     int pid, parent, group;
     const char *end = strrchr(text, ')');
     if (!end || sscanf(text, "%d (", &pid) != 1)
         return -EINVAL;
     int n = sscanf(end + 1,
-                   " %*c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
+                   " %*c %d %d %*d %*d %*d %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
                    " %*d %*d %*d %*d %*u %*u %" SCNd64,
-                   &parent, &group, &utime, &stime, &cutime, &cstime, &rss);
-    if (n != 7 || pid <= 0 || parent < 0 || !is_plausible(utime, TICKS_MAX) || !is_plausible(stime, TICKS_MAX) ||
-        !is_plausible(cutime, TICKS_MAX) || !is_plausible(cstime, TICKS_MAX) || !is_plausible(rss, PAGES_MAX))
+                   &parent, &group, &faults, &child_faults, &utime, &stime, &cutime, &cstime, &rss);
+    if (n != 9 || pid <= 0 || parent < 0 || !is_plausible(utime, TICKS_MAX) || !is_plausible(stime, TICKS_MAX) ||
+        !is_plausible(cutime, TICKS_MAX) || !is_plausible(cstime, TICKS_MAX) || !is_plausible(rss, PAGES_MAX) || !is_plausible(faults, TICKS_MAX) ||
+        !is_plausible(child_faults, TICKS_MAX))
         return -EINVAL;
-    *out = (struct usage_process){.pid = pid, .parent = parent, .group = group, .rss_pages = rss,
+    *out = (struct usage_process){.pid = pid, .parent = parent, .group = group, .rss_pages = rss, .faults_n = faults + child_faults,
                                   .ticks = utime + stime + cutime + cstime};
     return 0;
 }
@@ -118,7 +119,7 @@ static const struct usage_process *find(const struct usage *u, pid_t pid)
 }
 
 /* The list is no snapshot: a parent may be missing, and a number may have been given again. */
-static int is_of(const struct usage *u, const struct usage_process *p, pid_t main)
+int usage_is_of(const struct usage *u, const struct usage_process *p, pid_t main)
 {
     for (int i = 0; p && i < DEPTH_MAX; i++) {
         if (p->pid == main || p->group == main)
@@ -136,10 +137,11 @@ struct usage_sum usage_of(const struct usage *u, pid_t main)
         return sum;
     for (size_t i = 0; i < u->processes_n; i++) {
         const struct usage_process *p = &u->processes[i];
-        if (!is_of(u, p, main))
+        if (!usage_is_of(u, p, main))
             continue;
         pages += p->rss_pages;
         ticks += p->ticks;
+        sum.faults_n += p->faults_n;
         sum.processes_n++;
     }
     sum.rss_bytes = pages * sys_page_bytes();

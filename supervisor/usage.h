@@ -12,6 +12,7 @@ enum { USAGE_PROCESSES_MAX = 4096 };
 struct usage_process {
     pid_t pid, parent, group;
     int64_t rss_pages;
+    int64_t faults_n; /* that went to the disk, counted as ticks are */
     int64_t ticks; /* of processor time: its own, and of children that it has waited for */
 };
 
@@ -22,7 +23,7 @@ struct usage {
 
 /* What one program takes. */
 struct usage_sum {
-    int64_t rss_bytes, cpu_ms;
+    int64_t rss_bytes, cpu_ms, faults_n;
     unsigned processes_n; /* 0: nothing is known of it */
 };
 
@@ -35,6 +36,8 @@ void usage_fini(struct usage *u);
 
 /* All processes of the group that `main` leads, and all that descend from it. Shared pages are counted in each process that
  * has them, a mapped model file included. */
+/* Whether a process is one of them. */
+int usage_is_of(const struct usage *u, const struct usage_process *p, pid_t main);
 struct usage_sum usage_of(const struct usage *u, pid_t main);
 
 #endif

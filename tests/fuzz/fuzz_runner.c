@@ -1,7 +1,9 @@
-/* What a program writes, line by line: cleaned, weighed, and looked at for a runner's start. */
+/* What a program writes, line by line: cleaned, weighed, and looked at for a runner's start or end. */
 #include "supervisor/clean.h"
 #include "supervisor/level.h"
 #include "supervisor/runner.h"
+#include "supervisor/slog.h"
+#include "supervisor/trouble.h"
 
 #include "common/utf8.h"
 
@@ -47,6 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         check_clean(line, clean_n);
         if (level_of_line(line) == LOG_INFO)
+            abort();
+        char words[CONTRACT_REASON_BYTES], few[8];
+        (void)trouble_of_line(line, level_of_line(line), words);
+        slog_words(line, few, sizeof few);
+        if (strlen(words) >= sizeof words || strlen(few) >= sizeof few)
             abort();
         if (runner_line(&r, line))
             check_told(&r);

@@ -1,0 +1,139 @@
+/* See stall_look.h. As announce.c's, the process ends itself by alarm(2), and is reaped like any orphan. */
+#include "supervisor/stall_look.h"
+
+#include "supervisor/gpu.h"
+#include "supervisor/usage.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_LIMIT_MS = 2000, SAMPLE_FD = 3, FAULT_BYTES = 64 * 1024, TEXT_BYTES = 512 };
+
+static int64_t number_of(const char *text, const char *key)
+{
+    int64_t number;
+    const char *at = strstr(text, key);
+    return at && sscanf(at + strlen(key), "%" SCNd64, &number) == 1 && number > 0 && number < INT64_MAX / 8 ? number : 0;
+}
+
+int64_t stall_look_read_bytes(const char *text)
+{
+    return number_of(text, "rchar:") + number_of(text, "\nread_bytes:");
+}
+
+static int64_t read_bytes_of(pid_t pid)
+{
+    char path[32], text[TEXT_BYTES];
+    snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
+    int fd = sys_open(path, O_RDONLY, 0);
+    ssize_t n = fd < 0 ? fd : sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return stall_look_read_bytes(text);
+}
+
+/* A fault that went to the disk counts as reading: not every file system counts what it reads for a mapping. */
+void stall_look_sample(pid_t main, struct stall_sample *out)
+{
+    struct usage usage;
+    int left_n = GPU_FDS_MAX;
+    *out = (struct stall_sample){.is_known = usage_read(&usage) == 0};
+    if (!out->is_known)
+        return;
+    struct usage_sum sum = usage_of(&usage, main);
+    out->is_known = sum.processes_n > 0;
+    out->cpu_ms = sum.cpu_ms;
+    out->read_bytes = sum.faults_n * FAULT_BYTES;
+    for (size_t i = 0; i < usage.processes_n; i++) {
+        if (!usage_is_of(&usage, &usage.processes[i], main))
+            continue;
+        out->read_bytes += read_bytes_of(usage.processes[i].pid);
+        out->gpu_ms += gpu_time_ms(usage.processes[i].pid, &left_n);
+    }
+    out->gpu_percent = gpu_busy_percent();
+    usage_fini(&usage);
+}
+
+static void settle(struct stall_look *l, const struct stall_sample *sample)
+{
+    stall_look_stop(l);
+    l->told(l->context, sample);
+}
+
+static void too_late(void *context, int64_t now_ms)
+{
+    static const struct stall_sample unknown = {.is_known = 0};
+    (void)now_ms;
+    settle(context, &unknown);
+}
+
+static void sample_ready(void *context, short revents)
+{
+    struct stall_look *l = context;
+    struct stall_sample sample;
+    (void)revents;
+    ssize_t n = sys_read(l->fd, &sample, sizeof sample); /* below PIPE_BUF: whole, or not at all */
+    if (n == (ssize_t)sizeof sample)
+        settle(l, &sample);
+    else
+        too_late(l, 0);
+}
+
+static void look(pid_t main, int fd) __attribute__((noreturn));
+static void look(pid_t main, int fd)
+{
+    struct stall_sample sample;
+    sys_die_with_parent(SIGKILL);
+    sys_signals_reset();
+    sys_alarm(LOOK_LIMIT_MS / 1000);
+    if (sys_dup_to(fd, SAMPLE_FD) < 0)
+        sys_exit_now(1);
+    sys_close_from(SAMPLE_FD + 1, -1); /* a listener or a channel must not live on here */
+    stall_look_sample(main, &sample);
+    (void)!sys_write(SAMPLE_FD, &sample, sizeof sample);
+    sys_exit_now(0);
+}
+
+void stall_look_init(struct stall_look *l, struct loop *loop, void (*told)(void *context, const struct stall_sample *sample), void *context)
+{
+    *l = (struct stall_look){.loop = loop, .fd = -1, .told = told, .context = context};
+    timer_init(&l->timer, too_late, l);
+}
+
+void stall_look_start(struct stall_look *l, pid_t main)
+{
+    int fds[2];
+    int64_t now_ms = loop_now_ms(l->loop);
+    stall_look_stop(l);
+    loop_arm(l->loop, &l->timer, now_ms + LOOK_LIMIT_MS);
+    if (sys_pipe(fds, 0) < 0)
+        return; /* the timer tells it */
+    int error = loop_add(l->loop, fds[0], POLLIN, sample_ready, l);
+    if (error >= 0) {
+        error = sys_fork();
+        if (error == 0)
+            look(main, fds[1]);
+        if (error < 0)
+            loop_remove(l->loop, fds[0]);
+    }
+    sys_close(fds[1]);
+    if (error < 0)
+        sys_close(fds[0]);
+    else
+        l->fd = fds[0];
+}
+
+void stall_look_stop(struct stall_look *l)
+{
+    if (!l->loop)
+        return;
+    loop_disarm(l->loop, &l->timer);
+    if (l->fd < 0)
+        return;
+    loop_remove(l->loop, l->fd);
+    sys_close(l->fd);
+    l->fd = -1;
+}
