@@ -116,6 +116,14 @@ struct conf_pin_value {
  * checked, and may not be allowed to read the files that it read: what is in them came by their environment. */
 enum conf_reader { CONF_READER_ANY, CONF_READER_CHILD, CONF_READER_SUPERVISOR };
 
+/* What our Ollama takes memory by, where a request says nothing. */
+struct conf_ollama_memory {
+    int64_t context_n; /* tokens: OLLAMA_CONTEXT_LENGTH */
+    int cache_bytes;   /* of 32 elements of the KV cache: OLLAMA_KV_CACHE_TYPE; in force with flash attention only */
+    int is_flash;      /* OLLAMA_FLASH_ATTENTION */
+    int is_gpu_asked;  /* one that it uses only where it is told to: OLLAMA_VULKAN, OLLAMA_INTEL_GPU */
+};
+
 struct conf {
     enum conf_reader reader;
     int is_handed;  /* text and expanded were handed down by the supervisor */
@@ -139,6 +147,7 @@ struct conf {
     struct address backend; /* where the proxy and the preloader reach Ollama */
     int64_t ollama_parallel; /* requests at once that our ollama takes for one model; 0: it chooses by itself */
     int64_t ollama_keep_alive_ms; /* how long our ollama keeps a model that was used; -1: for ever */
+    struct conf_ollama_memory ollama_memory;
     int is_backend_ours;    /* the backend is the ollama that we supervise */
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */
@@ -182,6 +191,10 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
 void conf_environment_free(char **environment);
 /* The value of a variable in such an array, or NULL. */
 const char *conf_variable(char *const *environment, const char *name);
+
+/* For its proxy: the text of CONTRACT_ENV_MEMORY. */
+enum { CONF_OLLAMA_MEMORY_BYTES = 40 };
+void conf_ollama_memory_write(const struct conf_ollama_memory *m, char out[CONF_OLLAMA_MEMORY_BYTES]);
 
 /* The models to preload, from OLLAMA_PRELOAD_MODELS, [preload] models, or the file: checked, without duplicates.
  * 0; -EINVAL with the mistakes in d (as FILE:LINE); -ENOMEM. */

@@ -147,6 +147,7 @@ static int derive_ollama(struct conf *c, struct diag *d)
     if (c->reader == CONF_READER_CHILD) {
         c->ollama_parallel = parallel_of(conf_variable(c->environment_in, CONTRACT_ENV_PARALLEL));
         c->ollama_keep_alive_ms = handed_keep_alive(c);
+        conf_ollama_memory_take(&c->ollama_memory, conf_variable(c->environment_in, CONTRACT_ENV_MEMORY));
     }
     const char *handed = c->reader == CONF_READER_CHILD ? conf_variable(c->environment_in, CONTRACT_ENV_OLLAMA) : NULL;
     if (handed && parse_address(handed, &c->ollama, why) == 0)
@@ -158,6 +159,7 @@ static int derive_ollama(struct conf *c, struct diag *d)
     if (c->reader != CONF_READER_CHILD) {
         c->ollama_parallel = parallel_of(conf_variable(environment, "OLLAMA_NUM_PARALLEL"));
         c->ollama_keep_alive_ms = parse_ollama_keep_alive_ms(conf_variable(environment, "OLLAMA_KEEP_ALIVE"));
+        conf_ollama_memory_read(&c->ollama_memory, environment);
     }
     int is_set = host && *host;
     if (is_set)

@@ -92,6 +92,10 @@ int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_preload.c: [preload] load. */
 void conf_check_preload(const struct conf *c, struct diag *d);
 
+/* conf_ollama.c: of our Ollama's environment; or of what the supervisor has made of it, where text is that (else the defaults). */
+void conf_ollama_memory_read(struct conf_ollama_memory *m, char *const *environment);
+void conf_ollama_memory_take(struct conf_ollama_memory *m, const char *text);
+
 /* conf_pin.c: 0, or -EINVAL with the reason: what stands in [pin:HERE]. */
 int conf_pin_name(const char *name, char *why) WARN_UNUSED;
 void conf_check_pins(const struct conf *c, struct diag *d);

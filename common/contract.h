@@ -13,6 +13,7 @@
  *   SIDECAR_OLLAMA                           where our `ollama serve` binds, HOST:PORT
  *   SIDECAR_OLLAMA_PARALLEL                  its OLLAMA_NUM_PARALLEL, 0 where it chooses by itself; for the proxy
  *   SIDECAR_OLLAMA_KEEP_ALIVE                its OLLAMA_KEEP_ALIVE in milliseconds, -1 for ever; for the proxy
+ *   SIDECAR_OLLAMA_MEMORY                    CONTEXT:CACHE:FLASH:GPU, what it takes memory by; for the proxy
  *   SIDECAR_PAGE_FD, SIDECAR_PAGE_LINE       the shared page, and the writer's own line of it
  *
  * The page is written without locks; whoever reads it trusts nothing: not its texts, not its numbers.
@@ -42,6 +43,7 @@ enum {
 #define CONTRACT_ENV_OLLAMA "SIDECAR_OLLAMA"
 #define CONTRACT_ENV_PARALLEL "SIDECAR_OLLAMA_PARALLEL"
 #define CONTRACT_ENV_KEEP_ALIVE "SIDECAR_OLLAMA_KEEP_ALIVE"
+#define CONTRACT_ENV_MEMORY "SIDECAR_OLLAMA_MEMORY"
 
 /* What a program is in; the supervisor's table of states uses the same words. */
 enum contract_state {

@@ -111,7 +111,8 @@ size_t cooldowns_forget(struct cooldowns *c)
 {
     size_t ended_n = 0;
     for (size_t i = 0; i < COOLDOWNS_ROWS; i++)
-        ended_n += drop(&c->rows[i]);
+        if (c->rows[i].model[0]) /* memory that was never written to is none */
+            ended_n += drop(&c->rows[i]);
     return ended_n;
 }
 

@@ -169,6 +169,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     asked_init(&env->asked, loop, line, contract->channel_fd, stall_timeout_of(conf, contract->page));
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
+    fit_init(&env->loader.fit, conf, contract->page);
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
     gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});

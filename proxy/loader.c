@@ -37,8 +37,10 @@ void loader_init(struct loader *l, struct backend *backend, const struct tell *t
 
 void loader_fini(struct loader *l)
 {
-    for (size_t i = 0; i < LOADS_MODELS; i++)
+    for (size_t i = 0; i < LOADS_MODELS; i++) {
         load_request_free(&l->under_way[i].request);
+        show_request_free(&l->under_way[i].show);
+    }
 }
 
 static void tell_end(const struct loader *l, const struct load *load, const struct load_result *result)
@@ -77,19 +79,25 @@ static void count(struct loader *l, const struct load *load, const struct load_r
                   (long long)row->length_ms, row->why);
 }
 
-static void on_loaded(void *context, const struct load_result *result)
+static void end(struct loader_load *place, const struct load_result *result)
 {
-    struct loader_load *place = context;
     struct loader *l = place->loader;
     struct load *load = place->load;
     place->load = NULL;
-    place->request = NULL; /* it frees itself */
-    tell_end(l, load, result);
-    count(l, load, result);
+    show_request_free(&place->show);
     if (result->end == LOAD_ENDED_WELL)
         l->ops.loaded(l->ops.context, load);
     loads_end(&l->loads, load, result, loop_now_ms(l->backend->loop));
     l->ops.count(l->ops.context, 0);
+}
+
+static void on_loaded(void *context, const struct load_result *result)
+{
+    struct loader_load *place = context;
+    place->request = NULL; /* it frees itself */
+    tell_end(place->loader, place->load, result);
+    count(place->loader, place->load, result);
+    end(place, result);
 }
 
 static void tell_begin(const struct load *load)
@@ -103,19 +111,57 @@ static void tell_begin(const struct load *load)
     buf_fini(&options);
 }
 
-/* 0 or -ENOMEM. There is a place for each row. */
+/* 0 or -ENOMEM. */
+static int ask_to_load(struct loader_load *place)
+{
+    struct loader *l = place->loader;
+    const struct load *load = place->load;
+    struct load_request_to to = {l->backend, l->tell, load->model, &load->options, loads_keep_alive_ms(&l->loads, load)};
+    int error = load_request_new(&place->request, &to, on_loaded, place);
+    if (!error)
+        tell_begin(load);
+    return error;
+}
+
+/* What it is, is known now. Where it can't fit, the load is not asked for, or not any more: Ollama needs longer to get to where it
+ * takes memory than to say what the model is. */
+static void on_shown(void *context, const char *json, size_t json_n)
+{
+    struct loader_load *place = context;
+    struct loader *l = place->loader;
+    const struct load *load = place->load;
+    char text[FIT_TEXT_BYTES];
+    struct load_result result = {.end = LOAD_ENDED_FAILED, .status = 500, .text = text, .is_untried = !place->request};
+    place->show = NULL; /* it frees itself */
+    fit_learn(&l->fit, load->model, json, json_n);
+    if (json && fit_judge(&l->fit, load->model, &load->options, text) == FIT_NOT) {
+        fit_tell(&l->fit, load->model, &load->options, text);
+        load_request_free(&place->request);
+        end(place, &result);
+    } else if (!place->request && ask_to_load(place) < 0) {
+        result.end = LOAD_ENDED_UNTOLD;
+        end(place, &result);
+    }
+}
+
+/* 0 or -ENOMEM. There is a place for each row. What is not known is asked for beside, which costs the load no time; what would be
+ * refused is asked for once more, and first: it may be another model by now. */
 static int begin(struct loader *l, struct load *load)
 {
     struct loader_load *place = l->under_way;
-    struct load_request_to to = {l->backend, l->tell, load->model, &load->options, loads_keep_alive_ms(&l->loads, load)};
+    char text[FIT_TEXT_BYTES];
     while (place->load)
         place++;
-    int error = load_request_new(&place->request, &to, on_loaded, place);
-    if (error)
-        return error;
+    enum fit_verdict fits = fit_judge(&l->fit, load->model, &load->options, text);
     place->load = load;
+    int is_asked = fits != FIT_WELL && show_request_new(&place->show, l->backend, l->tell, load->model, on_shown, place) == 0;
+    int error = is_asked && fits == FIT_NOT ? 0 : ask_to_load(place);
+    if (error) {
+        place->load = NULL;
+        show_request_free(&place->show);
+        return error;
+    }
     l->ops.count(l->ops.context, 1);
-    tell_begin(load);
     return 0;
 }
 
@@ -146,6 +192,7 @@ void loader_stalled(struct loader *l, const char *why)
 
 void loader_models_changed(struct loader *l)
 {
+    fit_forget(&l->fit);
     tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "changed");
 }
 
@@ -154,6 +201,8 @@ void loader_see_backend(struct loader *l, int32_t pid, uint32_t deaths_n)
     int is_another = l->backend_pid && pid && pid != l->backend_pid;
     if (pid == 0 || is_another)
         loads_forget_all(&l->loads);
+    if (is_another)
+        fit_forget(&l->fit);
     if (is_another && deaths_n == l->backend_deaths_n)
         tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "restarted");
     if (pid) {

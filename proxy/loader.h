@@ -6,12 +6,15 @@
 #define PROXY_LOADER_H
 
 #include "proxy/cooldowns.h"
+#include "proxy/fit.h"
 #include "proxy/load_request.h"
+#include "proxy/show_request.h"
 
 struct loader_load {
     struct loader *loader;
     struct load *load;           /* NULL: a free place */
-    struct load_request *request; /* owned */
+    struct load_request *request; /* owned; NULL: it is not to be sent before `show` is answered */
+    struct show_request *show;    /* owned; whether it fits; NULL: that is known, or does not matter */
 };
 
 struct loader_ops {
@@ -29,6 +32,7 @@ struct loader_rest {
 struct loader {
     struct loads loads;
     struct cooldowns cooldowns;
+    struct fit fit;           /* all zero: each load fits */
     struct loader_rest rest;  /* of the last loader_look that said so */
     struct backend *backend;  /* borrowed, as is tell */
     const struct tell *tell;

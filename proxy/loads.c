@@ -130,6 +130,7 @@ static enum load_verdict begin(struct loads *l, struct load *row, struct load_ti
     enum load_verdict verdict = l->may ? l->may(l->may_context, row->model, &options) : LOAD_BEGIN;
     if (verdict != LOAD_BEGIN)
         return verdict;
+    row->before = (struct load_before){row->state, row->options, row->is_perhaps};
     row->options = options;
     row->is_perhaps = 0;
     row->wish = t->wish;
@@ -169,10 +170,16 @@ int64_t loads_keep_alive_ms(const struct loads *l, const struct load *load)
     return is_too_short(l, load->wish.keep_alive_ms) ? LOADS_KEEP_LEAST_MS : load->wish.keep_alive_ms;
 }
 
-static void settle(struct loads *l, struct load *row, enum load_end end, int64_t now_ms)
+static void settle(struct loads *l, struct load *row, const struct load_result *result, int64_t now_ms)
 {
     int64_t keep_alive_ms = loads_keep_alive_ms(l, row);
-    int is_known = end == LOAD_ENDED_WELL && !row->is_load_doubted;
+    int is_known = result->end == LOAD_ENDED_WELL && !row->is_load_doubted;
+    if (result->is_untried && !row->is_load_doubted) {
+        row->state = row->before.state;
+        row->options = row->before.options;
+        row->is_perhaps = row->before.is_perhaps;
+        return;
+    }
     row->state = is_known ? LOAD_LOADED : LOAD_UNKNOWN;
     if (!is_known)
         return;
@@ -190,7 +197,7 @@ void loads_end(struct loads *l, struct load *load, const struct load_result *res
     int is_more = !load_options_equal(&failed, &load->options);
     unsigned turn = load->turn++;
     l->loading_n--;
-    settle(l, load, result->end, now_ms);
+    settle(l, load, result, now_ms);
     load->is_telling = 1;
     while (load->first && load->first->turn == turn) {
         struct load_ticket *t = load->first;

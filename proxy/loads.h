@@ -39,6 +39,11 @@ struct load {
     int64_t keep_alive_ms;       /* Ollama keeps it so long behind the last answer; ASK_KEEP_FOR_EVER */
     int64_t until_ms;            /* … which is until then, where nobody is being answered */
     int64_t begun_ms, used_ms;
+    struct load_before {
+        enum load_state state;
+        struct load_options options;
+        int is_perhaps;
+    } before;                    /* what was known when the load began */
     int is_perhaps;              /* UNKNOWN, but it may well be loaded with `options` until until_ms */
     int is_keep_ours;            /* our load has set its keep_alive, and no request another */
     int is_telling;              /* those who waited are being told */
@@ -62,6 +67,7 @@ struct load_result {
     enum load_end end;
     int status;       /* of FAILED */
     const char *text; /* of FAILED, REFUSED, LOST; borrowed for the call */
+    int is_untried;   /* the backend was not asked at all: what it has loaded is what it had */
 };
 
 typedef void load_fn(void *context, const struct load_result *result);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_FD = 3, EXTRA_MAX = 16, EXTRA_BYTES = 320 };
+enum { FIRST_FD = 3, EXTRA_MAX = 20, EXTRA_BYTES = 320 };
 
 struct extras {
     char text[EXTRA_MAX][EXTRA_BYTES];
@@ -86,6 +86,9 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
         listen_variables(&e, site);
         extra(&e, CONTRACT_ENV_PARALLEL "=%lld", (long long)site->conf->ollama_parallel);
         extra(&e, CONTRACT_ENV_KEEP_ALIVE "=%lld", (long long)site->conf->ollama_keep_alive_ms);
+        char memory[CONF_OLLAMA_MEMORY_BYTES];
+        conf_ollama_memory_write(&site->conf->ollama_memory, memory);
+        extra(&e, CONTRACT_ENV_MEMORY "=%s", memory);
     }
     char bind[ADDRESS_TEXT_BYTES];
     address_text(&site->conf->ollama, bind);
@@ -145,6 +148,8 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
     int error = conf_section_values(site->conf, p->name, &text); /* [proxy], [preload] */
     error = error ? error : buf_printf(&text, "%s %d %d", backend, site->conf->supervisor.log_level,
                                        site->conf->supervisor.log_format);
+    if (!error && strcmp(p->name, "proxy") == 0)
+        error = buf_printf(&text, " %d", site->conf->supervisor.memory_check);
     error = error ? error : buf_append(&text, "", 1);
     if (!error && strcmp(p->name, "preload") == 0)
         error = conf_preload_list(site->conf, &models, &d);

@@ -1,4 +1,5 @@
 """A real Ollama on PATH, and a models folder that it can use without a network."""
+import contextlib
 import os
 import subprocess
 import time
@@ -22,37 +23,49 @@ def real_ollama():
     return None
 
 
+@contextlib.contextmanager
+def serving(path, directory):
+    """The environment for the command-line client, while a server of its own runs on the models there."""
+    port = free()
+    env = {"PATH": os.environ["PATH"], "HOME": directory, "OLLAMA_HOST": f"127.0.0.1:{port}",
+           "OLLAMA_MODELS": os.path.join(directory, "models")}
+    with subprocess.Popen([path, "serve"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            _wait(port)
+            yield env
+        finally:
+            server.terminate()
+
+
+def _wait(port):
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/api/version", timeout=2).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, "the real ollama does not answer"
+            time.sleep(0.02)
+
+
 class RealModels:
-    """Made once a session: `ollama create` of a tiny random model."""
+    """Made once a session: `ollama create` of random models, `tiny` at first."""
 
     def __init__(self, path, directory):
         self.path = path
         self.directory = directory
-        port = free()
-        env = {"PATH": os.environ["PATH"], "HOME": directory, "OLLAMA_HOST": f"127.0.0.1:{port}",
-               "OLLAMA_MODELS": os.path.join(directory, "models")}
-        gguf = os.path.join(directory, "tiny.gguf")
-        tiny_model.write(gguf)
-        with open(os.path.join(directory, "Modelfile"), "w", encoding="utf-8") as file:
-            file.write(f"FROM {gguf}\nPARAMETER num_predict 40\nPARAMETER num_ctx 2048\n")
-        with subprocess.Popen([path, "serve"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-            try:
-                self._wait(port)
-                subprocess.run([path, "create", "tiny", "-f", os.path.join(directory, "Modelfile")], env=env, check=True,
-                               capture_output=True, timeout=60)
-            finally:
-                server.terminate()
+        self.create({"tiny": tiny_model.Shape()}, "PARAMETER num_predict 40\nPARAMETER num_ctx 2048\n")
 
-    @staticmethod
-    def _wait(port):
-        deadline = time.monotonic() + START_LIMIT_S
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/version", timeout=2).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, "the real ollama does not answer"
-                time.sleep(0.02)
+    def create(self, shapes: dict, parameters: str = "") -> None:
+        """Models of these names and shapes."""
+        with serving(self.path, self.directory) as env:
+            for name, shape in shapes.items():
+                gguf, modelfile = os.path.join(self.directory, "a.gguf"), os.path.join(self.directory, "Modelfile")
+                tiny_model.write(gguf, shape)
+                with open(modelfile, "w", encoding="utf-8") as file:
+                    file.write(f"FROM {gguf}\n{parameters}")
+                subprocess.run([self.path, "create", name, "-f", modelfile], env=env, check=True, capture_output=True, timeout=120)
+                os.unlink(gguf)
 
     def use(self, sidecar):
         """Let this Sidecar run the real Ollama on these models."""

@@ -329,9 +329,9 @@ static void test_a_child_takes_what_it_is_handed(void **state)
     assert_int_equal(k.conf->ollama_parallel, 6);
     char config[40], path[SCRATCH_PATH_BYTES];
     static char ollama[] = "SIDECAR_OLLAMA=127.0.0.1:12345", parallel[] = "SIDECAR_OLLAMA_PARALLEL=6";
-    static char mine[] = "A=mine", other[] = "C=mine", keep_alive[] = "SIDECAR_OLLAMA_KEEP_ALIVE=-1";
+    static char mine[] = "A=mine", other[] = "C=mine", keep_alive[] = "SIDECAR_OLLAMA_KEEP_ALIVE=-1", memory[] = "SIDECAR_OLLAMA_MEMORY=2048:34:1:0";
     snprintf(config, sizeof config, "SIDECAR_CONFIG_FD=%d", fd);
-    char *childs[] = {ollama, parallel, keep_alive, config, mine, other, NULL};
+    char *childs[] = {ollama, parallel, keep_alive, memory, config, mine, other, NULL};
     assert_int_equal(unlink(scratch_path(&k.scratch, "o.env", path)), 0);
     assert_int_equal(unlink(k.file), 0);
     diag_init(&d);
@@ -342,6 +342,9 @@ static void test_a_child_takes_what_it_is_handed(void **state)
     assert_int_equal(c->backend.port, 12345);
     assert_int_equal(c->ollama_parallel, 6); /* of a file that it does not read */
     assert_int_equal(c->ollama_keep_alive_ms, -1);
+    char handed[CONF_OLLAMA_MEMORY_BYTES];
+    conf_ollama_memory_write(&c->ollama_memory, handed);
+    assert_string_equal(handed, "2048:34:1:0");
     assert_int_equal(c->proxy.cors_origins.items_n, 3);
     assert_string_equal(c->proxy.cors_origins.items[0], "supervisors");
     assert_string_equal(c->proxy.cors_origins.items[1], "x");

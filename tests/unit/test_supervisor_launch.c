@@ -73,6 +73,7 @@ static void test_the_proxy_gets_listeners_channel_and_page(void **state)
     variable(CONTRACT_ENV_OLLAMA, "127.0.0.1:11435");
     variable(CONTRACT_ENV_PARALLEL, "1");
     variable(CONTRACT_ENV_KEEP_ALIVE, "300000");
+    variable(CONTRACT_ENV_MEMORY, "4096:64:0:0");
     variable("OLLAMA_NOPRUNE", NULL);
     launch_plan(&launch, &site, 20, 21, 13, 0, &plan);
     variable(CONTRACT_ENV_LINE, "13");
@@ -95,6 +96,7 @@ static void test_the_preloader_gets_no_listeners(void **state)
     variable("LISTEN_PID", NULL);
     variable(CONTRACT_ENV_PARALLEL, NULL);
     variable(CONTRACT_ENV_KEEP_ALIVE, NULL);
+    variable(CONTRACT_ENV_MEMORY, NULL);
     variable(CONTRACT_ENV_CHANNEL, "3");
     variable(CONTRACT_ENV_PAGE, "4");
     variable("NOTIFY_SOCKET", "@12345");
