@@ -1,4 +1,5 @@
 """idle_action = suspend: the machine's own API suspends the machine, so that the model stays in memory; where it won't, we exit."""
+import json
 import threading
 
 import pytest
@@ -234,5 +235,7 @@ def test_the_machine_is_suspended_and_woken_by_requests(sidecar, api, freezer, i
     assert len(sidecar.backend.journal("loaded")) == 1
     until(lambda: len(asked.questions) == 2, 20, "the next question", sidecar.process.tail)
     assert asked.questions == [QUESTION] * 2
+    sleep = json.loads(sidecar.ctl("--json", "status").stdout)["sleep"]
+    assert sleep["wakes"] == 1 and sleep["cold_starts"] == 1 and sleep["asleep_s"] >= 2
     assert sidecar.stop() == 0  # also in the middle of a question
     stay.set()
