@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int64_t number_most = INT64_C(1000000000000); /* 30,000 years of seconds */
+static const int64_t number_most = INT64_C(1000000000000000); /* 30 million years of seconds */
 
 static const char *const how_names[] = {
     [SLEPT_AWAKE] = "awake", [SLEPT_EXIT] = "exit", [SLEPT_STOP] = "stop", [SLEPT_SUSPEND] = "suspend",
@@ -43,7 +43,7 @@ static int read_line(struct slept *s, const char *name, const char *value)
                    {"asleep_s", &s->asleep_ms, 1000},
                    {"cold_starts", &s->cold_starts_n, 1},
                    {"wakes", &s->wakes_n, 1},
-                   {"since", &s->since_realtime_ms, 1000}};
+                   {"since_ms", &s->since_realtime_ms, 1}};
     char why[PARSE_WHY_BYTES];
     int64_t number;
     if (strcmp(name, "how") == 0)
@@ -97,9 +97,9 @@ size_t slept_write(const struct slept *s, char out[SLEPT_BYTES])
 {
     return (size_t)snprintf(out, SLEPT_BYTES,
                             "awake_s=%" PRId64 "\nasleep_s=%" PRId64 "\ncold_starts=%" PRId64 "\nwakes=%" PRId64
-                            "\ncooldown=%u\nhow=%s\nsince=%" PRId64 "\n",
+                            "\ncooldown=%u\nhow=%s\nsince_ms=%" PRId64 "\n",
                             s->awake_ms / 1000, s->asleep_ms / 1000, s->cold_starts_n, s->wakes_n, s->cooldown, how_names[s->how],
-                            s->since_realtime_ms / 1000);
+                            s->since_realtime_ms);
 }
 
 int64_t slept_duration_ms(enum slept_how how, int64_t boottime_ms, int64_t realtime_ms)

@@ -18,7 +18,7 @@ static void test_what_is_written_is_read(void **state)
                       .how = SLEPT_EXIT, .cooldown = 2}, back;
     char text[SLEPT_BYTES];
     size_t n = slept_write(&s, text);
-    assert_string_equal(text, "awake_s=12345\nasleep_s=99\ncold_starts=3\nwakes=2\ncooldown=2\nhow=exit\nsince=1790000000\n");
+    assert_string_equal(text, "awake_s=12345\nasleep_s=99\ncold_starts=3\nwakes=2\ncooldown=2\nhow=exit\nsince_ms=1790000000000\n");
     assert_int_equal(slept_read(&back, text, n), 0);
     assert_int_equal(back.awake_ms, 12345000);
     assert_int_equal(back.asleep_ms, 99000);
@@ -35,12 +35,12 @@ static void test_anything_else_is_nothing(void **state)
 #define GOOD "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=stop\n"
     static const char *const texts[] = {
         "", "\n", "garbage", "{\"awake_s\":1}\n", GOOD, /* since is missing */
-        GOOD "since=5",                                 /* cut off */
-        GOOD "since=-5\n", GOOD "since=99999999999999999999\n", GOOD "since=\n", GOOD "since=1e3\n",
-        "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=4\nhow=stop\nsince=5\n",
-        "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=drugged\nsince=5\n",
-        "awake_s=1000000000001\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=stop\nsince=5\n",
-        GOOD "since=5\nno value\n",
+        GOOD "since_ms=5",                                 /* cut off */
+        GOOD "since_ms=-5\n", GOOD "since_ms=99999999999999999999\n", GOOD "since_ms=\n", GOOD "since_ms=1e3\n",
+        "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=4\nhow=stop\nsince_ms=5\n",
+        "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=drugged\nsince_ms=5\n",
+        "awake_s=1000000000000001\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=stop\nsince_ms=5\n",
+        GOOD "since_ms=5\nno value\n",
     };
     struct slept s;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -48,8 +48,8 @@ static void test_anything_else_is_nothing(void **state)
         assert_int_equal(slept_read(&s, texts[i], strlen(texts[i])), -EINVAL);
         assert_int_equal(s.wakes_n, 0);
     }
-    assert_int_equal(slept_read(&s, GOOD "since=5\n\0", sizeof GOOD "since=5\n"), -EINVAL);
-    assert_int_equal(slept_read(&s, GOOD "since=5\nmood=good\n", strlen(GOOD "since=5\nmood=good\n")), 0); /* a later version's */
+    assert_int_equal(slept_read(&s, GOOD "since_ms=5\n\0", sizeof GOOD "since_ms=5\n"), -EINVAL);
+    assert_int_equal(slept_read(&s, GOOD "since_ms=5\nmood=good\n", strlen(GOOD "since_ms=5\nmood=good\n")), 0); /* a later version's */
     assert_int_equal(s.wakes_n, 4);
 }
 
@@ -98,8 +98,8 @@ static void test_sums_have_an_end(void **state)
         assert_int_equal(s.since_realtime_ms, 0);
         slept_end(&s, INT64_MAX, 0);
     }
-    assert_int_equal(s.awake_ms, INT64_C(1000000000000000));
-    assert_int_equal(s.asleep_ms, INT64_C(1000000000000000));
+    assert_int_equal(s.awake_ms, INT64_C(1000000000000000000));
+    assert_int_equal(s.asleep_ms, INT64_C(1000000000000000000));
     char text[SLEPT_BYTES];
     assert_int_equal(slept_read(&s, text, slept_write(&s, text)), 0);
 }
