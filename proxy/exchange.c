@@ -6,23 +6,12 @@
 
 #include "proxy/exchange_state.h"
 #include "proxy/pin.h"
-#include "proxy/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void answer_preflight(struct exchange *x)
-{
-    if (admit_preflight_lines(&x->admission, x->request, &x->deliver.extra) < 0)
-        exchange_fail(x, 500, NULL, "out of memory");
-    else {
-        reply_empty(&x->deliver, 204, NULL);
-        exchange_finish(x, EXCHANGE_CLEAN);
-    }
-}
 
 static void on_checked(void *context)
 {
@@ -72,7 +61,7 @@ static void start(struct exchange *x, const struct peer *peer)
         return;
     }
     if (x->request->method == METHOD_OPTIONS && exchange_is_cors_ours(x)) {
-        answer_preflight(x);
+        exchange_answer_preflight(x);
         return;
     }
     exchange_count_activity(x, 1);

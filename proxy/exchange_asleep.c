@@ -87,17 +87,6 @@ static int answer_known(struct exchange *x)
     return 1;
 }
 
-/* Ollama itself does nothing else with one. */
-static void answer_options(struct exchange *x)
-{
-    if (admit_preflight_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
-        exchange_fail(x, 500, NULL, "out of memory");
-        return;
-    }
-    reply_empty(&x->deliver, 204, NULL);
-    exchange_finish(x, EXCHANGE_CLEAN);
-}
-
 int exchange_answer_asleep(struct exchange *x)
 {
     static const char none_loaded[] = "{\"models\":[]}"; /* ProcessResponse of Ollama's api/types.go */
@@ -106,8 +95,8 @@ int exchange_answer_asleep(struct exchange *x)
     if (state == CONTRACT_AWAKE || x->deliver.is_begun) /* a heartbeat has gone: it was waiting before */
         return 0;
     x->asleep = state;
-    if (x->request->method == METHOD_OPTIONS)
-        answer_options(x);
+    if (x->request->method == METHOD_OPTIONS) /* Ollama itself does nothing else with one */
+        exchange_answer_preflight(x);
     else if (x->admission.route->asleep == ASLEEP_LOADED)
         answer(x, "application/json; charset=utf-8", none_loaded, sizeof none_loaded - 1);
     else

@@ -35,6 +35,16 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
     x->sink->done(x->sink->deliver.context, end);
 }
 
+void exchange_answer_preflight(struct exchange *x)
+{
+    if (admit_preflight_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
+        exchange_fail(x, 500, NULL, "out of memory");
+        return;
+    }
+    reply_empty(&x->deliver, 204, NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
 {
     exchange_count_time(x);

@@ -160,6 +160,7 @@ void exchange_stalled(void *context, const char *why); /* for asked.h */
 void exchange_let_go(struct exchange *x);
 /* Each is the last thing that an exchange does. lines: more of the head, each with its end; or NULL. code: for machines, a literal; or NULL. */
 void exchange_finish(struct exchange *x, enum exchange_end end);
+void exchange_answer_preflight(struct exchange *x);
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
