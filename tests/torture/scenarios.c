@@ -294,6 +294,12 @@ const struct scenario scenarios[] = {
      .ends_itself = 1,
      .ini = SITE "idle_timeout = 60ms\n[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep"),
      .steps = {STATE("proxy", READY)}},
+    /* what it asks is its own control socket, whose answer is no HTTP: it exits instead */
+    {.name = "suspend",
+     .ends_itself = 1,
+     .ini = SITE "idle_timeout = 60ms\nidle_action = suspend\nsuspend_socket = @DIR/control.sock\n[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA
+                 PROGRAM("wanted", "sleep"),
+     .steps = {STATE("proxy", READY)}},
     /* scenarios 16, 17, 19: unknown pids by the dozen, while the main one dies with 127 */
     {.name = "orphans",
      .ini = "[supervisor]\nlog_level = debug\n" SITE_REST PROXY_OFF NO_MODELS OLLAMA PROGRAM("a", "orphans 24") PROGRAM("b", "exit 127"),

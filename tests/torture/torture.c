@@ -127,6 +127,8 @@ static void run_inside(const struct scenario *s)
     snprintf(path, sizeof path, "%.*s:/usr/bin:/bin", (int)(strrchr(puppet_child, '/') - puppet_child), puppet_child);
     setenv("PATH", path, 1); /* our own programs too are found there, by a supervisor that does not know where it is itself */
     setenv("HOME", puppet_dir, 1);
+    setenv("FLY_APP_NAME", "app", 1);
+    setenv("FLY_MACHINE_ID", "148ed1", 1);
     snprintf(ini, sizeof ini, "%s/supervisor.ini", puppet_dir);
     snprintf(puppet_address, sizeof puppet_address, "127.%d.%d.%d", 1 + ((int)getpid() >> 16 & 63), (int)getpid() >> 8 & 255, 1 + ((int)getpid() & 255) % 254);
     puppet_begin(s);
