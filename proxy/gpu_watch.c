@@ -16,6 +16,7 @@ enum {
     LOOK_MS = 100,        /* whether somebody is still being answered */
     LOOK_RARELY_MS = 1000, /* where nobody waits for that */
     SHUT_MS = 60000,      /* so long who asks waits for those who are being answered */
+    NONE_MOST = 3,        /* so often it says that nothing is on a GPU: there is none, and nothing is asked any more */
     RESTART_MS = 5000,    /* so long for the supervisor to begin */
 };
 
@@ -76,6 +77,7 @@ static void judge(struct gpu_watch *g)
     int is_lost = g->status == 200 && gpu_models_see(&g->models, buf_data(&g->answer), buf_size(&g->answer), &g->lost) == 1;
     if (g->is_gap_within)
         gpu_models_gap(&g->models);
+    g->none_n = g->models.known_n == 0 ? g->none_n + 1 : 0;
     rest(g);
     if (!is_lost)
         return;
@@ -185,11 +187,11 @@ static void look_soon(struct gpu_watch *g)
 
 void gpu_watch_loaded(struct gpu_watch *g, const struct load *load)
 {
-    if (g->pid == 0)
-        return;
-    if (load_options_has(&load->options, LOAD_NUM_GPU) && load->options.values[LOAD_NUM_GPU] == 0)
+    int is_for_cpu = load_options_has(&load->options, LOAD_NUM_GPU) && load->options.values[LOAD_NUM_GPU] == 0;
+    if (is_for_cpu)
         gpu_models_forget(&g->models, load->model);
-    look_soon(g);
+    else if (g->pid != 0 && g->none_n < NONE_MOST)
+        look_soon(g);
 }
 
 void gpu_watch_resumed(struct gpu_watch *g)
@@ -207,6 +209,7 @@ void gpu_watch_see_backend(struct gpu_watch *g, int32_t pid)
     g->pid = pid;
     gpu_models_forget_all(&g->models);
     g->is_due_again = 0;
+    g->none_n = 0;
     rest(g);
     g->site.gate->is_shut = 0; /* the gate is reviewed by who tells us of another Ollama */
 }

@@ -33,6 +33,7 @@ struct gpu_watch {
     int is_due_again;             /* a load or a gap, while it was asked */
     int is_gap_within;            /* … a gap: the answer may be from before it */
     int32_t pid;                  /* of the Ollama that the models are known of; 0: none */
+    unsigned none_n;              /* answers in a row without any model on a GPU */
     int64_t shut_until_ms;
     struct gpu_model lost;
     char head[ADDRESS_TEXT_BYTES + 64];

@@ -64,9 +64,11 @@ def test_an_idle_supervisor_of_three_programs_makes_no_system_call(sidecar):
 
 
 def test_nor_does_one_of_ollama_and_the_proxy_once_all_is_ready(sidecar):
+    sidecar.configure("supervisor", log_level="debug")
     sidecar.boot()
     assert sidecar.generate().status == 200
     sidecar.process.wait_log(r" ready after_ms=")
+    sidecar.process.wait_log(r' output .*GET "/api/ps"')  # what the proxy asks a moment behind a load
     assert_no_calls(sidecar)
 
 

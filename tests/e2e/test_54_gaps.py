@@ -365,8 +365,20 @@ def test_the_same_loss_again_is_left_as_it_is(sidecar):
         sidecar.process.wait_log(r"gpu_lost model=" if n == 0 else r"gpu_not_restored model=")
         sidecar.backend.script(size_vram=VRAM, tokens=1)
         assert sidecar.generate().status == 200  # at the gate until it is clear that nothing will come
-        until(lambda before=before: asked_n(sidecar) > before + 1, 10, "a look behind the load")
+        if n == 0:
+            until(lambda before=before: asked_n(sidecar) > before + 1, 10, "a look behind the load")
     assert restarts(sidecar, "ollama") == 1
+
+
+def test_where_there_is_no_gpu_it_is_not_asked_for_ever(sidecar):
+    """Three loads are enough to know."""
+    sidecar.boot(models="m,a,b,c", tokens=1)
+    for n, model in enumerate(["m", "a", "b"]):
+        assert sidecar.generate(model).status == 200
+        until(lambda n=n: asked_n(sidecar) == n + 1, 5, "a look behind the load")
+    assert sidecar.generate("c").status == 200
+    pass_time(1.5)
+    assert asked_n(sidecar) == 3
 
 
 def test_without_a_gpu_nothing_is_asked_behind_a_gap(sidecar):
@@ -391,6 +403,7 @@ def test_a_model_that_somebody_wants_on_the_cpu(sidecar, keys):
     before = asked_n(sidecar)
     sidecar.backend.script(size_vram=0, tokens=1)
     assert sidecar.generate(**keys).status == 200
-    until(lambda: asked_n(sidecar) > before, 5, "a look behind the load")
-    pass_time(0.5)
+    if not keys:
+        until(lambda: asked_n(sidecar) > before, 5, "a look behind the load")
+    pass_time(1.5)
     assert not sidecar.process.logged("gpu_lost") and restarts(sidecar, "ollama") == 0
