@@ -36,15 +36,22 @@ static int has_supervisor(const struct exchange *x)
     return x->env->page && x->env->gate.view.is_api_watched;
 }
 
-/* What is known by now, and whether more may be known in a moment: where Ollama itself is gone, its log is heard before its exit
- * code. */
-static int read_trouble(const struct exchange *x, const struct exchange_why *why, char reason[CONTRACT_REASON_BYTES])
+/* Ollama may say itself what its log says. */
+static int adds_nothing(const char *text, const char *reason)
+{
+    const char *words = strstr(reason, "says: ");
+    return !*reason || strstr(reason, text) || strstr(text, words ? words + strlen("says: ") : reason);
+}
+
+/* What is known by now, and whether that will do: where Ollama itself is gone, its log is heard before its exit code, and its own words
+ * come before the kernel's. */
+static int read_trouble(const struct exchange *x, const struct exchange_why *why, const char *text, char reason[CONTRACT_REASON_BYTES])
 {
     const struct gate_view *view = &x->env->gate.view;
     gate_refresh(&x->env->gate);
     int is_noticed = view->ollama != CONTRACT_READY || view->ollama_pid != x->asked_pid;
     contract_trouble_read(&x->env->page->trouble, x->asked_at_ms - EARLIER_MS, reason);
-    return *reason && (!why->is_gone || is_noticed);
+    return !adds_nothing(text, reason) && (!why->is_gone || is_noticed);
 }
 
 static void end_now(struct exchange *x, const struct exchange_why *why, const char *text)
@@ -62,14 +69,12 @@ static void end_now(struct exchange *x, const struct exchange_why *why, const ch
     }
 }
 
-/* Never the same words twice: Ollama may say itself what its log says. */
+/* Never the same words twice. */
 static void end_with(struct exchange *x, const struct exchange_why *why, const char *text, const char *reason)
 {
     struct buf whole;
-    const char *words = strstr(reason, "says: ");
     buf_init(&whole, 0);
-    int is_said = !*reason || strstr(reason, text) || strstr(text, words ? words + strlen("says: ") : reason);
-    if (is_said || buf_printf(&whole, "%s; %s", text, reason) < 0 || buf_append(&whole, "", 1) < 0)
+    if (adds_nothing(text, reason) || buf_printf(&whole, "%s; %s", text, reason) < 0 || buf_append(&whole, "", 1) < 0)
         end_now(x, why, text);
     else
         end_now(x, why, buf_data(&whole));
@@ -80,7 +85,7 @@ static void end_why(struct exchange *x, const struct exchange_why *why, const ch
 {
     char reason[CONTRACT_REASON_BYTES] = "";
     int64_t now_ms = loop_now_ms(x->env->loop);
-    if (!has_supervisor(x) || x->state == EXCHANGE_END || read_trouble(x, why, reason)) {
+    if (!has_supervisor(x) || x->state == EXCHANGE_END || read_trouble(x, why, text, reason)) {
         end_with(x, why, text, reason);
         return;
     }
@@ -101,7 +106,7 @@ static void end_why(struct exchange *x, const struct exchange_why *why, const ch
 void exchange_look_why(struct exchange *x, int64_t now_ms)
 {
     char reason[CONTRACT_REASON_BYTES];
-    if (!read_trouble(x, &x->why, reason) && now_ms < x->why_until_ms) {
+    if (!read_trouble(x, &x->why, buf_data(&x->why_text), reason) && now_ms < x->why_until_ms) {
         x->pause_until_ms = now_ms + LOOK_AGAIN_MS;
         exchange_arm(x);
         return;

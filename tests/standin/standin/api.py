@@ -107,6 +107,9 @@ def embed(conn):
     name = installed(request, "quoted")
     if script.for_model(name).get("busy"):
         raise Refuse(503, BUSY)
+    kind = "" if texts else script.for_model(name).get("garbage_load")
+    if kind and generate.garbage(conn, kind):
+        return
     try:
         with loaded(conn, name, request, bool(texts)):
             took = time.monotonic_ns() - started

@@ -82,12 +82,12 @@ def tokens(conn, runner, rules: dict, prompt: str, options):
     pause = rules.get("token_delay_ms", 20) / 1000
     begun = time.monotonic_ns()
     conn.wait(rules.get("first_token_delay_ms", rules.get("token_delay_ms", 20)) / 1000)
-    _work(conn, runner, rules.get("prefill_s", 0))
+    _work(conn, runner, -1 if rules.get("eat_before_tokens") else rules.get("prefill_s", 0))
     first = time.monotonic_ns()
     for index, text in enumerate(texts):
         if index:
             conn.wait(pause)
-            _work(conn, runner, 0)
+            _work(conn, runner, -1 if rules.get("eat_after_tokens") == index else 0)
         _fault(conn, rules, index)
         if index == 0:
             note("first_token", id=conn.request.id, model=name.short)

@@ -1,7 +1,7 @@
 """A model's runner as a process of its own, where the script asks for one: a child of Ollama's, in its process group.
 
 It does as it is told by lines on its stdin, and answers each with the same line: "N SECONDS" is work, which takes processor time
-(SECONDS of it, and a little where it is 0). It can be stopped, and killed; the end of its stdin is its own.
+(SECONDS of it, and a little where it is 0; below 0 it eats memory until it is killed). It can be stopped, and killed; the end of its stdin is its own.
 """
 import os
 import subprocess
@@ -60,6 +60,9 @@ def main() -> int:
     """The runner itself."""
     while line := sys.stdin.readline():
         seconds = float(line.split()[1])
+        hoard = []
+        while seconds < 0:
+            hoard.append(b"x" * (4 << 20))
         began = time.process_time()
         while time.process_time() - began < seconds:
             pass

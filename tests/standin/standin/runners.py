@@ -95,7 +95,7 @@ def _work_to_load(conn, runner, rules: dict) -> None:
             if runner.process is None:
                 conn.wait(seconds / 2)
             else:
-                runner.process.work(conn, seconds / 2)
+                runner.process.work(conn, -1 if rules.get("eat_while_loading") else seconds / 2)
         except process.Lost as error:
             words = "llama runner process has terminated: " + runner.process.how_it_ended()
             print(f'time={time.strftime("%Y-%m-%dT%H:%M:%S")}.000Z level=ERROR source=sched.go:489 '

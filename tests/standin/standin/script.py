@@ -30,6 +30,9 @@ top level for that model. Durations are in the unit that the key names; counts a
     runner                 each loaded model has a process of its own, which may be stopped and killed; it works for
                            load_s of processor time to load, prefill_s before the first token, and an instant for each token
     prefill_s              see runner
+    eat_while_loading      true: the runner eats memory until the kernel kills it; eat_before_tokens, and
+                           eat_after_tokens (N): the same later
+    garbage_load           as garbage_answer, for a request that only loads
     crash_while_loading    {"code": C | "signal": "KILL", "says": [lines], "times": N (1)}: Ollama itself ends so, half-way
                            through a load; counted in STANDIN_STATE
     crash_while_answering  the same, after "after_tokens" tokens (0: before the first)
