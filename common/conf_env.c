@@ -67,7 +67,7 @@ static int is_contract_name(const char *name)
 {
     static const char *const names[] = {"SIDECAR_CHANNEL_FD", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE", "SIDECAR_CONFIG_FD",
                                         "SIDECAR_RUN", "SIDECAR_OLLAMA", "SIDECAR_OLLAMA_PARALLEL", "SIDECAR_KEPT_FD",
-                                        "SIDECAR_LEAVING_FDS", "SIDECAR_OLLAMA_KEEP_ALIVE"};
+                                        "SIDECAR_LEAVING_FDS", "SIDECAR_OLLAMA_KEEP_ALIVE", "SIDECAR_OLLAMA_MEMORY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;

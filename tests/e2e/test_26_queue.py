@@ -48,10 +48,11 @@ def prompts(sidecar, path="/api/generate"):
 
 
 def most_at_once(sidecar):
-    """How many requests the backend had at the same time, at the most; but for the one that it learns late that it is gone."""
+    """How many requests that are work the backend had at the same time, at the most; but for the one that it learns late that it is
+    gone."""
     most, now = 0, set()
     for entry in sidecar.backend.journal():
-        if entry["event"] == "request" and entry["method"] == "POST" and '"first"' not in entry["body"]:
+        if entry["event"] == "request" and entry["method"] == "POST" and entry["path"] != "/api/show" and '"first"' not in entry["body"]:
             now.add((entry["pid"], entry["id"]))
         elif entry["event"] in ("done", "answered", "cancelled"):
             now.discard((entry["pid"], entry["id"]))
