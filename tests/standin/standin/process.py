@@ -6,6 +6,7 @@ It does as it is told by lines on its stdin, and answers each with the same line
 import os
 import subprocess
 import sys
+import threading
 import time
 
 
@@ -18,8 +19,25 @@ class Process:
 
     def __init__(self, model: str):
         self._number = 0
+        self.is_lost = False
+        self._lock = threading.Lock()
+        self._waiting: dict = {}  # {line: the end of a pipe that is closed when the runner has answered it}
         self._popen = subprocess.Popen([sys.executable, "-S", "-E", os.path.abspath(__file__), "runner", "--model", model],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        """Whoever waits for an answer is woken by it, or by the runner's end."""
+        for line in iter(self._popen.stdout.readline, b""):
+            with self._lock:
+                if line.rstrip() in self._waiting:
+                    os.close(self._waiting.pop(line.rstrip()))
+        with self._lock:
+            for end in self._waiting.values():
+                os.close(end)
+            self._waiting = {}
+            self.is_lost = True
+        self._popen.stdout.close()
 
     @property
     def pid(self) -> int:
@@ -28,26 +46,27 @@ class Process:
 
     def work(self, conn, seconds: float) -> None:
         """Have it work; Lost where it ends meanwhile, ClientGone where the client does."""
-        self._number += 1
-        line = b"%d %g" % (self._number, seconds)
+        with self._lock:
+            if self.is_lost:
+                raise Lost
+            self._number += 1
+            line = b"%d %g" % (self._number, seconds)
+            answered, self._waiting[line] = os.pipe()
         try:
             self._popen.stdin.write(line + b"\n")
-            while True:  # what a client that has left did not wait for comes first
-                conn.wait_for(self._popen.stdout.fileno())
-                answer = self._popen.stdout.readline()
-                if not answer:
-                    raise Lost
-                if answer.rstrip() == line:
-                    return
+            conn.wait_for(answered)
         except OSError as error:
             raise Lost from error
+        finally:
+            os.close(answered)
+        if self.is_lost:
+            raise Lost
 
     def end(self) -> None:
         """Kill it, as Ollama does, and wait for its end."""
         self._popen.kill()
         self._popen.wait()
         self._popen.stdin.close()
-        self._popen.stdout.close()
 
     def how_it_ended(self) -> str:
         """In the words of Go's exec package."""
