@@ -344,3 +344,27 @@ def pss_kb(pid) -> int:
     """proc_pid_smaps_rollup(5)"""
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_on_fly_is_over_in_four_seconds_whatever_runs(sidecar, number):
+    """Streams that never end, a request that waits, an Ollama that does not listen."""
+    sidecar.configure("supervisor", shutdown_timeout="4s")
+    sidecar.configure("proxy", slots="3")
+    sidecar.boot(tokens=100000, token_delay_ms=20, ignore_term=True)
+    streams = []
+    for _ in range(3):
+        connection = sidecar.connect()
+        connection.send("POST", "/api/generate", {"model": "m", "prompt": "hello"})
+        streams.append((connection, connection.receive().objects()))
+    assert all(next(objects)[1]["response"] for _, objects in streams)
+    waiting = Background(sidecar.generate)
+    sidecar.wait_health(lambda health: health["requests"]["queued"] == 1)
+    began = time.monotonic()
+    assert sidecar.stop(number) == 0
+    assert time.monotonic() - began < 4 + 0.5 * SLACK
+    assert waiting.result().status == 503
+    for connection, objects in streams:
+        assert "error" in [value for _, value in objects][-1]
+        connection.close()
+    assert not sidecar.programs()
