@@ -191,7 +191,7 @@ def test_second_instance_on_the_same_models_is_told(sidecar, folder):
         other.env["OLLAMA_MODELS"] = sidecar.backend.models
         other.start()
         other.wait_ready()
-        assert other.process.logged(rf"warning supervisor models_shared folder=\"{sidecar.backend.models}\"")
+        other.process.wait_log(rf"warning supervisor models_shared folder=\"{sidecar.backend.models}\"")
         assert not sidecar.process.logged("models_shared")
         assert other.stop() == 0
     finally:

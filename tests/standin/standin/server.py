@@ -116,7 +116,8 @@ def _answer(conn, loopback: bool) -> bool:
     try:
         routes.dispatch(conn, loopback)
     except wire.ClientGone:
-        journal.note("cancelled", id=request.id, tokens=conn.tokens)
+        is_read = request.method != "POST" or request.path == "/api/show"
+        journal.note("read_left" if is_read else "cancelled", id=request.id, tokens=conn.tokens)
         return False
     journal.note("answered", id=request.id, status=conn.status)
     print(f"[GIN] {time.strftime('%Y/%m/%d - %H:%M:%S')} | {conn.status} | {time.monotonic() - began:.6f}s | "
