@@ -99,8 +99,11 @@ static void on_ready(void *context, short revents)
 
 static void on_timer(void *context, int64_t now_ms)
 {
+    struct machine *m = context;
+    char why[64];
     (void)now_ms;
-    end(context, "it gave no whole answer within 15s");
+    snprintf(why, sizeof why, "it gave no whole answer within %lld ms", (long long)m->limit_ms);
+    end(m, why);
 }
 
 static int connect_to(const char *path)
@@ -120,7 +123,7 @@ static int connect_to(const char *path)
     return fd;
 }
 
-int machine_ask(struct machine *m, const char *socket, const char *app, const char *id)
+int machine_ask(struct machine *m, const char *socket, const char *app, const char *id, int64_t limit_ms)
 {
     machine_leave(m);
     int n = snprintf(m->question, sizeof m->question,
@@ -131,6 +134,7 @@ int machine_ask(struct machine *m, const char *socket, const char *app, const ch
     m->answer_n = 0;
     m->answer[0] = '\0';
     m->has_asked = 0;
+    m->limit_ms = limit_ms;
     int fd = connect_to(socket);
     if (fd < 0)
         return fd;
@@ -140,6 +144,6 @@ int machine_ask(struct machine *m, const char *socket, const char *app, const ch
         return error;
     }
     m->fd = fd;
-    loop_arm(m->loop, &m->timer, loop_now_ms(m->loop) + MACHINE_ASK_MS);
+    loop_arm(m->loop, &m->timer, loop_now_ms(m->loop) + limit_ms);
     return 0;
 }

@@ -13,7 +13,6 @@ enum {
     MACHINE_NAME_BYTES = 64,
     MACHINE_ANSWER_BYTES = 1024, /* of an answer the status counts, and for people the beginning of its body */
     MACHINE_WHY_BYTES = 256,
-    MACHINE_ASK_MS = 15000,      /* from the first byte of the question to the last one of the answer that is read */
 };
 
 struct machine {
@@ -24,6 +23,7 @@ struct machine {
     struct timer timer;
     int fd; /* -1: nothing is under way */
     int has_asked;
+    int64_t limit_ms;
     size_t question_n, answer_n;
     char question[3 * MACHINE_NAME_BYTES + 128];
     char answer[MACHINE_ANSWER_BYTES];
@@ -31,8 +31,8 @@ struct machine {
 
 void machine_init(struct machine *m, struct loop *loop, void (*told)(void *context, const char *why), void *context);
 /* socket: a path of at most 107 bytes; app, id: as conf_machine gives them, letters, digits, - and _ only. 0, and told comes later;
- * or -errno where not even that could be begun. */
-int machine_ask(struct machine *m, const char *socket, const char *app, const char *id) WARN_UNUSED;
+ * or -errno where not even that could be begun. limit_ms: from now to the last byte of the answer that is read. */
+int machine_ask(struct machine *m, const char *socket, const char *app, const char *id, int64_t limit_ms) WARN_UNUSED;
 /* Nobody is told any more; harmless where nothing is under way. What was asked for may come all the same. */
 void machine_leave(struct machine *m);
 

@@ -10,10 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    GRANTED_MS = 30000, /* a machine with much memory takes 15 s and more, but it stops running at once */
-    REFUSED_MS = 60000, /* so long a refusal holds */
-};
+enum { REFUSED_MS = 60000 }; /* so long a refusal holds */
 
 /* The idleness is judged anew: somebody may be there by now. */
 static void end(struct supervisor *s)
@@ -44,14 +41,18 @@ static void answered(void *context, const char *why)
         return;
     }
     s->suspend.state = SUSPEND_GRANTED;
-    log_event(LOG_INFO, "suspending", "within_ms=%d", GRANTED_MS);
-    loop_arm(&s->loop, &s->suspend.timer, loop_now_ms(&s->loop) + GRANTED_MS);
+    log_event(LOG_INFO, "suspending", "within_ms=%lld", (long long)s->conf->supervisor.suspend_timeout_ms);
+    loop_arm(&s->loop, &s->suspend.timer, loop_now_ms(&s->loop) + s->conf->supervisor.suspend_timeout_ms);
 }
 
 static void nothing_has_happened(void *context, int64_t now_ms)
 {
+    struct supervisor *s = context;
+    char why[96];
     (void)now_ms;
-    refuse(context, "the machine's API said yes, and 30s later the machine still runs");
+    snprintf(why, sizeof why, "the machine's API said yes, and %lld ms later the machine still runs",
+             (long long)s->conf->supervisor.suspend_timeout_ms);
+    refuse(s, why);
 }
 
 void suspend_init(struct supervisor *s)
@@ -84,7 +85,7 @@ void suspend_begin(struct supervisor *s)
     log_event(LOG_INFO, "suspend", "app=%s machine=%s idle_timeout_ms=%lld", app, id, (long long)s->conf->supervisor.idle_timeout_ms);
     s->suspend.state = SUSPEND_ASKED;
     diary_sleep_begins(s, SLEPT_SUSPEND); /* it may happen before the answer has come */
-    error = machine_ask(&s->suspend.machine, socket, app, id);
+    error = machine_ask(&s->suspend.machine, socket, app, id, s->conf->supervisor.suspend_timeout_ms);
     if (error) {
         snprintf(why, sizeof why, "%.107s: %s", socket, strerror(-error));
         refuse(s, why);

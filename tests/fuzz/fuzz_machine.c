@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t first_n = 1 + (size_t)data[0] * (size - 1) / 255; /* where it is cut */
     told_n = is_yes = 0;
-    if (machine_ask(&machine, path, "app", "id") < 0)
+    if (machine_ask(&machine, path, "app", "id", 1000) < 0)
         abort();
     (void)loop_turn(&loop, 0);
     int api = sys_accept(listener, &peer, &peer_n);
