@@ -7,7 +7,7 @@ import uuid
 import ports
 from client import Background, Connection, ask
 from process import MARK, Process, clean_up, marked
-from standin import HERE, PROGRAM, Backend
+from standin import HERE, PATH, Backend
 from waiting import SLACK, until
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -44,7 +44,7 @@ class Sidecar:
             "proxy": {"listen": f"127.0.0.1:{self.port}"},
         }
         self.env = {
-            "PATH": os.path.dirname(PROGRAM) + ":" + os.environ["PATH"], "HOME": directory, MARK: self.mark,
+            "PATH": PATH, "HOME": directory, MARK: self.mark,
             "OLLAMA_HOST": f"127.0.0.1:{self.backend.port}",
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
         }

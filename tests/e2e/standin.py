@@ -1,12 +1,15 @@
 """The scripted backend: its script, its journal, and how to start it alone."""
 import json
 import os
+import sys
 
 from process import MARK, Process
 from waiting import until
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROGRAM = os.path.join(os.path.dirname(HERE), "standin", "ollama")
+# The stand-in first, then the very python3 that runs the tests: another may be a script that looks for one, a tenth of a second long.
+PATH = ":".join([os.path.dirname(PROGRAM), os.path.dirname(sys.executable), os.environ["PATH"]])
 
 
 class Backend:
@@ -56,6 +59,6 @@ class Backend:
 
 def start(backend: Backend, mark: str, models: str = "", host: str = "", env=()) -> Process:
     """A stand-in on its own."""
-    variables = {"PATH": os.environ["PATH"], "HOME": backend.directory, MARK: mark,
+    variables = {"PATH": PATH, "HOME": backend.directory, MARK: mark,
                  "OLLAMA_HOST": host or f"127.0.0.1:{backend.port}", **backend.environment(models), **dict(env)}
     return Process([PROGRAM, "serve"], variables, backend.directory)

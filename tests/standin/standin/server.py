@@ -170,8 +170,15 @@ def serve() -> int:
         listener.setblocking(False)
         poll.register(listener, select.POLLIN)
     by_fd = {listener.fileno(): listener for listener in listeners}
+    signaled, wake = socket.socketpair()  # a signal that comes right before poll() would be seen behind the next connection only
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    poll.register(signaled, select.POLLIN)
     while True:
         for fd, _ in poll.poll():
+            if fd == signaled.fileno():
+                signaled.recv(64)
+                continue
             try:
                 sock, peer = by_fd[fd].accept()
             except OSError:
