@@ -79,7 +79,7 @@ class Client:
         body = b""
         try:
             with self.run.connect() as connection:
-                answer = connection.request("POST", self.path, {"model": "m", "stream": self.is_streamed, **KINDS[self.path]})
+                answer = connection.request("POST", self.path, {"model": self.run.model, "stream": self.is_streamed, **self.run.more, **KINDS[self.path]})
                 for _, data in answer.pieces():
                     body += data
         except (OSError, EOFError, ValueError) as error:
@@ -100,8 +100,9 @@ class Client:
 class Run:
     """One sidecar, its clients and its killer."""
 
-    def __init__(self, sidecar, action, seed):
+    def __init__(self, sidecar, action, seed, model="m", **more):
         self.sidecar, self.action = sidecar, action
+        self.model, self.more = model, more  # of each request
         self.chance = random.Random(seed)
         self.proxy_kills_n = 0
         self.outcomes, self.killed, self.seen_n = {}, {}, 0
