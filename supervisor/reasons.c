@@ -27,7 +27,8 @@ void reasons_follow(struct supervisor *s, const struct child *c)
 {
     static const char hung[] = "hung: "; /* how the reasons of live.c and stall.c begin */
     const struct program *p = &c->program;
-    if (!is_ollama(c))
+    int is_asleep = atomic_load(&s->board.page->sleep) == CONTRACT_ASLEEP; /* then nobody needs it: nothing went wrong */
+    if (!is_ollama(c) || is_asleep)
         return;
     int is_hung = strncmp(p->reason, hung, sizeof hung - 1) == 0;
     if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_FAILURE && is_hung)

@@ -45,7 +45,7 @@ def test_ollama_alone_sleeps_and_a_request_wakes_it_again_and_again(sidecar):
     proxy = sidecar.pid_of("proxy")
     for count in (1, 2, 3):
         wait_asleep(sidecar, count)
-        assert status(sidecar)["sleep"]["state"] == "asleep"
+        assert status(sidecar)["sleep"]["state"] == "asleep" and status(sidecar)["trouble"] is None
         answer = sidecar.generate()
         assert answer.status == 200 and answer.json["done"]
         assert int(answer.header("X-Sidecar-Wait-Ms")) > 0
