@@ -38,12 +38,19 @@ static int is_started_beside(const struct child *who, const struct child *c)
            c->program.state == CONTRACT_STARTING;
 }
 
+/* There is no list, or nobody is to have it pulled. */
+static int is_without_list(const struct supervisor *s, const struct child *c)
+{
+    return strcmp(c->program.conf->name, "preload") == 0 && c->program.state == CONTRACT_DOWN && !c->program.is_wanted &&
+           atomic_load(&s->board.page->phase) == CONTRACT_PHASE_NONE;
+}
+
 static int is_dependency_met(struct supervisor *s, const struct child *who, const char *name)
 {
     const struct child *c = state_child(s, name);
     if (!c)
         return 0;
-    if (is_started_beside(who, c))
+    if (is_started_beside(who, c) || is_without_list(s, c))
         return 1;
     return c->program.state == CONTRACT_READY || c->program.state == CONTRACT_DONE ||
            (c->program.state == CONTRACT_FAILED && !c->program.conf->required); /* what is optional holds nobody up */

@@ -3,6 +3,8 @@ import os
 import socket
 import time
 
+import pytest
+
 from client import Connection
 from waiting import SLACK
 
@@ -170,3 +172,11 @@ def test_a_good_configuration_boots_without_a_warning(sidecar):
     sidecar.boot(tokens=1)
     assert sidecar.stop() == 0
     assert not [line for line in sidecar.process.log if "warning" in line], sidecar.process.tail()
+
+
+@pytest.mark.parametrize("preload", [{}, {"autostart": "no"}])
+def test_start_ready_waits_for_no_list_where_there_is_none(sidecar, preload):
+    sidecar.configure("proxy", start="ready")
+    sidecar.configure("program:preload", **preload)
+    sidecar.boot("m", tokens=1)
+    assert sidecar.generate().status == 200
