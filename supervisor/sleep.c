@@ -68,7 +68,7 @@ static int is_clear(const struct supervisor *s)
 
 static enum contract_nap nap_of(const struct supervisor *s)
 {
-    switch (suspend_action(s)) {
+    switch (s->sleep_action) {
     case CONF_IDLE_STOP:
         return CONTRACT_NAP_STOP;
     case CONF_IDLE_SUSPEND:
@@ -97,7 +97,7 @@ static void ask_proxies(struct supervisor *s)
 /* Nobody needs us, and everybody was asked. */
 static void act(struct supervisor *s)
 {
-    switch (suspend_action(s)) {
+    switch (s->sleep_action) {
     case CONF_IDLE_EXIT:
         diary_sleep_begins(s, SLEPT_EXIT);
         stop_begin(s, 0, "idle");
@@ -143,10 +143,12 @@ static void follow(struct supervisor *s, enum falling_event event)
     int64_t now_ms = loop_now_ms(&s->loop);
     enum falling_state from = s->falling.state;
     enum falling_order order = falling_event(&s->falling, event, now_ms);
+    if (order == FALLING_ASK)
+        s->sleep_action = suspend_action(s);
     if (order == FALLING_ASK || order == FALLING_CONFIRM)
         ask_proxies(s);
     if (order == FALLING_ASK)
-        s->falling.has_doors = suspend_action(s) == CONF_IDLE_EXIT && s->sleep_answers_n > 0;
+        s->falling.has_doors = s->sleep_action == CONF_IDLE_EXIT && s->sleep_answers_n > 0;
     if (order == FALLING_ASK && s->sleep_answers_n == 0) /* nobody serves who comes, nor would anybody be lost */
         order = falling_event(&s->falling, doors_are_asked(&s->doors) ? FALLING_NO : FALLING_YES, now_ms);
     if (order == FALLING_SHUT)

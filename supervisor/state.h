@@ -70,6 +70,7 @@ struct supervisor {
     /* sleep.c */
     struct timer idle_timer;
     struct falling falling;
+    enum conf_idle_action sleep_action; /* what we fall asleep for: the time of a refusal may end meanwhile */
     uint32_t sleep_question; /* the number of the last one to the proxies */
     unsigned sleep_answers_n; /* that are still to come */
     /* diary.c */

@@ -1,6 +1,7 @@
 """idle_action = suspend: the machine's own API suspends the machine, so that the model stays in memory; where it won't, we exit."""
 import json
 import threading
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from machine_api import OK, MachineApi, refusal
 from process import state_of
 from test_03_live import restarts
 from test_45_adversity import pass_time
+from test_51_edge import begin_to_connect
 from waiting import SLACK, until
 
 QUESTION = (b"POST /v1/apps/my-app/machines/148ed123456789/suspend HTTP/1.1\r\nHost: flaps\r\nContent-Length: 0\r\n"
@@ -197,6 +199,30 @@ def test_a_stream_that_began_while_it_is_asked_goes_on(sidecar, api, freezer):
         assert len(list(objects)) == 30 and answer.clean
     sidecar.process.wait_log(r" suspended by_ms=\d+")
     assert len(asked.questions) == 1 and not sidecar.process.logged("suspend_refused")
+
+
+@pytest.mark.limit(150)
+def test_a_refusal_that_ends_while_the_doors_are_shut_leads_to_an_exit_all_the_same(sidecar, api):
+    """A handshake that nobody ends holds the doors shut for three seconds, and the minute of the refusal is over within them."""
+    since = []
+
+    def answer(connection, n):
+        if n == 0:
+            assert sidecar.generate().status == 200
+            since.append(time.monotonic())
+        connection.sendall(refusal("503 Service Unavailable", "later") if n == 0 else OK)
+
+    asked = api(answer)
+    sidecar.configure("supervisor", idle_timeout="4s", log_level="debug")
+    sidecar.boot(tokens=1)
+    until(lambda: since, 20, "the refusal")
+    while time.monotonic() - since[0] < 54.6:
+        assert sidecar.generate().status == 200
+        pass_time(0.2)
+    pass_time(3.6)
+    with begin_to_connect(sidecar.port):
+        assert sidecar.process.wait(15) == 0, sidecar.process.tail()
+    assert len(asked.questions) == 1 and sidecar.process.logged("stopping cause=idle exit_code=0")
 
 
 # ---- yes ----
