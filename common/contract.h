@@ -127,6 +127,7 @@ struct contract_page {
     _Atomic int32_t used_pid; /* the Ollama that has loaded a model or answered since it started; 0: none; -1: one that is not ours */
     _Atomic uint32_t sleep;   /* enum contract_sleep */
     _Atomic uint64_t memory_limit_bytes; /* of the cgroup, or the machine's memory; 0: not known */
+    _Atomic uint32_t ollama_changes_n; /* how often a reload has changed what Ollama is started with */
     struct contract_line lines[CONTRACT_LINES];
     struct contract_program programs[CONTRACT_PROGRAMS];
     struct contract_model models[CONTRACT_MODELS];

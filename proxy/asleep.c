@@ -16,14 +16,30 @@ void asleep_doubt(struct asleep *a)
         known_doubt_all(a->known);
 }
 
+/* Of one life of the supervisor, and of one way in which Ollama is started. */
+static uint64_t token_of(const struct asleep *a)
+{
+    uint64_t token = a->page->token;
+    return token ? token + atomic_load_explicit(&a->page->ollama_changes_n, memory_order_acquire) : 0;
+}
+
+static void follow_ollama(struct asleep *a)
+{
+    uint64_t of = token_of(a);
+    if (of != a->of)
+        known_doubt_all(a->known);
+    a->of = of;
+}
+
 static void read_file(struct asleep *a)
 {
     char *text = NULL;
     size_t text_n = 0;
     const char *folder = a->conf->supervisor.state_dir;
+    a->of = token_of(a);
     int error = state_file_read(folder, KNOWN_FILE, KNOWN_FILE_BYTES, &text, &text_n);
     if (!error)
-        error = known_file_read(a->known, a->page->token, text, text_n);
+        error = known_file_read(a->known, a->of, text, text_n);
     if (error && error != -ENOENT)
         log_event(LOG_WARNING, "known_ignored", "path=\"%s/" KNOWN_FILE "\" error=\"%s\" hint=\"the next sleep replaces it\"", folder,
                   error == -EINVAL ? "it has no answers of Ollama's in it, or was changed" : strerror(-error));
@@ -87,7 +103,10 @@ void asleep_note(struct asleep *a, const struct known_key *key)
 
 const struct known_entry *asleep_answer(struct asleep *a, const struct known_key *key)
 {
-    return a->known ? known_answer(a->known, key) : NULL;
+    if (!a->known)
+        return NULL;
+    follow_ollama(a);
+    return known_answer(a->known, key);
 }
 
 /* One that can't be written must not be read by the next proxy as what is known now. */
@@ -103,7 +122,7 @@ static void write_file(struct asleep *a)
     struct buf text;
     const char *folder = a->conf->supervisor.state_dir;
     buf_init(&text, KNOWN_FILE_BYTES);
-    int error = known_file_write(a->known, a->page->token, &text);
+    int error = known_file_write(a->known, a->of, &text);
     error = error ? error : state_file_write(folder, KNOWN_FILE, buf_data(&text), buf_size(&text));
     buf_fini(&text);
     if (error)
@@ -130,6 +149,8 @@ void asleep_prepare(struct asleep *a, int64_t limit_ms, known_ask_fn *fn, void *
     a->context = context;
     if (!a->known && a->page) /* a reload has changed idle_action */
         keep(a);
+    if (a->known)
+        follow_ollama(a);
     if (a->known)
         known_ask_start(&a->ask, limit_ms, on_asked, a);
     else

@@ -16,6 +16,7 @@ struct asleep {
     struct backend *backend;
     const struct tell *tell;
     struct known *known;     /* owned; NULL: nothing is kept */
+    uint64_t of;             /* the Ollama that it is known of: token_of() then */
     struct known_ask ask;
     int is_failure_told;     /* that it can't be written */
     known_ask_fn *fn;        /* of asleep_prepare */

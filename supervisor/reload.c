@@ -190,6 +190,8 @@ static void apply_to(struct supervisor *s, const struct conf_program *conf, stru
     if (before == c->launch.signature && !is_new_at_start)
         return;
     log_event(LOG_INFO, "changed", "program=%s", conf->name);
+    if (strcmp(conf->name, "ollama") == 0 && before != c->launch.signature) /* also of one that sleeps: what is known of it was another's */
+        atomic_fetch_add(&s->board.page->ollama_changes_n, 1);
     if (is_new_at_start || (conf->autostart && c->program.state == CONTRACT_FAILED))
         c->program.is_wanted = 1;
     if (strcmp(conf->name, "preload") == 0) /* another list: it is waited for again */

@@ -429,3 +429,24 @@ def test_supervisor_and_proxy_have_less_than_5_MB_with_all_that_is_known(sidecar
     assert sidecar.ask("POST", "/api/show", {"model": "m59"}).header("X-Sidecar-State") == "asleep"
     both = [pss_kb(sidecar.process.pid), pss_kb(sidecar.pid_of("proxy"))]
     assert sum(both) < 5000, both
+
+
+@pytest.mark.parametrize("where", ["environment", "program"])
+def test_another_ollama_by_a_reload_is_asked_anew(sidecar, folder, where):
+    """Where its models are is changed while it sleeps: what the one before knew is nothing of the next one's."""
+    variables = sidecar.backend.environment("m")
+    del variables["OLLAMA_MODELS"]  # else it wins over the file's
+    sidecar.backend.environment = lambda _models: variables
+    sidecar.configure("environment", OLLAMA_MODELS=os.path.join(folder, "models"))
+    sleeps(sidecar, idle_timeout="500ms")
+    wait_asleep(sidecar)
+    assert len(sidecar.ask("GET", "/api/tags").json["models"]) == 1 and starts(sidecar) == 1
+    other = os.path.join(folder, "other")
+    if where == "environment":
+        sidecar.configure("environment", OLLAMA_MODELS=other)
+    else:
+        sidecar.configure("program:ollama", environment=f'OLLAMA_MODELS="{other}"')
+    sidecar.write_ini()
+    assert sidecar.ctl("reload").returncode == 0
+    answer = sidecar.ask("GET", "/api/tags", timeout=20)
+    assert answer.header("X-Sidecar-State") is None and starts(sidecar) == 2

@@ -403,6 +403,7 @@ static void test_the_page_is_laid_out_as_documented(void **state)
     assert_int_equal(sizeof(struct contract_line), 64);
     assert_int_equal(offsetof(struct contract_page, sleep), 28);
     assert_int_equal(offsetof(struct contract_page, memory_limit_bytes), 32);
+    assert_int_equal(offsetof(struct contract_page, ollama_changes_n), 40);
     assert_int_equal(offsetof(struct contract_page, lines), 64);
     assert_int_equal(offsetof(struct contract_page, programs), 1088);
     assert_int_equal(offsetof(struct contract_page, models), 17472);
