@@ -8,13 +8,46 @@
 
 enum { MODEL, NAME, VERBOSE, SYSTEM, TEMPLATE, OPTIONS, MEMBERS };
 
+static const char *const names[MEMBERS] = {"model", "name", "verbose", "system", "template", "options"};
+
+static size_t name_index(struct json_text name)
+{
+    size_t i = 0;
+    while (i < MEMBERS && json_match(name, names[i]) == JSON_OTHER)
+        i++;
+    return i;
+}
+
+/* Of a member that stands there twice Go takes what each of them says, and of null nothing: Ollama itself is to read that. */
+static int read_members(struct json_walk *w, struct json_value values[MEMBERS])
+{
+    struct json_member m = {.is_last = 0};
+    int is_there[MEMBERS] = {0}, got = json_take(w, '{') ? 1 : -EINVAL;
+    for (size_t i = 0; i < MEMBERS; i++)
+        values[i] = (struct json_value){.kind = JSON_NULL};
+    for (int is_first = 1; got == 1 && !m.is_last; is_first = 0) {
+        got = json_member(w, is_first, &m);
+        size_t i = got == 1 ? name_index(m.name) : MEMBERS;
+        if (i == MEMBERS)
+            continue;
+        if (is_there[i]++)
+            return -EINVAL;
+        values[i] = m.value;
+    }
+    return got < 0 ? got : 0;
+}
+
+static int is_string_or_null(const struct json_value *v)
+{
+    return v->kind == JSON_STRING || v->kind == JSON_NULL;
+}
+
 int ask_show_read(struct known_key *key, const char *json, size_t json_n)
 {
-    static const char *const names[MEMBERS] = {"model", "name", "verbose", "system", "template", "options"};
     struct json_walk w = {json, json + json_n};
     struct json_value values[MEMBERS];
     *key = (struct known_key){.kind = KNOWN_SHOW};
-    if (json_read_members(&w, names, MEMBERS, JSON_FOLDED, values) < 0)
+    if (read_members(&w, values) < 0 || !is_string_or_null(&values[MODEL]) || !is_string_or_null(&values[NAME]))
         return -EINVAL;
     if (values[SYSTEM].kind != JSON_NULL || values[TEMPLATE].kind != JSON_NULL || values[OPTIONS].kind != JSON_NULL)
         return -EINVAL;
@@ -23,7 +56,8 @@ int ask_show_read(struct known_key *key, const char *json, size_t json_n)
     const struct json_value *model = &values[MODEL];
     if (model->kind == JSON_NULL || (model->kind == JSON_STRING && model->n == 2)) /* the name that it had once */
         model = &values[NAME];
-    if (model->kind != JSON_STRING || json_decode(json_read_text(model), key->name, sizeof key->name) < 0)
+    ssize_t n = model->kind == JSON_STRING ? json_decode(json_read_text(model), key->name, sizeof key->name) : -EINVAL;
+    if (n < 0 || strlen(key->name) != (size_t)n)
         return -EINVAL;
     key->is_verbose = values[VERBOSE].kind == JSON_TRUE;
     return known_key_is_good(key) ? 0 : -EINVAL;

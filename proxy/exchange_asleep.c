@@ -2,6 +2,7 @@
  * See exchange_state.h. While Ollama is asleep, or on its way up, what only reads is answered from what is known of it (asleep.h):
  * it wakes nobody and keeps nobody awake. What is not known waits as any request, and wakes it: better late than wrong.
  */
+#include "common/parse.h"
 #include "proxy/ask_show.h"
 #include "proxy/exchange_state.h"
 #include "proxy/known_model.h"
@@ -39,32 +40,36 @@ void exchange_note_read(struct exchange *x)
         asleep_note(&x->env->asleep, &key);
 }
 
-static void answer(struct exchange *x, const char *type, const char *bytes, size_t bytes_n)
+static void answer_as(struct exchange *x, int status, const char *type, const char *bytes, size_t bytes_n)
 {
     char line[48];
     snprintf(line, sizeof line, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
-    reply_bytes(&x->deliver, 200, type, bytes, bytes_n, line);
+    reply_bytes(&x->deliver, status, type, bytes, bytes_n, line);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
-/* In Ollama's words (openai.go NewError, v0.9.5). */
+static void answer(struct exchange *x, const char *type, const char *bytes, size_t bytes_n)
+{
+    answer_as(x, 200, type, bytes, bytes_n);
+}
+
+/* In Ollama's words (openai.go RetrieveWriter, v0.9.5: its type is that of a 500, whatever the status). The name is one of a model:
+ * nothing in it is to be escaped. */
 static void answer_no_model(struct exchange *x, const char *name)
 {
-    char text[CONTRACT_NAME_BYTES + 32], line[48];
-    snprintf(text, sizeof text, "model '%s' not found", name);
-    snprintf(line, sizeof line, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
-    reply_error(&x->deliver, x->admission.dialect, 404, NULL, text, line);
-    exchange_finish(x, EXCHANGE_CLEAN);
+    char text[CONTRACT_NAME_BYTES + 128];
+    int n = snprintf(text, sizeof text, "{\"error\":{\"message\":\"model '%s' not found\",\"type\":\"api_error\",\"param\":null,\"code\":null}}\n", name);
+    answer_as(x, 404, "application/json", text, (size_t)n);
 }
 
 /* 1 where it was answered. */
 static int answer_model(struct exchange *x, const struct known_entry *list)
 {
     const struct message *m = x->request;
-    char name[CONTRACT_NAME_BYTES];
+    char name[CONTRACT_NAME_BYTES], why[PARSE_WHY_BYTES];
     struct buf out;
-    if (known_model_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0)
-        return 0;
+    if (known_model_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0 || parse_model_name(name, why) < 0)
+        return 0; /* Ollama has other words for what is no name */
     buf_init(&out, KNOWN_BODY_BYTES);
     int error = known_model_write(list->body, list->body_n, name, &out);
     if (error == 0)

@@ -77,3 +77,26 @@ def test_a_copy_is_told_in_the_next_sleep_and_what_is_deleted_is_not(sidecar):
     assert sidecar.ask("GET", "/v1/models/who/copy:v1").status == 404 and runs_n(sidecar) == 2
     assert sidecar.ask("POST", "/api/show", {"model": "who/copy:v1"}, timeout=20).status == 404  # by Ollama itself
     assert runs_n(sidecar) == 3
+
+
+@pytest.mark.parametrize("body", [b'{"model":"tiny\\u0000"}', b'{"model":"tiny","name":5}', b'{"model":"tiny","verbose":true,"verbose":null}',
+                                  b'{"model":"tiny","system":"x","system":null}'])
+def test_a_show_that_go_reads_in_its_own_way_is_left_to_ollama(sidecar, body):
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="2s")
+    sidecar.start()
+    sidecar.wait_ready()
+    for known in SHOWS:
+        assert sidecar.ask("POST", "/api/show", known).status == 200
+    awake = said(sidecar.ask("POST", "/api/show", body))
+    wait_asleep(sidecar, 1)
+    assert said(sidecar.ask("POST", "/api/show", body, timeout=20)) == awake
+
+
+def test_a_model_that_is_not_there_is_told_in_the_same_words_and_what_is_no_name_by_ollama(sidecar):
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="2s")
+    sidecar.start()
+    sidecar.wait_ready()
+    awake = {name: said(sidecar.ask("GET", f"/v1/models/{name}")) for name in ("nosuch", "no@such")}
+    wait_asleep(sidecar, 1)
+    assert said(sidecar.ask("GET", "/v1/models/nosuch")) == awake["nosuch"] and runs_n(sidecar) == 1
+    assert said(sidecar.ask("GET", "/v1/models/no@such", timeout=20)) == awake["no@such"] and runs_n(sidecar) == 2

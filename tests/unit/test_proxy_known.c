@@ -359,6 +359,11 @@ static void test_a_show_is_known_by_its_model_and_how_much_is_wanted(void **stat
     assert_show("{\"model\":\"m\",\"options\":{}}", NULL, 0);
     assert_show("{\"model\":\"m\",\"verbose\":\"yes\"}", NULL, 0);
     assert_show("{\"model\":1}", NULL, 0);
+    assert_show("{\"model\":\"m\",\"name\":5}", NULL, 0);
+    assert_show("{\"model\":\"m\\u0000\"}", NULL, 0);
+    assert_show("{\"model\":\"m\",\"MODEL\":\"n\"}", NULL, 0);
+    assert_show("{\"model\":\"m\",\"verbose\":true,\"verbose\":null}", NULL, 0);
+    assert_show("{\"model\":\"m\",\"system\":\"s\",\"system\":null}", NULL, 0);
     assert_show("{\"model\":\"a b\"}", NULL, 0);
     assert_show("{}", NULL, 0);
     assert_show("{\"model\":\"m\"", NULL, 0);
