@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REFUSED_MS = 60000 }; /* so long a refusal holds */
+enum { REFUSED_TIMEOUTS = 2 }; /* for so many times suspend_timeout a refusal holds */
 
 /* The idleness is judged anew: somebody may be there by now. */
 static void end(struct supervisor *s)
@@ -27,7 +27,7 @@ static void refuse(struct supervisor *s, const char *why)
     if (!s->is_stopping)
         log_event(LOG_WARNING, "suspend_refused", "reason=\"%s\" hint=\"while nobody needs us we exit instead; set [supervisor] idle_action\"", why);
     diary_sleep_failed(s);
-    s->suspend.refused_until_ms = loop_now_ms(&s->loop) + REFUSED_MS;
+    s->suspend.refused_until_ms = loop_now_ms(&s->loop) + REFUSED_TIMEOUTS * s->conf->supervisor.suspend_timeout_ms;
     end(s);
 }
 
