@@ -8,10 +8,12 @@
 
 enum { HONEST_END_MS = 500 };
 
+/* It is on its way out: nothing it wants is started for it. But who waits for its answers may wait for an Ollama that hangs. */
 static void draining_said(void *context, const struct contract_message *m)
 {
-    (void)context; /* it is on its way out: nothing it wants is started for it */
-    (void)m;
+    const struct draining_table *t = ((struct draining *)context)->table;
+    if (m->kind == CONTRACT_CHANGED && m->value == 1 && t->stuck)
+        t->stuck(t->context);
 }
 
 /* The first time a second TERM: end your answers now. From then on KILL. */
@@ -57,7 +59,7 @@ int draining_take(struct draining_table *t, struct loop *loop, struct board *boa
     int error = sys_kill_group(pid, SIGTERM); /* one that can't be asked would serve on beside its successor */
     if (error < 0)
         return error;
-    *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line, .number = t->taken_n++};
+    *d = (struct draining){.loop = loop, .board = board, .pid = pid, .line = line, .number = t->taken_n++, .table = t};
     channel_init(&d->channel, loop, "proxy (draining)", draining_said, d);
     channel_move(channel, &d->channel);
     timer_init(&d->timer, draining_timer, d);

@@ -19,11 +19,14 @@ struct draining {
     struct timer timer;
     int stage;
     uint64_t number; /* of all that were ever handed over */
+    struct draining_table *table;
 };
 
 struct draining_table {
     struct draining items[DRAINING_MAX];
     uint64_t taken_n;
+    void (*stuck)(void *context); /* one says that requests of its own are with Ollama and nothing comes of them; NULL: nobody asks */
+    void *context;
 };
 
 /* Takes a process over with its channel and its line, asks it to finish (SIGTERM), and hurries it after limit_ms.

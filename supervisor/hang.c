@@ -110,8 +110,15 @@ static void on_timer(void *context, int64_t now_ms)
         stall_look_start(&s->hang.look, c->program.pid);
 }
 
+static void stuck(void *context)
+{
+    hang_look(context);
+}
+
 void hang_init(struct supervisor *s)
 {
+    s->draining.stuck = stuck;
+    s->draining.context = s;
     timer_init(&s->hang.timer, on_timer, s);
     stall_look_init(&s->hang.look, &s->loop, told, s);
 }

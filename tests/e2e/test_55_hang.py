@@ -178,3 +178,24 @@ def test_a_time_in_which_all_stood_still_counts_for_nothing(sidecar):
         for _ in range(20):
             next(lines)
     assert not sidecar.process.logged(" hung program=ollama")
+
+
+def test_who_is_with_a_proxy_that_drains_is_told_too(sidecar):
+    """Its successor has no request at all."""
+    boot(sidecar)
+    with closing(sidecar.connect(timeout=30)) as connection:
+        answer = connection.request("POST", "/api/generate", TEXT)
+        lines = answer.lines()
+        next(lines)
+        sidecar.configure("proxy", max_queue="7")
+        sidecar.write_ini()
+        assert sidecar.ctl("reload").returncode == 0
+        sidecar.process.wait_log(r" info supervisor draining ")
+        until(lambda: sidecar.ask("GET", "/ready").status == 200, 10, "the successor")
+        stop(runner_pid(sidecar))
+        began = time.monotonic()
+        last = [line for _, line in lines][-1]
+    assert not answer.clean and WHY in error_of(last)
+    assert time.monotonic() - began < STALL_S * 1.6 + 1
+    sidecar.backend.script(tokens=3)
+    assert sidecar.generate().status == 200
