@@ -128,9 +128,10 @@ void exchange_break_off_why(struct exchange *x, enum access_end ended, const cha
     end_why(x, &(struct exchange_why){.how = EXCHANGE_WHY_BREAK, .ended = ended, .is_gone = ended == ACCESS_BACKEND_BROKEN}, text);
 }
 
+/* What the client is to blame for is no death, whatever words stand in it: a model may be named after a runner. */
 void exchange_tell_why(struct exchange *x, int status, const char *text)
 {
-    if (is_about_a_death(text))
+    if (status / 100 != 4 && is_about_a_death(text))
         end_why(x, &(struct exchange_why){.how = EXCHANGE_WHY_TELL, .status = status}, text);
     else
         exchange_tell(x, status, text);

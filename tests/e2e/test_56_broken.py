@@ -70,6 +70,14 @@ def test_a_stream_that_breaks_with_ollama_tells_why_proxy_scenario_27(sidecar, c
     assert sidecar.ask("POST", path, {**DIALECTS[path], "stream": False}, timeout=20).status == 200
 
 
+@pytest.mark.parametrize("model", ["GEOFF", "runner"])
+def test_what_the_client_asks_wrongly_is_no_death_whatever_words_stand_in_it(sidecar, model):
+    sidecar.boot(tokens=1)
+    answer = sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": model})
+    assert answer.status == 404
+    assert re.fullmatch(f'model "{model}" not found, try pulling it first', error_of(answer.body)), answer.body
+
+
 # each phase of a request, and each way to break
 
 STALL_MS = int(2000 * SLACK)
