@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { KNOWN_WITHIN_MS = 1000 }; /* the kernel's counter, and an exit code, are read a little later than our connection ends */
+
 static void on_loaded(void *context, const struct load_result *result)
 {
     struct exchange *x = context;
@@ -96,14 +98,28 @@ static void ride_on(struct exchange *x, const struct load_ride *ride)
         exchange_break_off(x, ACCESS_FAILED, "out of memory");
 }
 
+/* What the supervisor knows of what went wrong with that load; "" where it is about another time, or says the same. */
+static void read_cause(const struct exchange *x, const struct cooldown *row, char cause[CONTRACT_REASON_BYTES])
+{
+    const struct loop *loop = x->env->loop;
+    int64_t at_ms = loop_monotonic_ms(loop) - (loop_now_ms(loop) - row->failed_ms);
+    cause[0] = '\0';
+    if (x->env->page && atomic_load(&x->env->page->trouble.at_ms) <= at_ms + KNOWN_WITHIN_MS)
+        contract_trouble_read(&x->env->page->trouble, at_ms - KNOWN_WITHIN_MS, cause);
+    if (exchange_adds_nothing(row->why, cause))
+        cause[0] = '\0';
+}
+
 /* Its model's load has failed too often of late. */
 static void tell_rest(struct exchange *x)
 {
     const struct loader_rest *rest = &x->env->loader.rest;
-    char lines[48];
+    char lines[48], cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + CONTRACT_REASON_BYTES];
+    read_cause(x, rest->row, cause);
+    snprintf(text, sizeof text, "%s%s%s", rest->text, *cause ? "; " : "", cause);
     int64_t left_ms = rest->until_ms - loop_now_ms(x->env->loop);
     snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)((left_ms + 999) / 1000));
-    exchange_fail_with(x, 503, "load_cooldown", rest->text, lines);
+    exchange_fail_with(x, 503, "load_cooldown", text, lines);
 }
 
 enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)

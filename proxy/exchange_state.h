@@ -172,6 +172,8 @@ void exchange_tell(struct exchange *x, int status, const char *text);
 void exchange_fail_why(struct exchange *x, const char *text);
 void exchange_break_off_why(struct exchange *x, enum access_end ended, const char *text);
 void exchange_tell_why(struct exchange *x, int status, const char *text);
+/* Whether a reason says no more than the text does: Ollama may say itself what its log says. */
+int exchange_adds_nothing(const char *text, const char *reason);
 /* The timer of EXCHANGE_WHY. */
 void exchange_look_why(struct exchange *x, int64_t now_ms);
 /* 503 with Retry-After. */

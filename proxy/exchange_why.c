@@ -36,8 +36,7 @@ static int has_supervisor(const struct exchange *x)
     return x->env->page && x->env->gate.view.is_api_watched;
 }
 
-/* Ollama may say itself what its log says. */
-static int adds_nothing(const char *text, const char *reason)
+int exchange_adds_nothing(const char *text, const char *reason)
 {
     const char *words = strstr(reason, "says: ");
     return !*reason || strstr(reason, text) || strstr(text, words ? words + strlen("says: ") : reason);
@@ -51,7 +50,7 @@ static int read_trouble(const struct exchange *x, const struct exchange_why *why
     gate_refresh(&x->env->gate);
     int is_noticed = view->ollama != CONTRACT_READY || view->ollama_pid != x->asked_pid;
     contract_trouble_read(&x->env->page->trouble, x->asked_at_ms - EARLIER_MS, reason);
-    return !adds_nothing(text, reason) && (!why->is_gone || is_noticed);
+    return !exchange_adds_nothing(text, reason) && (!why->is_gone || is_noticed);
 }
 
 static void end_now(struct exchange *x, const struct exchange_why *why, const char *text)
@@ -74,7 +73,7 @@ static void end_with(struct exchange *x, const struct exchange_why *why, const c
 {
     struct buf whole;
     buf_init(&whole, 0);
-    if (adds_nothing(text, reason) || buf_printf(&whole, "%s; %s", text, reason) < 0 || buf_append(&whole, "", 1) < 0)
+    if (exchange_adds_nothing(text, reason) || buf_printf(&whole, "%s; %s", text, reason) < 0 || buf_append(&whole, "", 1) < 0)
         end_now(x, why, text);
     else
         end_now(x, why, buf_data(&whole));

@@ -15,6 +15,7 @@ static enum load_verdict may_begin(void *context, const char *model, const struc
     const struct cooldown *row = cooldowns_look(&l->cooldowns, model, options, now_ms);
     if (row) {
         l->rest.until_ms = cooldown_until_ms(row);
+        l->rest.row = row;
         cooldown_text(row, now_ms, l->rest.text);
         return LOAD_RESTS;
     }

@@ -26,6 +26,7 @@ struct loader_ops {
 /* Why a load may not begin (LOAD_RESTS), for who asked. */
 struct loader_rest {
     int64_t until_ms; /* … before */
+    const struct cooldown *row; /* borrowed for the call */
     char text[COOLDOWNS_TEXT_BYTES];
 };
 

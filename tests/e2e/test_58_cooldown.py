@@ -175,3 +175,12 @@ def test_a_reload_takes_another_length(sidecar):
     assert sidecar.ctl("reload").returncode == 0
     until(lambda: sidecar.generate().status == 500, 10, "a proxy that tries")
     assert sidecar.generate().status == 200
+
+
+def test_who_is_told_of_the_pause_is_told_what_ollama_died_of(sidecar):
+    sidecar.configure("program:ollama", backoff_min="10ms")
+    boot_with(sidecar, "m", {"m": {"crash_while_loading": {"code": 3, "says": ["panic: out of luck"], "times": 3}}})
+    for _ in range(2):
+        answer = sidecar.ask("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False}, timeout=25)
+        assert answer.status == 503
+        assert re.search(r"3 times in a row: .*; it is tried again in \d+ s; ollama has ended: exit code 3: panic: out of luck", answer.json["error"])
