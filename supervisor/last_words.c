@@ -39,7 +39,10 @@ enum last_words_weight last_words_weigh(const char *line, enum log_level level)
 
 void last_words_take(struct last_words *w, const char *line, enum log_level level, int64_t now_ms)
 {
+    static const char access[] = "[GIN"; /* that somebody was answered kills nobody */
     enum last_words_weight weight = last_words_weigh(line, level);
+    if (strncmp(line, access, sizeof access - 1) == 0)
+        return;
     int is_new = now_ms - w->at_ms <= LAST_WORDS_MS && w->text[0];
     if (is_new && (weight < w->weight || (weight == w->weight && weight == LAST_WORDS_CRASH)))
         return;

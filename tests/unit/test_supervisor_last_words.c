@@ -44,6 +44,7 @@ static const struct {
     {{"terminate called after throwing an instance of 'std::runtime_error'", "  what():  no backend"},
      "terminate called after throwing an instance of 'std::runtime_error'"},
     {{"one", "two", "three"}, "three"},
+    {{"one", "[GIN] 2026/11/22 - 11:10:19 | 200 |      2.137ms |       127.0.0.1 | POST     \"/api/show\""}, "one"},
 };
 
 static void say(struct last_words *w, const char *line, int64_t now_ms)
