@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import time
+from pathlib import Path
 
 from waiting import SLACK, until
 
@@ -64,3 +65,9 @@ def is_answered(sock):
         return False
     finally:
         sock.settimeout(20 * SLACK)
+
+
+def kernel_buffers_bytes():
+    """The most that the kernel holds of a stream on its way through two connections (tcp(7): tcp_rmem, tcp_wmem)."""
+    largest = [int(Path(f"/proc/sys/net/ipv4/tcp_{kind}mem").read_text().split()[2]) for kind in "rw"]
+    return 2 * sum(largest)

@@ -3,12 +3,11 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from client import Connection
-from raw_client import all_of, descriptors, drip, head, is_answered, memory_kb, sock_to
+from raw_client import all_of, descriptors, drip, head, is_answered, kernel_buffers_bytes, memory_kb, sock_to
 from waiting import SLACK, until
 
 BODY = {"model": "m", "prompt": "x"}
@@ -120,12 +119,6 @@ def test_time_in_which_a_body_is_not_taken_is_not_the_clients(sidecar):
 
 
 # slow readers
-
-def kernel_buffers_bytes():
-    """The most that the kernel holds of a stream on its way through two connections (tcp(7): tcp_rmem, tcp_wmem)."""
-    largest = [int(Path(f"/proc/sys/net/ipv4/tcp_{kind}mem").read_text().split()[2]) for kind in "rw"]
-    return 2 * sum(largest)
-
 
 def big_stream(sidecar, sock):
     """Begins an answer that does not fit into the kernel's buffers. How many tokens of 64 KB it has."""
