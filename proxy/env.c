@@ -172,7 +172,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     fit_init(&env->loader.fit, conf, contract->page);
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
-    gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});
+    gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->tell, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);

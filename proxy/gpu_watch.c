@@ -44,8 +44,7 @@ static void reopen(struct gpu_watch *g)
 
 static void rest(struct gpu_watch *g)
 {
-    fetch_cancel(&g->fetch);
-    buf_release(&g->answer);
+    own_request_cancel(&g->request);
     enter(g, g->is_due_again ? GPU_DUE : GPU_REST, g->is_due_again ? ASK_AFTER_MS : -1);
     g->is_due_again = 0;
 }
@@ -72,9 +71,9 @@ static void tell(struct gpu_watch *g)
         enter(g, GPU_TOLD, RESTART_MS); /* where nobody has heard it, nothing will come of it */
 }
 
-static void judge(struct gpu_watch *g)
+static void judge(struct gpu_watch *g, const struct own_answer *got)
 {
-    int is_lost = g->status == 200 && gpu_models_see(&g->models, buf_data(&g->answer), buf_size(&g->answer), &g->lost) == 1;
+    int is_lost = got->status == 200 && gpu_models_see(&g->models, got->bytes, got->bytes_n, &g->lost) == 1;
     if (g->is_gap_within)
         gpu_models_gap(&g->models);
     g->none_n = g->models.known_n == 0 ? g->none_n + 1 : 0;
@@ -88,15 +87,19 @@ static void judge(struct gpu_watch *g)
     tell(g);
 }
 
+static void on_done(void *context, const struct own_answer *got)
+{
+    if (got->end == FETCH_DONE && !got->is_unread)
+        judge(context, got);
+    else
+        rest(context); /* the next load asks again */
+}
+
 static void ask(struct gpu_watch *g)
 {
-    char why[128];
-    struct fetch_request request = {.is_fresh = 1, .head = g->head};
-    int n = snprintf(g->head, sizeof g->head, "GET /api/ps HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", g->site.backend->host);
-    request.head_n = (size_t)n;
-    g->is_cut = g->is_gap_within = 0;
-    enter(g, GPU_ASKING, ASK_MS);
-    if (fetch_start(&g->fetch, &request, why, sizeof why) < 0)
+    g->is_gap_within = 0;
+    enter(g, GPU_ASKING, -1);
+    if (own_request_start(&g->request, g->site.tell, "/api/ps", NULL) < 0)
         rest(g);
 }
 
@@ -106,12 +109,10 @@ static void on_timer(void *context, int64_t now_ms)
     (void)now_ms;
     switch (g->state) {
     case GPU_REST:
+    case GPU_ASKING:
         break;
     case GPU_DUE:
         ask(g);
-        break;
-    case GPU_ASKING:
-        rest(g); /* the next load asks again */
         break;
     case GPU_LOST:
         tell(g);
@@ -123,49 +124,12 @@ static void on_timer(void *context, int64_t now_ms)
     }
 }
 
-static void on_head(void *context, const struct message *answer)
-{
-    struct gpu_watch *g = context;
-    g->status = answer->status;
-}
-
-static void on_body(void *context, const char *bytes, size_t bytes_n)
-{
-    struct gpu_watch *g = context;
-    if (buf_append(&g->answer, bytes, bytes_n) < 0)
-        g->is_cut = 1;
-}
-
-static void on_flush(void *context)
-{
-    struct gpu_watch *g = context;
-    if (g->is_cut)
-        rest(g);
-}
-
-static void on_sent(void *context)
-{
-    (void)context;
-}
-
-static void on_end(void *context, enum fetch_end end, const char *why)
-{
-    struct gpu_watch *g = context;
-    (void)why;
-    if (end == FETCH_DONE)
-        judge(g);
-    else
-        rest(g);
-}
-
-static const struct fetch_ops ops = {on_head, on_body, on_flush, on_sent, on_end};
-
 void gpu_watch_init(struct gpu_watch *g, const struct gpu_watch_site *site)
 {
+    static const struct own_rules rules = {.answer_bytes = ANSWER_BYTES, .limit_ms = ASK_MS};
     *g = (struct gpu_watch){.site = *site};
     timer_init(&g->timer, on_timer, g);
-    fetch_init(&g->fetch, site->backend, &ops, g);
-    buf_init(&g->answer, ANSWER_BYTES);
+    own_request_init(&g->request, site->backend, &rules, on_done, g);
 }
 
 void gpu_watch_fini(struct gpu_watch *g)
@@ -173,8 +137,7 @@ void gpu_watch_fini(struct gpu_watch *g)
     if (!g->site.backend)
         return;
     loop_disarm(loop_of(g), &g->timer);
-    fetch_fini(&g->fetch);
-    buf_fini(&g->answer);
+    own_request_fini(&g->request);
 }
 
 static void look_soon(struct gpu_watch *g)

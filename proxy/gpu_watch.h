@@ -6,14 +6,15 @@
 #ifndef PROXY_GPU_WATCH_H
 #define PROXY_GPU_WATCH_H
 
-#include "proxy/fetch.h"
 #include "proxy/gate.h"
 #include "proxy/gpu_models.h"
 #include "proxy/loads.h"
+#include "proxy/own_request.h"
 
 /* What it looks at; all borrowed. */
 struct gpu_watch_site {
     struct backend *backend;
+    const struct tell *tell;
     struct gate *gate;
     const struct loads *loads;
     int channel_fd; /* -1: nobody would restart it, and nothing is asked */
@@ -26,17 +27,13 @@ struct gpu_watch {
     struct gpu_models models;
     enum { GPU_REST, GPU_DUE, GPU_ASKING, GPU_LOST, GPU_TOLD } state;
     struct timer timer; /* of the state */
-    struct fetch fetch;
-    struct buf answer;
-    int status;                   /* of the answer */
-    int is_cut;                   /* it is too long */
+    struct own_request request;
     int is_due_again;             /* a load or a gap, while it was asked */
     int is_gap_within;            /* … a gap: the answer may be from before it */
     int32_t pid;                  /* of the Ollama that the models are known of; 0: none */
     unsigned none_n;              /* answers in a row without any model on a GPU */
     int64_t shut_until_ms;
     struct gpu_model lost;
-    char head[ADDRESS_TEXT_BYTES + 64];
 };
 
 void gpu_watch_init(struct gpu_watch *g, const struct gpu_watch_site *site);

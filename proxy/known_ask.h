@@ -5,9 +5,8 @@
 #ifndef PROXY_KNOWN_ASK_H
 #define PROXY_KNOWN_ASK_H
 
-#include "proxy/fetch.h"
 #include "proxy/known.h"
-#include "proxy/tell.h"
+#include "proxy/own_request.h"
 
 /* is_complete: nothing was left open. What is not fresh behind it is not known. The last call. */
 typedef void known_ask_fn(void *context, int is_complete);
@@ -17,12 +16,8 @@ struct known_ask {
     const struct tell *tell;
     struct backend *backend;   /* borrowed */
     struct known_entry *entry; /* that is asked for; NULL: nothing is under way */
-    struct fetch fetch;
+    struct own_request request;
     struct timer timer;        /* to the end of all; or of what could not even be begun */
-    struct buf head, body, answer;
-    char type[KNOWN_TYPE_BYTES];
-    int status;
-    int is_kept;               /* what has come of the answer can be told as it is */
     known_ask_fn *fn;
     void *context;
 };

@@ -1,76 +1,108 @@
-/* See own_request.h. Over a new connection always: one that is kept may just be closing. */
+/* See own_request.h. Over a new connection always: one that is kept may just be closing. It is kept then, for who comes next. */
 #include "proxy/own_request.h"
 
-#include <errno.h>
+#include "proxy/forward.h"
 
-static void conclude(struct own_request *r, int status)
+#include <errno.h>
+#include <stdio.h>
+
+static void conclude(struct own_request *r, enum fetch_end end, const char *why)
 {
-    own_request_cancel(r);
-    r->done(r->context, status, buf_data(&r->answer), buf_size(&r->answer));
+    struct own_answer answer = {.end = end, .status = r->status, .is_unread = r->is_unread, .type = r->type, .why = why};
+    loop_disarm(r->fetch.backend->loop, &r->timer);
+    fetch_cancel(&r->fetch);
+    answer.bytes = r->is_unread ? "" : buf_data(&r->answer);
+    answer.bytes_n = r->is_unread ? 0 : buf_size(&r->answer);
+    r->done(r->context, &answer);
+}
+
+static void limit(struct own_request *r, int64_t ms)
+{
+    if (ms > 0)
+        loop_arm(r->fetch.backend->loop, &r->timer, loop_now_ms(r->fetch.backend->loop) + ms);
 }
 
 static void on_head(void *context, const struct message *answer)
 {
     struct own_request *r = context;
+    int place = message_find(answer, "content-type", 0);
+    struct span type = place >= 0 ? answer->fields[place].value : (struct span){0, 0};
     r->status = answer->status;
+    r->is_unread = forward_is_encoded(answer);
+    snprintf(r->type, sizeof r->type, "%.*s", type.n < sizeof r->type ? (int)type.n : 0, message_at(answer, type));
+    limit(r, r->rules.body_ms);
 }
 
 static void on_body(void *context, const char *bytes, size_t bytes_n)
 {
     struct own_request *r = context;
-    if (buf_append(&r->answer, bytes, bytes_n) < 0)
-        r->status = 0;
+    if (!r->is_unread && buf_append(&r->answer, bytes, bytes_n) < 0)
+        r->is_unread = 1;
 }
 
-static void on_nothing(void *context)
+static void on_flush(void *context)
+{
+    struct own_request *r = context;
+    if (r->is_unread)
+        conclude(r, FETCH_DONE, "");
+}
+
+static void on_sent(void *context)
 {
     (void)context;
 }
 
 static void on_end(void *context, enum fetch_end end, const char *why)
 {
-    struct own_request *r = context;
-    (void)why;
-    conclude(r, end == FETCH_DONE ? r->status : 0);
+    conclude(context, end, why);
 }
 
-static const struct fetch_ops ops = {on_head, on_body, on_nothing, on_nothing, on_end};
+static const struct fetch_ops ops = {on_head, on_body, on_flush, on_sent, on_end};
 
-/* Not even a connection could be begun. */
 static void on_timer(void *context, int64_t now_ms)
 {
+    struct own_request *r = context;
     (void)now_ms;
-    conclude(context, 0);
+    if (r->is_refused)
+        conclude(r, FETCH_REFUSED, r->why);
+    else
+        conclude(r, FETCH_GARBAGE, "it takes too long");
 }
 
-void own_request_init(struct own_request *r, struct backend *backend, void (*done)(void *, int, const char *, size_t), void *context)
+void own_request_init(struct own_request *r, struct backend *backend, const struct own_rules *rules, own_request_fn *done, void *context)
 {
+    r->rules = *rules;
     r->done = done;
     r->context = context;
     buf_init(&r->head, 0);
-    buf_init(&r->answer, OWN_REQUEST_ANSWER_BYTES);
+    buf_init(&r->answer, rules->answer_bytes);
     timer_init(&r->timer, on_timer, r);
     fetch_init(&r->fetch, backend, &ops, r);
 }
 
 /* Via: a backend that leads back to us is found out by it, as with any request. */
+static int write_request(struct own_request *r, const struct tell *tell, const char *path, const struct buf *body)
+{
+    int error = buf_printf(&r->head, "%s %s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", path, r->fetch.backend->host);
+    if (body && !error)
+        error = buf_printf(&r->head, "Content-Type: application/json\r\nContent-Length: %zu\r\n", buf_size(body));
+    error = error ? error : buf_printf(&r->head, "%s\r\n", tell->via[1]);
+    return error || !body ? error : buf_append(&r->head, buf_data(body), buf_size(body));
+}
+
 int own_request_start(struct own_request *r, const struct tell *tell, const char *path, const struct buf *body)
 {
-    struct backend *backend = r->fetch.backend;
-    char why[128];
     own_request_cancel(r);
-    r->status = 0;
-    buf_truncate(&r->head, 0);
-    buf_truncate(&r->answer, 0);
-    int error = buf_printf(&r->head, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n", body ? "POST" : "GET", path, backend->host,
-                           body ? buf_size(body) : 0);
-    error = error ? error : buf_printf(&r->head, "%s%s\r\n", body ? "Content-Type: application/json\r\n" : "", tell->via[1]);
-    error = error || !body ? error : buf_append(&r->head, buf_data(body), buf_size(body));
-    if (error)
+    r->status = r->is_unread = r->is_refused = 0;
+    r->type[0] = '\0';
+    if (write_request(r, tell, path, body) < 0)
         return -ENOMEM;
     struct fetch_request request = {.is_fresh = 1, .head = buf_data(&r->head), .head_n = buf_size(&r->head)};
-    if (fetch_start(&r->fetch, &request, why, sizeof why) < 0)
-        loop_arm(backend->loop, &r->timer, loop_now_ms(backend->loop));
+    r->is_refused = fetch_start(&r->fetch, &request, r->why, sizeof r->why) < 0;
+    if (r->is_refused)
+        loop_arm(r->fetch.backend->loop, &r->timer, loop_now_ms(r->fetch.backend->loop));
+    else
+        limit(r, r->rules.limit_ms);
     return 0;
 }
 
@@ -78,6 +110,8 @@ void own_request_cancel(struct own_request *r)
 {
     loop_disarm(r->fetch.backend->loop, &r->timer);
     fetch_cancel(&r->fetch);
+    buf_release(&r->head);
+    buf_release(&r->answer);
 }
 
 void own_request_fini(struct own_request *r)

@@ -11,6 +11,7 @@ enum {
     PATIENCE_MS = 8000,   /* the supervisor has 10 s */
     LOOK_AGAIN_MS = 100,
     RESTART_WITHIN_MS = 5000, /* after our no Ollama is restarted; should that not be, nobody is held longer */
+    ANSWER_BYTES = 256 * 1024,
 };
 
 static void settle(struct stalled *s)
@@ -78,13 +79,14 @@ static void go_on(struct stalled *s)
         answer(s, 0);
 }
 
-static void on_done(void *context, int status, const char *text, size_t text_n)
+static void on_done(void *context, const struct own_answer *got)
 {
     struct stalled *s = context;
-    if (s->state == STALLED_UNLOADING && status) { /* that of a model that is not there is no 200 */
+    int is_whole = got->end == FETCH_DONE && !got->is_unread, is_good = is_whole && got->status == 200;
+    if (s->state == STALLED_UNLOADING && is_whole) { /* that of a model that is not there is no 200 */
         s->unloaded_n++;
         go_on(s);
-    } else if (s->state == STALLED_LOOKING && status == 200 && !stalled_is_listed(text, text_n, s->models, s->models_n)) {
+    } else if (s->state == STALLED_LOOKING && is_good && !stalled_is_listed(got->bytes, got->bytes_n, s->models, s->models_n)) {
         answer(s, 1);
     } else if (loop_now_ms(s->env->loop) >= s->until_ms) {
         answer(s, 0);
@@ -113,7 +115,7 @@ void stalled_init(struct stalled *s, struct env *env)
     s->state = STALLED_NOT;
     buf_init(&s->body, 0);
     timer_init(&s->timer, on_timer, s);
-    own_request_init(&s->request, env->backend, on_done, s);
+    own_request_init(&s->request, env->backend, &(struct own_rules){.answer_bytes = ANSWER_BYTES}, on_done, s);
 }
 
 void stalled_fini(struct stalled *s)
