@@ -209,8 +209,7 @@ static void gather(struct answer *a, const char *bytes, size_t bytes_n)
 
 int answer_withhold(struct answer *a, const char *bytes, size_t bytes_n)
 {
-    int is_at_line = a->deliver->body_bytes == 0 || a->deliver->last[1] == '\n';
-    if (a->form != FORM_NDJSON || bytes[bytes_n - 1] != '\n' || !is_at_line || a->deliver->framing == DELIVER_LENGTH)
+    if (a->form != FORM_NDJSON || bytes[bytes_n - 1] != '\n' || !is_between(a) || a->deliver->framing == DELIVER_LENGTH)
         return 0;
     deliver_flush(a->deliver);
     a->state = ANSWER_GATHER;

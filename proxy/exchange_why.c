@@ -95,8 +95,10 @@ static void end_why(struct exchange *x, const struct exchange_why *why, const ch
         return;
     }
     x->why = *why;
+    x->beat_at_ms = 0; /* it ends in a moment */
     x->why_until_ms = now_ms + WAIT_MS;
     x->pause_until_ms = now_ms + LOOK_AGAIN_MS;
+    deliver_flush(&x->deliver); /* what is not written yet lies in the backend's connection, which goes to others now */
     exchange_let_go(x);
     exchange_enter(x, EXCHANGE_WHY);
     exchange_arm(x);
@@ -124,6 +126,10 @@ void exchange_fail_why(struct exchange *x, const char *text)
 
 void exchange_break_off_why(struct exchange *x, enum access_end ended, const char *text)
 {
+    if (ended == ACCESS_BACKEND_ERROR && x->answer.state == ANSWER_PASS) { /* its own words are with the client already */
+        exchange_break_off(x, ended, text);
+        return;
+    }
     end_why(x, &(struct exchange_why){.how = EXCHANGE_WHY_BREAK, .ended = ended, .is_gone = ended == ACCESS_BACKEND_BROKEN}, text);
 }
 

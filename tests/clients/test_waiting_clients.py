@@ -27,6 +27,7 @@ def ran(request, askers, outcomes):
     case, folder = request.param, tempfile.mkdtemp(prefix="sc-")
     sidecar = Sidecar(folder)
     sidecar.configure("proxy", **case.proxy)
+    sidecar.configure("models", load_cooldown="0")  # many ask for one that can't be loaded: each is to see how that is told
     sidecar.installed = ",".join(MODELS)
     sidecar.backend.script(tokens=WORDS, **case.script)
     try:

@@ -323,3 +323,16 @@ def test_none_comes_behind_the_last_token(sidecar, before, path, last):
         beats(clock.request("POST", "/api/generate", STREAM).pieces(), b" ", 5)
         late.set()
         assert rest(pieces) == b"" and answer.clean
+
+
+@pytest.mark.parametrize("script", [{"error_after_tokens": 0, "error_text": "the runner stumbled"}, {"garbage_answer": "no_done"}],
+                         ids=["error", "no_done"])
+def test_while_the_reason_is_looked_for_nothing_is_written(sidecar, script):
+    """A space behind the last line would be taken for another one; and an error behind heartbeats is told with its own words."""
+    sidecar.configure("proxy", heartbeat_after="100ms", heartbeat_interval="100ms")
+    sidecar.boot(tokens=2, first_token_delay_ms=400, **script)
+    answer = sidecar.ask("POST", "/api/chat", {"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    words = script.get("error_text", "without saying that it is done")
+    lines = answer.body.split(b"\n")
+    assert lines[-1] == b"" and words in json.loads(lines[-2])["error"], answer.body
+    assert not lines[-2].startswith(b" ") or len(lines) == 2  # heartbeats come before the first line only
