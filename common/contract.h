@@ -159,6 +159,20 @@ enum contract_nap {
 };
 /* The value of CONTRACT_MAY_I_SLEEP has the nap in so many bits, and above them a number that the answer repeats. */
 enum { CONTRACT_NAP_BITS = 8 };
+#define CONTRACT_NAP_NUMBER_MAX (UINT32_MAX >> CONTRACT_NAP_BITS)
+static inline uint32_t contract_nap_value(uint32_t number, uint32_t nap)
+{
+    return number << CONTRACT_NAP_BITS | nap;
+}
+static inline uint32_t contract_nap_number(uint32_t value)
+{
+    return value >> CONTRACT_NAP_BITS;
+}
+/* enum contract_nap of a question; 1 or 0 of an answer. */
+static inline uint32_t contract_nap_of(uint32_t value)
+{
+    return value & ((1u << CONTRACT_NAP_BITS) - 1);
+}
 
 enum contract_broken {
     CONTRACT_BROKEN_GPU = 1, /* the model was on the GPU, and is not any more */

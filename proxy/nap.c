@@ -24,16 +24,11 @@ static int is_without_need(const struct nap *n)
     return atomic_load(&n->env->line->in_flight_n) == 0 && clients_spare_backend(n->clients) && listeners_are_quiet(n->listeners);
 }
 
-static uint32_t nap_of(uint32_t question)
-{
-    return question & ((1u << CONTRACT_NAP_BITS) - 1);
-}
-
 static void answer(struct nap *n, int may_sleep)
 {
     n->is_asked = 0;
     loop_disarm(n->env->loop, &n->timer);
-    uint32_t value = n->question - nap_of(n->question) + (uint32_t)may_sleep;
+    uint32_t value = contract_nap_value(contract_nap_number(n->question), (uint32_t)may_sleep);
     if (contract_send(n->env->channel_fd, CONTRACT_SLEEP, value, "") < 0)
         log_event(LOG_WARNING, "channel", "reason=\"an answer could not be sent\"");
 }
@@ -85,9 +80,9 @@ static int may_end(struct nap *n)
 void nap_asked(struct nap *n, uint32_t question)
 {
     n->question = question;
-    if (nap_of(question) == CONTRACT_NAP_LAST) {
+    if (contract_nap_of(question) == CONTRACT_NAP_LAST) {
         answer(n, may_end(n));
-    } else if (nap_of(question) != CONTRACT_NAP_STOP || n->env->is_draining) { /* of one that drains nothing is heard */
+    } else if (contract_nap_of(question) != CONTRACT_NAP_STOP || n->env->is_draining) { /* of one that drains nothing is heard */
         answer(n, is_quiet(n));
     } else if (atomic_load(&n->env->line->in_flight_n) > 0) {
         answer(n, 0);

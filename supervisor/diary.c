@@ -91,7 +91,7 @@ void diary_sleep_failed(struct supervisor *s)
 void diary_follow(struct supervisor *s, const struct child *c)
 {
     const struct boot *boot = boots_get(&s->boots, 0);
-    if (strcmp(c->program.conf->name, "ollama") != 0 || c->program.state != CONTRACT_READY || s->diary_boot_n == s->boots.begun_n)
+    if (!state_is_ollama(c) || c->program.state != CONTRACT_READY || s->diary_boot_n == s->boots.begun_n)
         return;
     s->diary_boot_n = s->boots.begun_n;
     if (strcmp(boot->cause, "start") != 0 && strcmp(boot->cause, "wake") != 0)

@@ -4,11 +4,6 @@
 #include "common/log.h"
 #include "supervisor/diary.h"
 
-static enum contract_sleep sleep_of(const struct supervisor *s)
-{
-    return (enum contract_sleep)atomic_load(&s->board.page->sleep);
-}
-
 static void enter(struct supervisor *s, enum contract_sleep sleep)
 {
     atomic_store(&s->board.page->sleep, (uint32_t)sleep);
@@ -65,16 +60,16 @@ int doze_look(struct supervisor *s)
 {
     const struct child *ollama = state_child(s, "ollama");
     int64_t since_ms = loop_now_ms(&s->loop) - s->sleep_since_ms;
-    if (s->is_stopping || sleep_of(s) == CONTRACT_AWAKE)
+    if (s->is_stopping || state_sleep(s) == CONTRACT_AWAKE)
         return 0;
-    if (sleep_of(s) == CONTRACT_ASLEEP && is_called(&ollama->program)) {
+    if (state_sleep(s) == CONTRACT_ASLEEP && is_called(&ollama->program)) {
         log_event(LOG_INFO, "waking", "slept_ms=%lld", (long long)since_ms);
         diary_sleep_ends(s);
         enter(s, CONTRACT_WAKING);
         state_tell_all(s, CONTRACT_STATE_CHANGED);
         since_ms = 0;
     }
-    if (sleep_of(s) != CONTRACT_WAKING || !has_arrived(&ollama->program))
+    if (state_sleep(s) != CONTRACT_WAKING || !has_arrived(&ollama->program))
         return 0;
     log_event(LOG_INFO, "awake", "ollama=%s after_ms=%lld", contract_state_name(ollama->program.state), (long long)since_ms);
     enter(s, CONTRACT_AWAKE);
@@ -84,7 +79,7 @@ int doze_look(struct supervisor *s)
 void doze_needed_by(struct supervisor *s, const struct child *c)
 {
     const struct program *p = &c->program;
-    if (sleep_of(s) != CONTRACT_ASLEEP || !p->is_task || p->state != CONTRACT_STARTING)
+    if (state_sleep(s) != CONTRACT_ASLEEP || !p->is_task || p->state != CONTRACT_STARTING)
         return;
     for (size_t i = 0; i < p->conf->depends.items_n; i++)
         state_want(s, p->conf->depends.items[i]);
@@ -92,6 +87,6 @@ void doze_needed_by(struct supervisor *s, const struct child *c)
 
 void doze_reloaded(struct supervisor *s)
 {
-    if (sleep_of(s) == CONTRACT_ASLEEP && !doze_is_meant(s->conf))
+    if (state_sleep(s) == CONTRACT_ASLEEP && !doze_is_meant(s->conf))
         state_want(s, "ollama");
 }

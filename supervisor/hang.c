@@ -6,7 +6,6 @@
 #include "supervisor/reasons.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { UNLOAD_WITHIN_MS = 10000 };
 
@@ -48,21 +47,6 @@ static void restart(struct supervisor *s, struct child *c)
     program_hung(&c->program, why, loop_now_ms(&s->loop));
 }
 
-/* How many proxies there are to answer. Those that drain are told too; what they say is ignored. */
-static unsigned tell_proxies(struct supervisor *s)
-{
-    unsigned told_n = 0;
-    draining_tell(&s->draining, CONTRACT_STALLED);
-    for (size_t i = 0; i < s->children_n; i++) {
-        struct child *c = &s->children[i];
-        if (c->launch.has_listeners && c->channel.fd >= 0) {
-            channel_tell(&c->channel, CONTRACT_STALLED, 0);
-            told_n++;
-        }
-    }
-    return told_n;
-}
-
 static void act(struct supervisor *s, struct child *c)
 {
     struct hang *h = &s->hang;
@@ -70,7 +54,8 @@ static void act(struct supervisor *s, struct child *c)
     human_time(limit, c->program.conf->stall_timeout_ms);
     log_event(LOG_WARNING, "hung", "program=ollama pid=%d asked=%llu reason=\"%s %s\"", (int)c->program.pid, (unsigned long long)asked_n(s), words, limit);
     reasons_tell(s, TROUBLE_PROGRAM, "ollama was hung: %s %s", words, limit);
-    h->answers_n = tell_proxies(s);
+    draining_tell(&s->draining, CONTRACT_STALLED); /* what these say to it is ignored */
+    h->answers_n = state_tell_proxies(s, CONTRACT_STALLED, 0);
     h->is_asked = 1;
     if (h->answers_n == 0)
         restart(s, c);
@@ -135,7 +120,7 @@ void hang_look(struct supervisor *s)
 
 void hang_follow(struct supervisor *s, const struct child *c)
 {
-    if (s->hang.is_watching && strcmp(c->program.conf->name, "ollama") == 0 && c->program.state != CONTRACT_READY)
+    if (s->hang.is_watching && state_is_ollama(c) && c->program.state != CONTRACT_READY)
         rest(s);
 }
 

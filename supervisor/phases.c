@@ -6,7 +6,6 @@
 
 #include "common/log.h"
 
-#include <string.h>
 
 static void tell(struct boot *boot)
 {
@@ -25,7 +24,7 @@ void phases_init(struct supervisor *s, int64_t began_ms)
 
 static const char *cause_of(const struct supervisor *s, const struct program *p)
 {
-    if (atomic_load(&s->board.page->sleep) == CONTRACT_WAKING)
+    if (state_sleep(s) == CONTRACT_WAKING)
         return "wake";
     if (p->state == CONTRACT_STOPPING)
         return p->after == PROGRAM_AFTER_FAILURE ? "hung" : "restart";
@@ -35,7 +34,7 @@ static const char *cause_of(const struct supervisor *s, const struct program *p)
 void phases_follow(struct supervisor *s, const struct child *c)
 {
     const struct program *p = &c->program;
-    if (strcmp(p->conf->name, "ollama") != 0)
+    if (!state_is_ollama(c))
         return;
     int is_for_good = s->is_stopping || p->is_over || (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_DOWN);
     if (boots_follow(&s->boots, p->state, cause_of(s, p), is_for_good, sys_monotonic_ms()))

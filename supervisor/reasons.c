@@ -18,17 +18,12 @@ void reasons_tell(struct supervisor *s, enum trouble_kind kind, const char *form
     state_tell_all(s, CONTRACT_STATE_CHANGED);
 }
 
-static int is_ollama(const struct child *c)
-{
-    return strcmp(c->program.conf->name, "ollama") == 0;
-}
-
 void reasons_follow(struct supervisor *s, const struct child *c)
 {
     static const char hung[] = "hung: "; /* how the reasons of live.c and stall.c begin */
     const struct program *p = &c->program;
-    int is_asleep = atomic_load(&s->board.page->sleep) == CONTRACT_ASLEEP; /* then nobody needs it: nothing went wrong */
-    if (!is_ollama(c) || is_asleep)
+    int is_asleep = state_sleep(s) == CONTRACT_ASLEEP; /* then nobody needs it: nothing went wrong */
+    if (!state_is_ollama(c) || is_asleep)
         return;
     int is_hung = strncmp(p->reason, hung, sizeof hung - 1) == 0;
     if (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_FAILURE && is_hung)
@@ -44,7 +39,7 @@ void reasons_follow(struct supervisor *s, const struct child *c)
 void reasons_said(struct supervisor *s, const struct child *c, const char *line, enum log_level level)
 {
     char words[CONTRACT_REASON_BYTES];
-    if (!is_ollama(c))
+    if (!state_is_ollama(c))
         return;
     enum trouble_kind kind = trouble_of_line(line, level, words);
     reasons_tell(s, kind, "ollama's log says: %.200s", words);

@@ -83,15 +83,8 @@ static enum contract_nap nap_of(const struct supervisor *s)
 /* Each question has a number, so that a late answer to another one does not count. */
 static void ask_proxies(struct supervisor *s)
 {
-    s->sleep_answers_n = 0;
-    s->sleep_question = (s->sleep_question + 1) & (UINT32_MAX >> CONTRACT_NAP_BITS);
-    for (size_t i = 0; i < s->children_n; i++) {
-        struct child *c = &s->children[i];
-        if (!c->launch.has_listeners || c->channel.fd < 0)
-            continue;
-        channel_tell(&c->channel, CONTRACT_MAY_I_SLEEP, s->sleep_question << CONTRACT_NAP_BITS | (uint32_t)nap_of(s));
-        s->sleep_answers_n++;
-    }
+    s->sleep_question = (s->sleep_question + 1) & CONTRACT_NAP_NUMBER_MAX;
+    s->sleep_answers_n = state_tell_proxies(s, CONTRACT_MAY_I_SLEEP, contract_nap_value(s->sleep_question, (uint32_t)nap_of(s)));
 }
 
 /* Nobody needs us, and everybody was asked. */
@@ -162,11 +155,6 @@ static void follow(struct supervisor *s, enum falling_event event)
     arm(s, event);
 }
 
-static int is_asleep(const struct supervisor *s)
-{
-    return atomic_load(&s->board.page->sleep) == CONTRACT_ASLEEP;
-}
-
 static void look_awake(struct supervisor *s, int64_t now_ms)
 {
     int64_t again_at_ms = 0;
@@ -188,7 +176,7 @@ static void look_awake(struct supervisor *s, int64_t now_ms)
 static void idle_timer(void *context, int64_t now_ms)
 {
     struct supervisor *s = context;
-    if (s->is_stopping || is_asleep(s) || suspend_is_under_way(s))
+    if (s->is_stopping || state_sleep(s) == CONTRACT_ASLEEP || suspend_is_under_way(s))
         return;
     if (s->falling.state == FALLING_AWAKE)
         look_awake(s, now_ms);
@@ -205,9 +193,9 @@ static void idle_timer(void *context, int64_t now_ms)
 void sleep_answered(struct supervisor *s, uint32_t value)
 {
     int is_confirming = s->falling.state == FALLING_CONFIRMING;
-    if ((s->falling.state != FALLING_ASKING && !is_confirming) || value >> CONTRACT_NAP_BITS != s->sleep_question || s->is_stopping)
+    if ((s->falling.state != FALLING_ASKING && !is_confirming) || contract_nap_number(value) != s->sleep_question || s->is_stopping)
         return;
-    if ((value & ((1u << CONTRACT_NAP_BITS) - 1)) != 1)
+    if (contract_nap_of(value) != 1)
         follow(s, FALLING_NO);
     else if (s->sleep_answers_n == 0 || --s->sleep_answers_n > 0)
         return;

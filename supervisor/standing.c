@@ -90,7 +90,7 @@ static void add_trouble(const struct supervisor *s, const struct child *c, struc
 {
     const struct program *p = &c->program;
     const char *name = p->conf->name;
-    uint32_t sleep = strcmp(name, "ollama") == 0 ? atomic_load(&s->board.page->sleep) : CONTRACT_AWAKE;
+    enum contract_sleep sleep = state_is_ollama(c) ? state_sleep(s) : CONTRACT_AWAKE;
     if (sleep == CONTRACT_ASLEEP)
         add(t, "; ollama is asleep");
     else if (sleep == CONTRACT_WAKING && p->state != CONTRACT_FAILED && p->state != CONTRACT_BACKOFF)
@@ -99,7 +99,7 @@ static void add_trouble(const struct supervisor *s, const struct child *c, struc
         add(t, "; %s %s: %s", name, p->state == CONTRACT_FAILED ? "has failed" : "is to be started again", p->reason);
     else if (p->state == CONTRACT_STARTING && !p->is_task)
         add(t, "; %s is starting%s%s", name, p->reason[0] ? ": " : "", p->reason);
-    else if (p->state == CONTRACT_DOWN && strcmp(name, "ollama") == 0)
+    else if (p->state == CONTRACT_DOWN && state_is_ollama(c))
         add(t, "; ollama is down");
 }
 

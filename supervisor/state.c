@@ -14,6 +14,29 @@ struct child *state_child(struct supervisor *s, const char *name)
     return NULL;
 }
 
+int state_is_ollama(const struct child *c)
+{
+    return strcmp(c->program.conf->name, "ollama") == 0;
+}
+
+enum contract_sleep state_sleep(const struct supervisor *s)
+{
+    return (enum contract_sleep)atomic_load(&s->board.page->sleep);
+}
+
+unsigned state_tell_proxies(struct supervisor *s, enum contract_kind kind, uint32_t value)
+{
+    unsigned told_n = 0;
+    for (size_t i = 0; i < s->children_n; i++) {
+        struct child *c = &s->children[i];
+        if (!c->launch.has_listeners || c->channel.fd < 0)
+            continue;
+        channel_tell(&c->channel, kind, value);
+        told_n++;
+    }
+    return told_n;
+}
+
 void state_tell_all(struct supervisor *s, enum contract_kind kind)
 {
     for (size_t i = 0; i < s->children_n; i++)
@@ -82,7 +105,7 @@ void state_follow_doors(struct supervisor *s, const struct child *c)
 
 int state_is_port_held(const struct supervisor *s, const struct child *c)
 {
-    return strcmp(c->program.conf->name, "ollama") == 0 && doors_hold(&s->doors, &s->conf->ollama);
+    return state_is_ollama(c) && doors_hold(&s->doors, &s->conf->ollama);
 }
 
 void state_tell_moved(const struct conf *conf, const struct conf *before)

@@ -103,8 +103,14 @@ struct supervisor {
 
 /* The child of this name, or NULL. */
 struct child *state_child(struct supervisor *s, const char *name);
+/* Whether this child is Ollama. */
+int state_is_ollama(const struct child *c);
+/* Whether Ollama was stopped because nobody needed it. */
+enum contract_sleep state_sleep(const struct supervisor *s);
 /* To every child that has a channel. */
 void state_tell_all(struct supervisor *s, enum contract_kind kind);
+/* To every proxy that serves; how many there are. */
+unsigned state_tell_proxies(struct supervisor *s, enum contract_kind kind, uint32_t value);
 /* Something changed: at the end of the turn it is looked at who may start, or stop next. */
 void state_evaluate_soon(struct supervisor *s);
 /* The program, and with it what that needs, is to be up: what is declared, and nothing else. */

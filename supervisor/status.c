@@ -58,7 +58,7 @@ static const char *overall(const struct supervisor *s)
 static int write_sleep(const struct supervisor *s, struct buf *out)
 {
     static const char *const names[] = {[CONTRACT_AWAKE] = "awake", [CONTRACT_ASLEEP] = "asleep", [CONTRACT_WAKING] = "waking"};
-    uint32_t sleep = atomic_load(&s->board.page->sleep);
+    uint32_t sleep = state_sleep(s);
     struct slept sum;
     diary_sum(s, &sum);
     return buf_printf(out,

@@ -34,7 +34,7 @@ enum { EXIT_SYSTEM = 111 };
 /* Our preloader is started beside Ollama, as it waits for its API itself: what its own start takes is not waited for then. */
 static int is_started_beside(const struct child *who, const struct child *c)
 {
-    return who->launch.has_contract && strcmp(who->program.conf->name, "preload") == 0 && strcmp(c->program.conf->name, "ollama") == 0 &&
+    return who->launch.has_contract && strcmp(who->program.conf->name, "preload") == 0 && state_is_ollama(c) &&
            c->program.state == CONTRACT_STARTING;
 }
 

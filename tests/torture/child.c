@@ -63,7 +63,7 @@ static int proxy(void)
     fcntl(fd, F_SETFL, 0); /* it may wait here */
     while (recv(fd, &m, sizeof m, 0) > 0)
         if (m.kind == CONTRACT_MAY_I_SLEEP)
-            say(fd, CONTRACT_SLEEP, m.value >> CONTRACT_NAP_BITS << CONTRACT_NAP_BITS | 1, "");
+            say(fd, CONTRACT_SLEEP, contract_nap_value(contract_nap_number(m.value), 1), "");
         else
             say(fd, CONTRACT_WANT, 0, "wanted"); /* as long as somebody waits for it */
     return 0;
