@@ -188,6 +188,7 @@ def test_a_crash_in_the_middle_of_a_load_is_tried_once_more(sidecar):
     sidecar.boot(tokens=2, load_s=60)
     calls = [sidecar.background("POST", GENERATE, body_for(GENERATE)) for _ in range(4)]
     waiting(sidecar, 4)
+    until(lambda: len(loads(sidecar)) == 1, 5, "the load with Ollama", sidecar.process.tail)
     sidecar.backend.script(tokens=2)
     os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
     assert [call.result().status for call in calls] == [200] * 4

@@ -2,6 +2,7 @@
 restarted, whichever is enough; a long silent prefill is no hang."""
 import json
 import os
+import re
 import signal
 import time
 from contextlib import closing
@@ -181,7 +182,8 @@ def test_a_time_in_which_all_stood_still_counts_for_nothing(sidecar):
 
 
 def test_who_is_with_a_proxy_that_drains_is_told_too(sidecar):
-    """Its successor has no request at all."""
+    """Its successor has no request at all, and nothing that it could unload: so Ollama is restarted. Which of the two reasons its
+    client reads depends on who of them is heard first; both are true."""
     boot(sidecar)
     with closing(sidecar.connect(timeout=30)) as connection:
         answer = connection.request("POST", "/api/generate", TEXT)
@@ -195,7 +197,7 @@ def test_who_is_with_a_proxy_that_drains_is_told_too(sidecar):
         stop(runner_pid(sidecar))
         began = time.monotonic()
         last = [line for _, line in lines][-1]
-    assert not answer.clean and WHY in error_of(last)
+    assert not answer.clean and re.search(r"ollama was hung(, and is restarted)?: no token and no processor time for ", error_of(last))
     assert time.monotonic() - began < STALL_S * 1.6 + 1
     sidecar.backend.script(tokens=3)
     assert sidecar.generate().status == 200
