@@ -6,7 +6,7 @@
 #include "proxy/answer.h"
 
 #include "proxy/json_scan.h"
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 #include "proxy/reply.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "proxy/ask.h"
 
 #include "common/parse.h"
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* See ask_show.h. */
 #include "proxy/ask_show.h"
 
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 
 #include <errno.h>
 #include <string.h>

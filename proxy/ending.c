@@ -7,7 +7,7 @@
  */
 #include "proxy/ending.h"
 
-#include "proxy/json_ends.h"
+#include "common/json_ends.h"
 
 #include <string.h>
 

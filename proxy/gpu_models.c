@@ -5,7 +5,7 @@
 #include "proxy/gpu_models.h"
 
 #include "common/parse.h"
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 
 #include <errno.h>
 #include <string.h>

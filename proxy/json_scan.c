@@ -3,7 +3,7 @@
  */
 #include "proxy/json_scan.h"
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include <errno.h>
 

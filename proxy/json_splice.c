@@ -4,7 +4,7 @@
  */
 #include "proxy/json_splice.h"
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include <errno.h>
 #include <string.h>

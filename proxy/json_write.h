@@ -6,7 +6,7 @@
 #define PROXY_JSON_WRITE_H
 
 #include "common/buf.h"
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 struct json_write {
     struct buf *out;

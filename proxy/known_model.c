@@ -2,7 +2,7 @@
 #include "proxy/known_model.h"
 
 #include "common/parse.h"
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 
 #include <errno.h>
 #include <string.h>

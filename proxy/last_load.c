@@ -2,7 +2,7 @@
 #include "proxy/last_load.h"
 
 #include "common/parse.h"
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 #include "proxy/load_request.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
  */
 #include "proxy/model_shape.h"
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include <errno.h>
 #include <stdio.h>

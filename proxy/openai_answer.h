@@ -5,7 +5,7 @@
 #ifndef PROXY_OPENAI_ANSWER_H
 #define PROXY_OPENAI_ANSWER_H
 
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 #include "proxy/json_write.h"
 #include "proxy/translation.h"
 

@@ -7,7 +7,7 @@
 #ifndef PROXY_OPENAI_ASK_H
 #define PROXY_OPENAI_ASK_H
 
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 #include "proxy/json_write.h"
 #include "proxy/mistakes.h"
 #include "proxy/translation.h"

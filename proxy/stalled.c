@@ -4,7 +4,7 @@
 
 #include "common/log.h"
 #include "common/parse.h"
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 #include "proxy/json_write.h"
 
 enum {

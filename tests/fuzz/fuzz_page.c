@@ -2,7 +2,7 @@
  * it is bounded, and JSON. */
 #include "proxy/gate.h"
 #include "proxy/health.h"
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Requests of /v1 and answers of Ollama, translated. The first byte: bits 0 and 1 the API, bit 2 whether it is an answer, bit 3 a
  * stream, bit 4 the counts or base64, bit 5 a small limit. What comes out is JSON, or events of it without a line end inside; a
  * refusal says why and leaves nothing behind; a second time gives the same. */
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 #include "proxy/translate.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #ifndef TRANSLATE_CASE_H
 #define TRANSLATE_CASE_H
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 #include "proxy/translate.h"
 
 #include <errno.h>

@@ -2,10 +2,10 @@
  * json_read: what is in a JSON object, found by names, and what is in an array, one by one. Values are places in the text
  * (json_walk.h): nothing is decoded that nobody asks for. No recursion, no memory.
  */
-#ifndef PROXY_JSON_READ_H
-#define PROXY_JSON_READ_H
+#ifndef COMMON_JSON_READ_H
+#define COMMON_JSON_READ_H
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 /* The members of the object that the walk stands at, and that it steps over. values[i] becomes that of names[i] (ASCII, lower
  * case), the last of several; where that is null, or there is none, its kind is JSON_NULL and `at` NULL. least: whether names in other cases count, as in a request that Go would read, or not, as in an answer that it wrote.

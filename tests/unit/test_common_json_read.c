@@ -1,5 +1,5 @@
-/* proxy/json_read: members by name, items one by one. */
-#include "proxy/json_read.h"
+/* common/json_read: members by name, items one by one. */
+#include "common/json_read.h"
 
 #include <errno.h>
 #include <setjmp.h>

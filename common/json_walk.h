@@ -5,8 +5,8 @@
  * What the structure of a text is, is checked: a walk that succeeds has seen the members that any other reader sees. What
  * is between the quotes of a string is not, as nobody but its reader cares.
  */
-#ifndef PROXY_JSON_WALK_H
-#define PROXY_JSON_WALK_H
+#ifndef COMMON_JSON_WALK_H
+#define COMMON_JSON_WALK_H
 
 #include "common/sys.h"
 

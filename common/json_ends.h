@@ -2,10 +2,10 @@
  * json_ends: the members of a JSON object of which only the first or the last bytes are there: from its opening brace
  * forwards, from its closing brace backwards, as far as the text goes. No recursion, no memory, nothing is validated.
  */
-#ifndef PROXY_JSON_ENDS_H
-#define PROXY_JSON_ENDS_H
+#ifndef COMMON_JSON_ENDS_H
+#define COMMON_JSON_ENDS_H
 
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 /* Places in the text. name: between its quotes, escapes as they stand; n = 0 and at = NULL where it lies beyond the text. value: as it stands, a
  * string with its quotes. is_cut: a part of the value lies beyond the text. */

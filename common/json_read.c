@@ -1,7 +1,7 @@
 /* See json_read.h. Names are compared as bytes first: those of an answer, of which there is one for each token, are hardly ever others. */
-#include "proxy/json_read.h"
+#include "common/json_read.h"
 
-#include "proxy/json_ends.h"
+#include "common/json_ends.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* proxy/json_walk: values and members as places in the text, and names as Go compares them. */
-#include "proxy/json_walk.h"
+/* common/json_walk: values and members as places in the text, and names as Go compares them. */
+#include "common/json_walk.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * See json_walk.h. Strings are stepped over by memchr, nesting is a row of bytes: what a request with megabytes of images
  * costs is their reading, once.
  */
-#include "proxy/json_walk.h"
+#include "common/json_walk.h"
 
 #include "common/parse.h"
 

@@ -2,7 +2,7 @@
  * See json_ends.h. Backwards works since a quote inside of a string always has an odd number of backslashes before it, and
  * one at either end of a string an even number: whoever starts outside of a string knows where he is.
  */
-#include "proxy/json_ends.h"
+#include "common/json_ends.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* proxy/json_ends: the members of an object of which only the first or the last bytes are there. */
-#include "proxy/json_ends.h"
+/* common/json_ends: the members of an object of which only the first or the last bytes are there. */
+#include "common/json_ends.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
