@@ -313,3 +313,10 @@ const struct contract_program *contract_find_program(const struct contract_page 
             return &page->programs[i];
     return NULL;
 }
+
+int64_t contract_stall_interval_ms(int64_t limit_ms)
+{
+    enum { LOOKS = 8, LOOK_MIN_MS = 100, LOOK_MAX_MS = 30000 };
+    int64_t interval_ms = limit_ms / LOOKS;
+    return interval_ms < LOOK_MIN_MS ? LOOK_MIN_MS : interval_ms > LOOK_MAX_MS ? LOOK_MAX_MS : interval_ms;
+}

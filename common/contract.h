@@ -228,6 +228,9 @@ void contract_trouble_read(const struct contract_trouble *t, int64_t since_ms, c
 /* The supervisor's row of this program, or NULL. */
 const struct contract_program *contract_find_program(const struct contract_page *page, const char *name);
 
+/* How often supervisor and proxy look whether Ollama is hung, in ms, where stall_timeout is limit_ms. */
+int64_t contract_stall_interval_ms(int64_t limit_ms);
+
 /* Its word in logs and JSON; "unknown" for what is none. */
 const char *contract_state_name(enum contract_state state);
 

@@ -1,8 +1,6 @@
 /* See asked.h. The timer runs on a while after the last request has its answer: to stop it would cost each request something. */
 #include "proxy/asked.h"
 
-enum { LOOKS = 8, LOOK_MIN_MS = 100, LOOK_MAX_MS = 30000 }; /* as often as the supervisor looks then */
-
 /* No message for each request: only of those that wait long, and then now and then. */
 static void on_timer(void *context, int64_t now_ms)
 {
@@ -18,9 +16,8 @@ static void on_timer(void *context, int64_t now_ms)
 
 void asked_init(struct asked_list *l, struct loop *loop, struct contract_line *line, int channel_fd, int64_t limit_ms)
 {
-    int64_t interval_ms = limit_ms / LOOKS;
     *l = (struct asked_list){.loop = loop, .line = line, .channel_fd = limit_ms > 0 ? channel_fd : -1};
-    l->interval_ms = interval_ms < LOOK_MIN_MS ? LOOK_MIN_MS : interval_ms > LOOK_MAX_MS ? LOOK_MAX_MS : interval_ms;
+    l->interval_ms = contract_stall_interval_ms(limit_ms);
     timer_init(&l->timer, on_timer, l);
 }
 

@@ -35,7 +35,7 @@ static void rest(struct supervisor *s)
 
 static void look_later(struct supervisor *s, const struct child *c)
 {
-    loop_arm(&s->loop, &s->hang.timer, loop_now_ms(&s->loop) + stall_interval_ms(c->program.conf->stall_timeout_ms));
+    loop_arm(&s->loop, &s->hang.timer, loop_now_ms(&s->loop) + contract_stall_interval_ms(c->program.conf->stall_timeout_ms));
 }
 
 static void restart(struct supervisor *s, struct child *c)

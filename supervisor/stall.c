@@ -1,14 +1,6 @@
 /* See stall.h. Doubt means that it works: what can't be read, what has become less as a process has ended. */
 #include "supervisor/stall.h"
 
-enum { SAMPLES = 8, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 30000 };
-
-int64_t stall_interval_ms(int64_t limit_ms)
-{
-    int64_t interval_ms = limit_ms / SAMPLES;
-    return interval_ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : interval_ms > INTERVAL_MAX_MS ? INTERVAL_MAX_MS : interval_ms;
-}
-
 void stall_begin(struct stall *s)
 {
     *s = (struct stall){.has_sample = 0};

@@ -44,7 +44,5 @@ enum stall_verdict {
 void stall_begin(struct stall *s);
 /* The next sample, and what writers count of answers. limit_ms: stall_timeout. */
 enum stall_verdict stall_judge(struct stall *s, const struct stall_sample *sample, uint64_t progress, int64_t limit_ms, int64_t now_ms);
-/* How long to wait for the next sample. */
-int64_t stall_interval_ms(int64_t limit_ms);
 
 #endif

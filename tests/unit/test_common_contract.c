@@ -456,6 +456,14 @@ static void test_notify_sends_one_datagram(void **state)
     assert_int_equal(contract_notify(&c, "READY=1"), -EINVAL);
 }
 
+static void test_short_and_long_limits_are_looked_at_in_bounds(void **state)
+{
+    (void)state;
+    assert_int_equal(contract_stall_interval_ms(120000), 15000);
+    assert_int_equal(contract_stall_interval_ms(1), 100);
+    assert_int_equal(contract_stall_interval_ms(24LL * 3600 * 1000), 30000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_programs_are_found_by_name_in_a_page_that_lies),
         cmocka_unit_test(test_every_state_has_a_name),
         cmocka_unit_test(test_notify_sends_one_datagram),
+        cmocka_unit_test(test_short_and_long_limits_are_looked_at_in_bounds),
     };
     static const char *const inherited[] = {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"};
     for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++)

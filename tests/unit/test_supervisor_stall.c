@@ -138,14 +138,6 @@ static void test_a_gap_begins_anew(void **state)
     assert_int_equal(look(), STALL_STILL);
 }
 
-static void test_short_and_long_limits_are_looked_at_in_bounds(void **state)
-{
-    (void)state;
-    assert_int_equal(stall_interval_ms(120000), 15000);
-    assert_int_equal(stall_interval_ms(1), 100);
-    assert_int_equal(stall_interval_ms(24LL * 3600 * 1000), 30000);
-}
-
 static void test_ticks_of_chance_count_for_nothing_in_a_short_time(void **state)
 {
     (void)state;
@@ -232,7 +224,6 @@ int main(void)
         cmocka_unit_test_setup(test_work_in_between_begins_the_time_anew, setup),
         cmocka_unit_test_setup(test_doubt_means_that_it_works, setup),
         cmocka_unit_test_setup(test_a_gap_begins_anew, setup),
-        cmocka_unit_test(test_short_and_long_limits_are_looked_at_in_bounds),
         cmocka_unit_test_setup(test_ticks_of_chance_count_for_nothing_in_a_short_time, setup),
         cmocka_unit_test(test_times_of_engines),
         cmocka_unit_test(test_bytes_that_were_read),
