@@ -72,8 +72,7 @@ static void begin_fetch(struct exchange *x)
     request.is_work = x->admission.route->is_activity;
     x->backend_status = 0;
     exchange_is_answered(x);
-    x->asked_at_ms = loop_monotonic_ms(x->env->loop);
-    x->asked_pid = x->env->gate.view.ollama_pid;
+    exchange_note_asked(x);
     exchange_enter(x, EXCHANGE_FETCH);
     exchange_arm(x);
     if (relay_start(&x->relay, &request, why, sizeof why) < 0)

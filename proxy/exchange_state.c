@@ -106,6 +106,12 @@ int exchange_is_cors_ours(const struct exchange *x)
     return origin == TRUST_ORIGIN_OURS || (origin == TRUST_ORIGIN_BUILTIN && route && route->shape != SHAPE_OTHER);
 }
 
+void exchange_note_asked(struct exchange *x)
+{
+    x->asked_at_ms = loop_monotonic_ms(x->env->loop);
+    x->asked_pid = x->env->gate.view.ollama_pid;
+}
+
 void exchange_is_answered(struct exchange *x)
 {
     struct loads *loads = &x->env->loader.loads;

@@ -125,6 +125,10 @@ void exchange_drop_body(struct exchange *x);
 void exchange_count_activity(struct exchange *x, int is_under_way);
 void exchange_count_held(struct exchange *x, int is_held);
 
+/* It, or the load that it waits for, goes to the Ollama that the gate has seen last: what goes wrong from now on may be the reason
+ * of its end. */
+void exchange_note_asked(struct exchange *x);
+
 /* What is known of models: it goes to the backend; and what came of that (harmless where it did not). */
 void exchange_is_answered(struct exchange *x);
 void exchange_was_answered(struct exchange *x, enum load_answer how);

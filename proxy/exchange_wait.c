@@ -44,8 +44,7 @@ static void wait_for_load(struct exchange *x)
 {
     exchange_count_held(x, 1);
     exchange_enter(x, EXCHANGE_LOAD);
-    x->asked_at_ms = loop_monotonic_ms(x->env->loop);
-    x->asked_pid = x->env->gate.view.ollama_pid;
+    exchange_note_asked(x);
     limit_wait(x);
 }
 
