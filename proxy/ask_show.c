@@ -2,6 +2,7 @@
 #include "proxy/ask_show.h"
 
 #include "common/json_read.h"
+#include "proxy/model_body.h"
 
 #include <errno.h>
 #include <string.h>
@@ -65,7 +66,5 @@ int ask_show_read(struct known_key *key, const char *json, size_t json_n)
 
 int ask_show_write(const struct known_key *key, struct buf *out)
 {
-    int error = buf_text(out, "{\"model\":");
-    error = error ? error : buf_json_string(out, key->name, strlen(key->name));
-    return error ? error : buf_text(out, key->is_verbose ? ",\"verbose\":true}" : "}");
+    return model_body_write(out, key->name, key->is_verbose ? ",\"verbose\":true}" : "}");
 }

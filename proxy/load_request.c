@@ -6,6 +6,7 @@
 
 #include "proxy/ask.h"
 #include "proxy/json_scan.h"
+#include "proxy/model_body.h"
 #include "proxy/own_request.h"
 
 #include <errno.h>
@@ -78,9 +79,7 @@ void load_keep_alive_json(int64_t keep_alive_ms, char out[KEEP_ALIVE_JSON_BYTES]
 int load_body_write(const char *model, const char *more, const struct load_options *options, int64_t keep_alive_ms, struct buf *out)
 {
     char keep_alive[KEEP_ALIVE_JSON_BYTES];
-    int error = buf_text(out, "{\"model\":");
-    error = error ? error : buf_json_string(out, model, strlen(model));
-    error = error ? error : buf_text(out, more);
+    int error = model_body_write(out, model, more);
     if (!error && options) {
         error = buf_text(out, ",\"options\":");
         error = error ? error : load_options_write(options, out);

@@ -1,11 +1,11 @@
 /* See show_request.h. */
 #include "proxy/show_request.h"
 
+#include "proxy/model_body.h"
 #include "proxy/own_request.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct show_request {
     struct own_request own;
@@ -35,9 +35,7 @@ static int start(struct show_request *r, const struct tell *tell, const char *mo
 {
     struct buf body;
     buf_init(&body, 0);
-    int error = buf_text(&body, "{\"model\":");
-    error = error ? error : buf_json_string(&body, model, strlen(model));
-    error = error ? error : buf_text(&body, "}");
+    int error = model_body_write(&body, model, "}");
     error = error ? error : own_request_start(&r->own, tell, "/api/show", &body);
     buf_fini(&body);
     return error;

@@ -2,10 +2,12 @@
  * that is stopped too: 50 ms, measured. */
 #include "proxy/stalled.h"
 
+#include "common/json_read.h"
 #include "common/log.h"
 #include "common/parse.h"
-#include "common/json_read.h"
-#include "proxy/json_write.h"
+#include "proxy/model_body.h"
+
+#include <string.h>
 
 enum {
     PATIENCE_MS = 8000,   /* the supervisor has 10 s */
@@ -59,17 +61,11 @@ int stalled_is_listed(const char *json, size_t json_n, char (*models)[CONTRACT_N
 /* The next model; then whether they are gone. */
 static void go_on(struct stalled *s)
 {
-    static const char end[] = ",\"keep_alive\":0}";
     int error;
     if (s->unloaded_n < s->models_n) {
-        const char *model = s->models[s->unloaded_n];
         s->state = STALLED_UNLOADING;
         buf_truncate(&s->body, 0);
-        struct json_write w = json_write_begin(&s->body);
-        json_write_text(&w, "{\"model\":");
-        json_write_string(&w, model, strlen(model));
-        json_write_text(&w, end);
-        error = json_write_end(&w);
+        error = model_body_write(&s->body, s->models[s->unloaded_n], ",\"keep_alive\":0}");
         error = error ? error : own_request_start(&s->request, &s->env->tell, "/api/generate", &s->body);
     } else {
         s->state = STALLED_LOOKING;
