@@ -3,6 +3,8 @@
  */
 #include "common/parse.h"
 
+#include "common/hash.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -115,16 +117,16 @@ int model_name_equal(const char *a, size_t a_n, const char *b, size_t b_n)
     return span_equal(a_name, b_name) && span_equal(a_tag, b_tag);
 }
 
-static uint32_t hash_span(uint32_t h, struct span s)
+static uint64_t hash_span(uint64_t h, struct span s)
 {
-    for (size_t i = 0; i < s.n; i++) /* FNV-1a */
-        h = (h ^ (uint32_t)tolower((unsigned char)s.at[i])) * 16777619u;
-    return (h ^ ':') * 16777619u;
+    for (size_t i = 0; i < s.n; i++)
+        h = hash_add(h, (uint64_t)tolower((unsigned char)s.at[i]));
+    return hash_add(h, ':');
 }
 
 uint32_t model_name_hash(const char *name, size_t name_n)
 {
     struct span tag;
     struct span s = bare(name, name_n, &tag);
-    return hash_span(hash_span(2166136261u, s), tag);
+    return (uint32_t)hash_span(hash_span(HASH_START, s), tag);
 }

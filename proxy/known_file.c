@@ -1,6 +1,7 @@
 /* See known_file.h. */
 #include "proxy/known_file.h"
 
+#include "common/hash.h"
 #include "common/parse.h"
 
 #include <errno.h>
@@ -10,13 +11,10 @@ static const char form[] = "ollama-sidecar known-answers 1";
 
 enum { WORD_BYTES = CONTRACT_NAME_BYTES, SUM_DIGITS = 16 };
 
-/* FNV-1a: against accidents, not against malice, as whoever can write there can write a sum too. */
+/* Against accidents, not against malice, as whoever can write there can write a sum too. */
 static uint64_t sum_of(const char *bytes, size_t n)
 {
-    uint64_t sum = 14695981039346656037u;
-    for (size_t i = 0; i < n; i++)
-        sum = (sum ^ (unsigned char)bytes[i]) * 1099511628211u;
-    return sum;
+    return hash_bytes(HASH_START, bytes, n);
 }
 
 static int write_entry(const struct known_entry *e, struct buf *out)

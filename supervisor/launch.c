@@ -5,6 +5,7 @@
 #include "supervisor/launch.h"
 
 #include "common/contract.h"
+#include "common/hash.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -128,11 +129,10 @@ static int make_envp(struct launch *l, const struct launch_site *site, const str
     return 0;
 }
 
+/* With an end that no text has in it. */
 static uint64_t hash(uint64_t h, const char *text)
 {
-    for (const char *c = text ? text : ""; *c; c++) /* FNV-1a */
-        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
-    return (h ^ 0xff) * 0x100000001b3u;
+    return hash_add(text ? hash_bytes(h, text, strlen(text)) : h, 0xff);
 }
 
 /* What our own programs read for themselves counts as theirs too: their section, how to log, where Ollama is. */
@@ -190,7 +190,7 @@ static uint64_t sign_rights(uint64_t h, const struct conf_rights *r)
 
 static int sign(struct launch *l, const struct launch_site *site, const struct conf_program *p)
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = HASH_START;
     for (char **a = l->argv; *a; a++)
         h = hash(h, *a);
     for (size_t i = 0; i < l->envp_n; i++)

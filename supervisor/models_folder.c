@@ -1,6 +1,7 @@
 /* See models_folder.h. */
 #include "supervisor/models_folder.h"
 
+#include "common/hash.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -26,9 +27,7 @@ void models_folder_fini(struct models_folder *m)
 /* 0 where the line was said before: a reload prepares again. */
 static int is_new(struct models_folder *m, int what, const char *line)
 {
-    uint64_t h = 0xcbf29ce484222325u;
-    for (const char *c = line; *c; c++) /* FNV-1a */
-        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+    uint64_t h = hash_bytes(HASH_START, line, strlen(line));
     int is_same = m->told[what] == h;
     m->told[what] = h;
     return !is_same;

@@ -5,6 +5,8 @@
  */
 #include "supervisor/standing.h"
 
+#include "common/hash.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,23 +135,18 @@ void standing_words(const struct supervisor *s, char out[STANDING_BYTES])
 
 /* ---- more time for the start ---- */
 
-static uint64_t mix(uint64_t sum, uint64_t value)
-{
-    return (sum ^ value) * 0x100000001b3u; /* as FNV-1a does, a number at a time */
-}
-
 /* Differs from before when something has moved. */
 static uint64_t mark_of(const struct supervisor *s)
 {
     const struct contract_page *page = s->board.page;
-    uint64_t mark = mix(0xcbf29ce484222325u, atomic_load(&page->phase));
+    uint64_t mark = hash_add(HASH_START, atomic_load(&page->phase));
     for (size_t i = 0; i < s->children_n; i++) {
-        mark = mix(mark, (uint64_t)s->children[i].program.state);
-        mark = mix(mark, s->children[i].program.restarts_n);
+        mark = hash_add(mark, (uint64_t)s->children[i].program.state);
+        mark = hash_add(mark, s->children[i].program.restarts_n);
     }
     for (size_t i = 0; i < rows_n(page); i++) {
-        mark = mix(mark, atomic_load(&page->models[i].state));
-        mark = mix(mark, atomic_load(&page->models[i].completed_bytes));
+        mark = hash_add(mark, atomic_load(&page->models[i].state));
+        mark = hash_add(mark, atomic_load(&page->models[i].completed_bytes));
     }
     return mark;
 }

@@ -2,6 +2,7 @@
  * What is kept of a sleeping Ollama's answers, as a stranger may have left it; the first byte says what else the input is: a list of
  * models with a path behind it, or what /api/show is asked. A file that is taken is written as we would, and read again.
  */
+#include "common/hash.h"
 #include "proxy/ask_show.h"
 #include "proxy/known_file.h"
 #include "proxy/known_model.h"
@@ -62,9 +63,7 @@ static void take_file(const char *text, size_t text_n)
 static void take_file_with_sum(const char *text, size_t text_n)
 {
     struct buf whole;
-    uint64_t sum = 14695981039346656037u;
-    for (size_t i = 0; i < text_n; i++)
-        sum = (sum ^ (unsigned char)text[i]) * 1099511628211u;
+    uint64_t sum = hash_bytes(HASH_START, text, text_n);
     buf_init(&whole, 0);
     check(buf_append(&whole, text, text_n) == 0 && buf_printf(&whole, "sum %016llx\n", (unsigned long long)sum) == 0);
     take_file(buf_data(&whole), buf_size(&whole));
