@@ -372,6 +372,18 @@ int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_
     return error;
 }
 
+ssize_t sys_read_text(const char *path, char *text, size_t text_n)
+{
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t n = sys_read(fd, text, text_n - 1);
+    sys_close(fd);
+    if (n >= 0)
+        text[n] = '\0';
+    return n;
+}
+
 int sys_memfd_text(const char *name, const char *bytes, size_t bytes_n)
 {
     int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);

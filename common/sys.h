@@ -68,6 +68,9 @@ int sys_read_file(const char *path, size_t limit_bytes, char **out, size_t *out_
 
 /* The same of an open descriptor, from its start; its offset stays. pread(2) */
 int sys_read_fd(int fd, size_t limit_bytes, char **out, size_t *out_n) WARN_UNUSED;
+/* A small file of /proc or /sys in one read, into the caller's room: NUL-terminated, and cut where that is full. How many bytes, or
+ * -errno with nothing written. proc(5) */
+ssize_t sys_read_text(const char *path, char *text, size_t text_n) WARN_UNUSED;
 
 /* A descriptor with these bytes, sealed against any change. memfd_create(2) */
 int sys_memfd_text(const char *name, const char *bytes, size_t bytes_n) WARN_UNUSED;

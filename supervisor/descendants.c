@@ -12,7 +12,6 @@
 #include "supervisor/descendants.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,14 +64,9 @@ static int look_at(pid_t pid, struct descendants_stat *out)
 {
     char path[32], text[STAT_BYTES];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = sys_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd;
-    ssize_t n = sys_read(fd, text, sizeof text - 1);
-    sys_close(fd);
+    ssize_t n = sys_read_text(path, text, sizeof text);
     if (n <= 0)
         return n < 0 ? (int)n : -ESRCH;
-    text[n] = '\0';
     return descendants_parse(text, out);
 }
 

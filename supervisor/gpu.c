@@ -2,7 +2,6 @@
 #include "supervisor/gpu.h"
 
 #include <ctype.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,18 +25,6 @@ int64_t gpu_parse(const char *text)
     return sum_ms < GPU_TIME_MAX_MS ? sum_ms : GPU_TIME_MAX_MS;
 }
 
-/* NUL-terminated and cut. 0, or -errno. */
-static int read_text(const char *path, char text[TEXT_BYTES])
-{
-    int fd = sys_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd;
-    ssize_t n = sys_read(fd, text, TEXT_BYTES - 1);
-    sys_close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return n < 0 ? (int)n : 0;
-}
-
 struct walk {
     char folder[32];
     int *left_n;
@@ -53,7 +40,7 @@ static int visit(void *context, const char *name)
     if ((*w->left_n)-- <= 0)
         return 1;
     snprintf(path, sizeof path, "%s/%.10s", w->folder, name);
-    if (read_text(path, text) == 0)
+    if (sys_read_text(path, text, sizeof text) >= 0)
         w->sum_ms += gpu_parse(text);
     return 0;
 }
@@ -72,7 +59,7 @@ int gpu_busy_percent(void)
     int most = 0;
     for (int card = 0; card < GPU_CARDS_MAX; card++) {
         snprintf(path, sizeof path, "/sys/class/drm/card%d/device/gpu_busy_percent", card);
-        long percent = read_text(path, text) == 0 ? strtol(text, NULL, 10) : 0;
+        long percent = sys_read_text(path, text, sizeof text) >= 0 ? strtol(text, NULL, 10) : 0;
         if (percent > most && percent <= 100)
             most = (int)percent;
     }

@@ -4,7 +4,6 @@
 #include "supervisor/gpu.h"
 #include "supervisor/usage.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,11 +27,7 @@ static int64_t read_bytes_of(pid_t pid)
 {
     char path[32], text[TEXT_BYTES];
     snprintf(path, sizeof path, "/proc/%d/io", (int)pid);
-    int fd = sys_open(path, O_RDONLY, 0);
-    ssize_t n = fd < 0 ? fd : sys_read(fd, text, sizeof text - 1);
-    sys_close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return stall_look_read_bytes(text);
+    return sys_read_text(path, text, sizeof text) > 0 ? stall_look_read_bytes(text) : 0;
 }
 
 /* A fault that went to the disk counts as reading: not every file system counts what it reads for a mapping. */

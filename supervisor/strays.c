@@ -6,7 +6,6 @@
 
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,24 +24,13 @@ static int is_main(const struct supervisor *s, pid_t pid)
     return 0;
 }
 
-static ssize_t read_some(const char *path, char *out, size_t out_n)
-{
-    int fd = sys_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd;
-    ssize_t n = sys_read(fd, out, out_n - 1);
-    sys_close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n;
-}
-
 /* Our variable is among the first of what each program is started with. The main process that it names, or 0. */
 static pid_t main_of(pid_t pid)
 {
     char path[64], environ[ENVIRON_BYTES], mark[64];
     int mark_n = snprintf(mark, sizeof mark, LAUNCH_ENV_RUN "=%d.", (int)sys_getpid());
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-    ssize_t environ_n = read_some(path, environ, sizeof environ);
+    ssize_t environ_n = sys_read_text(path, environ, sizeof environ);
     for (const char *at = environ; environ_n > 0 && at < environ + environ_n; at += strlen(at) + 1)
         if (strncmp(at, mark, (size_t)mark_n) == 0)
             return (pid_t)strtol(at + mark_n, NULL, 10);
@@ -55,7 +43,7 @@ static int signal_strays(const struct supervisor *s, int signal_number)
     char path[64], pids[PIDS_BYTES], *end = pids;
     int found_n = 0, self = (int)sys_getpid();
     snprintf(path, sizeof path, "/proc/self/task/%d/children", self);
-    if (read_some(path, pids, sizeof pids) <= 0)
+    if (sys_read_text(path, pids, sizeof pids) <= 0)
         return 0;
     for (const char *at = pids; *at; at = end) {
         pid_t pid = (pid_t)strtol(at, &end, 10);

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,15 +44,7 @@ static int read_process(const char *name, struct usage_process *out)
 {
     char path[64], text[STAT_BYTES];
     snprintf(path, sizeof path, "/proc/%.16s/stat", name);
-    int fd = sys_open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return fd; /* it has ended meanwhile */
-    ssize_t n = sys_read(fd, text, sizeof text - 1);
-    sys_close(fd);
-    if (n <= 0)
-        return -ESRCH;
-    text[n] = '\0';
-    return usage_parse(text, out);
+    return sys_read_text(path, text, sizeof text) > 0 ? usage_parse(text, out) : -ESRCH; /* it has ended meanwhile */
 }
 
 struct walk {
