@@ -11,13 +11,15 @@
  */
 #include "supervisor/descendants.h"
 
+#include "supervisor/proc_stat.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKS_MAX = 8, WALKS_MAX = 16, DEPTH_MAX = 4096, STAT_BYTES = 1024 };
+enum { LOOKS_MAX = 8, WALKS_MAX = 16, DEPTH_MAX = 4096 };
 
 struct seen {
     pid_t pid;
@@ -38,48 +40,16 @@ struct search {
 
 static struct search the_search;
 
-int descendants_parse(const char *text, struct descendants_stat *out)
-{
-    /* After the name, which ends at the last parenthesis: state(3) ppid(4) … num_threads(20) itrealvalue starttime(22). */
-    char state;
-    int parent;
-    long threads_n;
-    unsigned long long started_ticks;
-    const char *name_end = strrchr(text, ')');
-    char *pid_end;
-    long pid = strtol(text, &pid_end, 10);
-    if (pid <= 0 || pid > INT32_MAX || strncmp(pid_end, " (", 2) != 0 || !name_end ||
-        sscanf(name_end + 1, " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s %llu", &state,
-               &parent, &threads_n, &started_ticks) != 4 ||
-        parent < 0)
-        return -EINVAL;
-    *out = (struct descendants_stat){.pid = (pid_t)pid,
-                                     .parent = parent,
-                                     .started_ticks = started_ticks,
-                                     .is_dead = (state == 'Z' && threads_n <= 1) || state == 'X' || state == 'x'};
-    return 0;
-}
-
-static int look_at(pid_t pid, struct descendants_stat *out)
-{
-    char path[32], text[STAT_BYTES];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    ssize_t n = sys_read_text(path, text, sizeof text);
-    if (n <= 0)
-        return n < 0 ? (int)n : -ESRCH;
-    return descendants_parse(text, out);
-}
-
 /* 1 where the chain leads to us, 0 where it ends elsewhere, -EAGAIN where it broke under our feet. */
-static int walk_up(pid_t self, const struct descendants_stat *from)
+static int walk_up(pid_t self, const struct proc_stat *from)
 {
-    struct descendants_stat at = *from, parent;
+    struct proc_stat at = *from, parent;
     for (int depth = 0; depth < DEPTH_MAX; depth++) {
         if (at.parent == self)
             return 1;
         if (at.parent <= 1) /* 0: from outside of our PID namespace, or the kernel's own */
             return 0;
-        if (look_at(at.parent, &parent) < 0 || parent.started_ticks > at.started_ticks)
+        if (proc_stat_read(at.parent, &parent) < 0 || parent.started_ticks > at.started_ticks)
             return -EAGAIN;
         at = parent;
     }
@@ -87,10 +57,10 @@ static int walk_up(pid_t self, const struct descendants_stat *from)
 }
 
 /* Whether a process is alive and below us. A parent that dies during the walk has its children given away: look again. */
-static int is_below(pid_t self, pid_t pid, struct descendants_stat *out)
+static int is_below(pid_t self, pid_t pid, struct proc_stat *out)
 {
     for (int walk = 0; walk < WALKS_MAX; walk++) {
-        if (look_at(pid, out) < 0 || out->is_dead)
+        if (proc_stat_read(pid, out) < 0 || out->is_dead)
             return 0;
         int answer = walk_up(self, out);
         if (answer >= 0)
@@ -99,18 +69,18 @@ static int is_below(pid_t self, pid_t pid, struct descendants_stat *out)
     return 0;
 }
 
-static int send_to(int pidfd, const struct descendants_stat *to, int signal_number)
+static int send_to(int pidfd, const struct proc_stat *to, int signal_number)
 {
-    struct descendants_stat now;
+    struct proc_stat now;
     int error = pidfd >= 0 ? sys_pidfd_signal(pidfd, signal_number) : -ENOSYS;
     if (error != -ENOSYS && error != -EPERM)
         return error; /* -EPERM may be a sandbox that forbids this call and not kill(2) */
-    if (look_at(to->pid, &now) < 0 || now.started_ticks != to->started_ticks)
+    if (proc_stat_read(to->pid, &now) < 0 || now.started_ticks != to->started_ticks)
         return -ESRCH;
     return sys_kill(to->pid, signal_number);
 }
 
-static int is_seen(const struct search *s, const struct descendants_stat *p)
+static int is_seen(const struct search *s, const struct proc_stat *p)
 {
     for (size_t i = 0; i < s->seen_n; i++)
         if (s->seen[i].pid == p->pid && s->seen[i].started_ticks == p->started_ticks)
@@ -118,7 +88,7 @@ static int is_seen(const struct search *s, const struct descendants_stat *p)
     return 0;
 }
 
-static void remember(struct search *s, const struct descendants_stat *p)
+static void remember(struct search *s, const struct proc_stat *p)
 {
     s->is_new = 1;
     if (s->seen_n == DESCENDANTS_REMEMBERED_MAX)
@@ -138,7 +108,7 @@ static int is_spared(const struct search *s, pid_t pid)
 static int visit(void *context, const char *name)
 {
     struct search *s = context;
-    struct descendants_stat found;
+    struct proc_stat found;
     char *end;
     long pid = strtol(name, &end, 10);
     if (*end != '\0' || pid <= 0 || pid > INT32_MAX || is_spared(s, (pid_t)pid))

@@ -24,14 +24,4 @@ int descendants_signal(int signal_number, const pid_t *spare, size_t spare_n) WA
 /* Whether descendants_signal can see anybody: 0, or its -errno or -EXDEV. */
 int descendants_check(void) WARN_UNUSED;
 
-/* What is read of a line of /proc/PID/stat. */
-struct descendants_stat {
-    pid_t pid, parent;
-    uint64_t started_ticks; /* since boot */
-    int is_dead;            /* a zombie without a living thread */
-};
-
-/* Reads that line, NUL-terminated; a command's name may hold blanks and parentheses. 0 or -EINVAL. */
-int descendants_parse(const char *text, struct descendants_stat *out) WARN_UNUSED;
-
 #endif

@@ -3,14 +3,10 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { STAT_BYTES = 1024, FIRST_ROOM = 64, DEPTH_MAX = 64 };
+enum { FIRST_ROOM = 64, DEPTH_MAX = 64 };
 
-/* `PID (COMMAND) STATE PPID PGRP …`: the command may hold blanks and parentheses, so the last one counts. */
 /* So that those of all processes can be summed up, in milliseconds and bytes. */
 #define TICKS_MAX (INT64_C(1) << 38)
 #define PAGES_MAX (INT64_C(1) << 38)
@@ -20,31 +16,25 @@ static int is_plausible(int64_t number, int64_t max)
     return number >= 0 && number <= max;
 }
 
-int usage_parse(const char *text, struct usage_process *out)
+int usage_take(const struct proc_stat *s, struct usage_process *out)
 {
-    int64_t faults, child_faults, utime, stime, cutime, cstime, rss;
-    int pid, parent, group;
-    const char *end = strrchr(text, ')');
-    if (!end || sscanf(text, "%d (", &pid) != 1)
+    const int64_t ticks[] = {s->user_ticks, s->system_ticks, s->child_user_ticks, s->child_system_ticks, s->faults_n, s->child_faults_n};
+    for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++)
+        if (!is_plausible(ticks[i], TICKS_MAX))
+            return -EINVAL;
+    if (!is_plausible(s->rss_pages, PAGES_MAX))
         return -EINVAL;
-    int n = sscanf(end + 1,
-                   " %*c %d %d %*d %*d %*d %*u %*u %*u %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64
-                   " %*d %*d %*d %*d %*u %*u %" SCNd64,
-                   &parent, &group, &faults, &child_faults, &utime, &stime, &cutime, &cstime, &rss);
-    if (n != 9 || pid <= 0 || parent < 0 || !is_plausible(utime, TICKS_MAX) || !is_plausible(stime, TICKS_MAX) ||
-        !is_plausible(cutime, TICKS_MAX) || !is_plausible(cstime, TICKS_MAX) || !is_plausible(rss, PAGES_MAX) || !is_plausible(faults, TICKS_MAX) ||
-        !is_plausible(child_faults, TICKS_MAX))
-        return -EINVAL;
-    *out = (struct usage_process){.pid = pid, .parent = parent, .group = group, .rss_pages = rss, .faults_n = faults + child_faults,
-                                  .ticks = utime + stime + cutime + cstime};
+    *out = (struct usage_process){.pid = s->pid, .parent = s->parent, .group = s->group, .rss_pages = s->rss_pages,
+                                  .faults_n = s->faults_n + s->child_faults_n,
+                                  .ticks = s->user_ticks + s->system_ticks + s->child_user_ticks + s->child_system_ticks};
     return 0;
 }
 
 static int read_process(const char *name, struct usage_process *out)
 {
-    char path[64], text[STAT_BYTES];
-    snprintf(path, sizeof path, "/proc/%.16s/stat", name);
-    return sys_read_text(path, text, sizeof text) > 0 ? usage_parse(text, out) : -ESRCH; /* it has ended meanwhile */
+    struct proc_stat stat;
+    int error = proc_stat_read((pid_t)strtol(name, NULL, 10), &stat);
+    return error ? error : usage_take(&stat, out);
 }
 
 struct walk {

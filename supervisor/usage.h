@@ -4,7 +4,7 @@
 #ifndef SUPERVISOR_USAGE_H
 #define SUPERVISOR_USAGE_H
 
-#include "common/sys.h"
+#include "supervisor/proc_stat.h"
 
 enum { USAGE_PROCESSES_MAX = 4096 };
 
@@ -27,8 +27,8 @@ struct usage_sum {
     unsigned processes_n; /* 0: nothing is known of it */
 };
 
-/* The text of /proc/PID/stat. 0, or -EINVAL where it is something else. */
-int usage_parse(const char *text, struct usage_process *out) WARN_UNUSED;
+/* What counts of a process. 0, or -EINVAL where its numbers can't be true, and would not fit a sum. */
+int usage_take(const struct proc_stat *stat, struct usage_process *out) WARN_UNUSED;
 
 /* Reads /proc once, USAGE_PROCESSES_MAX processes at most. 0 or -errno; then there is nothing to sum up. */
 int usage_read(struct usage *u) WARN_UNUSED;

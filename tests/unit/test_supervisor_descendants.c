@@ -1,5 +1,6 @@
 /* supervisor/descendants: who is below us, and that nobody else is hit. Each tree grows in a process of its own. */
 #include "supervisor/descendants.h"
+#include "supervisor/proc_stat.h"
 
 #include "tests/unit/in_child.h"
 
@@ -151,11 +152,11 @@ static void spared(void *context)
     pid_t kept = grow(be_plain);
     pid_t below = grow(be_a_parent);
     pid_t parent = 0;
-    struct descendants_stat s;
+    struct proc_stat s;
     char path[64], text[512] = "";
     snprintf(path, sizeof path, "/proc/%d/stat", (int)below);
     FILE *file = fopen(path, "r");
-    CHILD_CHECK(file && fgets(text, sizeof text, file) && descendants_parse(text, &s) == 0);
+    CHILD_CHECK(file && fgets(text, sizeof text, file) && proc_stat_parse(text, &s) == 0);
     fclose(file);
     parent = s.parent;
     const pid_t spare[] = {kept, parent};
@@ -359,30 +360,6 @@ static void test_a_signal_that_is_none(void **state)
     assert_int_equal(descendants_signal(65, NULL, 0), -EINVAL);
 }
 
-static void test_lines_of_stat(void **state)
-{
-    (void)state;
-    static const char rest[] = "3 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 7 0 123456789 10 11";
-    static const char *const names[] = {"sh", "a b", ")", "x) Z 9 9", "((", "", "\n) (", "(sd-pam)"};
-    static const char *const bad[] = {"", "12", "12 (sh)", "12 (sh) S", "x (sh) S 1 3 3", "12 sh S 1", "-1 (sh) S 1 1", "12 (sh S 4",
-                                      "12 (sh) S-1 3 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11"};
-    struct descendants_stat s;
-    char line[512];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(line, sizeof line, "4194303 (%s) S 42 %s\n", names[i], rest);
-        assert_int_equal(descendants_parse(line, &s), 0);
-        assert_int_equal(s.pid, 4194303);
-        assert_int_equal(s.parent, 42);
-        assert_true(s.started_ticks == 123456789);
-        assert_false(s.is_dead);
-    }
-    snprintf(line, sizeof line, "5 (x) Z 1 %s", "3 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9 10 11");
-    assert_int_equal(descendants_parse(line, &s), 0);
-    assert_true(s.is_dead);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(descendants_parse(bad[i], &s), -EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,7 +372,6 @@ int main(void)
         cmocka_unit_test(test_without_pidfd),
         cmocka_unit_test(test_the_proc_of_another_pid_namespace_is_refused),
         cmocka_unit_test(test_a_signal_that_is_none),
-        cmocka_unit_test(test_lines_of_stat),
     };
     return cmocka_run_group_tests_name("supervisor_descendants", tests, NULL, NULL);
 }

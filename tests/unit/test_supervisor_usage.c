@@ -15,17 +15,24 @@
 
 #include <cmocka.h>
 
+static int parse(const char *text, struct usage_process *out)
+{
+    struct proc_stat stat;
+    int error = proc_stat_parse(text, &stat);
+    return error ? error : usage_take(&stat, out);
+}
+
 static void test_lines_of_the_kernel(void **state)
 {
     (void)state;
     struct usage_process p;
-    assert_int_equal(usage_parse("1234 (ollama) S 17 1234 1234 0 -1 4194560 5120 99 1 0 150 25 7 3 20 0 12 0 883 1834102784 10240 18446744073709551615 1 1 0\n", &p), 0);
+    assert_int_equal(parse("1234 (ollama) S 17 1234 1234 0 -1 4194560 5120 99 1 0 150 25 7 3 20 0 12 0 883 1834102784 10240 18446744073709551615 1 1 0\n", &p), 0);
     assert_int_equal(p.pid, 1234);
     assert_int_equal(p.parent, 17);
     assert_int_equal(p.group, 1234);
     assert_int_equal(p.ticks, 185);
     assert_int_equal(p.rss_pages, 10240);
-    assert_int_equal(usage_parse("7 (a) S 1 (b) R) R 3 5 5 0 -1 4194560 0 0 0 0 1 2 3 4 20 0 1 0 883 0 9 1", &p), 0); /* a name of a prankster */
+    assert_int_equal(parse("7 (a) S 1 (b) R) R 3 5 5 0 -1 4194560 0 0 0 0 1 2 3 4 20 0 1 0 883 0 9 1", &p), 0); /* a name of a prankster */
     assert_int_equal(p.parent, 3);
     assert_int_equal(p.ticks, 10);
 }
@@ -40,7 +47,7 @@ static void test_what_is_no_such_line(void **state)
                                         "7 (a) R 3 5 5 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 883 0 9223372036854775807 1"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct usage_process p;
-        assert_int_equal(usage_parse(wrong[i], &p), -EINVAL);
+        assert_int_equal(parse(wrong[i], &p), -EINVAL);
     }
 }
 
