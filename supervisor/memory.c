@@ -21,6 +21,7 @@ enum {
     CLAIM_WITHIN_MS = 500,      /* then it was no main process … */
     CLAIM_LATE_WITHIN_MS = 5000, /* … unless that is reaped yet: gigabytes are given back first */
     TELL_EVERY_MS = 5000,
+    LIMIT_WORDS_BYTES = HUMAN_BYTES + 32,
 };
 
 static const char *const hint = "use a smaller model, a smaller context (OLLAMA_CONTEXT_LENGTH), or give it more memory";
@@ -31,10 +32,16 @@ static int is_own_counter(const struct memory *m)
     return m->group.kills_source != CGROUP_MACHINE;
 }
 
-static const char *limit_words(const struct cgroup_memory *is, char limit[HUMAN_BYTES])
+/* The limit as it is now; "" where there is none. */
+static void limit_words(const struct memory *m, char words[LIMIT_WORDS_BYTES])
 {
-    human_bytes(limit, is->limit_bytes);
-    return is->source == CGROUP_MACHINE ? "the machine has" : "the limit is";
+    struct cgroup_memory is;
+    char limit[HUMAN_BYTES];
+    cgroup_read(&m->group, &is);
+    human_bytes(limit, is.limit_bytes);
+    words[0] = '\0';
+    if (is.limit_bytes != CGROUP_NONE)
+        snprintf(words, LIMIT_WORDS_BYTES, "%s %s", is.source == CGROUP_MACHINE ? "the machine has" : "the limit is", limit);
 }
 
 static void tell_now(struct memory *m, int64_t now_ms)
@@ -82,14 +89,10 @@ static void settle_soon(struct memory *m)
 /* Whose answers break of it should hear of it while they can still be told. */
 static void tell_at_once(const struct memory *m)
 {
-    struct cgroup_memory is;
-    char limit[HUMAN_BYTES], words[HUMAN_BYTES + 32] = "";
+    char words[LIMIT_WORDS_BYTES];
     if (!m->killed)
         return;
-    cgroup_read(&m->group, &is);
-    const char *start = limit_words(&is, limit);
-    if (is.limit_bytes != CGROUP_NONE)
-        snprintf(words, sizeof words, "%s %s", start, limit);
+    limit_words(m, words);
     m->killed(m->context, words);
 }
 
@@ -276,15 +279,11 @@ static int take_kill(struct memory *m, const char *program)
 
 int memory_claim(struct memory *m, const char *program, char why[MEMORY_WHY_BYTES])
 {
-    struct cgroup_memory is;
-    char limit[HUMAN_BYTES];
+    char words[LIMIT_WORDS_BYTES];
     if (!take_kill(m, program))
         return 0;
-    cgroup_read(&m->group, &is);
-    const char *words = limit_words(&is, limit);
-    snprintf(why, MEMORY_WHY_BYTES, "%sout of memory%s%s%s%s", is_own_counter(m) ? "" : "probably ",
-             is.limit_bytes == CGROUP_NONE ? "" : ", ", is.limit_bytes == CGROUP_NONE ? "" : words,
-             is.limit_bytes == CGROUP_NONE ? "" : " ", is.limit_bytes == CGROUP_NONE ? "" : limit);
+    limit_words(m, words);
+    snprintf(why, MEMORY_WHY_BYTES, "%sout of memory%s%s", is_own_counter(m) ? "" : "probably ", *words ? ", " : "", words);
     tell(m);
     return 1;
 }
