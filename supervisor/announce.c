@@ -1,20 +1,18 @@
 /*
  * See announce.h. Ollama's line has the blob's digest only; its name stands in a folder of files that may lie on a slow disk,
  * and PID 1 must not wait for one. So a process of its own looks, says the name over a pipe, and is reaped like any orphan.
- * It ends itself by alarm(2), so that nobody has to kill a pid that may be another's by then.
  */
 #include "supervisor/announce.h"
 
 #include "common/log.h"
+#include "supervisor/errand.h"
 #include "supervisor/naming.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_LIMIT_MS = 2000, LOOKS_A_SECOND = 1, LOOKS_AT_ONCE = 8, NAME_FD = 3 };
+enum { LOOK_LIMIT_MS = 2000, LOOKS_A_SECOND = 1, LOOKS_AT_ONCE = 8 };
 
 /* All but the name, as the runner may be another one by the time that it is found. */
 static void describe(struct announce *a)
@@ -77,41 +75,20 @@ static void name_ready(void *context, short revents)
         settle(a);
 }
 
-static void look(const struct runner *r, int fd) __attribute__((noreturn));
-static void look(const struct runner *r, int fd)
+/* In a process of its own. */
+static void look(const struct runner *r) __attribute__((noreturn));
+static void look(const struct runner *r)
 {
     char name[RUNNER_NAME_BYTES];
-    sys_die_with_parent(SIGKILL);
-    sys_signals_reset();
-    sys_alarm(LOOK_LIMIT_MS / 1000);
-    if (sys_dup_to(fd, NAME_FD) < 0)
-        sys_exit_now(1);
-    sys_close_from(NAME_FD + 1, -1); /* a listener or a channel must not live on here */
     if (naming_find(r->folder, r->digest, name, sizeof name))
-        (void)!sys_write(NAME_FD, name, strlen(name)); /* below PIPE_BUF: whole, or not at all */
+        (void)!sys_write(ERRAND_FD, name, strlen(name)); /* below PIPE_BUF: whole, or not at all */
     sys_exit_now(0);
 }
 
-/* The pipe's end that the name will come from, or -errno. */
-static int start_looking(struct announce *a)
+static void start_looking(struct announce *a)
 {
-    int fds[2];
-    int error = sys_pipe(fds, O_NONBLOCK);
-    if (error < 0)
-        return error;
-    error = loop_add(a->loop, fds[0], POLLIN, name_ready, a);
-    if (error >= 0) {
-        error = sys_fork();
-        if (error == 0)
-            look(&a->room->runner, fds[1]);
-        if (error < 0)
-            loop_remove(a->loop, fds[0]);
-    }
-    sys_close(fds[1]);
-    if (error >= 0)
-        return fds[0];
-    sys_close(fds[0]);
-    return error;
+    if (errand_ask(a->loop, LOOK_LIMIT_MS / 1000, name_ready, a, &a->fd) == 0)
+        look(&a->room->runner);
 }
 
 void announce_init(struct announce *a, struct loop *loop, struct announce_room *room, const char *const *program)
@@ -135,7 +112,7 @@ void announce_line(struct announce *a, const char *line)
         snprintf(a->room->name, sizeof a->room->name, "%s", a->room->runner.name);
         a->name_n = strlen(a->room->name);
     } else if (bucket_take(&a->looks, loop_now_ms(a->loop))) {
-        a->fd = start_looking(a);
+        start_looking(a);
     }
     if (a->fd >= 0)
         loop_arm(a->loop, &a->timer, loop_now_ms(a->loop) + LOOK_LIMIT_MS);

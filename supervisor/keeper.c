@@ -1,7 +1,8 @@
-/* See keeper.h. It ends itself by alarm(2), and says by its exit code what went wrong. A stop of everything lets it finish. */
+/* See keeper.h. The process says by its exit code what went wrong. A stop of everything lets it finish. */
 #include "supervisor/keeper.h"
 
 #include "common/state_file.h"
+#include "supervisor/errand.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -9,14 +10,11 @@
 
 enum { WRITE_LIMIT_S = 3, EXIT_CODE_MOST = 255 };
 
+/* In a process of its own. */
 static void write_it(const char *folder, const char *name, const char *text, size_t text_n) __attribute__((noreturn));
 static void write_it(const char *folder, const char *name, const char *text, size_t text_n)
 {
-    sys_die_with_parent(SIGKILL);
-    sys_signals_reset();
     (void)!sys_signal_ignore(SIGTERM);
-    sys_alarm(WRITE_LIMIT_S);
-    sys_close_from(3, -1); /* a listener or a channel must not live on here */
     int error = state_file_write(folder, name, text, text_n);
     sys_exit_now(error == 0 ? 0 : -error < EXIT_CODE_MOST ? -error : EXIT_CODE_MOST);
 }
@@ -27,7 +25,7 @@ int keeper_write(struct keeper *k, const char *folder, const char *name, const c
         k->is_dirty = 1;
         return -EBUSY;
     }
-    pid_t pid = sys_fork();
+    pid_t pid = errand_begin(WRITE_LIMIT_S, -1);
     if (pid == 0)
         write_it(folder, name, text, text_n);
     k->is_dirty = 0;

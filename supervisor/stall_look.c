@@ -1,15 +1,16 @@
-/* See stall_look.h. As announce.c's, the process ends itself by alarm(2), and is reaped like any orphan. */
+/* See stall_look.h. */
 #include "supervisor/stall_look.h"
 
+#include "supervisor/errand.h"
 #include "supervisor/gpu.h"
 #include "supervisor/usage.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_LIMIT_MS = 2000, SAMPLE_FD = 3, FAULT_BYTES = 64 * 1024, TEXT_BYTES = 512 };
+enum { LOOK_LIMIT_MS = 2000, FAULT_BYTES = 64 * 1024, TEXT_BYTES = 512 };
 
 static int64_t number_of(const char *text, const char *key)
 {
@@ -71,24 +72,21 @@ static void sample_ready(void *context, short revents)
     struct stall_sample sample;
     (void)revents;
     ssize_t n = sys_read(l->fd, &sample, sizeof sample); /* below PIPE_BUF: whole, or not at all */
+    if (n == -EAGAIN)
+        return;
     if (n == (ssize_t)sizeof sample)
         settle(l, &sample);
     else
         too_late(l, 0);
 }
 
-static void look(pid_t main, int fd) __attribute__((noreturn));
-static void look(pid_t main, int fd)
+/* In a process of its own. */
+static void look(pid_t main) __attribute__((noreturn));
+static void look(pid_t main)
 {
     struct stall_sample sample;
-    sys_die_with_parent(SIGKILL);
-    sys_signals_reset();
-    sys_alarm(LOOK_LIMIT_MS / 1000);
-    if (sys_dup_to(fd, SAMPLE_FD) < 0)
-        sys_exit_now(1);
-    sys_close_from(SAMPLE_FD + 1, -1); /* a listener or a channel must not live on here */
     stall_look_sample(main, &sample);
-    (void)!sys_write(SAMPLE_FD, &sample, sizeof sample);
+    (void)!sys_write(ERRAND_FD, &sample, sizeof sample);
     sys_exit_now(0);
 }
 
@@ -100,25 +98,10 @@ void stall_look_init(struct stall_look *l, struct loop *loop, void (*told)(void 
 
 void stall_look_start(struct stall_look *l, pid_t main)
 {
-    int fds[2];
-    int64_t now_ms = loop_now_ms(l->loop);
     stall_look_stop(l);
-    loop_arm(l->loop, &l->timer, now_ms + LOOK_LIMIT_MS);
-    if (sys_pipe(fds, 0) < 0)
-        return; /* the timer tells it */
-    int error = loop_add(l->loop, fds[0], POLLIN, sample_ready, l);
-    if (error >= 0) {
-        error = sys_fork();
-        if (error == 0)
-            look(main, fds[1]);
-        if (error < 0)
-            loop_remove(l->loop, fds[0]);
-    }
-    sys_close(fds[1]);
-    if (error < 0)
-        sys_close(fds[0]);
-    else
-        l->fd = fds[0];
+    loop_arm(l->loop, &l->timer, loop_now_ms(l->loop) + LOOK_LIMIT_MS); /* it also tells that nobody could look */
+    if (errand_ask(l->loop, LOOK_LIMIT_MS / 1000, sample_ready, l, &l->fd) == 0)
+        look(main);
 }
 
 void stall_look_stop(struct stall_look *l)
