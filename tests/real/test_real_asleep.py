@@ -1,24 +1,13 @@
 """What is told of a real Ollama while it sleeps is byte by byte what it says while it is awake."""
-import json
-
 import pytest
 
+from said import said
 from waiting import until
 
 pytestmark = pytest.mark.limit(90)
 
 PATHS = ("/", "/api/version", "/api/tags", "/api/ps", "/v1/models", "/v1/models/tiny", "/v1/models/TINY:latest")
 SHOWS = ({"model": "tiny"}, {"model": "tiny", "verbose": True}, {"name": "library/Tiny:latest"})
-
-
-def said(answer):
-    """Status, type and body. Of a show the parameters stand in another order each time that Ollama is asked (a map of Go's)."""
-    body = answer.body
-    if b'"modelfile"' in body:
-        body = json.loads(body)
-        for key in ("modelfile", "parameters"):
-            body[key] = sorted(body[key].split("\n"))
-    return answer.status, answer.header("Content-Type"), body
 
 
 def all_said(sidecar):

@@ -6,6 +6,7 @@ import http_cases
 from client import ask
 from front import exchange
 from raw_backend import fields
+from said import said
 
 pytestmark = pytest.mark.limit(60)
 
@@ -34,13 +35,28 @@ def test_what_ollama_has_answers_the_same(sidecar):
     for method, path in PATHS:
         body = b"" if method in ("GET", "HEAD") else b"{"
         direct, through = (ask(port, method, path, body or None) for port in (backend_port(sidecar), sidecar.port))
-        assert (through.status, through.body) == (direct.status, direct.body), (method, path)
+        assert said(through) == said(direct), (method, path)
     for method, path in TRANSLATED:  # we say ourselves what is wrong, with the same status and in the same shape
         direct, through = (ask(port, method, path, b"{") for port in (backend_port(sidecar), sidecar.port))
         assert (through.status, set(through.json["error"])) == (direct.status, set(direct.json["error"])), path
     for method, path in NEWER:  # 0.9.5 has none of them, and says so itself
         through = sidecar.ask(method, path, None if method == "GET" else b"{")
         assert through.status != 405 and b"there is no path" not in through.body, (method, path)
+
+
+def test_lists_of_models_that_were_made_in_one_second_are_the_same(sidecar):
+    """Their order is another each time that Ollama is asked; nothing else is."""
+    copies = [f"copy{number}" for number in range(5)]
+    sidecar.start()
+    sidecar.wait_ready()
+    for name in copies:
+        assert sidecar.ask("POST", "/api/copy", {"source": "tiny", "destination": name}).status == 200
+    for _ in range(10):
+        for path in ("/api/tags", "/v1/models"):
+            direct, through = (ask(port, "GET", path) for port in (backend_port(sidecar), sidecar.port))
+            assert said(through) == said(direct), path
+    for name in copies:
+        assert sidecar.ask("DELETE", "/api/delete", {"model": name}).status == 200
 
 
 def test_no_spelling_reaches_a_profiler(sidecar):
