@@ -100,15 +100,18 @@ def test_optional_program_may_fail(sidecar):
 
 
 def test_start_that_hangs_is_ended_and_tried_again(sidecar):
-    """scenario 40: a start that never ends."""
+    """scenario 40: a start that never ends. The one that works may take its time: on a busy machine the stand-in needs some."""
     sidecar.configure("program:ollama", start_timeout="1s", backoff_min="50ms")
     sidecar.installed = "m"
     sidecar.backend.script(tags_hang=True, tokens=1)
     sidecar.start()
-    sidecar.backend.wait("started", count=2, timeout=8)
+    sidecar.process.wait_log(r" state program=ollama from=starting to=stopping cause=start_timeout", timeout=8)
     sidecar.backend.script(tokens=1)
+    sidecar.configure("program:ollama", start_timeout="30s")
+    sidecar.write_ini()
+    assert sidecar.ctl("reload").returncode == 0
     sidecar.wait_ready()
-    assert sidecar.process.logged(r"program=ollama.*(start_timeout|timeout)")
+    assert len(sidecar.process.logged(" exec program=ollama")) >= 2
 
 
 @pytest.mark.parametrize("kind", ["html", "truncated", "not_json", "status_500", "reset", "empty", "bad_http"])
