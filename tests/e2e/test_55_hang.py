@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -31,16 +31,33 @@ def stop(pid):
     until(lambda: state_of(pid) == "T", 2, "the stop")
 
 
+@contextmanager
+def stream(sidecar, timeout=30):
+    """An answer that has begun, and the lines that follow its first one."""
+    with closing(sidecar.connect(timeout=timeout)) as connection:
+        answer = connection.request("POST", "/api/generate", TEXT)
+        lines = (line for _, line in answer.lines())
+        next(lines)
+        yield answer, lines
+
+
+def last_error(lines) -> str:
+    """What the answer ends with."""
+    return error_of(list(lines)[-1])
+
+
+def pass_time(since, seconds, what):
+    """Until so long after since."""
+    until(lambda: time.monotonic() - since > seconds, seconds / SLACK + 5, what)
+
+
 def test_a_stream_whose_runner_stands_still_ends_with_the_reason_and_the_model_is_unloaded(sidecar):
     boot(sidecar)
-    with closing(sidecar.connect(timeout=30)) as connection:
-        answer = connection.request("POST", "/api/generate", TEXT)
-        lines = answer.lines()
-        next(lines)
+    with stream(sidecar) as (answer, lines):
         stop(runner_pid(sidecar))
         began = time.monotonic()
-        last = [line for _, line in lines][-1]
-    assert not answer.clean and WHY in error_of(last)
+        assert WHY in last_error(lines)
+    assert not answer.clean
     assert STALL_S * 0.9 < time.monotonic() - began < STALL_S * 1.6 + 1
     sidecar.backend.script(tokens=3)
     assert sidecar.generate().status == 200  # by another runner of the same Ollama
@@ -91,14 +108,11 @@ def test_an_ollama_that_stands_still_itself_is_restarted_proxy_scenario_27(sidec
     """Nothing can be unloaded then."""
     sidecar.configure("program:ollama", live="none")
     boot(sidecar)
-    with closing(sidecar.connect(timeout=40)) as connection:
-        lines = connection.request("POST", "/api/generate", TEXT).lines()
-        next(lines)
+    with stream(sidecar, timeout=40) as (_, lines):
         runner = runner_pid(sidecar)
         stop(runner)
         stop(sidecar.pid_of("ollama"))
-        last = [line for _, line in lines][-1]
-    assert WHY in error_of(last)
+        assert WHY in last_error(lines)
     sidecar.backend.script(runner=True, tokens=3)
     held = sidecar.background("POST", "/api/generate", {**TEXT, "stream": False}, timeout=40)
     sidecar.process.wait_log(r" state program=ollama from=ready to=stopping cause=hung .*could not be unloaded", timeout=15)
@@ -109,9 +123,7 @@ def test_an_ollama_that_stands_still_itself_is_restarted_proxy_scenario_27(sidec
 
 def test_lists_that_are_asked_for_meanwhile_do_not_hide_it(sidecar):
     boot(sidecar)
-    with closing(sidecar.connect(timeout=30)) as connection:
-        lines = connection.request("POST", "/api/generate", TEXT).lines()
-        next(lines)
+    with stream(sidecar) as (_, lines):
         stop(runner_pid(sidecar))
         last = sidecar.background("POST", "/api/generate", {**TEXT, "stream": False}, timeout=40)
         asked = [0.0]
@@ -123,7 +135,7 @@ def test_lists_that_are_asked_for_meanwhile_do_not_hide_it(sidecar):
             return sidecar.process.logged(" hung program=ollama")
 
         until(look, STALL_S * 2 + 5, "the verdict, while lists are asked for", sidecar.process.tail)
-        assert WHY in error_of([line for _, line in lines][-1])
+        assert WHY in last_error(lines)
     sidecar.backend.script(runner=True, tokens=3)
     last.result(40)
 
@@ -134,13 +146,11 @@ def test_without_a_limit_nothing_is_hung(sidecar):
     sidecar.write_ini()
     assert sidecar.ctl("reload").returncode == 0
     sidecar.wait_ready()
-    with closing(sidecar.connect(timeout=30)) as connection:
-        lines = connection.request("POST", "/api/generate", TEXT).lines()
-        next(lines)
+    with stream(sidecar) as (_, lines):
         pid = runner_pid(sidecar)
         stop(pid)
         began = time.monotonic()
-        until(lambda: time.monotonic() - began > STALL_S * 2, STALL_S * 3, "twice the old limit")
+        pass_time(began, STALL_S * 2, "twice the old limit")
         os.kill(pid, signal.SIGCONT)
         next(lines)
     assert not sidecar.process.logged(" hung program=ollama")
@@ -151,7 +161,7 @@ def test_a_client_that_does_not_read_is_no_hang_proxy_scenario_21(sidecar):
     with closing(sidecar.connect(timeout=30)) as connection:
         connection.send("POST", "/api/generate", TEXT)
         began = time.monotonic()
-        until(lambda: time.monotonic() - began > STALL_S * 2, STALL_S * 3, "twice the limit")
+        pass_time(began, STALL_S * 2, "twice the limit")
         answer = connection.receive()
         lines = answer.lines()
         for _ in range(100):
@@ -162,17 +172,15 @@ def test_a_client_that_does_not_read_is_no_hang_proxy_scenario_21(sidecar):
 def test_a_time_in_which_all_stood_still_counts_for_nothing(sidecar):
     """scenario 52: stopped as a group, as a suspended machine is."""
     boot(sidecar)
-    with closing(sidecar.connect(timeout=40)) as connection:
-        lines = connection.request("POST", "/api/generate", TEXT).lines()
-        next(lines)
+    with stream(sidecar, timeout=40) as (_, lines):
         runner = runner_pid(sidecar)
         stop(runner)
         began = time.monotonic()
-        until(lambda: time.monotonic() - began > STALL_S / 2, STALL_S, "half of the limit")
+        pass_time(began, STALL_S / 2, "half of the limit")
         pids = [sidecar.process.pid, sidecar.pid_of("proxy"), sidecar.pid_of("ollama")]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        until(lambda: time.monotonic() - began > STALL_S * 3, STALL_S * 4, "three times the limit")
+        pass_time(began, STALL_S * 3, "three times the limit")
         os.kill(runner, signal.SIGCONT)
         for pid in reversed(pids):
             os.kill(pid, signal.SIGCONT)
@@ -185,10 +193,7 @@ def test_who_is_with_a_proxy_that_drains_is_told_too(sidecar):
     """Its successor has no request at all, and nothing that it could unload: so Ollama is restarted. Which of the two reasons its
     client reads depends on who of them is heard first; both are true."""
     boot(sidecar)
-    with closing(sidecar.connect(timeout=30)) as connection:
-        answer = connection.request("POST", "/api/generate", TEXT)
-        lines = answer.lines()
-        next(lines)
+    with stream(sidecar) as (answer, lines):
         sidecar.configure("proxy", max_queue="7")
         sidecar.write_ini()
         assert sidecar.ctl("reload").returncode == 0
@@ -196,8 +201,8 @@ def test_who_is_with_a_proxy_that_drains_is_told_too(sidecar):
         until(lambda: sidecar.ask("GET", "/ready").status == 200, 10, "the successor")
         stop(runner_pid(sidecar))
         began = time.monotonic()
-        last = [line for _, line in lines][-1]
-    assert not answer.clean and re.search(r"ollama was hung(, and is restarted)?: no token and no processor time for ", error_of(last))
+        assert re.search(r"ollama was hung(, and is restarted)?: no token and no processor time for ", last_error(lines))
+    assert not answer.clean
     assert time.monotonic() - began < STALL_S * 1.6 + 1
     sidecar.backend.script(tokens=3)
     assert sidecar.generate().status == 200
