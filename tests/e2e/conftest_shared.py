@@ -17,7 +17,9 @@ LIMIT = 30
 
 
 def pytest_configure(config):
-    """Declare the one marker."""
+    """Declare the one marker. A shell starts what is in its background with these two ignored, and all that we start would inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "limit(seconds): time limit of this test (default 30)")
 
 
