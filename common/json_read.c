@@ -4,6 +4,7 @@
 #include "common/json_ends.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -77,4 +78,16 @@ uint64_t json_read_count(const struct json_value *value)
 {
     int64_t n = value->kind == JSON_NUMBER ? json_text_number((struct json_text){value->at, value->n}) : 0;
     return n > 0 ? (uint64_t)n : 0;
+}
+
+int json_read_number(const char *json, size_t json_n, double *out)
+{
+    static const double most = 9007199254740992.0;
+    char text[64], *end;
+    if (json_n >= sizeof text)
+        return -EINVAL;
+    memcpy(text, json, json_n);
+    text[json_n] = '\0';
+    *out = strtod(text, &end);
+    return end == text + json_n && json_n > 0 && *out > -most && *out < most ? 0 : -EINVAL;
 }

@@ -35,5 +35,8 @@ static inline struct json_text json_read_text(const struct json_value *string)
 int json_read_is(const struct json_value *value, const char *text);
 /* How many of something it says: a whole number up to 2^53; 0 where it is none. */
 uint64_t json_read_count(const struct json_value *value);
+/* A number's text, within +-2^53: beyond it not every integer is a double, which Go reads numbers into. 0, or -EINVAL where it is
+ * none, or beyond. */
+int json_read_number(const char *json, size_t json_n, double *out) WARN_UNUSED;
 
 #endif

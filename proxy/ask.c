@@ -4,17 +4,9 @@
  */
 #include "proxy/ask.h"
 
-#include "common/parse.h"
-#include "common/json_walk.h"
+#include "common/json_read.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { NUMBER_BYTES = 64, DURATION_BYTES = 128, KEEP_SECONDS_MAX = 1000000000 };
-
-/* Beyond it not every integer is a double, which Go reads numbers into; nobody has such a context. */
-static const double INTEGER_MAX = 9007199254740992.0;
 
 static int take_model(struct ask *a, const struct json_value *value)
 {
@@ -29,45 +21,12 @@ static int take_model(struct ask *a, const struct json_value *value)
     return n == -EINVAL ? -EINVAL : 0;
 }
 
-/* 0, or -EINVAL where it is no number that Ollama would take. */
-static int read_number(const char *at, size_t n, double *out)
-{
-    char text[NUMBER_BYTES], *end;
-    if (n >= sizeof text)
-        return -EINVAL;
-    memcpy(text, at, n);
-    text[n] = '\0';
-    *out = strtod(text, &end);
-    return end == text + n && n > 0 && *out > -INTEGER_MAX && *out < INTEGER_MAX ? 0 : -EINVAL;
-}
-
-int ask_keep_alive(const char *json, size_t json_n, int64_t *out_ms)
-{
-    char text[DURATION_BYTES];
-    double number;
-    int64_t ns;
-    if (json_n == 0)
-        return -EINVAL;
-    if (*json == '"') {
-        ssize_t n = json_n < 2 ? -EINVAL : json_decode((struct json_text){json + 1, json_n - 2}, text, sizeof text);
-        if (n < 0 || parse_go_duration_ns(text, (size_t)n, &ns) < 0)
-            return -EINVAL;
-        *out_ms = ns < 0 ? ASK_KEEP_FOR_EVER : ns / 1000000;
-        return 0;
-    }
-    if (read_number(json, json_n, &number) < 0)
-        return -EINVAL;
-    /* Go compares the number itself: -0.5 is for ever, -0 is 0 */
-    *out_ms = number < 0 || number > KEEP_SECONDS_MAX ? ASK_KEEP_FOR_EVER : (int64_t)number * 1000;
-    return 0;
-}
-
 static void take_keep_alive(struct ask *a, const struct json_value *v)
 {
     a->keep_alive_ms = ASK_KEEP_UNSAID;
     if (v->kind == JSON_NULL)
         return;
-    if ((v->kind != JSON_STRING && v->kind != JSON_NUMBER) || ask_keep_alive(v->at, v->n, &a->keep_alive_ms) < 0)
+    if ((v->kind != JSON_STRING && v->kind != JSON_NUMBER) || keep_alive_read(v->at, v->n, &a->keep_alive_ms) < 0)
         a->is_odd = 1;
 }
 
@@ -79,7 +38,7 @@ static void take_option(struct ask *a, enum load_option option, const struct jso
     if (v->kind == JSON_NULL)
         return;
     int is_number = option != LOAD_USE_MMAP;
-    if (is_number ? v->kind != JSON_NUMBER || read_number(v->at, v->n, &number) < 0
+    if (is_number ? v->kind != JSON_NUMBER || json_read_number(v->at, v->n, &number) < 0
                   : v->kind != JSON_TRUE && v->kind != JSON_FALSE)
         a->is_odd = 1;
     else

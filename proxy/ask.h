@@ -7,10 +7,11 @@
 #define PROXY_ASK_H
 
 #include "common/contract.h"
+#include "common/keep_alive.h"
 #include "proxy/load_options.h"
 
 enum { ASK_KEEP_UNSAID = -1 };
-#define ASK_KEEP_FOR_EVER INT64_MAX
+#define ASK_KEEP_FOR_EVER KEEP_ALIVE_FOR_EVER
 
 struct ask {
     char model[CONTRACT_NAME_BYTES]; /* "": none is named, or too long a one: the backend will say what is wrong */
@@ -23,9 +24,5 @@ struct ask {
 
 /* Of the body's first object. 0, or -EINVAL where there is none that Ollama would take: *a says nothing then. */
 int ask_read(struct ask *a, const char *json, size_t json_n) WARN_UNUSED;
-
-/* A keep_alive, as Ollama reads it (api.Duration, v0.9.5): a number of seconds, of which the part behind the point does not
- * count, or Go's duration; below 0 for ever. Milliseconds. 0, or -EINVAL where it is neither. */
-int ask_keep_alive(const char *json, size_t json_n, int64_t *out_ms) WARN_UNUSED;
 
 #endif

@@ -51,7 +51,7 @@ int pin_body(const struct conf *conf, int is_supervised, const struct route *rou
 static void overlay(const struct conf_pin_value *value, struct load_wish *wish)
 {
     if (!value->is_option) {
-        (void)!ask_keep_alive(value->json, strlen(value->json), &wish->keep_alive_ms);
+        (void)!keep_alive_read(value->json, strlen(value->json), &wish->keep_alive_ms);
         return;
     }
     for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
