@@ -106,7 +106,7 @@ $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
 # PID 1 and what runs once at its start: small rather than fast, as every page of code stays in memory (docs/adr/0008).
-$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
+$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/preset% common/json_mistakes common/keep_alive common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)
@@ -250,7 +250,7 @@ install: all
 	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5
 	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8
 	test -e $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar/supervisor.ini || \
-		install -m 644 supervisor.ini preload-models.txt $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
+		install -m 644 supervisor.ini preload-models.txt models.json $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
 
 uninstall:
 	rm -f $(PROGRAMS:%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(MANDIR)/man1/sidecarctl.1 \

@@ -7,7 +7,6 @@
 #include "common/contract.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,59 +27,25 @@ static char *named_file(struct conf *c, const char *path)
     return kept;
 }
 
-/* The descriptor of the text that the supervisor hands to its children; -1: there is none. */
-static int handed_fd(const struct conf *c)
-{
-    const char *text = conf_variable(c->environment_in, CONTRACT_ENV_CONFIG);
-    int64_t fd;
-    char why[PARSE_WHY_BYTES];
-    return c->environment_in && text && parse_integer(text, 3, INT_MAX, &fd, why) == 0 ? (int)fd : -1;
-}
-
-/* Behind the text that was handed to us: NAME=value, each with a NUL behind it. Untrusted as any text. 0 or -ENOMEM. */
-static int take_expanded(struct conf *c, const char *at, const char *end)
-{
-    int error = 0;
-    while (at < end && !error) {
-        const char *pair_end = memchr(at, '\0', (size_t)(end - at));
-        const char *equals = strchr(at, '='); /* what was read ends in a NUL */
-        if (equals)
-            error = conf_variables_add(c, &c->expanded, at, (size_t)(equals - at), equals + 1, 0);
-        at = pair_end ? pair_end + 1 : end;
-    }
-    return error;
-}
-
-int conf_handed_text(const struct conf *c, struct buf *out)
-{
-    int error = buf_append(out, c->text, c->text_n);
-    error = error ? error : buf_append(out, "", 1);
-    for (size_t i = 0; i < c->expanded.items_n && !error; i++) {
-        error = buf_printf(out, "%s=%s", c->expanded.items[i].name, c->expanded.items[i].value);
-        error = error ? error : buf_append(out, "", 1);
-    }
-    return error;
-}
-
 /* Reads the file's text, or what was handed to us in its place. 0 or -errno. */
 static int read_text(struct conf *c)
 {
     enum { INI_LIMIT_BYTES = 4 << 20 };
     char *bytes;
-    int fd = handed_fd(c);
-    int error = fd >= 0 ? sys_read_fd(fd, INI_LIMIT_BYTES, &bytes, &c->text_n)
-                        : sys_read_file(c->file, INI_LIMIT_BYTES, &bytes, &c->text_n);
+    size_t bytes_n;
+    int fd = conf_handed_fd(c);
+    int error = fd >= 0 ? sys_read_fd(fd, INI_LIMIT_BYTES + PRESETS_FILE_BYTES, &bytes, &bytes_n)
+                        : sys_read_file(c->file, INI_LIMIT_BYTES, &bytes, &bytes_n);
     if (error)
         return error;
-    char *text_end = fd >= 0 ? memchr(bytes, '\0', c->text_n) : NULL;
-    c->is_handed = text_end != NULL;
-    if (text_end)
-        error = take_expanded(c, text_end + 1, bytes + c->text_n);
-    if (text_end)
-        c->text_n = (size_t)(text_end - bytes);
-    c->text = conf_text(c, bytes, c->text_n);
+    if (fd >= 0) {
+        error = conf_take_handed(c, bytes, bytes_n);
+    } else {
+        c->text_n = bytes_n;
+        c->text = conf_text(c, bytes, bytes_n);
+    }
     free(bytes);
-    return c->text ? error : -ENOMEM;
+    return error || c->text ? error : -ENOMEM;
 }
 
 /* Finds the file and the folder that relative paths start from. */
@@ -91,12 +56,13 @@ static int find_file(struct conf *c, const char *path, struct diag *d)
     int error = -ENOENT;
     if (path) {
         error = sys_realpath(path, resolved);
-        if (error && handed_fd(c) >= 0) /* the file may be gone: its text was handed to us */
+        if (error && conf_handed_fd(c) >= 0) /* the file may be gone: its text was handed to us */
             error = snprintf(resolved, sizeof resolved, "%s", path) < (int)sizeof resolved ? 0 : -ENAMETOOLONG;
         if (error)
             diag_add(d, DIAG_ERROR, path, 0, "can't be read: %s", strerror(-error));
     }
-    for (size_t i = 0; !path && error && i < sizeof default_files / sizeof *default_files; i++) {
+    /* A supervisor that found none hands on what it has: no file that came later is in force. */
+    for (size_t i = 0; !path && error && conf_handed_fd(c) < 0 && i < sizeof default_files / sizeof *default_files; i++) {
         found = default_files[i];
         error = sys_realpath(found, resolved);
     }
@@ -300,14 +266,14 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
 {
     static const char *const unnamed[] = {"supervisor", "preload", "proxy", "models"};
     int error = find_file(c, path, d);
-    if (!error && c->file) {
+    if (!error && (c->file || conf_handed_fd(c) >= 0)) {
         int read_error = read_text(c);
         if (!read_error)
             read_error = conf_read_ini(c, c->text, c->text_n, entries, d);
         if (read_error == -ENOMEM)
             error = read_error;
         else if (read_error)
-            diag_add(d, DIAG_ERROR, c->file, 0, "can't be read: %s", strerror(-read_error));
+            diag_add(d, DIAG_ERROR, c->file ? c->file : CONTRACT_ENV_CONFIG, 0, "can't be read: %s", strerror(-read_error));
     }
     if (!error)
         error = load_env_file(c, entries, d);
@@ -348,6 +314,11 @@ int conf_load(struct conf **out, const char *path, char **environment, struct di
     return load_for(is_child ? CONF_READER_CHILD : CONF_READER_ANY, out, path, environment, d);
 }
 
+int conf_load_to_ask(struct conf **out, const char *path, char **environment, struct diag *d)
+{
+    return load_for(CONF_READER_ASKER, out, path, environment, d);
+}
+
 int conf_load_to_start(struct conf **out, const char *path, char **environment, struct diag *d)
 {
     return load_for(CONF_READER_SUPERVISOR, out, path, environment, d);
@@ -374,6 +345,7 @@ void conf_free(struct conf **conf)
     free(c->env_file.items);
     free(c->secrets.items);
     free(c->expanded.items);
+    presets_fini(&c->presets);
     conf_text_free(c);
     free(c);
     *conf = NULL;

@@ -10,6 +10,7 @@
 #include "common/diag.h"
 #include "common/log.h"
 #include "common/parse.h"
+#include "common/presets.h"
 
 enum {
     CONF_PROGRAMS_MAX = 32,
@@ -113,8 +114,9 @@ struct conf_pin_value {
 };
 
 /* Who reads. The supervisor looks up users and secrets, as it starts programs. Its children take for granted what it has
- * checked, and may not be allowed to read the files that it read: what is in them came by their environment. */
-enum conf_reader { CONF_READER_ANY, CONF_READER_CHILD, CONF_READER_SUPERVISOR };
+ * checked, and may not be allowed to read the files that it read: what is in them came by their environment. An asker looks for the
+ * supervisor alone: no mistake in models.json keeps it away from who would tell it. */
+enum conf_reader { CONF_READER_ANY, CONF_READER_CHILD, CONF_READER_SUPERVISOR, CONF_READER_ASKER };
 
 /* What our Ollama takes memory by, where a request says nothing. */
 struct conf_ollama_memory {
@@ -131,6 +133,9 @@ struct conf {
     char *base_dir; /* relative paths start here */
     const char *text; /* of the file, as it was read; NULL where there is none */
     size_t text_n;
+    const char *presets_text; /* of models.json, as it was read; NULL where there is none */
+    size_t presets_text_n;
+    struct presets presets;   /* what is in it; the supervisor keeps the text alone */
     struct conf_supervisor supervisor;
     struct conf_preload preload;
     struct conf_proxy proxy;
@@ -165,10 +170,12 @@ struct conf {
 int conf_load(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 /* The same for the supervisor: it also looks up users and groups, compares limits with its own, and reads secrets. */
 int conf_load_to_start(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
+/* The same for who wants to know where the supervisor is: models.json is not read. */
+int conf_load_to_ask(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 void conf_free(struct conf **conf);
 
-/* The file's text and what its variables stood for, as the supervisor hands them to its children: their own environment
- * may say otherwise. 0 or -errno. */
+/* The file's text, what its variables stood for, and the text of models.json, as the supervisor hands them to its children: their own
+ * environment may say otherwise, and the files too by then. Nothing where there is neither file. 0 or -errno. */
 int conf_handed_text(const struct conf *c, struct buf *out) WARN_UNUSED;
 
 /* The program of this name, or NULL. */

@@ -429,7 +429,9 @@ int conf_check(struct conf *c, struct diag *d)
             break;
     conf_check_pins(c, d);
     conf_check_preload(c, d);
-    error = conf_check_secrets(c, d);
+    error = conf_check_presets(c, d);
+    if (!error)
+        error = conf_check_secrets(c, d);
     if (error || c->reader == CONF_READER_CHILD) /* the list is the preloader's, which reads it for itself */
         return error;
     struct list models = {0};

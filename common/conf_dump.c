@@ -156,6 +156,26 @@ static int dump_env_file(const struct conf *c, const struct conf_variables *v, s
     return error;
 }
 
+/* Remarks, too: models.json brings them along. */
+static int dump_presets(const struct conf *c, struct buf *out)
+{
+    struct presets p;
+    struct buf text;
+    int error = conf_accepted_presets(c, &p);
+    buf_init(&text, 0);
+    if (!error && c->presets_text)
+        error = buf_text(out, "\n; presets:\n");
+    for (size_t i = 0; i < p.items_n && !error; i++) {
+        buf_consume(&text, buf_size(&text));
+        error = presets_write(&p.items[i], &text);
+        error = error ? error : buf_append(&text, "", 1);
+        error = error ? error : dump_remark(c, out, p.items[i].name, buf_data(&text), "");
+    }
+    buf_fini(&text);
+    presets_fini(&p);
+    return error;
+}
+
 static int dump_program(const struct conf *c, const struct conf_program *p, struct buf *out)
 {
     const struct conf_variables *v = &c->program_env_files[p - c->programs];
@@ -199,6 +219,7 @@ int conf_dump(const struct conf *c, struct buf *out)
     error = error ? error : dump_pins(c, 1, out);
     error = error ? error : dump_environment(c, out);
     error = error ? error : dump_env_file(c, &c->env_file, out);
+    error = error ? error : dump_presets(c, out);
     address_text(&c->backend, backend);
     error = error ? error : buf_printf(out, "\n; backend: %s (%s)\n", backend, c->is_backend_ours ? "our ollama" : "not ours");
     return error ? error : dump_ollama(c, out);

@@ -110,6 +110,16 @@ void conf_check_machine(const struct conf *c, struct diag *d);
 int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;
 void conf_fini_rights(struct conf_rights *r);
 
+/* conf_handed.c: the descriptor of what the supervisor hands to its children; -1: there is none. */
+int conf_handed_fd(const struct conf *c);
+/* Takes what was read from there apart; the text is all of it where nothing shows that it was handed. 0 or -ENOMEM. */
+int conf_take_handed(struct conf *c, const char *bytes, size_t bytes_n) WARN_UNUSED;
+
+/* conf_presets.c: fills in c->presets_text and c->presets. 0 or -ENOMEM. */
+int conf_check_presets(struct conf *c, struct diag *d) WARN_UNUSED;
+/* Reads c->presets_text, which was found to be good, once more; the caller frees by presets_fini() in either case. 0 or -ENOMEM. */
+int conf_accepted_presets(const struct conf *c, struct presets *out) WARN_UNUSED;
+
 /* conf_secrets.c: the name of a secret, by its number from 0 on; NULL behind the last. */
 const char *conf_secret(size_t at);
 /* The name of the variable with the path of a secret's file. */

@@ -9,17 +9,12 @@
 #ifndef COMMON_PRESETS_H
 #define COMMON_PRESETS_H
 
-#include "common/diag.h"
 #include "common/parse.h"
+#include "common/preset_options.h"
 
-enum { PRESETS_MAX = 16, PRESET_MODELS_MAX = 8, PRESET_OPTIONS_MAX = 32, PRESET_NAME_BYTES = 64, PRESETS_FILE_BYTES = 64 * 1024 };
+enum { PRESETS_MAX = 16, PRESET_MODELS_MAX = 8, PRESET_NAME_BYTES = 64, PRESETS_FILE_BYTES = 64 * 1024 };
 
 enum preset_use { PRESET_NAMED, PRESET_TEXT, PRESET_IMAGE };
-
-/* As Ollama knows it: `batch_size` has become num_batch. value: JSON. */
-struct preset_option {
-    char *name, *value;
-};
 
 struct preset {
     char *name;
@@ -35,8 +30,10 @@ struct presets {
     size_t items_n;
 };
 
-/* Reads them from a file's text; every mistake goes to d as `WHERE:LINE: error: column N: …`. *p is all zero before. 0; -EINVAL where there are
- * mistakes; -ENOMEM. presets_fini() in either case. */
+/* Reads them from a file's text (RFC 8259, UTF-8); every mistake goes to d as `WHERE:LINE: error: column N: …`. Nothing is repaired or
+ * overlooked but a byte-order mark at the start. What an option is called and may be is Ollama's business (api/types.go, Options, v0.9.5);
+ * of those that it has, the kind must be right, and a name that is near one of them is warned of. *p is all zero before. 0; -EINVAL where
+ * there are mistakes; -ENOMEM. presets_fini() in either case. */
 int presets_read(struct presets *p, const char *json, size_t json_n, const char *where, struct diag *d) WARN_UNUSED;
 void presets_fini(struct presets *p);
 
@@ -44,5 +41,8 @@ void presets_fini(struct presets *p);
 const struct preset *presets_for(const struct presets *p, enum preset_use use);
 /* The one of this name; NULL where there is none. */
 const struct preset *presets_find(const struct presets *p, const char *name, size_t name_n);
+
+/* Appends one of them as it is in force: one JSON object in one line. 0, -EFBIG or -ENOMEM. */
+int presets_write(const struct preset *p, struct buf *out) WARN_UNUSED;
 
 #endif

@@ -205,7 +205,7 @@ int sys_user_groups(const char *name, unsigned gid, unsigned groups[SYS_GROUPS_M
 struct sys_file {
     unsigned uid, gid;
     int mode; /* permissions: 0 to 0777 */
-    int is_folder, is_link, is_pipe;
+    int is_folder, is_link, is_pipe, is_regular;
 };
 int sys_open_at(int folder_fd, const char *name, int flags) WARN_UNUSED;
 int sys_mkdir_at(int folder_fd, const char *name, int mode) WARN_UNUSED;

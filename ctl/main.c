@@ -201,12 +201,12 @@ static int load_conf(struct conf **conf, const char *file)
     struct diag mistakes, more;
     diag_init(&mistakes);
     diag_init(&more);
-    int error = conf_load(conf, file, environ, &mistakes);
+    int error = conf_load_to_ask(conf, file, environ, &mistakes);
     if (error == -EINVAL) {
         diag_print(&mistakes);
         if (!file || is_readable(file)) {
             fputs("sidecarctl: looking for the socket in its default place\n", stderr);
-            error = conf_load(conf, "/dev/null", environ, &more);
+            error = conf_load_to_ask(conf, "/dev/null", environ, &more);
         }
     }
     diag_fini(&mistakes);

@@ -155,8 +155,8 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
         error = conf_preload_list(site->conf, &models, &d);
     for (size_t i = 0; i < models.items_n; i++)
         *h = hash(*h, models.items[i]);
-    if (strcmp(p->name, "proxy") == 0) /* it loads the first model */
-        *h = hash(hash(*h, site->conf->preload.load), site->conf->supervisor.state_dir);
+    if (strcmp(p->name, "proxy") == 0) /* it loads the first model, and reads models.json */
+        *h = hash(hash(hash(*h, site->conf->preload.load), site->conf->supervisor.state_dir), site->conf->presets_text);
     if (!error) /* else it has no end */
         *h = hash(*h, buf_data(&text));
     buf_fini(&text);
@@ -299,10 +299,11 @@ int launch_site_config(struct launch_site *site)
 {
     struct buf text;
     buf_init(&text, 0);
-    int error = site->conf->text ? conf_handed_text(site->conf, &text) : 0;
-    int fd = site->conf->text && !error ? sys_memfd_text("supervisor.ini", buf_data(&text), buf_size(&text)) : -1;
+    int error = conf_handed_text(site->conf, &text);
+    int is_any = buf_size(&text) > 0;
+    int fd = is_any && !error ? sys_memfd_text("supervisor.ini", buf_data(&text), buf_size(&text)) : -1;
     buf_fini(&text);
-    if (error || (site->conf->text && fd < 0))
+    if (error || (is_any && fd < 0))
         return error ? error : fd;
     sys_close(site->config_fd);
     site->config_fd = fd;

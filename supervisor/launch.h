@@ -38,10 +38,10 @@ struct launch_site {
     const struct doors *doors;
     size_t listen_n; /* as many as doors->open has when it is in force */
     int page_fd;
-    int config_fd; /* supervisor.ini as it was accepted; -1: there is none */
+    int config_fd; /* supervisor.ini and models.json as they were accepted; -1: there is neither */
 };
 
-/* (Re-)makes site->config_fd from the text and the variables of site->conf. 0 or -errno. */
+/* (Re-)makes site->config_fd from the texts and the variables of site->conf. 0 or -errno. */
 int launch_site_config(struct launch_site *site) WARN_UNUSED;
 
 /* 0 or -ENOMEM. */

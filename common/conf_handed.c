@@ -1,0 +1,68 @@
+/*
+ * What the supervisor hands to its children by CONTRACT_ENV_CONFIG: the texts that it has accepted. TEXT is supervisor.ini, empty where
+ * there is none; NAME=value are what its variables stood for; PRESETS is models.json, and absent with the empty pair before it:
+ *
+ *     TEXT\0 NAME=value\0 … \0 PRESETS\0
+ */
+#include "common/conf_internal.h"
+
+#include "common/contract.h"
+
+#include <errno.h>
+#include <limits.h>
+
+int conf_handed_fd(const struct conf *c)
+{
+    const char *text = conf_variable(c->environment_in, CONTRACT_ENV_CONFIG);
+    int64_t fd;
+    char why[PARSE_WHY_BYTES];
+    return c->environment_in && text && parse_integer(text, 3, INT_MAX, &fd, why) == 0 ? (int)fd : -1;
+}
+
+int conf_handed_text(const struct conf *c, struct buf *out)
+{
+    if (!c->text && !c->presets_text)
+        return 0;
+    int error = c->text ? buf_append(out, c->text, c->text_n) : 0;
+    error = error ? error : buf_append(out, "", 1);
+    for (size_t i = 0; i < c->expanded.items_n && !error; i++) {
+        error = buf_printf(out, "%s=%s", c->expanded.items[i].name, c->expanded.items[i].value);
+        error = error ? error : buf_append(out, "", 1);
+    }
+    if (error || !c->presets_text)
+        return error;
+    error = buf_append(out, "", 1);
+    return error ? error : buf_append(out, c->presets_text, strlen(c->presets_text) + 1);
+}
+
+/* The pairs, up to the empty one. Untrusted as any text. Behind it in *at. 0 or -ENOMEM. */
+static int take_expanded(struct conf *c, const char **at, const char *end)
+{
+    int error = 0;
+    while (*at < end && **at && !error) {
+        const char *pair_end = memchr(*at, '\0', (size_t)(end - *at));
+        const char *equals = strchr(*at, '='); /* what was read ends in a NUL */
+        if (equals)
+            error = conf_variables_add(c, &c->expanded, *at, (size_t)(equals - *at), equals + 1, 0);
+        *at = pair_end ? pair_end + 1 : end;
+    }
+    *at += *at < end;
+    return error;
+}
+
+int conf_take_handed(struct conf *c, const char *bytes, size_t bytes_n)
+{
+    const char *end = bytes + bytes_n, *at = memchr(bytes, '\0', bytes_n);
+    c->text_n = at ? (size_t)(at - bytes) : bytes_n;
+    c->text = conf_text(c, bytes, c->text_n);
+    c->is_handed = at != NULL;
+    if (!at || !c->text)
+        return c->text ? 0 : -ENOMEM;
+    at++;
+    int error = take_expanded(c, &at, end);
+    if (error || at >= end)
+        return error;
+    c->presets_text_n = strlen(at);
+    c->presets_text = conf_text(c, at, c->presets_text_n);
+    return c->presets_text ? 0 : -ENOMEM;
+}
