@@ -6,6 +6,7 @@
  */
 #include "proxy/openai_embed.h"
 
+#include "proxy/base64.h"
 #include "proxy/openai_ask.h"
 
 #include <errno.h>
@@ -65,48 +66,23 @@ static int embed_request(struct translation *t, const char *json, size_t json_n,
     return openai_ask_end(&a);
 }
 
-/* RFC 4648 section 4, three bytes at a time. */
-struct base64 {
-    struct json_write *w;
-    unsigned char held[3];
-    size_t held_n;
-};
-
-static void flush(struct base64 *b)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = (uint32_t)b->held[0] << 16 | (uint32_t)b->held[1] << 8 | b->held[2];
-    char out[4] = {letters[bits >> 18], letters[bits >> 12 & 63], letters[bits >> 6 & 63], letters[bits & 63]};
-    for (size_t i = b->held_n + 1; i < 4; i++)
-        out[i] = '=';
-    if (b->held_n > 0)
-        json_write_bytes(b->w, out, sizeof out);
-    *b = (struct base64){.w = b->w};
-}
-
-static void put(struct base64 *b, unsigned char byte)
-{
-    b->held[b->held_n++] = byte;
-    if (b->held_n == sizeof b->held)
-        flush(b);
-}
-
 /* The numbers as floats of four bytes, the lowest first. A value is followed by a comma or a bracket, where strtof() ends. */
 static void write_base64(struct json_write *w, const struct json_value *numbers)
 {
-    struct base64 b = {.w = w};
+    struct base64_encoder b = {.held_n = 0};
     struct json_items items;
     struct json_value number;
+    char text[BASE64_LETTERS(4)];
     json_write_text(w, "\"");
     json_items_init(&items, numbers);
     while (json_items_next(&items, &number)) {
         float value = number.kind == JSON_NUMBER ? strtof(number.at, NULL) : 0;
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
-        for (unsigned shift = 0; shift < 32; shift += 8)
-            put(&b, (unsigned char)(bits >> shift));
+        unsigned char bytes[4] = {(unsigned char)bits, (unsigned char)(bits >> 8), (unsigned char)(bits >> 16), (unsigned char)(bits >> 24)};
+        json_write_bytes(w, text, base64_encode(&b, bytes, sizeof bytes, text));
     }
-    flush(&b);
+    json_write_bytes(w, text, base64_encode_end(&b, text));
     json_write_text(w, "\"");
 }
 
