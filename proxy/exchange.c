@@ -203,9 +203,11 @@ static int translate(struct exchange *x)
     return 0;
 }
 
-/* 0, or the exchange has ended. */
+/* 0, or the exchange has ended. Where a preset chooses, that of the chosen model comes behind the gate: exchange_use_model. */
 static int pin(struct exchange *x)
 {
+    if (x->preset)
+        return 0;
     int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
     if (error)
         read_body(x); /* for the access log, too */

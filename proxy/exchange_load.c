@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { KNOWN_WITHIN_MS = 1000 }; /* the kernel's counter, and an exit code, are read a little later than our connection ends */
 
@@ -71,6 +72,30 @@ void exchange_find_wish(struct exchange *x)
 {
     x->load.wish = (struct load_wish){.keep_alive_ms = ASK_KEEP_UNSAID};
     x->model = model_use(x);
+}
+
+int exchange_use_model(struct exchange *x, const char *model)
+{
+    struct json_edit edit = {0, "model", NULL, JSON_SET};
+    struct json_edits all = {.items = &edit, .items_n = 1};
+    struct buf name;
+    buf_init(&name, 0);
+    int error = buf_json_string(&name, model, strlen(model));
+    error = error ? error : buf_append(&name, "", 1);
+    edit.value = buf_data(&name);
+    error = error ? error : splice_body(&x->body, &all);
+    buf_fini(&name);
+    error = error ? error : pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
+    if (error == -E2BIG)
+        exchange_fail(x, 400, "too_many_names", "the body names its model, or an option that is pinned here, again and again");
+    else if (error)
+        exchange_break_off(x, ACCESS_FAILED, "out of memory");
+    if (error)
+        return error;
+    x->is_model_used = 1;
+    (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
+    exchange_find_wish(x);
+    return 0;
 }
 
 /* Its body asks for what is loaded from now on, and so does its wish, should it have to be sent once more. */

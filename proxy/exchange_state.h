@@ -1,12 +1,14 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_wait.c (until it may go to the backend), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
+ * exchange_wait.c (until it may go to the backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its
+ * model), exchange_asleep.c (while Ollama sleeps),
  * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
 #define PROXY_EXCHANGE_STATE_H
 
+#include "common/presets.h"
 #include "proxy/access.h"
 #include "proxy/admit.h"
 #include "proxy/ask.h"
@@ -18,6 +20,7 @@
 enum exchange_state {
     EXCHANGE_BODY,
     EXCHANGE_GATE,
+    EXCHANGE_PULL,
     EXCHANGE_LOAD,
     EXCHANGE_QUEUE,
     EXCHANGE_PAUSE,
@@ -69,6 +72,8 @@ struct exchange {
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
     enum exchange_model model; /* what it means for its model */
+    const struct preset *preset; /* whose models it may use; NULL: the client has named its model */
+    int is_model_used;         /* exchange_use_model has put one of them into its body */
     struct relay relay;
     struct asked asked;        /* among those who wait for a byte of the backend's */
     enum access_end ended;
@@ -147,10 +152,15 @@ int exchange_answer_asleep(struct exchange *x);
 /* The backend has answered what only reads: it may be asked for again while it sleeps. */
 void exchange_note_read(struct exchange *x);
 
+/* exchange_pull.c. Which of the models that it may use is there: 1, it goes on, and its body has that model; 0: it waits, or has ended. */
+int exchange_find_installed(struct exchange *x) WARN_UNUSED;
+
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));
 /* Its body is what the backend will get: what that means for its model. */
 void exchange_find_wish(struct exchange *x);
+/* Puts this model into its body, with what [pin:MODEL] says of it; its wish is that of this model then. 0, or it has ended. */
+int exchange_use_model(struct exchange *x, const char *model) WARN_UNUSED;
 /* Whether its model is there; must_fit: as it needs it, and its body is changed for that. GO; WAIT, and go_on comes, or it ends;
  * FULL; LATER; RESTS, and it has ended. */
 enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);

@@ -123,7 +123,8 @@ static void obey_gate(struct exchange *x, enum gate_verdict verdict)
     const char *reason = x->env->gate.view.reason;
     switch (verdict) {
     case GATE_PASS:
-        find_model_and_slot(x);
+        if (exchange_find_installed(x))
+            find_model_and_slot(x);
         return;
     case GATE_WAIT_API:
     case GATE_WAIT_MODEL:
