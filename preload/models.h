@@ -6,8 +6,8 @@
 
 #include "common/contract.h"
 #include "common/parse.h"
-#include "preload/failure.h"
-#include "preload/retry.h"
+#include "common/pull_failure.h"
+#include "common/pull_retry.h"
 
 enum { MODELS_TELL_MS = 250, MODELS_STATUS_MS = 1000 };
 

@@ -16,8 +16,8 @@
 #include "preload/pull.h"
 
 #include "common/log.h"
+#include "common/text.h"
 #include "preload/tags.h"
-#include "preload/text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,9 +7,9 @@
 #ifndef PRELOAD_PULL_H
 #define PRELOAD_PULL_H
 
-#include "preload/lines.h"
+#include "common/lines.h"
+#include "common/pull_progress.h"
 #include "preload/models.h"
-#include "preload/progress.h"
 #include "preload/show.h"
 
 enum pull_state { PULL_WAITING, PULL_LISTING, PULL_PULLING, PULL_PAUSING, PULL_ENDED, PULL_STATE_COUNT };

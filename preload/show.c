@@ -9,7 +9,7 @@
 #include "preload/show.h"
 
 #include "common/log.h"
-#include "preload/text.h"
+#include "common/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

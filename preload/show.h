@@ -4,9 +4,9 @@
 #ifndef PRELOAD_SHOW_H
 #define PRELOAD_SHOW_H
 
+#include "common/pull_failure.h"
+#include "common/pull_progress.h"
 #include "common/sys.h"
-#include "preload/failure.h"
-#include "preload/progress.h"
 
 enum {
     SHOW_BAR_MS = 100,          /* the bar is drawn at most so often */

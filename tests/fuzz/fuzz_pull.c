@@ -1,9 +1,9 @@
 /* The answer to a pull: the first byte says where it is cut in two. A cut changes nothing; what is shown is clean; sums and
  * percents stay within their bounds. */
-#include "preload/failure.h"
-#include "preload/lines.h"
-#include "preload/progress.h"
-#include "preload/text.h"
+#include "common/lines.h"
+#include "common/pull_failure.h"
+#include "common/pull_progress.h"
+#include "common/text.h"
 #include "tests/fuzz/clean.h"
 
 enum { LIMIT_BYTES = 2048 };

@@ -1,5 +1,5 @@
-/* preload/retry: pauses grow, progress resets them, and there is always an end. */
-#include "preload/retry.h"
+/* common/pull_retry: pauses grow, progress resets them, and there is always an end. */
+#include "common/pull_retry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

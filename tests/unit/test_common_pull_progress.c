@@ -1,5 +1,5 @@
-/* preload/progress: figures from outside, signs of life, rate and time left. */
-#include "preload/progress.h"
+/* common/pull_progress: figures from outside, signs of life, rate and time left. */
+#include "common/pull_progress.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
- * retry: how often a failed pull is tried again, and after what pause.
+ * pull_retry: how often a failed pull is tried again, and after what pause.
  */
-#ifndef PRELOAD_RETRY_H
-#define PRELOAD_RETRY_H
+#ifndef COMMON_PULL_RETRY_H
+#define COMMON_PULL_RETRY_H
 
 #include "common/sys.h"
 

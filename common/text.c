@@ -5,7 +5,7 @@
  *
  * Invariant: what text_clean writes is valid UTF-8, on one line, without control characters.
  */
-#include "preload/text.h"
+#include "common/text.h"
 
 #include "common/human.h"
 #include "common/utf8.h"

@@ -1,5 +1,5 @@
-/* preload/failure: what Ollama says of a failed pull is sorted by what somebody has to do. */
-#include "preload/failure.h"
+/* common/pull_failure: what Ollama says of a failed pull is sorted by what somebody has to do. */
+#include "common/pull_failure.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,14 +1,14 @@
 /*
  * Ollama tells of a failed pull by one line {"error": TEXT}, and TEXT is whatever Go's network and file layers said.
- * This room reads those texts (v0.9.5 and later: server/images.go, server/download.go) and sorts them by what a
+ * This file reads those texts (v0.9.5 and later: server/images.go, server/download.go) and sorts them by what a
  * person has to do. Order matters: the table is searched from the top, and the narrow texts stand before the broad
  * ones ("connect: permission denied" is the network's, "open …: permission denied" the disk's).
  *
  * Invariant: every kind has a word and a sentence (a test asserts it); an unknown text is FAILURE_OTHER and retried.
  */
-#include "preload/failure.h"
+#include "common/pull_failure.h"
 
-#include "preload/text.h"
+#include "common/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,11 +64,11 @@ static const struct {
 } kinds[FAILURE_COUNT] = {
     [FAILURE_NONE] = {"none", 0, "nothing failed"},
     [FAILURE_DISK_FULL] = {"disk_full", 1,
-                           "the disk is full: free some space where Ollama keeps its models, then preload again"},
+                           "the disk is full: free some space where Ollama keeps its models, then try again"},
     [FAILURE_STORE] = {"store", 1, "Ollama can't write its models: check the owner and the mount of OLLAMA_MODELS"},
     [FAILURE_UNKNOWN_MODEL] = {"unknown_model", 1,
-                               "the registry has no such model: check its name and tag in the preload list"},
-    [FAILURE_BAD_NAME] = {"bad_name", 1, "Ollama does not take this name: correct it in the preload list"},
+                               "the registry has no such model: check its name and tag"},
+    [FAILURE_BAD_NAME] = {"bad_name", 1, "Ollama does not take this name: correct it"},
     [FAILURE_OLD_OLLAMA] = {"old_ollama", 1, "this model needs a newer Ollama: update it"},
     [FAILURE_UNAUTHORISED] = {"unauthorised", 1,
                               "access was refused: the model is private, or its name is wrong; "

@@ -1,8 +1,8 @@
 /*
  * lines: a stream of bytes cut into lines of bounded length.
  */
-#ifndef PRELOAD_LINES_H
-#define PRELOAD_LINES_H
+#ifndef COMMON_LINES_H
+#define COMMON_LINES_H
 
 #include "common/buf.h"
 

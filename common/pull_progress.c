@@ -3,20 +3,20 @@
  * or {"error"}. Ollama sends a line every 60 ms whether bytes come or not, so lines are no sign of life here: only
  * a layer that grows beyond what it ever had, a new layer, or a later stage is.
  *
- * Numbers are not trusted: negative, absurd and fractional ones are cut to what can be. A retry starts where the
+ * Numbers are not trusted: negative, absurd and fractional ones count for nothing. A retry starts where the
  * partial files end, which is why a layer's first figure counts as its base and not as speed.
  *
  * Invariant: `grown` and `moved` never shrink; completed <= total wherever a total is known.
  */
-#include "preload/progress.h"
+#include "common/pull_progress.h"
 
-#include "preload/text.h"
+#include "common/json_read.h"
+#include "common/text.h"
 
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <string.h>
 
-static const double number_max = 9007199254740992.0; /* 2^53: beyond, doubles are no whole numbers */
+enum { ERROR_BYTES = 4096, STATUS_BYTES = 64 };
+enum part { ERROR, STATUS, DIGEST, COMPLETED, TOTAL, PARTS };
 
 void progress_init(struct progress *p)
 {
@@ -48,12 +48,15 @@ void progress_begin(struct progress *p, int64_t now_ms)
     p->error[0] = '\0';
 }
 
-static uint64_t number(const cJSON *object, const char *key)
+/* A string, up to a NUL; one that is too long as it stands, escapes included: what is kept of it is cut anyway. "" for what is none. */
+static void decode(const struct json_value *value, char *out, size_t out_n)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!cJSON_IsNumber(item) || !isfinite(item->valuedouble) || item->valuedouble < 1)
-        return 0;
-    return item->valuedouble > number_max ? (uint64_t)number_max : (uint64_t)item->valuedouble;
+    out[0] = '\0';
+    if (value->kind != JSON_STRING)
+        return;
+    struct json_text text = json_read_text(value);
+    if (json_decode(text, out, out_n) < 0)
+        text_clean(out, out_n, text.at, text.n);
 }
 
 /* The layer of this digest; a new one where it was not seen, the last place where there is no room. */
@@ -82,11 +85,10 @@ static void sum_up(struct progress *p)
     }
 }
 
-static void layer_line(struct progress *p, const cJSON *object, const char *digest, int64_t now_ms)
+static void layer_line(struct progress *p, const char *digest, uint64_t completed, uint64_t total, int64_t now_ms)
 {
     int is_new = 0;
     struct progress_layer *layer = find_layer(p, digest, &is_new);
-    uint64_t completed = number(object, "completed"), total = number(object, "total");
     completed = total > 0 && completed > total ? total : completed;
     if (!is_new && completed > layer->completed)
         p->moved += completed - layer->completed;
@@ -122,29 +124,41 @@ static void garbage_line(struct progress *p, const char *line, size_t line_n)
         text_clean(p->garbage, sizeof p->garbage, line, line_n);
 }
 
+static void error_line(struct progress *p, const struct json_value *error)
+{
+    char text[ERROR_BYTES];
+    decode(error, text, sizeof text);
+    text_clean(p->error, sizeof p->error, text, strlen(text));
+    if (!p->error[0])
+        text_clean(p->error, sizeof p->error, "an error without words", 22);
+}
+
+static void status_line(struct progress *p, const struct json_value values[PARTS], int64_t now_ms)
+{
+    char status[STATUS_BYTES], digest[2 * sizeof p->layers[0].digest];
+    decode(&values[STATUS], status, sizeof status);
+    decode(&values[DIGEST], digest, sizeof digest);
+    enum progress_stage stage = stage_of(status, digest[0] != '\0');
+    if (stage > p->stage) {
+        p->stage = stage;
+        p->alive_at_ms = now_ms;
+    }
+    if (digest[0])
+        layer_line(p, digest, json_read_count(&values[COMPLETED]), json_read_count(&values[TOTAL]), now_ms);
+}
+
 void progress_line(struct progress *p, const char *line, size_t line_n, int64_t now_ms)
 {
-    cJSON *object = cJSON_ParseWithLength(line, line_n);
-    const cJSON *error = cJSON_GetObjectItemCaseSensitive(object, "error");
-    const cJSON *status = cJSON_GetObjectItemCaseSensitive(object, "status");
-    const cJSON *digest = cJSON_GetObjectItemCaseSensitive(object, "digest");
-    int has_digest = cJSON_IsString(digest) && digest->valuestring[0];
-    if (cJSON_IsString(error)) {
-        text_clean(p->error, sizeof p->error, error->valuestring, strlen(error->valuestring));
-        if (!p->error[0])
-            text_clean(p->error, sizeof p->error, "an error without words", 22);
-    } else if (!cJSON_IsString(status)) {
+    static const char *const names[PARTS] = {"error", "status", "digest", "completed", "total"};
+    struct json_walk w = {line, line + line_n};
+    struct json_value values[PARTS];
+    int is_object = json_read_members(&w, names, PARTS, JSON_EXACT, values) == 0;
+    if (is_object && values[ERROR].kind == JSON_STRING)
+        error_line(p, &values[ERROR]);
+    else if (is_object && values[STATUS].kind == JSON_STRING)
+        status_line(p, values, now_ms);
+    else
         garbage_line(p, line, line_n);
-    } else {
-        enum progress_stage stage = stage_of(status->valuestring, has_digest);
-        if (stage > p->stage) {
-            p->stage = stage;
-            p->alive_at_ms = now_ms;
-        }
-        if (has_digest)
-            layer_line(p, object, digest->valuestring, now_ms);
-    }
-    cJSON_Delete(object);
 }
 
 int64_t progress_stalls_at_ms(const struct progress *p, int64_t stall_ms)

@@ -5,7 +5,7 @@
  *
  * Invariant: the number of tries of one model is bounded whatever the other side does.
  */
-#include "preload/retry.h"
+#include "common/pull_retry.h"
 
 int64_t retry_after_failure(struct retry *r, int64_t retries, int has_progress, uint32_t random)
 {

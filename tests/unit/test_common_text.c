@@ -1,7 +1,7 @@
-/* preload/text and preload/tags: foreign words and lists. */
+/* common/text and preload/tags: foreign words and lists. */
 #include "preload/show.h"
 #include "preload/tags.h"
-#include "preload/text.h"
+#include "common/text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /*
- * progress: what the lines of one pull say: layers, bytes, rate, and how it ended.
+ * pull_progress: what the lines of one pull say: layers, bytes, rate, and how it ended.
  */
-#ifndef PRELOAD_PROGRESS_H
-#define PRELOAD_PROGRESS_H
+#ifndef COMMON_PULL_PROGRESS_H
+#define COMMON_PULL_PROGRESS_H
 
 #include "common/sys.h"
 

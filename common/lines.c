@@ -1,10 +1,10 @@
 /*
  * Ollama answers a pull by NDJSON: one object a line. What arrives may be cut anywhere, may be something else (HTML
- * of a gateway), may never end a line, and may leave out the last line's end. This room knows nothing of JSON.
+ * of a gateway), may never end a line, and may leave out the last line's end. This file knows nothing of JSON.
  *
  * Invariant: no more than limit_bytes are ever kept, and fn never sees a part of a line that was too long.
  */
-#include "preload/lines.h"
+#include "common/lines.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* preload/lines: whatever way a stream is cut, the lines come out whole, and never longer than the limit. */
-#include "preload/lines.h"
+/* common/lines: whatever way a stream is cut, the lines come out whole, and never longer than the limit. */
+#include "common/lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

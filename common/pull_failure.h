@@ -1,8 +1,8 @@
 /*
- * failure: why a pull failed, in one word for the log, one sentence for people, and whether trying again helps.
+ * pull_failure: why a pull failed, in one word for the log, one sentence for people, and whether trying again helps.
  */
-#ifndef PRELOAD_FAILURE_H
-#define PRELOAD_FAILURE_H
+#ifndef COMMON_PULL_FAILURE_H
+#define COMMON_PULL_FAILURE_H
 
 #include "common/sys.h"
 

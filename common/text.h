@@ -1,8 +1,8 @@
 /*
  * text: numbers and foreign words made fit for a line that people read.
  */
-#ifndef PRELOAD_TEXT_H
-#define PRELOAD_TEXT_H
+#ifndef COMMON_TEXT_H
+#define COMMON_TEXT_H
 
 #include "common/sys.h"
 
