@@ -153,25 +153,36 @@ void admit_id(const struct message *m, uint64_t number, char id[ADMIT_ID_BYTES])
 
 int admit_cors_lines(const struct admission *a, const struct message *m, struct buf *out)
 {
+    static const char vary[] = "Vary: Origin\r\n"; /* of a refusal too: a cache must not give it to another page */
+    static const char vary_preflight[] = "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers, "
+                                         "Access-Control-Request-Private-Network\r\n";
     if (a->trust.origin == TRUST_ORIGIN_NONE)
         return 0;
-    int error = buf_text(out, "Vary: Origin\r\n"); /* of a refusal too: a cache must not give it to another page */
+    int error = buf_text(out, m->method == METHOD_OPTIONS ? vary_preflight : vary);
     if (error || a->trust.origin == TRUST_ORIGIN_FOREIGN)
         return error;
-    error = buf_text(out, "Access-Control-Expose-Headers: X-Request-Id, Retry-After\r\nAccess-Control-Allow-Origin: ");
+    error = buf_text(out, "Access-Control-Expose-Headers: X-Request-Id, Retry-After, X-Sidecar-Wait-Ms, X-Sidecar-Load-Ms, "
+                          "X-Sidecar-Queue-Ms\r\nAccess-Control-Allow-Origin: ");
     error = error ? error : buf_append(out, message_at(m, a->origin), a->origin.n);
     return error ? error : buf_text(out, "\r\n");
 }
 
-int admit_preflight_lines(const struct admission *a, const struct message *m, struct buf *out)
+int admit_options_lines(const struct admission *a, const struct message *m, struct buf *out)
 {
     char allow[96];
-    int place = message_find(m, "access-control-request-headers", 0);
+    size_t near_n, headers_n;
+    const char *near = value_of(m, "access-control-request-private-network", &near_n);
+    const char *headers = value_of(m, "access-control-request-headers", &headers_n);
     route_allow(a->route, allow, sizeof allow);
-    int error = buf_printf(out, "Access-Control-Allow-Methods: %s\r\nAccess-Control-Max-Age: 600\r\n", allow);
-    if (error || place < 0)
+    int error = buf_printf(out, "Allow: %s\r\n", allow);
+    if (error || a->trust.origin == TRUST_ORIGIN_NONE)
+        return error;
+    error = buf_printf(out, "Access-Control-Allow-Methods: %s\r\nAccess-Control-Max-Age: 600\r\n", allow);
+    if (!error && near && text_is(near, near_n, "true"))
+        error = buf_text(out, "Access-Control-Allow-Private-Network: true\r\n");
+    if (error || !headers)
         return error;
     error = buf_text(out, "Access-Control-Allow-Headers: ");
-    error = error ? error : buf_append(out, message_at(m, m->fields[place].value), m->fields[place].value.n);
+    error = error ? error : buf_append(out, headers, headers_n);
     return error ? error : buf_text(out, "\r\n");
 }

@@ -41,7 +41,8 @@ void admit_id(const struct message *m, uint64_t number, char id[ADMIT_ID_BYTES])
 
 /* Appends the CORS lines that go with our own answers to this origin. 0 or -errno. */
 int admit_cors_lines(const struct admission *a, const struct message *m, struct buf *out) WARN_UNUSED;
-/* The same for a preflight that is answered here. WHATWG Fetch, section 3.2 */
-int admit_preflight_lines(const struct admission *a, const struct message *m, struct buf *out) WARN_UNUSED;
+/* The further lines of an answer to OPTIONS, which is always ours: what the path takes (RFC 9110 section 9.3.7), and for a page that may
+ * ask its preflight (WHATWG Fetch section 3.2; Private Network Access section 3.1). 0 or -errno. */
+int admit_options_lines(const struct admission *a, const struct message *m, struct buf *out) WARN_UNUSED;
 
 #endif

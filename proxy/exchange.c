@@ -60,8 +60,8 @@ static void start(struct exchange *x, const struct peer *peer)
         check(x);
         return;
     }
-    if (x->request->method == METHOD_OPTIONS && exchange_is_cors_ours(x)) {
-        exchange_answer_preflight(x);
+    if (x->request->method == METHOD_OPTIONS) {
+        exchange_answer_options(x);
         return;
     }
     exchange_count_activity(x, 1);

@@ -36,7 +36,7 @@ static int read_key(const struct exchange *x, struct known_key *key)
 void exchange_note_read(struct exchange *x)
 {
     struct known_key key;
-    if (x->request->method != METHOD_OPTIONS && read_key(x, &key) == 0)
+    if (read_key(x, &key) == 0)
         asleep_note(&x->env->asleep, &key);
 }
 
@@ -100,9 +100,7 @@ int exchange_answer_asleep(struct exchange *x)
     if (state == CONTRACT_AWAKE || x->deliver.is_begun) /* a heartbeat has gone: it was waiting before */
         return 0;
     x->asleep = state;
-    if (x->request->method == METHOD_OPTIONS) /* Ollama itself does nothing else with one */
-        exchange_answer_preflight(x);
-    else if (x->admission.route->asleep == ASLEEP_LOADED)
+    if (x->admission.route->asleep == ASLEEP_LOADED)
         answer(x, "application/json; charset=utf-8", none_loaded, sizeof none_loaded - 1);
     else
         is_answered = answer_known(x);

@@ -35,9 +35,9 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
     x->sink->done(x->sink->deliver.context, end);
 }
 
-void exchange_answer_preflight(struct exchange *x)
+void exchange_answer_options(struct exchange *x)
 {
-    if (admit_preflight_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
+    if (admit_options_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
         return;
     }

@@ -54,8 +54,6 @@ static enum exchange_model model_use(struct exchange *x)
 {
     const struct route *route = x->admission.route;
     struct load_wish *wish = &x->load.wish;
-    if (x->request->method == METHOD_OPTIONS)
-        return MODEL_NONE;
     if (!route->needs_model)
         return route->right == RIGHT_MANAGE && route->is_activity ? MODEL_OTHERS : MODEL_NONE;
     if (route->api == API_OTHER)

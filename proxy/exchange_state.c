@@ -81,7 +81,7 @@ void exchange_drop_body(struct exchange *x)
 void exchange_count_activity(struct exchange *x, int is_under_way)
 {
     const struct route *route = x->admission.route;
-    if (!route || !route->is_activity || x->request->method == METHOD_OPTIONS || x->is_counted == is_under_way)
+    if (!route || !route->is_activity || x->is_counted == is_under_way)
         return;
     x->is_counted = is_under_way;
     env_count_activity(x->env, is_under_way);
@@ -102,9 +102,7 @@ int exchange_is_streamed(const struct exchange *x)
 
 int exchange_is_cors_ours(const struct exchange *x)
 {
-    const struct route *route = x->admission.route;
-    enum trust_origin origin = x->admission.trust.origin;
-    return origin == TRUST_ORIGIN_OURS || (origin == TRUST_ORIGIN_BUILTIN && route && route->shape != SHAPE_OTHER);
+    return x->admission.trust.origin != TRUST_ORIGIN_NONE;
 }
 
 void exchange_note_asked(struct exchange *x)

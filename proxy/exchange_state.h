@@ -120,7 +120,7 @@ int exchange_is_waiting(const struct exchange *x);
 /* Arms the timer for what is due next. */
 void exchange_arm(struct exchange *x);
 int exchange_is_streamed(const struct exchange *x);  /* its body goes to the backend as it comes */
-int exchange_is_cors_ours(const struct exchange *x); /* CORS is answered here: the origin is not one of Ollama's own */
+int exchange_is_cors_ours(const struct exchange *x); /* a web page asks: CORS is answered here, and the backend knows nothing of it */
 
 /* The held body: more of it (0, -EFBIG beyond max_body, -ENOBUFS beyond max_held_bodies, -ENOMEM), and its end. */
 int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n) WARN_UNUSED;
@@ -174,7 +174,7 @@ void exchange_stalled(void *context, const char *why); /* for asked.h */
 void exchange_let_go(struct exchange *x);
 /* Each is the last thing that an exchange does. lines: more of the head, each with its end; or NULL. code: for machines, a literal; or NULL. */
 void exchange_finish(struct exchange *x, enum exchange_end end);
-void exchange_answer_preflight(struct exchange *x);
+void exchange_answer_options(struct exchange *x);
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */

@@ -146,7 +146,7 @@ static void obey_gate(struct exchange *x, enum gate_verdict verdict)
 void exchange_pass_gate(struct exchange *x)
 {
     exchange_enter(x, EXCHANGE_GATE);
-    x->ticket.needs_model = x->admission.route->needs_model && x->request->method != METHOD_OPTIONS;
+    x->ticket.needs_model = x->admission.route->needs_model;
     gate_refresh(&x->env->gate);
     if (exchange_answer_asleep(x))
         return;

@@ -42,8 +42,8 @@ struct trust_request {
 
 enum trust_origin {
     TRUST_ORIGIN_NONE,    /* no browser asks, or one that says nothing */
-    TRUST_ORIGIN_BUILTIN, /* Ollama allows it by itself, and answers CORS itself */
-    TRUST_ORIGIN_OURS,    /* we allow it: Origin is kept from the backend, and CORS is ours */
+    TRUST_ORIGIN_BUILTIN, /* one of Ollama's own list */
+    TRUST_ORIGIN_OURS,    /* we allow it */
     TRUST_ORIGIN_FOREIGN
 };
 
