@@ -74,8 +74,12 @@ static int take_options(struct reader *r, struct preset *p, const struct json_va
 /* 0 or -ENOMEM. */
 static int keep(char **out, const struct json_value *v)
 {
-    *out = strndup(v->at, v->n);
-    return *out ? 0 : -ENOMEM;
+    *out = malloc(v->n + 1);
+    if (!*out)
+        return -ENOMEM;
+    memcpy(*out, v->at, v->n);
+    (*out)[v->n] = '\0';
+    return 0;
 }
 
 static int take_system(struct reader *r, struct preset *p, const struct json_value *v)
