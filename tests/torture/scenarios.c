@@ -180,6 +180,33 @@ static int is_drained(void)
     return draining_is_empty(&puppet_supervisor->draining);
 }
 
+/* ---- models.json: a reload that fails leaves what there was, and the owner's next try finds nothing in its way ---- */
+
+static int write_presets(const char *text)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/presets.json", puppet_dir);
+    FILE *f = fopen(path, "we");
+    int is_written = f && fputs(text, f) >= 0;
+    return (!f || fclose(f) == 0) && is_written;
+}
+
+static int write_good_presets(void)
+{
+    return write_presets("{\"cheap_text\": {\"model\": [\"m\", \"n\"], \"options\": {\"num_ctx\": 1024, \"batch_size\": 256}, \"system\": \"s\"}}\n");
+}
+
+static int has_presets(void)
+{
+    const struct conf *c = puppet_supervisor->conf;
+    return c->presets_text && strncmp(c->presets_text, "{\"cheap_text\"", 13) == 0;
+}
+
+static int write_broken_presets(void)
+{
+    return write_presets("{\"a\": {\"model\": \"m\", \"options\": {\"x\": {}}}}\n");
+}
+
 /* ---- rights: whatever fails, a program with a user never runs as us (scenario 64) ---- */
 
 static int runs_as_nobody(void)
@@ -230,6 +257,7 @@ static int leave_a_stale_socket(void)
 #define LISTENERS(more, control_socket)                                                                        \
     "[supervisor]\ncontrol_socket = @DIR/" control_socket "\nstate_dir = @DIR\nshutdown_timeout = 4s\n"        \
     "[proxy]\nlisten = @ADDRESS:18434" more "\n" NO_MODELS OLLAMA
+#define PRESETS(presets) SITE "[proxy]\nlisten = @ADDRESS:18434\n" presets NO_MODELS OLLAMA
 #define RELOAD_BEFORE USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep") PROGRAM("leave", "sleep")
 #define RELOAD_AFTER USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep 1") PROGRAM("come", "sleep")
 #define RELOAD_WRONG USUAL PROGRAM("keep", "sleep") "no_such_key = 1\n[no_such_section]\n"
@@ -287,6 +315,11 @@ const struct scenario scenarios[] = {
                CALLED(remember_proxy), INI(LISTENERS("", "moved.sock")), SIGNAL(SIGHUP, has_moved_and_one_listener),
                CALLED(is_another_proxy), STATE("proxy", READY), INI(LISTENERS(", @ADDRESS:18436", "control.sock")),
                SIGNAL(SIGHUP, has_moved_back), STATE("proxy", READY), SAY("status", ":18436\"]")}},
+    {.name = "presets",
+     .ini = PRESETS(""),
+     .steps = {STATE("proxy", READY), CALLED(remember_proxy), CALLED(write_good_presets), INI(PRESETS("presets = @DIR/presets.json\n")),
+               SAY("reload", "\"ok\":true"), CALLED(is_another_proxy), STATE("proxy", READY), CALLED(is_drained), CALLED(has_presets),
+               CALLED(write_broken_presets), SAY("reload", "column 39"), CALLED(has_presets)}},
     {.name = "preload",
      .ini = SITE PROXY_OFF OLLAMA "[preload]\nmodels = m\n",
      .steps = {STATE("preload", DONE), CALLED(is_announced), SAY("restart preload", "\"ok\":true"), STATE("preload", DONE)}},
