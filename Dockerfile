@@ -21,7 +21,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/usr/local/bin/ /usr/local/bin/
 COPY deploy/profiles/container.ini /etc/ollama-sidecar/supervisor.ini
-COPY preload-models.txt /etc/ollama-sidecar/preload-models.txt
+COPY preload-models.txt models.json /etc/ollama-sidecar/
 # The base's OLLAMA_HOST=0.0.0.0:11434 stays, so that `docker exec … ollama pull` comes through the proxy; the supervisor
 # moves the server itself to 127.0.0.1:11435.
 EXPOSE 11434

@@ -29,7 +29,9 @@ def test_the_image_as_it_ships(container):
     etc = "/etc/ollama-sidecar"
     container.mounts |= {program(name): f"/usr/local/bin/{name}:ro" for name in PROGRAMS}
     container.mounts[os.path.join(ROOT, "deploy/profiles/container.ini")] = f"{etc}/supervisor.ini:ro"
-    container.mounts[os.path.join(ROOT, "preload-models.txt")] = f"{etc}/preload-models.txt:ro"
+    for name in ("preload-models.txt", "models.json"):
+        assert name in instruction("COPY")
+        container.mounts[os.path.join(ROOT, name)] = f"{etc}/{name}:ro"
     container.env.update(OLLAMA_HOST="0.0.0.0:11434",  # as the official image has it
                          PATH=f"/usr/local/bin:/usr/bin:/bin:{os.path.dirname(PROGRAM)}")
     container.options = ["--network", "none", "--stop-signal", instruction("STOPSIGNAL")]
