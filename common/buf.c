@@ -178,15 +178,27 @@ static int json_escape(struct buf *b, uint32_t point)
     }
 }
 
-int buf_json_string(struct buf *b, const char *bytes, size_t bytes_n)
+int buf_json_text(struct buf *b, const char *bytes, size_t bytes_n)
 {
     enum { REPLACEMENT = 0xfffd };
-    int error = buf_text(b, "\"");
+    size_t from = 0; /* what can stand as it is begins here */
+    int error = 0;
     for (size_t i = 0; i < bytes_n && !error;) {
         uint32_t point = REPLACEMENT;
         size_t n = utf8_decode(bytes + i, bytes_n - i, &point);
-        error = n == 0 || is_json_escaped(point) ? json_escape(b, point) : buf_append(b, bytes + i, n);
+        if (n == 0 || is_json_escaped(point)) {
+            error = buf_append(b, bytes + from, i - from);
+            error = error ? error : json_escape(b, point);
+            from = i + (n ? n : 1);
+        }
         i += n ? n : 1;
     }
+    return error ? error : buf_append(b, bytes + from, bytes_n - from);
+}
+
+int buf_json_string(struct buf *b, const char *bytes, size_t bytes_n)
+{
+    int error = buf_text(b, "\"");
+    error = error ? error : buf_json_text(b, bytes, bytes_n);
     return error ? error : buf_text(b, "\"");
 }

@@ -47,6 +47,8 @@ int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3) WARN_UN
 /* A JSON string literal (RFC 8259 section 7) with its quotes. Bytes that are no UTF-8 become U+FFFD; U+0085,
  * U+2028 and U+2029 are escaped, as some clients end a line there. */
 int buf_json_string(struct buf *b, const char *bytes, size_t bytes_n) WARN_UNUSED;
+/* The same without quotes: a piece of one. It must end with a whole character. On error a part of it may be there. */
+int buf_json_text(struct buf *b, const char *bytes, size_t bytes_n) WARN_UNUSED;
 
 /* In place: control characters, those of Latin-1's upper half in UTF-8 too, become '?', a tab a space: what comes
  * from outside must not move a terminal's cursor. */

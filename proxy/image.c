@@ -249,24 +249,34 @@ static int feed_head(struct image *im, const unsigned char *at, size_t n)
     return im->status;
 }
 
-int image_feed(struct image *im, const void *bytes, size_t bytes_n)
+int image_refuse_length(struct image *im)
 {
-    const unsigned char *at = bytes;
-    if (im->status)
-        return im->status;
-    im->bytes_n += bytes_n;
+    im->is_too_long = 1;
+    return refuse(im, 413);
+}
+
+/* Bytes that are not too many. */
+static void look_at(struct image *im, const unsigned char *at, size_t n)
+{
     if (im->kind == IMAGE_NONE) {
-        size_t used_n = take_head(im, at, bytes_n);
+        size_t used_n = take_head(im, at, n);
         at += used_n;
-        bytes_n -= used_n;
+        n -= used_n;
         if (is_head_enough(im))
             recognise(im);
     }
     if (!im->status && im->kind != IMAGE_NONE && !im->is_measured)
-        im->kind == IMAGE_JPEG ? feed_jpeg(im, at, bytes_n) : feed_head(im, at, bytes_n);
-    if (!im->status && im->bytes_n > im->bytes_max)
-        refuse(im, 413);
-    return im->status;
+        im->kind == IMAGE_JPEG ? feed_jpeg(im, at, n) : feed_head(im, at, n);
+}
+
+int image_feed(struct image *im, const void *bytes, size_t bytes_n)
+{
+    if (im->status)
+        return im->status;
+    uint64_t left_n = im->bytes_max - im->bytes_n;
+    look_at(im, bytes, bytes_n < left_n ? bytes_n : (size_t)left_n); /* so that pieces of any size are judged alike */
+    im->bytes_n += bytes_n;
+    return !im->status && im->bytes_n > im->bytes_max ? image_refuse_length(im) : im->status;
 }
 
 int image_end(struct image *im)
@@ -291,7 +301,7 @@ void image_why(const struct image *im, char *why, size_t why_n)
     const char *name = kind_name(im->kind);
     if (im->status == 415)
         snprintf(why, why_n, "is %s, and must be PNG, JPEG, WebP or GIF", im->other ? im->other : "no image that is known here");
-    else if (im->status == 413 && im->bytes_n > im->bytes_max)
+    else if (im->is_too_long)
         snprintf(why, why_n, "has more than the %llu bytes that [proxy] upload_limit takes of one image", (unsigned long long)im->bytes_max);
     else if (im->status == 413)
         snprintf(why, why_n, "is a %s that claims to have %lu x %lu pixels; more than %d, or none, are not taken", name, (unsigned long)im->width,

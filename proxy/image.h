@@ -23,6 +23,7 @@ struct image {
     int status;              /* 0, or what image_feed() returned */
     const char *other;       /* what it is instead of an image, a literal; or NULL */
     int is_measured;         /* width and height are known */
+    int is_too_long;         /* it has more bytes than are taken */
     size_t head_n;
     unsigned char head[IMAGE_HEAD_BYTES];
     struct {
@@ -39,6 +40,8 @@ void image_init(struct image *im, uint64_t bytes_max);
 int image_feed(struct image *im, const void *bytes, size_t bytes_n);
 /* That was all: likewise. */
 int image_end(struct image *im);
+/* It has more bytes than are taken, as whoever counts them otherwise knows: 413. */
+int image_refuse_length(struct image *im);
 /* What is wrong with it, in words that follow a field's name and a colon. why: IMAGE_WHY_BYTES will do. */
 void image_why(const struct image *im, char *why, size_t why_n);
 
