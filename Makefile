@@ -71,17 +71,21 @@ SYSTEMD_CFLAGS := -DWITH_SYSTEMD $(shell $(PKG_CONFIG) --cflags libsystemd 2>/de
 SYSTEMD_LIBS := $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
 endif
 
-# llhttp: the library, else the C sources that Debian's node-llhttp or PyPI's source package have.
+# llhttp: the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source package have, else the library.
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
 LLHTTP_LIBS := $(shell $(PKG_CONFIG) --libs libllhttp)
 LLHTTP_OBJECTS :=
 else
 LLHTTP_SOURCES := $(firstword $(wildcard /usr/share/llhttp/llhttp.c $(BUILD)/llhttp/llhttp.c build/llhttp/llhttp.c))
+ifeq ($(LLHTTP_SOURCES),)
+LLHTTP_LIBS := -lllhttp # where the flags given lead to it, as replit.nix's do
+else
 LLHTTP_DIR := $(patsubst %/,%,$(dir $(LLHTTP_SOURCES)))
 LLHTTP_CFLAGS := -isystem $(firstword $(wildcard $(LLHTTP_DIR)/include /usr/share/include/llhttp) $(LLHTTP_DIR))
 LLHTTP_LIBS :=
 LLHTTP_OBJECTS := $(patsubst %,$(BUILD)/obj/llhttp/%.o,api http llhttp)
+endif
 endif
 
 PROGRAMS := ollama-supervisor ollama-proxy ollama-preload sidecarctl
