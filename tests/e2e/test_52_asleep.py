@@ -425,6 +425,11 @@ def test_supervisor_and_proxy_have_less_than_5_MB_with_all_that_is_known(sidecar
     for i in range(60):
         assert sidecar.ask("POST", "/api/show", {"model": f"m{i}"}).status == 200
     wait_asleep(sidecar)
+    for count in range(2, 10):  # a busy machine does not answer all in time: the rest is asked for before the next sleep
+        if os.stat(known_file(sidecar)).st_size > 1.9 * 2**20:
+            break
+        assert sidecar.generate("m0").status == 200
+        wait_asleep(sidecar, count)
     assert os.stat(known_file(sidecar)).st_size > 1.9 * 2**20
     assert sidecar.ask("POST", "/api/show", {"model": "m59"}).header("X-Sidecar-State") == "asleep"
     both = [pss_kb(sidecar.process.pid), pss_kb(sidecar.pid_of("proxy"))]
