@@ -138,7 +138,8 @@ def test_an_ollama_that_the_owner_restarted_ends_it_and_a_crash_does_not(sidecar
 @pytest.mark.limit(60)
 def test_a_model_that_kills_ollama_rests_and_others_are_served(sidecar):
     sidecar.configure("program:ollama", backoff_min="10ms")
-    boot_with(sidecar, "killer,good", {"killer": {"load_crashes": True, "load_s": 0.2 * SLACK}, "good": {"load_s": 0.6 * SLACK}})
+    boot_with(sidecar, "killer,good", {"killer": {"crash_while_loading": {"signal": "KILL", "times": 99}, "load_s": 0.4 * SLACK},
+                                       "good": {"load_s": 0.6 * SLACK}})
     killers = [sidecar.background("POST", "/api/generate", {"model": "killer", "prompt": "x", "stream": False}, timeout=40) for _ in range(3)]
     good = [sidecar.background("POST", "/api/generate", {"model": "good", "prompt": "x", "stream": False}, timeout=40) for _ in range(3)]
     for call in killers:

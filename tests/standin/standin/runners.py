@@ -1,6 +1,4 @@
 """Which models are in memory: loading, expiry after keep_alive, and how many requests one may answer at once."""
-import os
-import signal
 import sys
 import threading
 import time
@@ -117,9 +115,6 @@ def _load(conn, name, rules: dict, options: dict) -> Runner:
         conn.wait(0.01)
     try:
         _work_to_load(conn, runner, rules)
-        if rules.get("load_crashes") and script.strikes(rules, "load_crashes", name.key):
-            note("fault", what="load_crashes", id=conn.request.id)
-            os.kill(os.getpid(), signal.SIGKILL)
         failure = rules.get("load_fails")
         if failure and script.strikes(rules, "load_fails", name.key):
             note("fault", what="load_fails", id=conn.request.id)

@@ -36,8 +36,6 @@ top level for that model. Durations are in the unit that the key names; counts a
     crash_while_loading    {"code": C | "signal": "KILL", "says": [lines], "times": N (1)}: Ollama itself ends so, half-way
                            through a load; counted in STANDIN_STATE
     crash_while_answering  the same, after "after_tokens" tokens (0: before the first)
-    load_crashes           loading ends with SIGKILL to itself, when load_s has passed
-    load_crashes_times     only the first N loads do, counted in STANDIN_STATE
     show                   {"model_info": …, "tensors": …, "parameters": …}: what POST /api/show says, beside its own
     show_delay_s           before it says it
     size_vram              what /api/ps says of a loaded model (default 0: it is on the CPU)
