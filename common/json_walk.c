@@ -11,6 +11,12 @@
 
 enum { NAME_BYTES = 64 };
 
+const char *json_kind_name(enum json_kind kind)
+{
+    static const char *const names[] = {"a string", "an object", "an array", "a number", "true", "false", "null"};
+    return names[kind];
+}
+
 static inline void space(struct json_walk *w)
 {
     const char *at = w->at;

@@ -19,6 +19,9 @@ struct json_walk {
     const char *at, *end;
 };
 
+/* `a string`: for who says what should not be there. */
+const char *json_kind_name(enum json_kind kind);
+
 /* A value as it stands in the text; a string with its quotes. */
 struct json_value {
     enum json_kind kind;

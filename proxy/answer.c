@@ -5,6 +5,7 @@
  */
 #include "proxy/answer.h"
 
+#include "proxy/empty_token.h"
 #include "proxy/json_scan.h"
 #include "common/json_walk.h"
 #include "proxy/reply.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 void answer_init(struct answer *a, struct deliver *deliver)
 {
@@ -36,7 +36,7 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
         [SHAPE_EVENTS] = {FORM_JSON, FORM_SSE},
     };
     int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;
-    a->form = forms[route->shape][is_streamed];
+    a->form = a->translation.is_stream ? FORM_SSE : forms[route->shape][is_streamed];
     a->dialect = route->dialect;
     a->api = route->api;
     a->model = model;
@@ -68,35 +68,14 @@ static const char *type_of(enum answer_form form)
     return form == FORM_SSE ? "text/event-stream" : "application/json; charset=utf-8";
 }
 
-static int append_now(struct buf *out)
-{
-    char text[40];
-    time_t now = (time_t)(sys_realtime_ms() / 1000);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    return buf_append(out, text, strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm));
-}
-
-/* A token without text: for who takes nothing else for a sign of life. */
-static int append_empty_line(struct buf *out, enum route_api api, const char *model)
-{
-    int error = buf_text(out, "{\"model\":");
-    error = error ? error : buf_json_string(out, model, strlen(model));
-    error = error ? error : buf_text(out, ",\"created_at\":\"");
-    error = error ? error : append_now(out);
-    error = error ? error : buf_text(out, "\",");
-    error = error ? error : buf_text(out, api == API_CHAT ? "\"message\":{\"role\":\"assistant\",\"content\":\"\"}" : "\"response\":\"\"");
-    return error ? error : buf_text(out, ",\"done\":false}\n");
-}
-
 static int append_beat(struct answer *a)
 {
     int is_chunk = a->heartbeat == CONF_HEARTBEAT_CHUNK;
     const struct translate_ops *ops = a->translation.ops;
     if (is_chunk && a->form == FORM_SSE && ops && ops->nothing)
         return ops->nothing(&a->translation, &a->out);
-    if (is_chunk && a->form == FORM_NDJSON && (a->api == API_CHAT || a->api == API_GENERATE))
-        return append_empty_line(&a->out, a->api, a->model);
+    if (is_chunk && a->form == FORM_NDJSON && (a->api == API_CHAT || a->api == API_GENERATE || a->api == API_PRESET))
+        return empty_token(&a->out, a->api == API_CHAT, a->model, "\n");
     if (a->form != FORM_SSE)
         return buf_text(&a->out, " ");
     return buf_text(&a->out, a->dialect == DIALECT_ANTHROPIC ? "event: ping\ndata: {\"type\": \"ping\"}\n\n" : ": ping\n");
@@ -131,6 +110,7 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     d->status = m->status;
     own.is_stream = !is_bodiless && m->length_bytes < 0 && !d->is_head_request;
     int error = forward_answer_head(&d->head, &own);
+    error = error || !d->vary ? error : buf_text(&d->head, d->vary);
     error = error || !*d->lines ? error : buf_text(&d->head, d->lines);
     error = error ? error : deliver_begin(d, is_bodiless, m->length_bytes);
     if (error)
@@ -147,7 +127,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     a->has_error = 0;
     a->status = f->answer->status;
     buf_release(&a->in);
-    int is_told = a->is_why_known && f->answer->status == 500 && f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
+    int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
+    int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404));
     if (!a->translation.ops && !a->deliver->is_begun && !is_told) {
         a->state = ANSWER_PASS;
         pass_head(a, f);

@@ -42,6 +42,7 @@ struct deliver {
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];
     struct buf extra;                /* lines for the heads of our own answers */
+    const char *vary;                /* … and for every head, a literal: whole lines; NULL: none */
     char lines[DELIVER_LINES_BYTES]; /* … and for every head: whole lines with their ends, or "" */
 };
 

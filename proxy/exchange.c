@@ -36,11 +36,6 @@ static void check(struct exchange *x)
     check_start(x->check, x->admission.route->kind, &facts, env->backend, &x->deliver, on_checked, x);
 }
 
-static void fail_for_bodies(struct exchange *x)
-{
-    exchange_fail_for_now(x, "bodies_full", "too many bytes of request bodies are held at once ([proxy] max_held_bodies)");
-}
-
 static void start(struct exchange *x, const struct peer *peer)
 {
     struct admission *a = &x->admission;
@@ -69,7 +64,7 @@ static void start(struct exchange *x, const struct peer *peer)
         exchange_pass_gate(x);
     else if (x->request->length_bytes > 0 &&
              !budget_has_room(&x->env->bodies, &x->body_share, (uint64_t)x->request->length_bytes))
-        fail_for_bodies(x);
+        exchange_fail_for_bodies(x);
 }
 
 /* Each request needs one, and libc's free lists for what is so large are slow: a few are kept, the latest first. */
@@ -154,7 +149,7 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
     int error = exchange_is_streamed(x) ? fetch_send(&x->relay.fetch, bytes, bytes_n)
                 : x->state == EXCHANGE_BODY ? exchange_hold(x, bytes, bytes_n) : 0;
     if (error == -ENOBUFS)
-        fail_for_bodies(x);
+        exchange_fail_for_bodies(x);
     else if (error == -EFBIG)
         exchange_fail(x, 413, "body_too_large", "the body is larger than [proxy] max_body");
     else if (error)
@@ -182,6 +177,7 @@ static int translate(struct exchange *x)
     t->created_s = sys_realtime_ms() / 1000;
     t->model = x->ask.model;
     t->ops = ops;
+    x->target = ops->target;
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
     int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
     error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */
@@ -193,7 +189,7 @@ static int translate(struct exchange *x)
         else if (error == -EFBIG)
             exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
         else if (error == -ENOBUFS)
-            fail_for_bodies(x);
+            exchange_fail_for_bodies(x);
         else
             exchange_abort(x, ACCESS_FAILED, "out of memory");
         return error;
@@ -232,7 +228,7 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (translate(x) < 0 || pin(x) < 0)
+        if (exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
             return;
         read_body(x); /* as the backend will get it */
         expect_answer(x);

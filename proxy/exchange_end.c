@@ -2,6 +2,7 @@
  * See exchange_state.h. Whatever ends an exchange goes through exchange_finish(), once.
  */
 #include "proxy/exchange_state.h"
+#include "proxy/generate.h"
 #include "proxy/reply.h"
 
 #include <stdio.h>
@@ -78,6 +79,11 @@ void exchange_fail_for_now(struct exchange *x, const char *code, const char *tex
     fail_until(x, code, text, RETRY_AFTER_S);
 }
 
+void exchange_fail_for_bodies(struct exchange *x)
+{
+    exchange_fail_for_now(x, "bodies_full", "too many bytes of request bodies are held at once ([proxy] max_held_bodies)");
+}
+
 void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
 {
     int64_t seconds = estimate_ms / 1000 + (estimate_ms % 1000 > 0);
@@ -96,6 +102,9 @@ static int told_status(int status)
 
 void exchange_tell(struct exchange *x, int status, const char *text)
 {
+    char room[GENERATE_WHY_BYTES];
+    if (x->admission.route->api == API_PRESET)
+        text = generate_error(status, x->ask.model, text, room);
     if (x->deliver.is_begun) {
         exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
         return;

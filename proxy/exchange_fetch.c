@@ -63,7 +63,7 @@ static void begin_fetch(struct exchange *x)
     /* A kept connection may just be closing, which costs another try: not for who has none. */
     request.is_fresh = x->is_fresh_needed || exchange_is_streamed(x) || x->is_sent_once;
     exchange_count_held(x, 0);
-    request.target = x->answer.translation.ops ? x->answer.translation.ops->target : NULL;
+    request.target = x->target;
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
     request.tell = &x->env->tell;

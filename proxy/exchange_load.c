@@ -46,7 +46,7 @@ void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x))
 static int is_unload(const struct exchange *x)
 {
     enum route_api api = x->admission.route->api;
-    int is_empty = (api == API_GENERATE && !x->ask.has_prompt) || (api == API_CHAT && !x->ask.has_messages);
+    int is_empty = ((api == API_GENERATE || api == API_PRESET) && !x->ask.has_prompt) || (api == API_CHAT && !x->ask.has_messages);
     return is_empty && x->load.wish.keep_alive_ms != ASK_KEEP_UNSAID && x->load.wish.keep_alive_ms < 1000;
 }
 

@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_wait.c (until it may go to the backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its
- * model), exchange_asleep.c (while Ollama sleeps),
+ * exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the backend), exchange_pull.c (which model,
+ * and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
  * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
@@ -68,6 +68,7 @@ struct exchange {
     struct budget_share body_share; /* in what all of them hold */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
+    const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
     struct ask ask;            /* what its body says as the backend gets it, once it was read */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
@@ -147,6 +148,10 @@ void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
 void exchange_try_again_soon(struct exchange *x);
 
+/* exchange_generate.c. A body of POST /generate becomes one of Ollama's, with x->preset; nothing where it is another path's. 0, or -1: the exchange
+ * has ended. */
+int exchange_generate(struct exchange *x) WARN_UNUSED;
+
 /* exchange_asleep.c. 1 where it has ended, answered from what is known of an Ollama that sleeps, or wakes; the gate was refreshed. */
 int exchange_answer_asleep(struct exchange *x);
 /* The backend has answered what only reads: it may be asked for again while it sleeps. */
@@ -177,6 +182,8 @@ void exchange_finish(struct exchange *x, enum exchange_end end);
 void exchange_answer_options(struct exchange *x);
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
+/* 503: no more bytes of bodies may be held. */
+void exchange_fail_for_bodies(struct exchange *x);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
 /* The backend's own words for what went wrong, with its status, as the client's API writes errors. */

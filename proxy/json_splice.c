@@ -34,18 +34,22 @@ struct run {
 };
 
 /* Takes its place among the others. */
+int json_splice_add(struct json_splice *s, size_t at, size_t cut_n, const char *text, size_t text_n)
+{
+    size_t i = s->changes_n;
+    if (i == JSON_CHANGES_MAX)
+        return -E2BIG;
+    for (; i > 0 && s->changes[i - 1].at > at; i--)
+        s->changes[i] = s->changes[i - 1];
+    s->changes[i] = (struct json_change){at, cut_n, text, text_n};
+    s->changes_n++;
+    return 0;
+}
+
 static void change(struct run *r, const char *at, size_t cut_n, const char *text, size_t text_n)
 {
-    struct json_splice *s = r->s;
-    size_t i = s->changes_n;
-    if (i == JSON_CHANGES_MAX) {
+    if (json_splice_add(r->s, (size_t)(at - r->json), cut_n, text, text_n) < 0)
         r->error = -E2BIG;
-        return;
-    }
-    for (; i > 0 && s->changes[i - 1].at > (size_t)(at - r->json); i--)
-        s->changes[i] = s->changes[i - 1];
-    s->changes[i] = (struct json_change){(size_t)(at - r->json), cut_n, text, text_n};
-    s->changes_n++;
 }
 
 static void append(struct run *r, const char *text)

@@ -61,6 +61,9 @@ struct json_splice {
  * there would be more of them than are counted here: so many names stand in it several times. */
 int json_splice_find(struct json_splice *s, const char *json, size_t json_n, const struct json_edits *edits) WARN_UNUSED;
 
+/* One more change of the caller's own, which overlaps none that is there; *s is all zero before the first. text: borrowed. 0 or -E2BIG. */
+int json_splice_add(struct json_splice *s, size_t at, size_t cut_n, const char *text, size_t text_n) WARN_UNUSED;
+
 /* How many bytes json_n bytes have after the changes. */
 size_t json_splice_size(const struct json_splice *s, size_t json_n);
 /* Makes the changes in place, each byte moved once at the most. bytes: room for json_n and for json_splice_size(). */

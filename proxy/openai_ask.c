@@ -3,19 +3,13 @@
 
 #include <errno.h>
 
-static const char *kind_name(enum json_kind kind)
-{
-    static const char *const names[] = {"a string", "an object", "an array", "a number", "true", "false", "null"};
-    return names[kind];
-}
-
 int openai_is_a(struct openai_ask *a, const struct json_value *value, unsigned kinds, const char *name, const char *what)
 {
     if (!openai_is_there(value))
         return 0;
     if (OPENAI_KIND(value->kind) & kinds)
         return 1;
-    mistakes_add(&a->mistakes, "%s: must be %s, not %s", name, what, kind_name(value->kind));
+    mistakes_add(&a->mistakes, "%s: must be %s, not %s", name, what, json_kind_name(value->kind));
     return 0;
 }
 
@@ -105,7 +99,7 @@ static void write_stop(struct openai_ask *a)
     json_items_init(&items, stop);
     while (!mistakes_are_many(&a->mistakes) && json_items_next(&items, &item))
         if (item.kind != JSON_STRING)
-            mistakes_add(&a->mistakes, "stop[%zu]: must be a string, not %s", items.read_n - 1, kind_name(item.kind));
+            mistakes_add(&a->mistakes, "stop[%zu]: must be a string, not %s", items.read_n - 1, json_kind_name(item.kind));
     json_write_text(&a->w, ",\"stop\":");
     if (stop->kind == JSON_STRING)
         json_write_text(&a->w, "[");

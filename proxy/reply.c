@@ -30,6 +30,8 @@ static const char *reason_of(int status)
         return "Content Too Large";
     case 414:
         return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
     case 417:
         return "Expectation Failed";
     case 429:
@@ -75,6 +77,7 @@ static int append_head(struct deliver *d, int status, const char *type, const ch
     if (!error && *d->request_id)
         error = buf_printf(head, "X-Request-Id: %s\r\n", d->request_id);
     error = error ? error : buf_append(head, buf_data(&d->extra), buf_size(&d->extra));
+    error = error || !d->vary ? error : buf_text(head, d->vary);
     error = error || !*d->lines ? error : buf_text(head, d->lines);
     return error || !lines ? error : buf_text(head, lines);
 }

@@ -26,7 +26,7 @@ enum route_shape {
 };
 
 /* What the request's body says, as far as it is read here. */
-enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED };
+enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_PRESET };
 
 /* What answers a request while Ollama is asleep. */
 enum route_asleep {

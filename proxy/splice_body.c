@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-static int apply(const struct json_splice *s, struct buf *body)
+int splice_body_apply(struct buf *body, const struct json_splice *s)
 {
     size_t before_n = buf_size(body), after_n = json_splice_size(s, before_n);
     char *end;
@@ -25,5 +25,5 @@ int splice_body(struct buf *body, const struct json_edits *edits)
     int error = json_splice_find(&splice, buf_data(body), buf_size(body), edits);
     if (error == -EINVAL)
         return 0;
-    return error || splice.changes_n == 0 ? error : apply(&splice, body);
+    return error || splice.changes_n == 0 ? error : splice_body_apply(body, &splice);
 }

@@ -11,4 +11,7 @@
  * -E2BIG where it names a member more often than json_splice.h counts; -ENOMEM. On error it stays as it is. */
 int splice_body(struct buf *body, const struct json_edits *edits) WARN_UNUSED;
 
+/* Makes changes that were found, or added. 0 or -ENOMEM. */
+int splice_body_apply(struct buf *body, const struct json_splice *s) WARN_UNUSED;
+
 #endif

@@ -1,0 +1,47 @@
+/* See exchange_state.h. POST /generate is Ollama's POST /api/generate with presets (generate.h); its answer stays as it is, or
+ * becomes server-sent events where the client asks for them. */
+#include "proxy/exchange_state.h"
+
+#include "proxy/accept.h"
+#include "proxy/generate.h"
+#include "proxy/generate_answer.h"
+
+#include <errno.h>
+
+static const char *code_of(int status)
+{
+    return status == 413 ? "image_too_large" : status == 415 ? "image_type" : "invalid_request";
+}
+
+/* Its body is not what Ollama could be asked with. error: of generate_read, or of the budget. */
+static void refuse(struct exchange *x, int error, const char *why)
+{
+    (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the access log names its model all the same */
+    if (error > 0)
+        exchange_fail(x, error, code_of(error), why);
+    else if (error == -ENOBUFS)
+        exchange_fail_for_bodies(x);
+    else
+        exchange_break_off(x, ACCESS_FAILED, "out of memory");
+}
+
+int exchange_generate(struct exchange *x)
+{
+    const struct conf *conf = x->env->conf;
+    struct generate_rules rules = {&conf->presets, (uint64_t)conf->proxy.upload_limit_bytes};
+    struct generate g;
+    if (x->admission.route->api != API_PRESET || x->request->method != METHOD_POST)
+        return 0;
+    x->deliver.vary = "Vary: Accept\r\n";
+    x->target = generate_answer_ops.target;
+    int error = generate_read(&g, &rules, &x->body);
+    error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&x->body)); /* the preset's options came */
+    if (error) {
+        refuse(x, error, g.why);
+        return -1;
+    }
+    x->preset = g.preset;
+    if (g.is_stream != 0 && accept_wants_events(x->request))
+        x->answer.translation = (struct translation){.ops = &generate_answer_ops, .model = x->ask.model, .is_stream = 1};
+    return 0;
+}
