@@ -204,6 +204,45 @@ def test_what_was_edited_and_not_reloaded_is_not_in_force_after_a_crash(sidecar,
     assert sidecar.stop() == 0
 
 
+def context_of(sidecar, prompt: str) -> int:
+    """The num_ctx with which Ollama is asked for a POST /generate that says only this."""
+    answer = sidecar.ask("POST", "/generate", {"prompt": prompt, "stream": False})
+    assert answer.status == 200, answer.body
+    bodies = [json.loads(entry["body"]) for entry in sidecar.backend.requests("/api/generate")]
+    return next(body for body in bodies if body.get("prompt") == prompt)["options"]["num_ctx"]
+
+
+def test_requests_have_the_presets_that_are_in_force(sidecar):
+    sidecar.write("models.json", GOOD)
+    sidecar.boot(tokens=1)
+    assert context_of(sidecar, "at first") == 1024
+    sidecar.write("models.json", OTHER)
+    first = sidecar.pid_of("proxy")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: sidecar.pid_of("proxy") != first, 5, "the next proxy")
+    assert context_of(sidecar, "after a crash") == 1024
+    assert sidecar.ctl("reload").returncode == 0
+    until(lambda: sidecar.process.logged(r" drained "), 5, "the new proxy alone")
+    assert context_of(sidecar, "after a reload") == 2048
+    sidecar.write("models.json", "{ broken")
+    assert sidecar.ctl("reload").returncode == 1
+    assert context_of(sidecar, "after a refused one") == 2048
+    assert sidecar.stop() == 0
+
+
+def test_who_waits_with_a_preset_is_served_over_a_reload(sidecar):
+    sidecar.write("models.json", GOOD)
+    sidecar.boot(tokens=2, load_s=1)
+    held = sidecar.background("POST", "/generate", {"prompt": "held"})
+    sidecar.backend.wait("request", path="/api/embed")  # its load
+    sidecar.write("models.json", "{}")
+    assert sidecar.ctl("reload").returncode == 0
+    answer = held.result()
+    assert answer.status == 200 and answer.clean and json.loads(answer.body.splitlines()[-1])["done"]
+    until(lambda: sidecar.process.logged(r" drained "), 5, "the old proxy's end")
+    assert sidecar.ask("POST", "/generate", {"prompt": "none"}).status == 400  # there is no preset any more
+
+
 def test_without_an_ini_models_json_beside_us_is_read(sidecar):
     sidecar.write("models.json", GOOD)
     sidecar.env.update(SIDECAR_SUPERVISOR_CONTROL_SOCKET=sidecar.socket, SIDECAR_SUPERVISOR_STATE_DIR=sidecar.directory + "/state",
