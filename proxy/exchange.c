@@ -65,6 +65,8 @@ static void start(struct exchange *x, const struct peer *peer)
     else if (x->request->length_bytes > 0 &&
              !budget_has_room(&x->env->bodies, &x->body_share, (uint64_t)x->request->length_bytes))
         exchange_fail_for_bodies(x);
+    else
+        (void)!exchange_begin_upload(x);
 }
 
 /* Each request needs one, and libc's free lists for what is so large are slow: a few are kept, the latest first. */
@@ -147,7 +149,7 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
     if (x->state == EXCHANGE_END)
         return;
     int error = exchange_is_streamed(x) ? fetch_send(&x->relay.fetch, bytes, bytes_n)
-                : x->state == EXCHANGE_BODY ? exchange_hold(x, bytes, bytes_n) : 0;
+                : x->state == EXCHANGE_BODY ? exchange_take_body(x, bytes, bytes_n) : 0;
     if (error == -ENOBUFS)
         exchange_fail_for_bodies(x);
     else if (error == -EFBIG)
@@ -228,7 +230,7 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
+        if (exchange_end_upload(x) < 0 || exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
             return;
         read_body(x); /* as the backend will get it */
         expect_answer(x);

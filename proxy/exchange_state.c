@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *const state_names[] = {"body", "gate", "pull", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
@@ -72,8 +73,15 @@ int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n)
     return error ? error : buf_append(&x->body, bytes, bytes_n);
 }
 
+void exchange_drop_form(struct exchange *x)
+{
+    free(x->form);
+    x->form = NULL;
+}
+
 void exchange_drop_body(struct exchange *x)
 {
+    exchange_drop_form(x);
     buf_release(&x->body);
     env_body_gone(x->env, &x->body_share);
 }

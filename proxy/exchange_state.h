@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the backend), exchange_pull.c (which model,
- * and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
+ * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
+ * backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
  * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
@@ -15,6 +15,7 @@
 #include "proxy/check.h"
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
+#include "proxy/form.h"
 #include "proxy/relay.h"
 
 enum exchange_state {
@@ -66,6 +67,9 @@ struct exchange {
     struct answer answer;
     struct buf body; /* held */
     struct budget_share body_share; /* in what all of them hold */
+    struct form *form;         /* owned; becomes the body while it comes; NULL: the body is held as it comes */
+    uint64_t upload_bytes;     /* of the form, so far */
+    int is_json_doubted;       /* the body may be no JSON: its first character says */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
@@ -126,6 +130,14 @@ int exchange_is_cors_ours(const struct exchange *x); /* a web page asks: CORS is
 /* The held body: more of it (0, -EFBIG beyond max_body, -ENOBUFS beyond max_held_bodies, -ENOMEM), and its end. */
 int exchange_hold(struct exchange *x, const char *bytes, size_t bytes_n) WARN_UNUSED;
 void exchange_drop_body(struct exchange *x);
+void exchange_drop_form(struct exchange *x); /* … what has read it */
+
+/* exchange_form.c. The head of POST /generate has come: what its body is. Nothing on another path. 0, or -1: the exchange has ended. */
+int exchange_begin_upload(struct exchange *x) WARN_UNUSED;
+/* More of a body, as exchange_hold(); 0 also where the exchange has ended with it. */
+int exchange_take_body(struct exchange *x, const char *bytes, size_t bytes_n) WARN_UNUSED;
+/* That was all: the body is whole. 0, or -1: the exchange has ended. */
+int exchange_end_upload(struct exchange *x) WARN_UNUSED;
 
 /* What the shared page counts; each tells a change only. Held: for Ollama or a model, not for a slot. */
 void exchange_count_activity(struct exchange *x, int is_under_way);

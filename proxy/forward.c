@@ -74,14 +74,14 @@ static uint32_t plain_line_bytes(const struct message *m, const struct field *f)
 }
 
 /* Nearly all of a head stays as it is: lines that follow each other are copied together.
- * is_told_anew: fields that tell who asks are left out; tell.c writes them. */
-static int append_fields(struct buf *out, const struct message *m, const char *const *dropped, int is_told_anew)
+ * is_told_anew: fields that tell who asks are left out; tell.c writes them. is_typed_anew: so is Content-Type. */
+static int append_fields(struct buf *out, const struct message *m, const char *const *dropped, int is_told_anew, int is_typed_anew)
 {
     int error = 0, has_connection = message_find(m, "connection", 0) >= 0;
     struct span run = {0, 0};
     for (size_t i = 0; i < m->fields_n && !error; i++) {
         const struct field *f = &m->fields[i];
-        if (is_told_anew && sender_is_field(m, f->name))
+        if ((is_told_anew && sender_is_field(m, f->name)) || (is_typed_anew && message_is(m, f->name, "content-type")))
             continue;
         if (is_hop_by_hop(m, f->name) || is_one_of(m, f->name, dropped) || is_named(m, f->name, has_connection))
             continue;
@@ -122,7 +122,9 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     error = error ? error : buf_text(out, " HTTP/1.1\r\n");
     error = error ? error : append_line(out, "Host: ", f->host);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
-    error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin, f->sender->has_fields);
+    error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin, f->sender->has_fields, f->target != NULL);
+    if (!error && f->target) /* the body is ours, too */
+        error = append_line(out, "Content-Type: ", "application/json");
     error = error ? error : tell_backend(f->tell, out, m, f->sender);
     if (error)
         return error;
@@ -161,7 +163,7 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
                                                NULL};
     const struct message *m = f->answer;
     int error = append_status(out, m);
-    error = error ? error : append_fields(out, m, f->is_cors_dropped ? dropped_cors : dropped, 0);
+    error = error ? error : append_fields(out, m, f->is_cors_dropped ? dropped_cors : dropped, 0, 0);
     error = error ? error : tell_via(f->tell, out, m);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : buf_append(out, f->extra, f->extra_n);

@@ -9,7 +9,7 @@
 
 struct forward_request {
     const struct message *request;
-    const char *target;     /* NULL: the request's own */
+    const char *target;     /* NULL: the request's own; else its body was written here, and is JSON */
     const char *host;       /* the backend's, for Host */
     const char *request_id;
     int64_t body_bytes;     /* -1: not known, chunked */

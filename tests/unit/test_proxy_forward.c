@@ -82,6 +82,23 @@ static void test_a_request_in_one_form(void **state)
     }
 }
 
+/* A body that was written here is JSON, whatever the client called its own. */
+static void test_another_target_has_another_type(void **state)
+{
+    (void)state;
+    struct message m;
+    struct buf out;
+    struct tell tell;
+    buf_init(&out, 0);
+    parse(&m, HTTP1_REQUEST, "POST /generate HTTP/1.1\r\nHost: c\r\nA: 1\r\ncontent-type: multipart/form-data; boundary=b\r\nB: 2\r\nOrigin: http://a\r\nContent-Length: 9\r\n\r\n");
+    struct sender sender = sender_of(&m, &tell);
+    struct forward_request f = {.request = &m, .target = "/api/generate", .host = "back:1", .request_id = "ours", .body_bytes = 2, .tell = &tell, .sender = &sender};
+    assert_int_equal(forward_request_head(&out, &f), 0);
+    assert_text(&out, "POST /api/generate HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: ours\r\nA: 1\r\nB: 2\r\nOrigin: http://a\r\n"
+                      "Content-Type: application/json\r\n" VIA "Content-Length: 2\r\n\r\n");
+    message_fini(&m);
+}
+
 static void test_a_body_gets_its_length(void **state)
 {
     (void)state;
@@ -158,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_in_one_form),
+        cmocka_unit_test(test_another_target_has_another_type),
         cmocka_unit_test(test_a_body_gets_its_length),
         cmocka_unit_test(test_an_answer_keeps_its_fields),
         cmocka_unit_test(test_what_an_answer_is),

@@ -3,7 +3,8 @@
 Events and their fields (every line has t, the epoch time, and pid):
 
     started    argv, env (every OLLAMA_* variable)      listening  host, port
-    request    id, conn, method, path, headers (list of [name, value], in order), body_bytes, body_sha256, body (2 KB)
+    request    id, conn, method, path, headers (list of [name, value], in order), body_bytes, body_sha256, body (2 KB),
+               images ([bytes, sha256] of each, decoded)
     answered   id, status                               cancelled  id, tokens (the client went before the end)
     read_left  the same of a GET or a show, which others than the test may ask
     first_token id, model                               done       id, model, tokens

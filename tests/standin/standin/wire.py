@@ -1,6 +1,8 @@
 """HTTP/1.1 by hand: faults need the bytes, and a client that leaves has to be noticed between two tokens."""
+import base64
 import hashlib
 import json
+import re
 import select
 import socket
 import struct
@@ -63,7 +65,16 @@ class Request:
         """What the journal tells of it."""
         return {"id": self.id, "method": self.method, "path": self.target, "headers": self.headers,
                 "body_bytes": len(self.body), "body_sha256": hashlib.sha256(self.body).hexdigest(),
-                "body": self.body[:2048].decode("utf-8", "replace")}
+                "body": self.body[:2048].decode("utf-8", "replace"), "images": self.images()}
+
+    def images(self) -> list:
+        """[bytes, sha256] of each image as Go's decoder would read it; [] where there is none."""
+        try:
+            given = json.loads(self.body).get("images") or [] if b'"images"' in self.body else []
+            decoded = [base64.b64decode(re.sub("[\r\n]", "", text), validate=True) for text in given]
+        except (ValueError, TypeError, AttributeError):
+            return []
+        return [[len(image), hashlib.sha256(image).hexdigest()] for image in decoded]
 
 
 class Connection:
