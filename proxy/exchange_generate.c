@@ -41,6 +41,7 @@ int exchange_generate(struct exchange *x)
         return -1;
     }
     x->preset = g.preset;
+    x->preset_options = g.load_options;
     if (g.is_stream != 0 && accept_wants_events(x->request))
         x->answer.translation = (struct translation){.ops = &generate_answer_ops, .model = x->ask.model, .is_stream = 1};
     return 0;

@@ -61,6 +61,7 @@ static enum exchange_model model_use(struct exchange *x)
     if (!x->ask.model[0] || x->ask.is_odd)
         return MODEL_NONE;
     wish->options = x->ask.options;
+    wish->terms.soft = x->preset_options;
     wish->keep_alive_ms = x->ask.keep_alive_ms;
     pin_wish(x->env->conf, x->env->page != NULL, x->ask.model, wish);
     return is_unload(x) ? MODEL_UNLOADS : MODEL_NEEDED;
@@ -103,6 +104,10 @@ static void ride_on(struct exchange *x, const struct load_ride *ride)
     char values[LOAD_OPTION_COUNT][LOAD_VALUE_BYTES], keep_alive[KEEP_ALIVE_JSON_BYTES];
     struct json_edits all = {.inner = "options", .items = edits};
     for (int i = 0; i < LOAD_OPTION_COUNT; i++) {
+        if (ride->dropped >> i & 1) {
+            edits[all.items_n++] = (struct json_edit){1, load_option_name((enum load_option)i), NULL, JSON_REMOVE};
+            load_options_drop(&x->load.wish.options, (enum load_option)i);
+        }
         if (!load_options_has(&ride->options, (unsigned)i))
             continue;
         load_option_json((enum load_option)i, ride->options.values[i], values[i]);

@@ -77,6 +77,7 @@ struct exchange {
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
     enum exchange_model model; /* what it means for its model */
+    unsigned preset_options;   /* what its model is loaded with by the preset's word alone: bits, 1 << enum load_option */
     const struct preset *preset; /* whose models it may use; NULL: the client has named its model */
     int is_model_used;         /* exchange_use_model has put one of them into its body */
     struct relay relay;

@@ -8,6 +8,7 @@
 #include "proxy/image_text.h"
 #include "proxy/json_blank.h"
 #include "proxy/json_write.h"
+#include "proxy/load_options.h"
 #include "proxy/mistakes.h"
 #include "proxy/splice_body.h"
 
@@ -329,6 +330,13 @@ static void write_name(struct json_write *w, int *is_first, const char *name)
     *is_first = 0;
 }
 
+static void note_option(struct generate *g, const char *name)
+{
+    for (int i = 0; i < LOAD_OPTION_COUNT; i++)
+        if (strcmp(name, load_option_name((enum load_option)i)) == 0)
+            g->load_options |= 1U << i;
+}
+
 /* The preset's options that the request does not name. */
 static void write_options(const struct run *r, struct json_write *w, int is_first)
 {
@@ -337,6 +345,7 @@ static void write_options(const struct run *r, struct json_write *w, int is_firs
             continue;
         write_name(w, &is_first, r->options->options[i].name);
         json_write_text(w, r->options->options[i].value);
+        note_option(r->g, r->options->options[i].name);
     }
 }
 

@@ -20,6 +20,7 @@ struct generate_rules {
 
 struct generate {
     const struct preset *preset;  /* the first of its models is in the body; NULL: the client has named its model */
+    unsigned load_options;        /* of those that a model is loaded with, the preset's: bits, 1 << enum load_option */
     int is_stream;                /* as it was asked for; -1: not said */
     char why[GENERATE_WHY_BYTES]; /* what is wrong with the request, where, and what would be right: every mistake */
 };

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+enum { LEAST_NUM_CTX = 2048 }; /* of an Ollama before 0.6; later ones take more */
+
 static const char *const names[] = {
     [LOAD_NUM_CTX] = "num_ctx",   [LOAD_NUM_BATCH] = "num_batch",   [LOAD_NUM_GPU] = "num_gpu",
     [LOAD_MAIN_GPU] = "main_gpu", [LOAD_NUM_THREAD] = "num_thread", [LOAD_USE_MMAP] = "use_mmap",
@@ -25,6 +27,12 @@ void load_option_json(enum load_option option, int64_t value, char out[LOAD_VALU
 int load_options_has(const struct load_options *o, unsigned option)
 {
     return (o->set >> option & 1) != 0;
+}
+
+void load_options_drop(struct load_options *o, enum load_option option)
+{
+    o->set &= ~(1u << option);
+    o->values[option] = 0;
 }
 
 void load_options_set(struct load_options *o, enum load_option option, int64_t value)
@@ -53,17 +61,30 @@ static int is_any_gpu(const struct load_options *wanted, unsigned option)
     return option == LOAD_NUM_GPU && load_options_has(wanted, option) && wanted->values[option] < 0;
 }
 
-int load_options_fit(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *ride)
+/* A smaller context cuts prompts off. What was not named is the server's, which is no smaller than this unless somebody has set it so. */
+static int has_context_for(const struct load_options *wanted, const struct load_options *loaded)
+{
+    int64_t num_ctx = load_options_has(loaded, LOAD_NUM_CTX) ? loaded->values[LOAD_NUM_CTX] : LEAST_NUM_CTX;
+    return wanted->values[LOAD_NUM_CTX] <= num_ctx;
+}
+
+int load_options_fit(const struct load_options *wanted, const struct load_terms *terms, const struct load_options *loaded,
+                     struct load_options *ride, unsigned *dropped)
 {
     *ride = (struct load_options){.set = 0};
+    *dropped = 0;
     for (unsigned i = 0; i < LOAD_OPTION_COUNT; i++) {
+        int is_soft = terms->soft >> i & 1, is_context = i == LOAD_NUM_CTX;
         if (is_same(wanted, loaded, i) || is_any_gpu(wanted, i))
             continue;
-        if (fixed >> i & 1 || !load_options_has(loaded, i))
+        if (terms->fixed >> i & 1 || (!is_soft && !load_options_has(loaded, i)))
             return 0;
-        if (load_options_has(wanted, i) && (i != LOAD_NUM_CTX || wanted->values[i] > loaded->values[i]))
+        if (load_options_has(wanted, i) && (is_context ? !has_context_for(wanted, loaded) : !is_soft))
             return 0;
-        load_options_set(ride, (enum load_option)i, loaded->values[i]);
+        if (load_options_has(loaded, i))
+            load_options_set(ride, (enum load_option)i, loaded->values[i]);
+        else
+            *dropped |= 1u << i;
     }
     return 1;
 }

@@ -34,15 +34,24 @@ void load_option_json(enum load_option option, int64_t value, char out[LOAD_VALU
 
 /* Whether it names an option. */
 int load_options_has(const struct load_options *o, unsigned option);
+/* Does not name it any more. */
+void load_options_drop(struct load_options *o, enum load_option option);
 /* Names an option. */
 void load_options_set(struct load_options *o, enum load_option option, int64_t value);
 /* Whether both name the same, with the same values. */
 int load_options_equal(const struct load_options *a, const struct load_options *b);
 
+/* How much a request insists on its options: bits of those that must be loaded just as they are wanted, and of those that are a
+ * proposal (a preset's): what is loaded will do, but for a context that is smaller. */
+struct load_terms {
+    unsigned fixed, soft;
+};
+
 /* Whether what asks for `wanted` can be answered by what was loaded with `loaded`: then 1, and *ride is what it must name in
- * addition, or instead, so that Ollama sees no difference. What it does not name rides on what is loaded, and so does a
- * num_ctx that is smaller. fixed: bits of those that must be loaded just as they are wanted. */
-int load_options_fit(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *ride);
+ * addition, or instead, and *dropped the bits of what it must not name, so that Ollama sees no difference. What it does not name rides on
+ * what is loaded, and so does a num_ctx that is smaller. */
+int load_options_fit(const struct load_options *wanted, const struct load_terms *terms, const struct load_options *loaded,
+                     struct load_options *ride, unsigned *dropped);
 
 /* What is to be loaded where they don't fit: `wanted`, and what was loaded where it names nothing and nothing is fixed. */
 void load_options_merge(const struct load_options *wanted, unsigned fixed, const struct load_options *loaded, struct load_options *out);

@@ -111,13 +111,19 @@ static enum load_verdict join(struct loads *l, struct load *row, struct load_tic
     return LOAD_WAIT;
 }
 
+static int fits(const struct load *row, const struct load_wish *wish, struct load_ride *ride)
+{
+    return load_options_fit(&wish->options, &wish->terms, &row->options, &ride->options, &ride->dropped);
+}
+
 /* What is to be loaded for this wish, with what is known of the model now. */
 static struct load_options options_for(const struct load *row, const struct load_wish *wish, int64_t now_ms)
 {
     int may_stay = row->is_perhaps && now_ms < row->until_ms;
-    struct load_options options = wish->options, ignored;
-    if (is_there(row, now_ms) || (may_stay && !load_options_fit(&wish->options, wish->fixed, &row->options, &ignored)))
-        load_options_merge(&wish->options, wish->fixed, &row->options, &options);
+    struct load_options options = wish->options;
+    struct load_ride ignored;
+    if (is_there(row, now_ms) || (may_stay && !fits(row, wish, &ignored)))
+        load_options_merge(&wish->options, wish->terms.fixed, &row->options, &options);
     else if (may_stay)
         options = row->options;
     return options;
@@ -152,7 +158,7 @@ enum load_verdict loads_look(struct loads *l, struct load_ticket *t, const char 
         return LOAD_GO;
     if (row->state == LOAD_LOADING)
         return join(l, row, t);
-    if (!is_there(row, now_ms) || (must_fit && !load_options_fit(&t->wish.options, t->wish.fixed, &row->options, &ride->options)))
+    if (!is_there(row, now_ms) || (must_fit && !fits(row, &t->wish, ride)))
         return begin(l, row, t, now_ms);
     if (must_fit && row->is_keep_ours && l->is_keep_known && t->wish.keep_alive_ms == ASK_KEEP_UNSAID)
         ride->keep_alive_ms = l->keep_alive_ms;

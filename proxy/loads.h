@@ -25,7 +25,7 @@ enum load_state { LOAD_UNKNOWN, LOAD_LOADING, LOAD_LOADED };
 /* What a request asks for. */
 struct load_wish {
     struct load_options options;
-    unsigned fixed;        /* see load_options_fit */
+    struct load_terms terms;
     int64_t keep_alive_ms; /* as in ask.h */
 };
 
@@ -99,6 +99,7 @@ typedef enum load_verdict load_may_fn(void *context, const char *model, const st
 /* What a request must name, so that nothing is loaded again. */
 struct load_ride {
     struct load_options options;
+    unsigned dropped;      /* what it must not name: bits, 1 << enum load_option */
     int64_t keep_alive_ms; /* ASK_KEEP_UNSAID: nothing */
 };
 

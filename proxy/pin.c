@@ -59,7 +59,7 @@ static void overlay(const struct conf_pin_value *value, struct load_wish *wish)
             continue;
         int64_t number = i == LOAD_USE_MMAP ? strcmp(value->json, "true") == 0 : strtoll(value->json, NULL, 10);
         load_options_set(&wish->options, (enum load_option)i, number);
-        wish->fixed |= 1u << i;
+        wish->terms.fixed |= 1u << i;
     }
 }
 

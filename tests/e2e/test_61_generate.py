@@ -89,8 +89,8 @@ def test_r0_7_a_client_that_names_a_model_has_it_and_its_options_win_key_by_key(
     assert sent(backend)[1] == {"prompt": "hi", "model": "tiny", "system": "be long"}
     assert ask(sidecar, {"prompt": "hi", "preset": "small"}).status == 200
     assert sent(backend)[1] == {"prompt": "hi", "model": "tiny", "system": "be short"}
-    assert ask(sidecar, {"prompt": "hi", "preset": "vision", "model": "mine"}).status == 200
-    assert sent(backend)[1]["model"] == "mine" and sent(backend)[1]["options"] == {"num_ctx": 2048, "num_batch": 256}
+    assert ask(sidecar, {"prompt": "hi", "preset": "vision", "model": "yours"}).status == 200
+    assert sent(backend)[1]["model"] == "yours" and sent(backend)[1]["options"] == {"num_ctx": 2048, "num_batch": 256}
 
 
 def test_r0_7_a_pin_wins_over_the_preset_and_over_the_client(sidecar):
@@ -104,6 +104,19 @@ def test_r0_2_requests_of_generate_are_mapped_too(sidecar):
     sidecar.boot(CHEAP, tokens=1)
     assert ask(sidecar, {"prompt": "hi"}).status == 200
     assert seen(sidecar)["options"]["use_mmap"] is True
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_r0_2_a_preset_s_options_ride_on_what_is_loaded_and_the_others_on_the_preset_s_proxy_scenario_36(sidecar, first):
+    sidecar.boot(CHEAP, tokens=1)
+    ways = [("/generate", {"prompt": "hi"}), ("/api/generate", {"model": CHEAP, "prompt": "hi"}),
+            ("/api/chat", {"model": CHEAP, "messages": [{"role": "user", "content": "hi"}]}),
+            ("/v1/chat/completions", {"model": CHEAP, "messages": [{"role": "user", "content": "hi"}]})]
+    for path, body in 2 * (ways[first:] + ways[:first]):
+        assert ask(sidecar, body, path=path).status == 200
+    assert len(sidecar.backend.journal("loaded")) == 1, sidecar.backend.journal("loaded")
+    assert ask(sidecar, {"prompt": "hi", "options": {"num_batch": 64}}).status == 200  # who says it himself has it
+    assert len(sidecar.backend.journal("loaded")) == 2
 
 
 def test_what_is_not_ours_arrives_byte_for_byte(sidecar, before):

@@ -1,5 +1,6 @@
 /* proxy/generate, json_blank: what becomes of a request's bytes, which preset it gets, and what is refused with which words. */
 #include "proxy/generate.h"
+#include "proxy/load_options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,6 +265,28 @@ static void test_an_image_that_is_too_large(void **state)
     buf_fini(&body);
 }
 
+static void test_which_of_the_options_are_the_preset_s_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        unsigned options;
+    } rows[] = {
+        {"{\"prompt\":\"hi\"}", 1 << LOAD_NUM_CTX | 1 << LOAD_NUM_BATCH},
+        {"{\"prompt\":\"hi\",\"options\":{\"batch_size\":1}}", 1 << LOAD_NUM_CTX},
+        {"{\"prompt\":\"hi\",\"options\":{\"num_ctx\":1024,\"num_batch\":256}}", 0},
+        {"{\"prompt\":\"hi\",\"model\":\"m\"}", 0},
+        {"{\"prompt\":\"hi\",\"model\":\"m\",\"preset\":\"vision\"}", 1 << LOAD_NUM_CTX},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct generate g;
+        int status;
+        free(become(&all, rows[i].request, &status, &g));
+        assert_int_equal(status, 0);
+        assert_int_equal(g.load_options, rows[i].options);
+    }
+}
+
 static void test_words_for_a_model_that_is_missing(void **state)
 {
     (void)state;
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_without_a_preset_that_fits),
         cmocka_unit_test(test_an_image_that_is_too_large),
+        cmocka_unit_test(test_which_of_the_options_are_the_preset_s_alone),
         cmocka_unit_test(test_words_for_a_model_that_is_missing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

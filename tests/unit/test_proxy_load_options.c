@@ -40,6 +40,7 @@ struct row {
     int64_t wanted[3], loaded[3];
     unsigned fixed;
     const char *ride; /* NULL: it does not fit */
+    unsigned soft, dropped;
 };
 
 static void check(const struct row *rows, size_t n)
@@ -48,9 +49,11 @@ static void check(const struct row *rows, size_t n)
         const struct row *r = &rows[i];
         struct load_options wanted = of(r->wanted[0], r->wanted[1], r->wanted[2]);
         struct load_options loaded = of(r->loaded[0], r->loaded[1], r->loaded[2]), ride;
-        int fits = load_options_fit(&wanted, r->fixed, &loaded, &ride);
-        if (fits != (r->ride != NULL) || (fits && strcmp(text_of(&ride), r->ride) != 0))
-            fail_msg("row %zu: %s %s", i, fits ? "fits" : "does not fit", text_of(&ride));
+        struct load_terms terms = {r->fixed, r->soft};
+        unsigned dropped;
+        int fits = load_options_fit(&wanted, &terms, &loaded, &ride, &dropped);
+        if (fits != (r->ride != NULL) || (fits && (strcmp(text_of(&ride), r->ride) != 0 || dropped != r->dropped)))
+            fail_msg("row %zu: %s %s, %u dropped", i, fits ? "fits" : "does not fit", text_of(&ride), dropped);
     }
 }
 
@@ -58,19 +61,38 @@ static void test_absent_and_smaller_ride_proxy_scenario_36(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {{NONE, NONE, NONE}, {NONE, NONE, NONE}, 0, "{}"},
-        {{NONE, NONE, NONE}, {8192, NONE, NONE}, 0, "{\"num_ctx\":8192}"},
-        {{NONE, NONE, NONE}, {8192, 0, 1}, 0, "{\"num_ctx\":8192,\"num_gpu\":0,\"use_mmap\":true}"},
-        {{4096, NONE, NONE}, {8192, NONE, NONE}, 0, "{\"num_ctx\":8192}"},
-        {{8192, NONE, NONE}, {8192, NONE, NONE}, 0, "{}"},
-        {{16384, NONE, NONE}, {8192, NONE, NONE}, 0, NULL},
-        {{4096, NONE, NONE}, {NONE, NONE, NONE}, 0, NULL}, /* nobody knows what it was loaded with */
-        {{NONE, 0, NONE}, {NONE, 1, NONE}, 0, NULL},
-        {{NONE, 1, NONE}, {NONE, 2, NONE}, 0, NULL}, /* only a context may be larger than asked for */
-        {{NONE, NONE, 0}, {NONE, NONE, 1}, 0, NULL},
-        {{NONE, -1, NONE}, {NONE, 7, NONE}, 0, "{}"}, /* never a difference to Ollama */
-        {{NONE, -1, NONE}, {NONE, NONE, NONE}, 0, "{}"},
-        {{NONE, 7, NONE}, {NONE, -1, NONE}, 0, NULL},
+        {{NONE, NONE, NONE}, {NONE, NONE, NONE}, 0, "{}", 0, 0},
+        {{NONE, NONE, NONE}, {8192, NONE, NONE}, 0, "{\"num_ctx\":8192}", 0, 0},
+        {{NONE, NONE, NONE}, {8192, 0, 1}, 0, "{\"num_ctx\":8192,\"num_gpu\":0,\"use_mmap\":true}", 0, 0},
+        {{4096, NONE, NONE}, {8192, NONE, NONE}, 0, "{\"num_ctx\":8192}", 0, 0},
+        {{8192, NONE, NONE}, {8192, NONE, NONE}, 0, "{}", 0, 0},
+        {{16384, NONE, NONE}, {8192, NONE, NONE}, 0, NULL, 0, 0},
+        {{4096, NONE, NONE}, {NONE, NONE, NONE}, 0, NULL, 0, 0}, /* nobody knows what it was loaded with */
+        {{NONE, 0, NONE}, {NONE, 1, NONE}, 0, NULL, 0, 0},
+        {{NONE, 1, NONE}, {NONE, 2, NONE}, 0, NULL, 0, 0}, /* only a context may be larger than asked for */
+        {{NONE, NONE, 0}, {NONE, NONE, 1}, 0, NULL, 0, 0},
+        {{NONE, -1, NONE}, {NONE, 7, NONE}, 0, "{}", 0, 0}, /* never a difference to Ollama */
+        {{NONE, -1, NONE}, {NONE, NONE, NONE}, 0, "{}", 0, 0},
+        {{NONE, 7, NONE}, {NONE, -1, NONE}, 0, NULL, 0, 0},
+    };
+    check(rows, sizeof rows / sizeof *rows);
+}
+
+static void test_what_a_preset_proposes_rides_on_whatever_is_loaded_proxy_scenario_36(void **state)
+{
+    (void)state;
+    enum { CTX = 1 << LOAD_NUM_CTX, GPU = 1 << LOAD_NUM_GPU, MMAP = 1 << LOAD_USE_MMAP };
+    static const struct row rows[] = {
+        {{1024, 7, NONE}, {NONE, NONE, NONE}, 0, "{}", CTX | GPU, CTX | GPU},
+        {{2048, NONE, NONE}, {NONE, NONE, NONE}, 0, "{}", CTX, CTX},
+        {{2049, NONE, NONE}, {NONE, NONE, NONE}, 0, NULL, CTX, 0}, /* the server's own may be smaller */
+        {{1024, 7, NONE}, {512, NONE, NONE}, 0, NULL, CTX | GPU, 0},
+        {{1024, 7, NONE}, {4096, NONE, NONE}, 0, "{\"num_ctx\":4096}", CTX | GPU, GPU},
+        {{1024, 7, NONE}, {4096, 3, NONE}, 0, "{\"num_ctx\":4096,\"num_gpu\":3}", CTX | GPU, 0},
+        {{1024, 7, NONE}, {4096, 3, NONE}, 0, NULL, CTX, 0},      /* the client says the other one */
+        {{1024, 7, NONE}, {4096, 3, NONE}, GPU, NULL, CTX | GPU, 0}, /* … or a pin */
+        {{NONE, NONE, 1}, {NONE, NONE, 0}, 0, "{\"use_mmap\":false}", MMAP, 0},
+        {{1024, 7, 1}, {1024, 7, 1}, 0, "{}", CTX | GPU | MMAP, 0},
     };
     check(rows, sizeof rows / sizeof *rows);
 }
@@ -79,11 +101,11 @@ static void test_what_is_fixed_does_not_ride(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {{4096, NONE, NONE}, {8192, NONE, NONE}, 1u << LOAD_NUM_CTX, NULL},
-        {{8192, NONE, NONE}, {8192, 1, NONE}, 1u << LOAD_NUM_CTX, "{\"num_gpu\":1}"},
-        {{NONE, NONE, NONE}, {8192, NONE, NONE}, LOAD_ALL_OPTIONS, NULL}, /* its body can't be changed */
-        {{NONE, NONE, NONE}, {NONE, NONE, NONE}, LOAD_ALL_OPTIONS, "{}"},
-        {{NONE, NONE, 1}, {NONE, NONE, 1}, LOAD_ALL_OPTIONS, "{}"},
+        {{4096, NONE, NONE}, {8192, NONE, NONE}, 1u << LOAD_NUM_CTX, NULL, 0, 0},
+        {{8192, NONE, NONE}, {8192, 1, NONE}, 1u << LOAD_NUM_CTX, "{\"num_gpu\":1}", 0, 0},
+        {{NONE, NONE, NONE}, {8192, NONE, NONE}, LOAD_ALL_OPTIONS, NULL, 0, 0}, /* its body can't be changed */
+        {{NONE, NONE, NONE}, {NONE, NONE, NONE}, LOAD_ALL_OPTIONS, "{}", 0, 0},
+        {{NONE, NONE, 1}, {NONE, NONE, 1}, LOAD_ALL_OPTIONS, "{}", 0, 0},
     };
     check(rows, sizeof rows / sizeof *rows);
 }
@@ -103,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_absent_and_smaller_ride_proxy_scenario_36),
+        cmocka_unit_test(test_what_a_preset_proposes_rides_on_whatever_is_loaded_proxy_scenario_36),
         cmocka_unit_test(test_what_is_fixed_does_not_ride),
         cmocka_unit_test(test_a_reload_keeps_what_is_not_asked_for),
     };
