@@ -23,6 +23,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.queued_n = f->queue->waiting_n;
     in.loads = f->loads;
     in.cooldowns = f->cooldowns;
+    in.pulls = f->pulls;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
     if (health_write(&out, &in, &status) < 0)

@@ -8,6 +8,7 @@
 #include "proxy/deliver.h"
 #include "proxy/loads.h"
 #include "proxy/ping.h"
+#include "proxy/pulls.h"
 #include "proxy/queue.h"
 #include "proxy/route.h"
 
@@ -18,6 +19,7 @@ struct check_facts {
     const struct queue *queue;
     const struct loads *loads;
     const struct cooldowns *cooldowns;
+    const struct pulls *pulls;
     int64_t now_ms; /* for them */
     int is_backend_ours;
     int is_draining;

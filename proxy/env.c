@@ -41,6 +41,7 @@ static void see_backend(struct env *env)
     int32_t pid = view->ollama == CONTRACT_READY ? view->ollama_pid : 0;
     loader_see_backend(&env->loader, pid, view->ollama_restarts_n);
     gpu_watch_see_backend(&env->gpu, pid);
+    puller_see_page(&env->puller);
 }
 
 /* Which Ollama it is that answers: another one has another pid. One that is not ours is the same as long as we are. */
@@ -150,6 +151,11 @@ static void on_load(void *context, int is_begun)
         env->loads_over(env->loads_over_context);
 }
 
+static void on_pull(void *context, int is_begun)
+{
+    env_count_activity(context, is_begun);
+}
+
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend)
 {
@@ -169,6 +175,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     asked_init(&env->asked, loop, line, contract->channel_fd, stall_timeout_of(conf, contract->page));
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
+    puller_init(&env->puller, &(struct puller_site){conf, backend, &env->tell, &env->gate, line, on_pull, env});
     fit_init(&env->loader.fit, conf, contract->page);
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
@@ -206,6 +213,7 @@ void env_fini(struct env *env)
     gpu_watch_fini(&env->gpu);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);
+    puller_fini(&env->puller);
     asked_fini(&env->asked);
     queue_fini(&env->queue);
 }

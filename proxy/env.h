@@ -16,6 +16,7 @@
 #include "proxy/gate.h"
 #include "proxy/gpu_watch.h"
 #include "proxy/loader.h"
+#include "proxy/puller.h"
 #include "proxy/queue.h"
 #include "proxy/tell.h"
 #include "proxy/trust.h"
@@ -36,6 +37,7 @@ struct env {
     struct queue queue;
     struct deferred queue_work;
     struct loader loader;
+    struct puller puller;
     struct asked_list asked;          /* who waits for a byte of the backend's */
     struct first_load first_load;
     struct asleep asleep;

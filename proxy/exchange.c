@@ -25,6 +25,7 @@ static void check(struct exchange *x)
     facts.is_draining = env->is_draining && !env_has_successor(env);
     facts.is_backend_ours = env->conf->is_backend_ours;
     facts.cooldowns = &env->loader.cooldowns;
+    facts.pulls = &env->puller.pulls;
     facts.now_ms = loop_now_ms(env->loop);
     facts.uptime_ms = facts.now_ms - env->started_at_ms;
     x->check = calloc(1, sizeof *x->check);

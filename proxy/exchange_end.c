@@ -18,6 +18,7 @@ void exchange_let_go(struct exchange *x)
     exchange_count_time(x);
     gate_leave(&x->env->gate, &x->ticket);
     loads_leave(&x->env->loader.loads, &x->load);
+    pulls_leave(&x->env->puller.pulls, &x->pull);
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);

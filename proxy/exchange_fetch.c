@@ -115,6 +115,8 @@ static void on_begun(void *context)
     x->backend_status = x->relay.fetch.answer.status;
     if (x->admission.route->needs_model && x->model != MODEL_UNLOADS && x->backend_status == 200) /* the backend's: ours may have been promised */
         env_note_first_token(x->env);
+    if (x->admission.route->needs_model && x->backend_status == 404)
+        puller_forget(&x->env->puller, x->ask.model);
     if (x->admission.route->asleep != ASLEEP_WAKES && x->backend_status == 200)
         exchange_note_read(x);
     if (fetch_is_sent(&x->relay.fetch) && !may_ask_less(x)) { /* it can't be sent again from here on */

@@ -22,6 +22,7 @@ static void on_loaded(void *context, const struct load_result *result)
         return;
     case LOAD_ENDED_UNTOLD:
         x->model = MODEL_LEFT;
+        x->is_model_gone = result->status == 404;
         x->go_on(x);
         return;
     case LOAD_ENDED_FAILED:

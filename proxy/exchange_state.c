@@ -134,8 +134,10 @@ void exchange_is_answered(struct exchange *x)
 static void others_changed(struct exchange *x)
 {
     loads_doubt_all(&x->env->loader.loads);
-    if (x->admission.route->right == RIGHT_MANAGE)
-        loader_models_changed(&x->env->loader);
+    if (x->admission.route->right != RIGHT_MANAGE)
+        return;
+    loader_models_changed(&x->env->loader);
+    puller_models_changed(&x->env->puller);
 }
 
 void exchange_was_answered(struct exchange *x, enum load_answer how)

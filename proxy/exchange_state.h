@@ -80,6 +80,10 @@ struct exchange {
     unsigned preset_options;   /* what its model is loaded with by the preset's word alone: bits, 1 << enum load_option */
     const struct preset *preset; /* whose models it may use; NULL: the client has named its model */
     int is_model_used;         /* exchange_use_model has put one of them into its body */
+    int is_model_gone;         /* the backend says so */
+    int is_missed_once;        /* … and it has looked again for that */
+    struct pulls_ticket pull;  /* waits for one that is pulled */
+    void (*look_again)(struct exchange *x);
     struct relay relay;
     struct asked asked;        /* among those who wait for a byte of the backend's */
     enum access_end ended;
@@ -170,8 +174,17 @@ int exchange_answer_asleep(struct exchange *x);
 /* The backend has answered what only reads: it may be asked for again while it sleeps. */
 void exchange_note_read(struct exchange *x);
 
-/* exchange_pull.c. Which of the models that it may use is there: 1, it goes on, and its body has that model; 0: it waits, or has ended. */
-int exchange_find_installed(struct exchange *x) WARN_UNUSED;
+/* exchange_pull.c. Which of the models that it may use is there. */
+enum exchange_found {
+    FOUND_MODEL,   /* it goes on: its body has that model */
+    FOUND_PULL,    /* it waits for one that is pulled, or for what the backend says of them: look_again comes */
+    FOUND_AT_GATE, /* the gate waits for one of them, which is the one that it has now */
+    FOUND_NONE,    /* it has ended */
+};
+void exchange_pull_init(struct exchange *x, void (*look_again)(struct exchange *x));
+enum exchange_found exchange_find_installed(struct exchange *x) WARN_UNUSED;
+/* The backend says that its model is not there: 1 where it is to look again, as it may be pulled; 0: it goes on, or has ended. */
+int exchange_miss_model(struct exchange *x) WARN_UNUSED;
 
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));

@@ -117,14 +117,46 @@ static void find_model_and_slot(struct exchange *x)
         take_slot(x);
 }
 
+/* The load that it waited for has ended. */
+static void go_on_loaded(struct exchange *x)
+{
+    if (x->is_model_gone && exchange_miss_model(x))
+        exchange_pass_gate(x);
+    else if (x->state != EXCHANGE_END)
+        find_model_and_slot(x);
+}
+
+static void wait_for_pull(struct exchange *x)
+{
+    exchange_count_held(x, 1);
+    exchange_enter(x, EXCHANGE_PULL);
+    limit_wait(x);
+}
+
+static void find_installed(struct exchange *x)
+{
+    switch (exchange_find_installed(x)) {
+    case FOUND_MODEL:
+        find_model_and_slot(x);
+        return;
+    case FOUND_PULL:
+        wait_for_pull(x);
+        return;
+    case FOUND_AT_GATE:
+        exchange_pass_gate(x);
+        return;
+    case FOUND_NONE:
+        return;
+    }
+}
+
 static void obey_gate(struct exchange *x, enum gate_verdict verdict)
 {
     char text[CONTRACT_REASON_BYTES + 64];
     const char *reason = x->env->gate.view.reason;
     switch (verdict) {
     case GATE_PASS:
-        if (exchange_find_installed(x))
-            find_model_and_slot(x);
+        find_installed(x);
         return;
     case GATE_WAIT_API:
     case GATE_WAIT_MODEL:
@@ -209,7 +241,8 @@ static void on_timer(void *context, int64_t now_ms)
 void exchange_wait_init(struct exchange *x, const struct exchange_way *way)
 {
     x->way = way;
-    exchange_load_init(x, find_model_and_slot);
+    exchange_pull_init(x, exchange_pass_gate);
+    exchange_load_init(x, go_on_loaded);
     x->ticket = (struct gate_ticket){.model = x->ask.model, .fn = on_gate, .context = x};
     x->place = (struct queue_ticket){.fn = on_slot, .context = x};
     timer_init(&x->timer, on_timer, x);

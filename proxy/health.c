@@ -98,7 +98,9 @@ static void judge(struct health *h, const struct health_input *in)
     }
     if (h->phase == CONTRACT_PHASE_NONE || h->phase == CONTRACT_PHASE_DONE) {
         h->status = "ok";
-        h->state = in->loads && in->loads->loading_n > 0 ? "loading" : "ready";
+        h->state = in->pulls && pulls_under_way_n(in->pulls) > 0   ? "pulling"
+                   : in->loads && in->loads->loading_n > 0 ? "loading"
+                                                           : "ready";
         return;
     }
     h->status = "starting";
@@ -124,17 +126,26 @@ static int append_names(struct buf *out, const struct health *h)
     return error;
 }
 
-static int append_pulling(struct buf *out, const struct health *h)
+static int append_pull(struct buf *out, int *is_first, const char *name, uint64_t completed_bytes, uint64_t total_bytes)
+{
+    int error = append_item(out, is_first, "{\"name\":", name);
+    return error ? error
+                 : buf_printf(out, ",\"completed\":%llu,\"total\":%llu}", (unsigned long long)completed_bytes, (unsigned long long)total_bytes);
+}
+
+/* Those of the list, and those that somebody asks for. */
+static int append_pulling(struct buf *out, const struct health *h, const struct pulls *pulls)
 {
     int error = 0, is_first = 1;
     for (size_t i = 0; i < h->models_n && !error; i++) {
         const struct contract_model_view *m = &h->models[i];
-        if (!is_pending(m))
-            continue;
-        error = append_item(out, &is_first, "{\"name\":", m->name);
-        error = error ? error
-                      : buf_printf(out, ",\"completed\":%llu,\"total\":%llu}", (unsigned long long)m->completed_bytes,
-                                   (unsigned long long)m->total_bytes);
+        if (is_pending(m))
+            error = append_pull(out, &is_first, m->name, m->completed_bytes, m->total_bytes);
+    }
+    for (size_t i = 0; pulls && i < PULLS_MODELS && !error; i++) {
+        const struct pulls_row *row = &pulls->rows[i];
+        if (pulls_is_under_way(row))
+            error = append_pull(out, &is_first, row->model, row->completed_bytes, row->total_bytes);
     }
     return error;
 }
@@ -147,7 +158,7 @@ static int append_failure(struct buf *out, int *is_first, const char *name, cons
     return error ? error : buf_text(out, "}");
 }
 
-/* Those that can't be had, and those whose loads have failed so often that they rest. */
+/* Those that can't be had, and those whose loads, or pulls, have failed so that they rest. */
 static int append_failed(struct buf *out, const struct health *h, const struct health_input *in)
 {
     char text[COOLDOWNS_TEXT_BYTES];
@@ -165,6 +176,11 @@ static int append_failed(struct buf *out, const struct health *h, const struct h
         cooldown_text(row, in->now_ms, text);
         error = append_failure(out, &is_first, row->model, text);
     }
+    for (size_t i = 0; in->pulls && i < PULLS_MODELS && !error; i++) {
+        const struct pulls_row *row = &in->pulls->rows[i];
+        if (row->state == PULLS_RESTS && in->now_ms < row->until_ms)
+            error = append_failure(out, &is_first, row->model, row->reason);
+    }
     return error;
 }
 
@@ -177,15 +193,15 @@ static int append_loading(struct buf *out, const struct loads *loads)
     return error;
 }
 
-static void waiting_text(const struct contract_model_view *m, char text[WAITING_BYTES])
+static void waiting_text(const char *name, int is_pulling, uint64_t completed_bytes, uint64_t total_bytes, char text[WAITING_BYTES])
 {
     uint64_t percent = 0;
-    if (m->total_bytes && m->completed_bytes <= m->total_bytes)
-        percent = (uint64_t)((double)m->completed_bytes / (double)m->total_bytes * 100);
-    if (m->state == CONTRACT_MODEL_PULLING)
-        snprintf(text, WAITING_BYTES, "model %s: %llu %%", m->name, (unsigned long long)percent);
+    if (total_bytes && completed_bytes <= total_bytes)
+        percent = (uint64_t)((double)completed_bytes / (double)total_bytes * 100);
+    if (is_pulling)
+        snprintf(text, WAITING_BYTES, "model %s: %llu %%", name, (unsigned long long)percent);
     else
-        snprintf(text, WAITING_BYTES, "model %s", m->name);
+        snprintf(text, WAITING_BYTES, "model %s", name);
 }
 
 /* One thing at a time: without the API nothing can be said of the models. */
@@ -200,9 +216,17 @@ static int append_waiting_for(struct buf *out, const struct health *h, const str
     if (h->phase == CONTRACT_PHASE_WAITING)
         return buf_text(out, "\"the preload list\"");
     for (size_t i = 0; i < h->models_n && !error && h->phase == CONTRACT_PHASE_LISTED; i++) {
-        if (!is_pending(&h->models[i]))
+        const struct contract_model_view *m = &h->models[i];
+        if (!is_pending(m))
             continue;
-        waiting_text(&h->models[i], text);
+        waiting_text(m->name, m->state == CONTRACT_MODEL_PULLING, m->completed_bytes, m->total_bytes, text);
+        error = append_item(out, &is_first, "", text);
+    }
+    for (size_t i = 0; in->pulls && i < PULLS_MODELS && !error; i++) {
+        const struct pulls_row *row = &in->pulls->rows[i];
+        if (!pulls_is_under_way(row))
+            continue;
+        waiting_text(row->model, row->state != PULLS_QUEUED, row->completed_bytes, row->total_bytes, text);
         error = append_item(out, &is_first, "", text);
     }
     return error;
@@ -215,7 +239,7 @@ static int write_object(struct buf *out, const struct health *h, const struct he
     error = error ? error : buf_text(out, "],\"models\":{\"ready\":[");
     error = error ? error : append_names(out, h);
     error = error ? error : buf_text(out, "],\"pulling\":[");
-    error = error ? error : append_pulling(out, h);
+    error = error ? error : append_pulling(out, h, in->pulls);
     error = error ? error : buf_text(out, "],\"loading\":[");
     error = error ? error : append_loading(out, in->loads);
     error = error ? error : buf_text(out, "],\"failed\":[");

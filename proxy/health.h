@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "proxy/cooldowns.h"
 #include "proxy/loads.h"
+#include "proxy/pulls.h"
 
 /* What is known of the backend's API. */
 enum health_api {
@@ -25,6 +26,7 @@ struct health_input {
     const char *api_reason;           /* words, or "" */
     const struct loads *loads;        /* NULL where none is known */
     const struct cooldowns *cooldowns; /* the same */
+    const struct pulls *pulls;        /* the same */
     int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n;

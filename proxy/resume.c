@@ -34,5 +34,5 @@ void resume_init(struct resume *r, struct env *env)
 
 int64_t resume_longest_wait_ms(const struct resume *r, size_t clients_n)
 {
-    return clients_n > 0 || r->env->loader.loads.loading_n > 0 ? LOOP_FREEZE_MS : -1;
+    return clients_n > 0 || r->env->loader.loads.loading_n > 0 || pulls_under_way_n(&r->env->puller.pulls) > 0 ? LOOP_FREEZE_MS : -1;
 }

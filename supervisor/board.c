@@ -40,6 +40,7 @@ static void clear(struct contract_line *line, int32_t pid)
     atomic_store(&line->requests_n, 0);
     atomic_store(&line->loaded_at_ms, 0);
     atomic_store(&line->first_token_at_ms, 0);
+    atomic_store(&line->pulls_n, 0);
     atomic_store(&line->pid, pid);
 }
 
@@ -106,6 +107,14 @@ void board_activity(const struct board *b, int64_t now_ms, struct board_activity
         if (at_ms > out->last_active_ms)
             out->last_active_ms = at_ms;
     }
+}
+
+int board_is_pulling(const struct board *b)
+{
+    uint32_t phase = atomic_load(&b->page->phase), pulls_n = 0;
+    for (int i = 0; i < CONTRACT_LINES; i++)
+        pulls_n |= atomic_load(&b->page->lines[i].pulls_n);
+    return (phase != CONTRACT_PHASE_NONE && phase != CONTRACT_PHASE_DONE) || pulls_n > 0;
 }
 
 /* *first_ms becomes at_ms where that is earlier (0: there is none yet) and within since_ms and now_ms. */

@@ -39,6 +39,9 @@ uint64_t board_progress(const struct board *b);
 /* What all writers do together. */
 void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out);
 
+/* Whether a model of the list, or one that somebody asks for, is being pulled or is to be. */
+int board_is_pulling(const struct board *b);
+
 /* When the first model was loaded, and the first byte of an answer came, by what all writers say of the time from since_ms to
  * now_ms (monotonic); 0: nobody says so. */
 struct board_marks {

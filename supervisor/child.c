@@ -22,13 +22,6 @@ static int has_pipe(const struct child *c)
     return !c->launch.has_contract; /* our own programs write log lines of our own form */
 }
 
-/* Ollama may tidy up its partial downloads only when none is wanted any more. */
-static int is_pruning(const struct board *b)
-{
-    uint32_t phase = atomic_load(&b->page->phase);
-    return phase == CONTRACT_PHASE_NONE || phase == CONTRACT_PHASE_DONE;
-}
-
 static void give_back(struct child *c)
 {
     board_free_line(c->site->board, c->line, loop_monotonic_ms(c->site->loop));
@@ -52,7 +45,7 @@ static pid_t child_spawn(struct program *p)
         error = output_fd = output_open(&c->output);
     pid_t pid = error;
     if (error >= 0) {
-        launch_plan(&c->launch, c->site->launch, channel_fd, output_fd, c->line, is_pruning(c->site->board), &plan);
+        launch_plan(&c->launch, c->site->launch, channel_fd, output_fd, c->line, !board_is_pulling(c->site->board), &plan); /* else Ollama throws away what it has of it */
         pid = spawn_process(&plan, &c->exec_fd);
     }
     sys_close(channel_fd);
