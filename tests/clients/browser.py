@@ -13,10 +13,11 @@ from waiting import SLACK, until
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
 START_S = 20
+FOREIGN = "foreign.example"  # a name of this machine's, for the browser alone
 # It is to look up and fetch nothing but the page and what that asks for.
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--metrics-recording-only",
-         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-port=0")
+         f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost", "--remote-debugging-port=0")
 
 
 def find_browser() -> str:
@@ -25,23 +26,24 @@ def find_browser() -> str:
 
 
 class BrowserAsker:
-    """One page that asks; the interface of asking.Asker."""
+    """One page that asks, of an origin with this host; the interface of asking.Asker."""
 
-    def __init__(self, program: str, folder: str):
+    def __init__(self, program: str, folder: str, script: str = "ask_browser.mjs", host: str = "127.0.0.1"):
+        self._script = script
         self._questions: queue.Queue = queue.Queue()
         self._saw: dict = {}
         self._n = 0
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{self._server.server_port}/"
+        self.origin = f"http://{host}:{self._server.server_port}"
         with open(os.path.join(folder, "browser.log"), "wb") as log:
-            self._popen = subprocess.Popen([program, *FLAGS, f"--user-data-dir={folder}", url], stdin=subprocess.DEVNULL,
+            self._popen = subprocess.Popen([program, *FLAGS, f"--user-data-dir={folder}", self.origin + "/"], stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=log, env={**os.environ, "HOME": folder}, start_new_session=True)
         self.versions = self.saw("versions", START_S)
 
     def _handler(self):
-        questions, saw = self._questions, self._saw
+        questions, saw, script = self._questions, self._saw, self._script
 
         class Handler(http.server.BaseHTTPRequestHandler):
             """The page, its script, its next question, its answers."""
@@ -51,8 +53,8 @@ class BrowserAsker:
                 if self.path == "/question":
                     return self._send("application/json", json.dumps(questions.get()).encode())
                 if self.path == "/":
-                    return self._send("text/html", b"<!doctype html><script type=module src=/ask_browser.mjs></script>")
-                with open(os.path.join(HERE, "ask_browser.mjs"), "rb") as file:
+                    return self._send("text/html", b"<!doctype html><script type=module src=/script.mjs></script>")
+                with open(os.path.join(HERE, script), "rb") as file:
                     return self._send("text/javascript", file.read())
 
             def do_POST(self):  # pylint: disable=invalid-name
