@@ -16,7 +16,7 @@ import langchain_openai
 import ollama
 import openai
 
-LIMIT_S = 90  # of curl and of our own readers; a test ends sooner
+LIMIT_S = 90  # of programs and of our own readers, where the question says no other; a test ends sooner
 MESSAGES = [{"role": "user", "content": "hi"}]
 QUESTION = {"chat": ("/api/chat", {"messages": MESSAGES}), "text": ("/api/generate", {"prompt": "hi"}),
             "v1-chat": ("/v1/chat/completions", {"messages": MESSAGES}), "v1-text": ("/v1/completions", {"prompt": "hi"})}
@@ -164,7 +164,7 @@ def curl(ask):
     path, body = QUESTION[ask["api"]]
     done = subprocess.run(["curl", "-sSN", "--fail-with-body", ask["url"] + path, "-H", "Content-Type: application/json", "-d",
                            json.dumps({"model": ask["model"], "stream": ask["stream"], **body})],
-                          capture_output=True, timeout=LIMIT_S, check=False)
+                          capture_output=True, timeout=ask.get("limit_s", LIMIT_S), check=False)
     ask["raw"] += done.stdout
     texts = re.findall(rb"(?:^|\n) *(?:data: )?(\{.*\})", done.stdout)
     yield from (text_of(value) for value in map(json.loads, texts) if "error" not in value)
@@ -177,7 +177,7 @@ def ollama_run(ask):
     """`ollama run`, of the program that OLLAMA_PROGRAM names: what it prints, and its exit code."""
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "OLLAMA_HOST": ask["url"].removeprefix("http://")}
     done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "run", ask["model"], "hi"], stdin=subprocess.DEVNULL, env=env,
-                          capture_output=True, text=True, timeout=LIMIT_S, check=False)
+                          capture_output=True, text=True, timeout=ask.get("limit_s", LIMIT_S), check=False)
     yield done.stdout.rstrip("\n")
     if done.returncode:
         raise Refused(done.stderr.rpartition("Error: ")[2])

@@ -73,16 +73,17 @@ class Askers:
             asker.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def ask_all(self, case, port: int, timeout: float) -> dict:
-        """{(client, api, mode): what it saw}; all that there are ask a sidecar on this port at once."""
+    def ask_all(self, case, port: int, timeout: float, but: tuple = (), **more):
+        """All that there are, but for these, ask a sidecar on this port at once: a function that waits for all, and gives
+        {(client, api, mode): what it saw}."""
         asked = {}
         for client, api, mode in asks(case):
-            if client not in self._by_client:
+            if client not in self._by_client or client in but:
                 continue
             asker = self._by_client[client]
             asked[client, api, mode] = asker, asker.ask(client=client, api=api, stream=mode == "stream", model=case.model,
-                                                        url=f"http://127.0.0.1:{port}")
-        return {key: asker.saw(number, timeout) for key, (asker, number) in asked.items()}
+                                                        url=f"http://127.0.0.1:{port}", **more)
+        return lambda: {key: asker.saw(number, timeout) for key, (asker, number) in asked.items()}
 
 
 def _python() -> Asker:

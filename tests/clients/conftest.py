@@ -10,6 +10,7 @@ sys.path[:0] = [os.path.join(TESTS, "real"), os.path.join(TESTS, "e2e")]
 
 from asking import Askers  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from pauses import Pauses  # noqa: E402
 from real_ollama import RealModels, real_ollama  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
@@ -25,6 +26,17 @@ def real_models(tmp_path_factory):
 def askers():
     """The processes that have the clients in them (asking.py)."""
     made = Askers()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pauses(request):
+    """Where the test of long pauses is among those that are run, the last of them, its streams begin now."""
+    if not any(item.module.__name__ == "test_waiting_while_nothing_comes" for item in request.session.items):
+        yield None
+        return
+    made = Pauses(request.getfixturevalue("askers"))
     yield made
     made.close()
 

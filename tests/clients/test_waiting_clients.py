@@ -36,7 +36,7 @@ def ran(request, askers, outcomes):
             sidecar.process.wait_log(" listening ")
         else:
             sidecar.wait_ready()
-        saw = askers.ask_all(case, sidecar.port, ANSWER_S)
+        saw = askers.ask_all(case, sidecar.port, ANSWER_S)()
     finally:
         complaints = sidecar.clean_up()
         shutil.rmtree(folder, ignore_errors=True)

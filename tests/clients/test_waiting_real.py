@@ -28,12 +28,12 @@ def started(folder, real_models):
 
 @pytest.mark.limit(ANSWER_S)
 def test_every_client_held_while_a_real_ollama_starts_is_answered(started, askers):
-    for key, saw in askers.ask_all(HELD, started.port, ANSWER_S).items():
+    for key, saw in askers.ask_all(HELD, started.port, ANSWER_S)().items():
         assert saw["error"] is None and "".join(saw["parts"]), (key, saw)
         if saw["raw"]:
             assert saw["raw"].startswith((" ", ": ping\n")), (key, saw)
 
 
 def test_every_client_is_told_that_a_real_ollama_has_no_such_model(started, askers):
-    for key, saw in askers.ask_all(UNKNOWN, started.port, ANSWER_S).items():
+    for key, saw in askers.ask_all(UNKNOWN, started.port, ANSWER_S)().items():
         assert judge(UNKNOWN, saw) in ("404", "error", "told"), (key, saw)

@@ -75,6 +75,16 @@ def _work(conn, runner, seconds: float) -> None:
         raise MidStreamError("an error was encountered while running the model: unexpected EOF") from error
 
 
+def _pause(conn, how: dict) -> None:
+    """The script's long pause, in which somebody works."""
+    until = time.monotonic() + how["s"]
+    while (left := until - time.monotonic()) > 0:
+        began = time.thread_time()
+        while time.thread_time() - began < how.get("works_ms", 0) / 1000:
+            pass
+        conn.wait(min(left, 1))
+
+
 def tokens(conn, runner, rules: dict, prompt: str, options):
     """Yield each token's text when its time has come, and at last a dict of the counts and durations."""
     name = runner.name
@@ -88,6 +98,8 @@ def tokens(conn, runner, rules: dict, prompt: str, options):
         if index:
             conn.wait(pause)
             _work(conn, runner, -1 if rules.get("eat_after_tokens") == index else 0)
+        if rules.get("pause", {}).get("after_tokens") == index:
+            _pause(conn, rules["pause"])
         _fault(conn, rules, index)
         if index == 0:
             note("first_token", id=conn.request.id, model=name.short)

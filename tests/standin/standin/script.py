@@ -18,6 +18,8 @@ top level for that model. Durations are in the unit that the key names; counts a
     tokens                 how many tokens an answer has (default: the words of a sentence)
     token_delay_ms         between tokens (default 20)
     first_token_delay_ms   before the first one (default: as token_delay_ms)
+    pause                  {"after_tokens": N, "s": S, "works_ms": M}: a pause of S seconds after so many tokens (0: before the
+                           first), in which M ms of processor time are taken each second, as a runner is never quite idle
     token_bytes            length of each token
     crash_after_tokens     SIGKILL to itself after so many tokens
     close_after_tokens     the connection is dropped without a last chunk
