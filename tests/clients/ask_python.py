@@ -19,7 +19,9 @@ import openai
 LIMIT_S = 90  # of programs and of our own readers, where the question says no other; a test ends sooner
 MESSAGES = [{"role": "user", "content": "hi"}]
 QUESTION = {"chat": ("/api/chat", {"messages": MESSAGES}), "text": ("/api/generate", {"prompt": "hi"}),
-            "v1-chat": ("/v1/chat/completions", {"messages": MESSAGES}), "v1-text": ("/v1/completions", {"prompt": "hi"})}
+            "v1-chat": ("/v1/chat/completions", {"messages": MESSAGES}), "v1-text": ("/v1/completions", {"prompt": "hi"}),
+            "preset": ("/generate", {"prompt": "hi"}), "preset-events": ("/generate", {"prompt": "hi"})}
+HEADERS = {"Content-Type": "application/json"}
 
 
 class Refused(Exception):
@@ -93,12 +95,17 @@ def complain(value) -> None:
         raise Refused("error object: " + (error if isinstance(error, str) else error["message"]))
 
 
+def headers_of(ask) -> dict:
+    """What is sent beside the question."""
+    return {**HEADERS, "Accept": "text/event-stream"} if ask["api"] == "preset-events" else HEADERS
+
+
 def send(ask):
     """The open answer, with status 200."""
     path, body = QUESTION[ask["api"]]
     connection = wire.Connection(int(ask["url"].rsplit(":", 1)[1]), timeout=LIMIT_S)
     answer = connection.request("POST", path, {"model": ask["model"], "stream": ask["stream"], **body},
-                                [("Content-Type", "application/json")])
+                                headers_of(ask).items())
     if answer.status != 200:
         raise Refused(answer.body.decode(), answer.status)
     return answer
@@ -162,7 +169,8 @@ def strict_events(ask):
 def curl(ask):
     """curl --fail-with-body: what it prints, and its exit code."""
     path, body = QUESTION[ask["api"]]
-    done = subprocess.run(["curl", "-sSN", "--fail-with-body", ask["url"] + path, "-H", "Content-Type: application/json", "-d",
+    headers = [word for pair in headers_of(ask).items() for word in ("-H", ": ".join(pair))]
+    done = subprocess.run(["curl", "-sSN", "--fail-with-body", ask["url"] + path, *headers, "-d",
                            json.dumps({"model": ask["model"], "stream": ask["stream"], **body})],
                           capture_output=True, timeout=ask.get("limit_s", LIMIT_S), check=False)
     ask["raw"] += done.stdout

@@ -17,9 +17,9 @@ PYTHON = {
     "langchain-ollama": ("chat", "text"),
     "openai (Python)": ("chat", "text"),
     "langchain-openai": ("chat", "text"),
-    "curl": ("chat", "text", "v1-chat", "v1-text"),
-    "strict line reader": ("chat", "text"),
-    "strict event reader": ("v1-chat", "v1-text"),
+    "curl": ("chat", "text", "v1-chat", "v1-text", "preset", "preset-events"),
+    "strict line reader": ("chat", "text", "preset"),
+    "strict event reader": ("v1-chat", "v1-text", "preset-events"),
     "ollama run (Go)": ("run",),
 }
 NODE = {

@@ -18,7 +18,7 @@ HEARTBEAT_AFTER_S, HEARTBEAT_INTERVAL_S = 20, 15  # the defaults
 
 def _case(name: str, title: str, after_tokens: int, modes: tuple) -> Case:
     pause = {"after_tokens": after_tokens, "s": PAUSE_S, "works_ms": 2}
-    return Case(name, title, "whole", {"pause": pause}, {}, model=name, modes=modes, apis=(*ASKED, "run"))
+    return Case(name, title, "whole", {"pause": pause}, {}, model=name, modes=modes, apis=(*ASKED, "run", "preset", "preset-events"))
 
 
 CASES = (_case("late", "a pause before the first token", 0, ("stream", "single")),

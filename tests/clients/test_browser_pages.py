@@ -1,4 +1,5 @@
 """An app in a browser, in the origin that its developer has it in, and a page of a stranger's: what each may ask and read."""
+import json
 import shutil
 import tempfile
 
@@ -46,8 +47,9 @@ def came_as_a_stream(saw):
     return len(saw["parts"]) >= 3 and saw["times"][-1] - saw["times"][0] >= 200
 
 
-def test_a_page_of_localhost_reads_lines_as_they_come(served, browsers):
-    saw = fetch(browsers[0], served, "/api/generate", headers={**JSON, "X-Request-Id": "mine"}, body={"model": "m", "prompt": "x"})
+@pytest.mark.parametrize("path", ["/generate", "/api/generate"])
+def test_a_page_of_localhost_reads_lines_as_they_come(served, browsers, path):
+    saw = fetch(browsers[0], served, path, headers={**JSON, "X-Request-Id": "mine"}, body={"model": "m", "prompt": "x"})
     assert saw["error"] is None and saw["status"] == 200 and came_as_a_stream(saw)
     lines = "".join(saw["parts"]).strip().split("\n")
     assert len(lines) == TOKENS + 1 and '"done":true' in lines[-1]
@@ -55,15 +57,20 @@ def test_a_page_of_localhost_reads_lines_as_they_come(served, browsers):
     assert not served.backend.journal("request", method="OPTIONS")
 
 
-def test_a_page_of_localhost_reads_events_as_they_come(served, browsers):
-    saw = fetch(browsers[0], served, "/v1/chat/completions", headers={**JSON, "Authorization": "Bearer none"},
-                body={"model": "m", "messages": MESSAGES, "stream": True})
+@pytest.mark.parametrize("path, headers, body", [
+    ("/generate", {"Accept": "text/event-stream"}, {"prompt": "x"}),
+    ("/v1/chat/completions", {"Authorization": "Bearer none"}, {"messages": MESSAGES, "stream": True})])
+def test_a_page_of_localhost_reads_events_as_they_come(served, browsers, path, headers, body):
+    saw = fetch(browsers[0], served, path, headers={**JSON, **headers}, body={"model": "m", **body})
     assert saw["error"] is None and saw["status"] == 200 and came_as_a_stream(saw)
-    assert "".join(saw["parts"]).endswith("data: [DONE]\n\n")
+    assert saw["headers"]["content-type"] == "text/event-stream"
+    *events, last, end = "".join(saw["parts"]).split("\n\n")
+    assert last == "data: [DONE]" and end == "" and all(json.loads(event.removeprefix("data: ")) for event in events)
 
 
 @pytest.mark.parametrize("path, body, status, words", [
     ("/api/generate", {"model": "absent", "prompt": "x"}, 404, "absent"), ("/v1/chat/completions", {"model": "absent", "messages": MESSAGES}, 404, "absent"),
+    ("/generate", {"model": "m", "prompt": "x", "stream": "false", "images": ["%%%"]}, 400, "images[0]"),
     ("/api/chat", {"model": "m", "messages": [{"role": "user", "content": "x" * 30000}]}, 413, "max_body"), ("/nowhere", {}, 404, "/nowhere")])
 def test_a_page_of_localhost_reads_errors(served, browsers, path, body, status, words):
     saw = fetch(browsers[0], served, path, headers=JSON, body=body)

@@ -8,7 +8,7 @@ ALLOWED = [APP, "https://a.example.org", "https://a.b.example.org", "http://loca
 FOREIGN = ["https://evil.example", "http://app.example.com", "https://app.example.com:8443", "https://example.org", "https://aexample.org",
            "https://app.example.com.evil.example", "https://localhost.evil.example", "null", "file://", "http://0.0.0.0:3000"]
 # path: what it takes, and so what a preflight permits
-PATHS = {"/": "GET, HEAD, OPTIONS", "/api/tags": "GET, HEAD, OPTIONS", "/api/generate": "POST, OPTIONS", "/api/chat": "POST, OPTIONS",
+PATHS = {"/": "GET, HEAD, OPTIONS", "/api/tags": "GET, HEAD, OPTIONS", "/api/generate": "POST, OPTIONS", "/api/chat": "POST, OPTIONS", "/generate": "POST, OPTIONS",
          "/api/pull": "POST, OPTIONS", "/api/delete": "DELETE, OPTIONS", "/api/copy": "POST, OPTIONS",
          "/v1/chat/completions": "POST, OPTIONS", "/v1/models": "GET, OPTIONS", "/v1/models/a/b": "GET, OPTIONS",
          "/v1/audio/transcriptions": "POST, OPTIONS"}

@@ -46,9 +46,9 @@ class Workspace(Sidecar):
 
     def environment(self) -> dict:
         """Where models are is start.sh's own business."""
-        made = super().environment()
+        made = self.backend.environment(self.installed)
         del made["OLLAMA_MODELS"]
-        return made
+        return {**made, **self.env}
 
     def path(self, *names) -> str:
         """A place in the workspace."""
