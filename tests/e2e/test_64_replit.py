@@ -188,6 +188,27 @@ def test_a_first_start_with_nothing_pulled_on_the_ports_of_a_workspace(workspace
     assert workspace.stop() == 0 and not workspace.programs()
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv") or not os.access("/usr/bin/python3", os.X_OK),
+                    reason="root alone can become another user, by setpriv, for whom the stand-in needs /usr/bin/python3")
+def test_as_a_workspace_s_own_user_whose_other_shells_find_it(workspace):
+    workspace.env["PATH"] = os.path.join(ROOT, "tests", "standin") + ":/usr/bin:/bin"
+    del workspace.env["SIDECAR_SUPERVISOR_CONTROL_SOCKET"]
+    workspace.is_built()
+    become = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    if subprocess.run([*become, "test", "-x", os.path.realpath(workspace.path("build", "sidecarctl"))], check=False).returncode:
+        pytest.skip("others may not read this checkout")
+    os.chmod(workspace.directory, 0o755)
+    subprocess.run(["chown", "-R", "12345:12345", workspace.directory], check=True)
+    workspace.before = become
+    workspace.start()
+    workspace.process.wait_log(r" ready after_ms=")
+    shell = {"PATH": "/usr/bin:/bin", "HOME": workspace.directory}
+    status = subprocess.run([*become, "build/sidecarctl", "-c", "deploy/profiles/replit.ini", "--json", "status"], env=shell, cwd=workspace.folder,
+                            capture_output=True, text=True, timeout=10 * SLACK, check=False)
+    assert status.returncode == 0 and json.loads(status.stdout)["state"] == "running", status.stderr
+    assert workspace.stop() == 0 and os.path.exists(workspace.path("data", "state"))
+
+
 def test_a_page_of_the_workspace_may_ask_and_no_other(workspace):
     workspace.env.update(REPLIT_DOMAINS="app.example.com,me.replit.app", REPLIT_DEV_DOMAIN="abc.id.repl.co", REPLIT_ORIGINS="https://*.example.org")
     workspace.is_built().start()
