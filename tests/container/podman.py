@@ -42,7 +42,10 @@ class Podman:
         for tool in ("podman", "mmdebstrap"):
             if not shutil.which(tool):
                 raise Unavailable(f"{tool} is not installed (make check-deps installs it)")
-        made = subprocess.run([os.path.join(HERE, "base")], text=True, capture_output=True, timeout=300, check=False)
+        try:
+            made = subprocess.run([os.path.join(HERE, "base")], text=True, capture_output=True, timeout=300, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"{error}: run tests/container/base by hand, then once more") from error
         if made.returncode:
             raise Unavailable(made.stderr[-2000:])
         why = []
