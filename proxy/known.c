@@ -2,6 +2,7 @@
 #include "proxy/known.h"
 
 #include "common/parse.h"
+#include "proxy/known_list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -210,9 +211,17 @@ static int is_telling(const struct known *k, const struct known_entry *e)
     return e < k->entries + TELLING;
 }
 
+/* Models in another order are no change: else all that was shown would be asked for again before each sleep. */
+static int is_same_answer(const struct known *k, const struct known_entry *e, const char *type, const char *body, size_t body_n)
+{
+    if (!e->body || e->body_n != body_n || strcmp(e->type, type) != 0)
+        return 0;
+    return memcmp(e->body, body, body_n) == 0 || (is_telling(k, e) && known_list_is_same(e->body, e->body_n, body, body_n));
+}
+
 void known_take(struct known *k, struct known_entry *e, const char *type, const char *body, size_t body_n)
 {
-    int is_same_as_before = e->body && e->body_n == body_n && memcmp(e->body, body, body_n) == 0 && strcmp(e->type, type) == 0;
+    int is_same_as_before = is_same_answer(k, e, type, body, body_n);
     if (!is_same_as_before && is_telling(k, e))
         doubt_all_but_standing(k);
     if (!is_same_as_before && set_body(k, e, type, body, body_n) < 0) {

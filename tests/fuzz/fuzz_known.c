@@ -1,10 +1,11 @@
 /*
  * What is kept of a sleeping Ollama's answers, as a stranger may have left it; the first byte says what else the input is: a list of
- * models with a path behind it, or what /api/show is asked. A file that is taken is written as we would, and read again.
+ * models with a path behind it, two such lists, or what /api/show is asked. A file that is taken is written as we would, and read again.
  */
 #include "common/hash.h"
 #include "proxy/ask_show.h"
 #include "proxy/known_file.h"
+#include "proxy/known_list.h"
 #include "proxy/known_model.h"
 
 #include <errno.h>
@@ -99,6 +100,17 @@ static void take_show(const char *text, size_t text_n)
     buf_fini(&out);
 }
 
+/* Two lists, with a NUL between them. */
+static void take_lists(const char *text, size_t text_n)
+{
+    const char *end = memchr(text, 0, text_n);
+    if (!end)
+        return;
+    size_t n = (size_t)(end - text), other_n = text_n - n - 1;
+    check(known_list_is_same(text, n, end + 1, other_n) == known_list_is_same(end + 1, other_n, text, n));
+    check(!known_list_is_same(text, n, end + 1, other_n) || known_list_is_same(text, n, text, n));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -106,6 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     switch (data[0]) {
+    case 'l':
+        take_lists(text, size - 1);
+        break;
     case 'm':
         take_model(text, size - 1);
         break;

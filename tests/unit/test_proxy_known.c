@@ -1,6 +1,7 @@
 /* proxy/known, known_file, known_model, ask_show: what is known of a sleeping Ollama, its bounds, and how it is kept and told. */
 #include "proxy/ask_show.h"
 #include "proxy/known_file.h"
+#include "proxy/known_list.h"
 #include "proxy/known_model.h"
 
 #include <errno.h>
@@ -109,6 +110,41 @@ static void test_other_models_or_another_version_make_all_that_was_shown_be_aske
         assert_null(told(show_key("m", 0))); /* it was given by known_next, and is not answered yet */
         assert_string_equal(told(path_key(telling[i])), i ? "two /api/tags" : "two /api/version");
     }
+}
+
+/* The next round, in which this is the list. How many were asked for. */
+static unsigned ask_round_with_list(const char *list)
+{
+    unsigned asked_n = 0;
+    known_begin_round(&known);
+    for (struct known_entry *e; (e = known_next(&known)); asked_n++) {
+        const char *body = strcmp(e->key.name, "/api/tags") == 0 ? list : "x";
+        known_take(&known, e, "text/plain", body, strlen(body));
+    }
+    return asked_n;
+}
+
+static void test_models_in_another_order_are_the_same_models(void **state)
+{
+    (void)state;
+    note_show("m");
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"}]}"), STANDING + 1);
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"a\"}]}"), STANDING);
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"}]}"), STANDING + 1);
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"b\"},{\"name\":\"d\"},{\"name\":\"c\"}]}"), STANDING);
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"b\"},{\"name\":\"d\"},{\"name\":\"d\"}]}"), STANDING + 1);
+    assert_int_equal(ask_round_with_list("{\"models\":[{\"name\":\"bd\"},{\"name\":\"\"},{\"name\":\"d\"}]}"), STANDING + 1);
+}
+
+static void test_lists_that_are_none_are_compared_as_they_stand(void **state)
+{
+    (void)state;
+    static const char list[] = "{\"models\":[1,2]}", turned[] = "{\"models\":[2,1]}";
+    assert_true(known_list_is_same(list, sizeof list - 1, turned, sizeof turned - 1));
+    static const char *const others[] = {"{\"MODELS\":[2,1]}", "{\"models\":[2,1]", "{\"models\":[2,1}]", "{ \"models\":[2,1]", "[\"models\",[2,1]]",
+                                         "{\"models\":\"2,1\"}", "{\"models\":[2,1]}}", "", "{\"models\":[2, 1]}", " {\"models\":[21]}"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(known_list_is_same(list, sizeof list - 1, others[i], strlen(others[i])));
 }
 
 static void test_where_the_list_is_not_known_nothing_that_was_shown_is(void **state)
@@ -377,6 +413,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(test_the_state_is_asked_for_always_and_what_was_shown_where_it_was_asked_for),
         EACH(test_other_models_or_another_version_make_all_that_was_shown_be_asked_for_again),
+        EACH(test_models_in_another_order_are_the_same_models),
+        EACH(test_lists_that_are_none_are_compared_as_they_stand),
         EACH(test_where_the_list_is_not_known_nothing_that_was_shown_is),
         EACH(test_what_was_not_answered_in_time_is_not_told),
         EACH(test_the_least_recently_used_is_forgotten_first_and_the_state_never),
