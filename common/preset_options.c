@@ -37,9 +37,9 @@ struct reader {
     const char *preset;
     struct preset_option *options;
     size_t options_n;
-    const char *names_at[PRESET_OPTIONS_MAX]; /* where the name of each stands */
-    int is_renamed[PRESET_OPTIONS_MAX];       /* it stands there as batch_size */
-    int is_full;                              /* that there are too many was told */
+    int lines[PRESET_OPTIONS_MAX];      /* where each stands */
+    int is_renamed[PRESET_OPTIONS_MAX]; /* it stands there as batch_size */
+    int is_full;                        /* that there are too many was told */
 };
 
 static int is_name(const char *name)
@@ -116,9 +116,15 @@ static char *copy_value(const struct json_value *v)
     return copy;
 }
 
-/* 0 or -ENOMEM. */
+/* 0, also where there are too many, which is told once; -ENOMEM. */
 static int add(struct reader *r, const char *name, int is_renamed, const struct json_member *m)
 {
+    if (r->options_n == PRESET_OPTIONS_MAX) {
+        if (!r->is_full)
+            json_mistakes_tell(r->m, DIAG_ERROR, m->at, "preset \"%s\": more than %d options", r->preset, PRESET_OPTIONS_MAX);
+        r->is_full = 1;
+        return 0;
+    }
     struct preset_option option = {strdup(name), copy_value(&m->value)};
     struct preset_option *more = realloc(r->options, (r->options_n + 1) * sizeof *more);
     if (more)
@@ -128,7 +134,7 @@ static int add(struct reader *r, const char *name, int is_renamed, const struct 
         free(option.value);
         return -ENOMEM;
     }
-    r->names_at[r->options_n] = m->at;
+    r->lines[r->options_n] = json_mistakes_line(r->m, m->at);
     r->is_renamed[r->options_n] = is_renamed;
     r->options[r->options_n++] = option;
     return 0;
@@ -140,13 +146,12 @@ static int is_told_twice(struct reader *r, const char *written, const char *name
     for (size_t i = 0; i < r->options_n; i++) {
         if (strcmp(r->options[i].name, name) != 0)
             continue;
-        int line = json_mistakes_line(r->m, r->names_at[i]);
         const char *other = r->is_renamed[i] ? "batch_size" : name;
         if (strcmp(other, written) == 0)
-            json_mistakes_tell(r->m, DIAG_ERROR, at, "preset \"%s\": the option %s stands twice, first in line %d", r->preset, written, line);
+            json_mistakes_tell(r->m, DIAG_ERROR, at, "preset \"%s\": the option %s stands twice, first in line %d", r->preset, written, r->lines[i]);
         else
             json_mistakes_tell(r->m, DIAG_ERROR, at, "preset \"%s\": %s is the %s of line %d under another name: leave one of them out", r->preset,
-                               written, other, line);
+                               written, other, r->lines[i]);
         return 1;
     }
     return 0;
@@ -167,19 +172,13 @@ static int take(struct reader *r, const struct json_member *m)
     const struct known_option *known = find_known(name);
     if (!known)
         warn_of_name(r, m->at, name);
+    int is_renamed = strcmp(name, "batch_size") == 0;
+    const char *ollamas = is_renamed ? "num_batch" : name;
+    int error = is_told_twice(r, name, ollamas, m->at) ? 0 : add(r, ollamas, is_renamed, m);
     const char *wanted = expected(known, &m->value);
     if (wanted)
         json_mistakes_tell(r->m, DIAG_ERROR, m->value.at, "preset \"%s\": the option %s must be %s", r->preset, name, wanted);
-    int is_renamed = strcmp(name, "batch_size") == 0;
-    const char *ollamas = is_renamed ? "num_batch" : name;
-    if (is_told_twice(r, name, ollamas, m->at))
-        return 0;
-    if (r->options_n < PRESET_OPTIONS_MAX)
-        return add(r, ollamas, is_renamed, m);
-    if (!r->is_full)
-        json_mistakes_tell(r->m, DIAG_ERROR, m->at, "preset \"%s\": more than %d options", r->preset, PRESET_OPTIONS_MAX);
-    r->is_full = 1;
-    return 0;
+    return error;
 }
 
 int preset_options_read(struct json_mistakes *m, const char *preset, const struct json_value *object, struct preset_option **options,

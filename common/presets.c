@@ -16,8 +16,8 @@ enum { WORD_BYTES = 256 };
 struct reader {
     struct json_mistakes m;
     struct presets *out;
-    const char *names_at[PRESETS_MAX]; /* where the name of each stands */
-    int is_full;                       /* that there are too many was told */
+    int lines[PRESETS_MAX]; /* where each stands */
+    int is_full;            /* that there are too many was told */
 };
 
 #define TELL(r, at, ...) json_mistakes_tell(&(r)->m, DIAG_ERROR, at, __VA_ARGS__)
@@ -131,8 +131,13 @@ static void unknown_member(struct reader *r, const struct preset *p, const char 
          nearest ? nearest : "", nearest ? "?" : "");
 }
 
-/* seen_at: where each member stood that was there before. */
-static int take_member(struct reader *r, struct preset *p, const struct json_member *m, const char *seen_at[MEMBERS_N])
+/* A member that was there before, and where. */
+struct seen {
+    const char *at; /* NULL: it was not */
+    int line;
+};
+
+static int take_member(struct reader *r, struct preset *p, const struct json_member *m, struct seen seen[MEMBERS_N])
 {
     char name[WORD_BYTES];
     ssize_t n = json_decode(m->name, name, sizeof name);
@@ -145,18 +150,18 @@ static int take_member(struct reader *r, struct preset *p, const struct json_mem
         unknown_member(r, p, m->at, n < 0 ? "…" : name);
         return 0;
     }
-    if (seen_at[i]) {
-        TELL(r, m->at, "preset \"%s\": %s stands twice, first in line %d", p->name, name, json_mistakes_line(&r->m, seen_at[i]));
+    if (seen[i].at) {
+        TELL(r, m->at, "preset \"%s\": %s stands twice, first in line %d", p->name, name, seen[i].line);
         return 0;
     }
-    seen_at[i] = m->at;
+    seen[i] = (struct seen){m->at, json_mistakes_line(&r->m, m->at)};
     return members[i].take(r, p, &m->value);
 }
 
 /* What it is for: by its name where it does not say (an image to `vision`, else `cheap_text`); one preset each. */
-static void settle_use(struct reader *r, struct preset *p, const char *said_at)
+static void settle_use(struct reader *r, struct preset *p, const char *name_at, const char *said_at)
 {
-    const char *at = said_at ? said_at : r->names_at[r->out->items_n - 1];
+    const char *at = said_at ? said_at : name_at;
     if (!said_at && strcmp(p->name, "cheap_text") == 0)
         p->use = PRESET_TEXT;
     if (!said_at && strcmp(p->name, "vision") == 0)
@@ -165,23 +170,23 @@ static void settle_use(struct reader *r, struct preset *p, const char *said_at)
         if (r->out->items[i].use == p->use)
             TELL(r, at, "preset \"%s\" is for requests %s an image%s, and so is \"%s\" in line %d: one of them only", p->name,
                  p->use == PRESET_IMAGE ? "with" : "without", said_at ? "" : " by its name", r->out->items[i].name,
-                 json_mistakes_line(&r->m, r->names_at[i]));
+                 r->lines[i]);
 }
 
 static int read_members(struct reader *r, struct preset *p, const char *name_at, const struct json_value *object)
 {
-    const char *seen_at[MEMBERS_N] = {NULL};
+    struct seen seen[MEMBERS_N] = {{NULL, 0}};
     struct json_walk w = {object->at + 1, object->at + object->n};
     struct json_member m = {.is_last = 0};
     int error = 0, got = 1;
     for (int is_first = 1; got == 1 && !m.is_last && !error; is_first = 0) {
         got = json_member(&w, is_first, &m);
         if (got == 1)
-            error = take_member(r, p, &m, seen_at);
+            error = take_member(r, p, &m, seen);
     }
-    if (!seen_at[MEMBER_MODEL])
+    if (!seen[MEMBER_MODEL].at)
         TELL(r, name_at, "preset \"%s\" names no model: add \"model\": \"NAME\"", p->name);
-    settle_use(r, p, seen_at[MEMBER_USE]);
+    settle_use(r, p, name_at, seen[MEMBER_USE].at);
     return error;
 }
 
@@ -216,7 +221,7 @@ static int take_preset(struct reader *r, const struct json_member *m)
         return 0;
     const struct preset *before = presets_find(out, name, strlen(name));
     if (before)
-        TELL(r, m->at, "preset \"%s\" stands twice, first in line %d", name, json_mistakes_line(&r->m, r->names_at[before - out->items]));
+        TELL(r, m->at, "preset \"%s\" stands twice, first in line %d", name, r->lines[before - out->items]);
     else if (out->items_n == PRESETS_MAX && !r->is_full)
         TELL(r, m->at, "more than %d presets", PRESETS_MAX);
     r->is_full |= out->items_n == PRESETS_MAX;
@@ -230,7 +235,7 @@ static int take_preset(struct reader *r, const struct json_member *m)
     *p = (struct preset){.name = strdup(name)};
     if (!p->name)
         return -ENOMEM;
-    r->names_at[out->items_n++] = m->at;
+    r->lines[out->items_n++] = json_mistakes_line(&r->m, m->at);
     if (m->value.kind == JSON_OBJECT)
         return read_members(r, p, m->at, &m->value);
     TELL(r, m->value.at, "preset \"%s\" must be an object, such as {\"model\": \"llama3.2:1b\"}", name);

@@ -4,6 +4,7 @@
 #include "common/presets.h"
 
 #include <errno.h>
+#include <time.h>
 
 static struct presets presets;
 static struct diag diag;
@@ -404,6 +405,29 @@ static void test_every_mistake_is_told(void **state)
     assert_int_equal(diag.errors_n, 6);
 }
 
+/* PID 1 reads it in a turn of its loop, also what somebody has filled with mistakes. */
+static void test_a_file_of_nothing_but_mistakes_is_read_quickly(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"\"seed\":\"\\x\",", "\"num_ctx\":[{}],", "\"\":1,\n", "\"a\\q\":1,"};
+    struct timespec from, to;
+    char *json = malloc(PRESETS_FILE_BYTES);
+    assert_non_null(json);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t row_n = strlen(rows[i]), n = strlen(FIRST "\"options\":{");
+        memcpy(json, FIRST "\"options\":{", n);
+        for (; n + row_n + 10 < PRESETS_FILE_BYTES; n += row_n)
+            memcpy(json + n, rows[i], row_n);
+        memcpy(json + n, "\"z\":1}}}", 8);
+        assert_int_equal(read_bytes(json, n + 8), -EINVAL);
+        assert_true(diag.errors_n > 3000);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    assert_true((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 1000);
+    free(json);
+}
+
 static void test_options_that_ollama_may_not_know(void **state)
 {
     (void)state;
@@ -434,6 +458,7 @@ int main(void)
         CASE(test_characters),
         CASE(test_nesting),
         CASE(test_every_mistake_is_told),
+        CASE(test_a_file_of_nothing_but_mistakes_is_read_quickly),
         CASE(test_options_that_ollama_may_not_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
