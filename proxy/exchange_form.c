@@ -1,6 +1,6 @@
 /*
- * See exchange_state.h. What the body of POST /generate is, by the head: JSON is held as it comes, a form becomes JSON while it comes. curl -d
- * says that JSON is a URL-encoded form, and is believed by its first character alone.
+ * See exchange_state.h. What the body of POST /generate is, by the head: JSON is held as it comes, a form becomes JSON while it
+ * comes. curl -d says of JSON that it is a URL-encoded form: there the first character tells.
  */
 #include "proxy/exchange_state.h"
 
@@ -22,11 +22,15 @@ static int is_packed(const struct message *m)
     return place >= 0 && (!message_is(m, m->fields[place].value, "identity") || message_count(m, "content-encoding") > 1);
 }
 
-/* A status of the form's, or of what keeps it; 0 or -1. */
+/* A status of the form's, or what became of its object; 0, or -1: the exchange has ended. */
 static int judge(struct exchange *x, int status)
 {
-    if (status <= 0)
-        return status;
+    if (status == 0)
+        return 0;
+    if (status == -EFBIG)
+        return refuse(x, 413, "body_too_large", "as JSON the form is larger than twice [proxy] max_body");
+    if (status < 0)
+        return refuse(x, 500, NULL, "out of memory");
     return refuse(x, status, status == 413 ? "image_too_large" : status == 415 ? "image_type" : "invalid_request", form_why(x->form));
 }
 
@@ -67,24 +71,24 @@ static int look_for_json(struct exchange *x, const char *bytes, size_t bytes_n)
         if (bytes[i] == '{')
             x->is_json_doubted = 0;
         else if (!strchr(" \t\r\n", bytes[i]) || !bytes[i])
-            return refuse(x, 415, "body_type", "Content-Type: a URL-encoded form is not taken; " TAKEN ": curl -F prompt=…, or -d '{\"prompt\":\"…\"}'");
+            return refuse(x, 415, "body_type", "Content-Type: a URL-encoded form is not taken; " TAKEN
+                                               ": curl -F prompt=…, or -d '{\"prompt\":\"…\"}'");
     }
     return 0;
 }
 
 static int feed_form(struct exchange *x, const char *bytes, size_t bytes_n)
 {
-    struct env *env = x->env;
+    struct budget *bodies = &x->env->bodies;
     x->upload_bytes += bytes_n;
-    if (x->upload_bytes > (uint64_t)env->conf->proxy.max_body_bytes)
+    if (x->upload_bytes > (uint64_t)x->env->conf->proxy.max_body_bytes)
         return -EFBIG;
-    int error = form_feed(x->form, bytes, bytes_n);
-    if (error > 0) {
-        (void)judge(x, error);
+    if (judge(x, form_feed(x->form, bytes, bytes_n)) < 0)
         return 0;
-    }
-    error = error ? error : budget_grow(&env->bodies, &x->body_share, buf_size(&x->body));
-    return error == -ENOBUFS && buf_size(&x->body) > env->bodies.limit_bytes ? -EFBIG : error; /* nobody's end would make room for it */
+    int error = budget_grow(bodies, &x->body_share, buf_size(&x->body));
+    if (error && buf_size(&x->body) > bodies->limit_bytes) /* nobody's end would make room for it */
+        (void)refuse(x, 413, "body_too_large", "as JSON the form is larger than [proxy] max_held_bodies");
+    return x->state == EXCHANGE_END ? 0 : error;
 }
 
 int exchange_take_body(struct exchange *x, const char *bytes, size_t bytes_n)
@@ -96,10 +100,7 @@ int exchange_take_body(struct exchange *x, const char *bytes, size_t bytes_n)
 
 int exchange_end_upload(struct exchange *x)
 {
-    int error = x->form ? form_end(x->form) : 0;
-    if (error < 0)
-        return refuse(x, error == -EFBIG ? 413 : 500, error == -EFBIG ? "body_too_large" : NULL, error == -EFBIG ? "the form is too large ([proxy] max_body)" : "out of memory");
-    if (judge(x, error) < 0)
+    if (x->form && judge(x, form_end(x->form)) < 0)
         return -1;
     exchange_drop_form(x);
     return 0;

@@ -1,8 +1,9 @@
 /*
- * form: multipart/form-data (RFC 7578; RFC 2046 section 5.1) read as it comes, in pieces of any size, into a JSON object of its fields (form_field.h).
+ * form: multipart/form-data (RFC 7578; RFC 2046 section 5.1) read as it comes, in pieces of any size, into a JSON object of its
+ * fields (form_field.h).
  *
- * Strict where two readers could differ: lines end in CR LF, a boundary has the characters that RFC 2046 allows, and stands on a line of its own. What is before
- * the first boundary and behind the last is not read. Memory: this struct, and the object.
+ * Strict where two readers could differ: lines end in CR LF, a boundary has the characters that RFC 2046 allows, and stands on a
+ * line of its own. What is before the first boundary and behind the last is not read. Memory: this struct, and the object.
  */
 #ifndef PROXY_FORM_H
 #define PROXY_FORM_H
@@ -29,7 +30,8 @@ struct form {
     char head[FORM_HEAD_BYTES];
 };
 
-/* content_type: the field's value, which has the boundary. out: empty, gets the object; borrowed until the end. image_bytes_max: of one image. 0, or 400. */
+/* content_type: the field's value, which has the boundary. out: empty, gets the object; borrowed until the end. image_bytes_max: of
+ * one image. 0, or 400. */
 int form_begin(struct form *f, const char *content_type, size_t content_type_n, uint64_t image_bytes_max, struct buf *out);
 /* More of it. 0; or, as soon as no more of it is to be read, the HTTP status: 400, 413 (an image too large), 415 (no image); or -ENOMEM,
  * -EFBIG: the buffer's. It stays. */

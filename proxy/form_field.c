@@ -1,6 +1,6 @@
 /*
- * See form_field.h. What is not a text is written as it comes, too, and looked at where it stands when it is whole. After the first mistake nothing is
- * kept any more, but the rest is still read for others, so that all are told at once.
+ * See form_field.h. What is not a text is written as it comes, too, and looked at where it stands when it is whole. After the first
+ * mistake nothing is kept any more, but the rest is still read for others, so that all are told at once.
  */
 #include "proxy/form_field.h"
 
@@ -66,7 +66,8 @@ static void wrong_name(struct form_fields *f, const char *name)
     for (size_t i = 0; i < KINDS_N; i++)
         names[i] = kinds[i].name;
     const char *nearest = diag_nearest(name, names);
-    mistakes_add(&f->mistakes, "%s: there is no such field%s%s%s", name, nearest ? "; did you mean " : " here", nearest ? nearest : "", nearest ? "?" : "");
+    mistakes_add(&f->mistakes, "%s: there is no such field%s%s%s", name, nearest ? "; did you mean " : " here",
+                 nearest ? nearest : "", nearest ? "?" : "");
 }
 
 static const struct form_kind *find(const char *name)

@@ -1,8 +1,9 @@
 /*
- * form_field: a form's fields become the members of a JSON object while they arrive, as POST /generate takes it: `{"images":["…"],"prompt":"…"}`.
+ * form_field: a form's fields become the members of a JSON object while they arrive, as POST /generate takes it:
+ * `{"images":["…"],"prompt":"…"}`.
  *
- * What each field is, is one table. A text becomes a string; a number, a list or an object is checked, and stands as it was sent; an image becomes
- * base64, and is looked at on its way. There is no second copy of anything.
+ * What each field is, is one table. A text becomes a string; a number, a list or an object is checked, and stands as it was sent;
+ * an image becomes base64, and is looked at on its way. There is no second copy of anything.
  */
 #ifndef PROXY_FORM_FIELD_H
 #define PROXY_FORM_FIELD_H

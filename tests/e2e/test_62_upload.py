@@ -208,6 +208,20 @@ def test_a_refusal_that_the_head_shows_costs_no_body(sidecar):
             assert all_of(sock).startswith(b"HTTP/1.1 " + status)
 
 
+@pytest.mark.parametrize("text", ["x" * 2 * MEGA, "\x01" * (MEGA // 2)])
+def test_a_form_beyond_max_body_is_413_also_by_what_it_becomes(sidecar, text):
+    sidecar.configure("proxy", max_body="1M")
+    sidecar.boot(tokens=1)
+    body = form(part("prompt", text), MODEL)
+    with sock_to(sidecar) as sock:
+        sock.sendall(head("/generate", more=f"Transfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n"))
+        sock.sendall(f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        sock.shutdown(1)
+        answer = all_of(sock)
+    assert answer.startswith(b"HTTP/1.1 413") and (b"than twice [proxy] max_body" if len(text) < MEGA else b"than [proxy] max_body") in answer
+    assert sidecar.ask("GET", "/live").status == 200
+
+
 # how it comes
 
 def test_a_slow_upload_arrives_and_one_that_is_too_slow_is_told(sidecar):

@@ -245,9 +245,30 @@ static void test_numbers(void **state)
     }
 }
 
+/* Pieces between the quotes give what the whole gives with them. */
+static void test_a_json_string_in_pieces(void **state)
+{
+    (void)state;
+    static const char text[] = "a\"b\\\n\x01 plain \xc3\xa9\xe2\x80\xa8 end";
+    struct buf whole, pieces;
+    buf_init(&whole, 0);
+    buf_init(&pieces, 0);
+    assert_int_equal(buf_json_string(&whole, text, sizeof text - 1), 0);
+    assert_int_equal(buf_text(&pieces, "\""), 0);
+    assert_int_equal(buf_json_text(&pieces, text, 4), 0);
+    assert_int_equal(buf_json_text(&pieces, text + 4, 0), 0);
+    assert_int_equal(buf_json_text(&pieces, text + 4, sizeof text - 5), 0);
+    assert_int_equal(buf_text(&pieces, "\""), 0);
+    assert_int_equal(buf_size(&whole), buf_size(&pieces));
+    assert_memory_equal(buf_data(&whole), buf_data(&pieces), buf_size(&whole));
+    buf_fini(&whole);
+    buf_fini(&pieces);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_json_string_in_pieces),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_an_empty_buffer_has_data_that_can_be_read),
         cmocka_unit_test(test_bytes_leave_in_the_order_they_came),
