@@ -25,7 +25,7 @@ struct pull_request {
     struct timer timer; /* of the limit, or of an end that was known at the start */
     int64_t stall_ms;
     uint64_t told_grown;
-    int status, is_refused;
+    int status, is_encoded, is_refused;
     const struct pull_request_ops *ops;
     void *context;
     char why[128]; /* it was refused */
@@ -85,13 +85,15 @@ static void on_line(void *context, const char *line, size_t line_n)
 static void on_head(void *context, const struct message *answer)
 {
     struct pull_request *r = context;
-    r->status = forward_is_encoded(answer) ? 0 : answer->status;
+    r->status = answer->status;
+    r->is_encoded = forward_is_encoded(answer);
 }
 
 static void on_body(void *context, const char *bytes, size_t bytes_n)
 {
     struct pull_request *r = context;
-    lines_feed(&r->lines, bytes, bytes_n);
+    if (!r->is_encoded)
+        lines_feed(&r->lines, bytes, bytes_n);
 }
 
 static void on_flush(void *context)
@@ -131,6 +133,8 @@ static void on_end(void *context, enum fetch_end end, const char *why)
     tell_moved(r);
     if (end == FETCH_GARBAGE)
         conclude(r, FAILURE_GARBAGE, why);
+    else if (r->is_encoded)
+        conclude(r, FAILURE_GARBAGE, "it is encoded, which was not asked for");
     else
         judge(r, end == FETCH_DONE, why);
 }
@@ -179,7 +183,7 @@ int pull_request_start(struct pull_request *r, const struct tell *tell)
 {
     stop(r);
     lines_reset(&r->lines);
-    r->status = r->is_refused = 0;
+    r->status = r->is_encoded = r->is_refused = 0;
     if (buf_printf(&r->head, "POST /api/pull HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
                    r->fetch.backend->host, buf_size(&r->body), tell->via[1]) < 0)
         return -ENOMEM;

@@ -26,7 +26,8 @@ struct pull_request_ops {
     void (*ended)(void *context, const struct pull_try *end); /* the last call of a try; it may be freed, or started again */
 };
 
-/* stall_ms: without a byte of progress for so long, and whatever lines come, a try has failed (PULL_REQUEST_STALL_MS is the preloader's, too). ops and context are borrowed. 0 or -ENOMEM. */
+/* stall_ms: without a byte of progress for so long, whatever lines come, a try has failed (PULL_REQUEST_STALL_MS is the preloader's limit,
+ * too). ops and context are borrowed. 0 or -ENOMEM. */
 int pull_request_new(struct pull_request **out, struct backend *backend, const char *model, int64_t stall_ms,
                      const struct pull_request_ops *ops, void *context) WARN_UNUSED;
 /* A try: ops->ended comes later, never from within. tell is borrowed for the call. 0 or -ENOMEM. */

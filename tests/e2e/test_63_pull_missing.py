@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from client import ask
+from played_backend import CLOSE, END, LAST, RESET, chunk, head
 from waiting import SLACK, until
 
 MB = 1 << 20
@@ -189,6 +190,49 @@ def test_a_registry_that_has_it_later_is_asked_when_the_rest_is_over_or_models_h
     assert sidecar.generate().status == 404 and pulled(sidecar) == ["m"]
     assert sidecar.ask("DELETE", "/api/delete", {"model": "other"}).status == 200
     assert sidecar.generate().status == 200 and pulled(sidecar) == ["m", "m"]
+
+
+# backends that answer in odd ways
+
+LAYER = b'{"status":"pulling","digest":"sha256:1","total":9,"completed":9}\n'
+ODD = {
+    "a page": ([head("text/html", framing="Content-Length: 12"), b"<html>\x1b[2Jhi"], 502, "makes no sense: is what answers at the backend's address"),
+    "a status": ([head(status="502 Bad Gateway", framing="Content-Length: 0")], 503, "the pull failed (HTTP 502)"),
+    "no end": ([head(), chunk(LAYER), END], 503, "without success and without an error"),
+    "an endless line": ([head(), chunk(b'{"status":"' + b"x" * 200_000), END], 502, "makes no sense"),
+    "an encoding": ([head("application/x-ndjson", "Content-Encoding: gzip"), chunk(LAYER), END], 502, "it is encoded"),
+    "no HTTP": ([b"220 ready\r\n\r\n"], 502, "makes no sense"),
+    "a reset": ([head(), chunk(LAYER), RESET], 503, "the connection to Ollama was lost"),
+    "a close": ([CLOSE], 503, "the connection to Ollama was lost"),
+}
+
+
+def play_pull(steps, listed=b'{"models":[]}'):
+    """A backend without models that answers a pull by these steps, and all else well."""
+    def play(request):
+        if b"GET /api/tags " in request[0]:
+            return [head("application/json", framing=f"Content-Length: {len(listed)}"), listed]
+        return steps if b" /api/pull " in request[0] else [head(), chunk(LAST), END]
+
+    return play
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_pull_that_is_answered_in_an_odd_way_has_failed(sidecar, before, name):
+    steps, status, words = ODD[name]
+    sidecar.configure("preload", retries="0")
+    backend = before(play=play_pull(steps), pull_missing="yes")
+    answer = sidecar.generate()
+    assert answer.status == status and words in answer.json["error"] and "\x1b" not in answer.json["error"]
+    asked_n = len(backend.requests)
+    assert sidecar.generate().status == status and len(backend.requests) == asked_n
+
+
+@pytest.mark.parametrize("listed", [b"<html>", b'{"models":{}}', b"[]", b""])
+def test_a_backend_without_a_list_is_asked_itself(sidecar, before, listed):
+    backend = before(play=play_pull([], listed), pull_missing="yes")
+    assert sidecar.generate(stream=True).status == 200
+    assert not [text for text, _ in backend.requests if b"/api/pull" in text]
 
 
 # who else changes models
