@@ -1,4 +1,5 @@
 """An app in a browser, in the origin that its developer has it in, and a page of a stranger's: what each may ask and read."""
+import base64
 import json
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from sidecar import Sidecar
 MESSAGES = [{"role": "user", "content": "x"}]
 JSON = {"Content-Type": "application/json"}
 TOKENS = 5
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,25 @@ def test_a_page_of_localhost_reads_events_as_they_come(served, browsers, path, h
     assert saw["headers"]["content-type"] == "text/event-stream"
     *events, last, end = "".join(saw["parts"]).split("\n\n")
     assert last == "data: [DONE]" and end == "" and all(json.loads(event.removeprefix("data: ")) for event in events)
+
+
+def file_of(content: bytes, kind="image/png") -> dict:
+    """A file that a page has, as of an input element."""
+    return {"base64": base64.b64encode(content).decode(), "type": kind, "name": "exemplo.png"}
+
+
+def test_a_page_of_localhost_sends_a_form_with_an_image(served, browsers):
+    saw = fetch(browsers[0], served, "/generate", form={"model": "m", "image": file_of(PNG), "prompt": "O que há nesta imagem?"})
+    assert saw["error"] is None and saw["status"] == 200 and came_as_a_stream(saw)
+    (asked,) = [json.loads(entry["body"]) for entry in served.backend.requests("/api/generate") if '"prompt"' in entry["body"]]
+    assert asked["prompt"] == "O que há nesta imagem?" and [base64.b64decode(image) for image in asked["images"]] == [PNG]
+
+
+@pytest.mark.parametrize("content, status, words", [(b"<svg/>", 415, "image"), (PNG + bytes(3 << 20), 413, "max_body")])
+def test_a_page_of_localhost_reads_what_is_wrong_with_its_form(served, browsers, content, status, words):
+    saw = fetch(browsers[0], served, "/generate", form={"model": "m", "prompt": "x", "image": file_of(content)})
+    assert saw["error"] is None and saw["status"] == status and words in "".join(saw["parts"]), saw
+    assert not served.backend.requests("/api/generate")
 
 
 @pytest.mark.parametrize("path, body, status, words", [

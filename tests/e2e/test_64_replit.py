@@ -1,11 +1,14 @@
 """The Replit workspace: start.sh as its run command, and what Replit reads of it: .replit and replit.nix."""
+import base64
 import json
 import os
 import re
 import resource
 import shutil
+import struct
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -247,6 +250,70 @@ def test_the_text_preset_s_model_is_pulled_first(workspace, presets, pulled):
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
     assert [json.loads(entry["body"])["model"] for entry in workspace.backend.requests("/api/pull")] == [pulled]
+
+
+# what the owner asks
+
+def png(width=2, height=3) -> bytes:
+    """A small picture."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes(3 * width) for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def told(workspace, command):
+    """The text of a whole answer to a command of a shell in the workspace."""
+    done = subprocess.run([*workspace.before, "sh", "-c", command], env=workspace.environment(), cwd=workspace.folder,
+                          capture_output=True, text=True, timeout=25 * SLACK, check=False)
+    values = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+    assert done.returncode == 0 and len(values) == 4 and values[-1]["done"], done.stderr + done.stdout
+    return "".join(value["response"] for value in values)
+
+
+def commands_of(name):
+    """What a reader is told to type."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return re.findall(r"^    (curl -N http://localhost:3000/generate .+)$", file.read(), re.MULTILINE)
+
+
+def the_owner_asks(workspace):
+    """The two commands of R0.12, as they stand in README.md and README.pt.md; Ollama gets the presets and the very image."""
+    with open(workspace.path("exemplo.jpg"), "wb") as file:
+        file.write(png())
+    for name in ("README.md", "README.pt.md"):
+        text, image = commands_of(name)
+        assert told(workspace, text) == told(workspace, image) == "t0 t1 t2 ", name
+    asked = [json.loads(entry["body"]) for entry in workspace.backend.requests("/api/generate") if '"prompt"' in entry["body"]]
+    options = {"num_batch": 256, "use_mmap": True}
+    for text, image, prompts in zip(asked[::2], asked[1::2], [("Say hello", "What is in this picture?"), ("Diga olá", "O que há nesta imagem?")]):
+        assert (text["model"], text["options"]) == (TEXT_MODEL, {"num_ctx": 1024, **options})
+        assert (image["model"], image["options"]) == ("llava:7b", {"num_ctx": 2048, **options})
+        assert (text["prompt"], image["prompt"]) == prompts
+        assert "images" not in text and [base64.b64decode(text, validate=True) for text in image["images"]] == [png()]
+    loaded = [entry["model"] for entry in workspace.backend.journal("loaded")]
+    assert len(asked) == 4 and loaded == [TEXT_MODEL, "llava:7b"]  # each once, the second when an image came
+
+
+def test_the_owner_s_two_commands_with_both_models_there(workspace, alone):  # pylint: disable=unused-argument
+    workspace.installed = f"{TEXT_MODEL},llava:7b"
+    workspace.is_built().start()
+    workspace.process.wait_log(r" ready after_ms=")
+    the_owner_asks(workspace)
+    assert not workspace.backend.requests("/api/pull")
+    assert workspace.stop() == 0
+
+
+def test_from_nothing_pulled_to_the_owner_s_two_commands_answered(workspace, alone):  # pylint: disable=unused-argument
+    workspace.backend.script(tokens=3, token_delay_ms=5, pull_bytes=1000, models={"liuhaotian": {"pull_error": "unknown_model"}})
+    workspace.is_built().start()
+    workspace.process.wait_log(LISTENS)  # and no later: who asks is held
+    the_owner_asks(workspace)
+    pulled = [json.loads(entry["body"])["model"] for entry in workspace.backend.requests("/api/pull")]
+    assert pulled == [TEXT_MODEL, "liuhaotian", "llava:7b"]
+    assert workspace.stop() == 0
 
 
 # hibernating
