@@ -42,7 +42,7 @@ name_origins() {
 warn_of_published_ollama() {
     local key value inner= outer= port=${OLLAMA_HOST##*:}
     [ -f .replit ] || return 0
-    while IFS='= ' read -r key value; do
+    while IFS='= ' read -r key value || [ -n "$key" ]; do
         case $key in
         '['*) inner= outer= ;;
         localPort) inner=$value ;;
@@ -68,7 +68,7 @@ choose_preload() {
 programs="ollama-supervisor ollama-proxy ollama-preload sidecarctl"
 sources="Makefile common supervisor proxy preload ctl"
 # Another compiler or other libraries, as after a change of the channel: all is built again.
-built_with="$(command -v "${CC:-cc}") ${REPLIT_CPPFLAGS:-} ${REPLIT_LDFLAGS:-}"
+built_with() { printf '%s\n' "$(command -v "${CC:-cc}" || true) ${REPLIT_CPPFLAGS:-} ${REPLIT_LDFLAGS:-}"; }
 
 has_all() {
     local program
@@ -80,7 +80,7 @@ has_all() {
 # Some of it is of another build, or will not run.
 is_stale() {
     local program
-    [ ! -e build/start.built ] || [ "$(cat build/start.built)" = "$built_with" ] || return 0
+    [ ! -e build/start.built ] || [ "$(cat build/start.built)" = "$(built_with)" ] || return 0
     for program in $programs; do
         [ ! -e "build/$program" ] || "build/$program" --version >/dev/null 2>&1 || return 0
     done
@@ -94,10 +94,10 @@ is_built() { has_all && [ -e build/start.built ] && ! is_stale && [ -z "$(find $
 build() {
     local all= jobs
     jobs=$(nproc)
+    if [ -z "${REPLIT_CPPFLAGS:-}" ] && command -v apt-get >/dev/null 2>&1; then scripts/deps build; fi
     if is_stale; then all=-B; fi
     mkdir -p build
-    printf '%s\n' "$built_with" >build/start.new # as old as the build's beginning: what changes meanwhile is built by the next start
-    if [ -z "${REPLIT_CPPFLAGS:-}" ] && command -v apt-get >/dev/null 2>&1; then scripts/deps build; fi
+    built_with >build/start.new # as old as the build's beginning: what changes meanwhile is built by the next start
     say "building, which takes a minute; the next start builds nothing"
     make --no-print-directory -s $all -j$((jobs < 4 ? jobs : 4)) \
         CPPFLAGS="${CPPFLAGS:-} ${REPLIT_CPPFLAGS:-}" LDFLAGS="${LDFLAGS:-} ${REPLIT_LDFLAGS:-}" all ||

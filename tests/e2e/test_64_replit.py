@@ -420,6 +420,12 @@ def test_a_build_that_fails_is_shown_whole_and_says_what_to_do(workspace):
     done = workspace.run_start()
     assert done.returncode == 1 and "\n1\n2\n" in done.stderr and "\n300\nfatal error: ini.h" in done.stderr
     assert "replit.nix" in done.stderr and "reload the workspace" in done.stderr
+    os.remove(workspace.path("data", "bin", "make"))
+    workspace.env["PATH"] = bare_path(workspace)
+    os.remove(os.path.join(workspace.env["PATH"], "cc"))
+    workspace.tool("ollama", "exit 1")
+    done = workspace.run_start()
+    assert done.returncode == 1 and "could not be built" in done.stderr, done.stderr
     workspace.tool("make", "exit 3")
     assert workspace.run_start().returncode == 1  # it is no build that a later start would take for done
 
