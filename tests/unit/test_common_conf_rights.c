@@ -186,6 +186,7 @@ static void without_root(void *context)
     char line[200];
     CHILD_CHECK(chmod(k.scratch.dir, 0777) == 0 && chmod(k.file, 0666) == 0);
     CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0 && setrlimit(RLIMIT_NICE, &none) == 0);
+    CHILD_CHECK(setpriority(PRIO_PROCESS, 0, 0) == 0); /* whatever we were started with */
     CHILD_CHECK(setgroups(0, NULL) == 0 && setresgid(1, 1, 1) == 0 && setresuid(1, 1, 1) == 0);
     bad("user = root", "[program:x] user: we run as uid 1, gid 1, and may not change: that takes root, or CAP_SETUID, CAP_SETGID and CAP_KILL");
     bad("user = daemon:mail", "and may not change: that takes root");
