@@ -60,14 +60,15 @@ def listener():
 def test_a_stop_during_backoff_starts_nothing_later(sidecar):
     """scenario 26: here a pause is what is tested, so it is waited for."""
     sidecar.alone()
-    sidecar.script_program("crash", "exit 3", required="no", backoff_min="400ms", max_restarts="100")
+    pause_s = 2 * SLACK  # long enough for the stop to come before its end
+    sidecar.script_program("crash", "exit 3", required="no", backoff_min=f"{int(pause_s * 1000)}ms", max_restarts="100")
     sidecar.start()
     sidecar.process.wait_log(r" state program=crash .*to=backoff .*reason=")
     until(lambda: execs(sidecar, "crash") == 2, 5, "the restart without a pause")
     until(lambda: sidecar.process.logged(r" exited program=crash")[1:], 5, "its end")
     assert sidecar.ctl("stop", "crash").returncode == 0
     sidecar.process.wait_log(r" state program=crash from=backoff to=down")
-    time.sleep(0.8 * SLACK)
+    time.sleep(pause_s * 1.2)  # up to a tenth is added by chance
     assert execs(sidecar, "crash") == 2
     assert sidecar.stop() == 0
 
