@@ -85,14 +85,16 @@ LIMIT = int(160 * SLACK) << 20
 
 
 @pytest.fixture
-def group():
-    """A control group with LIMIT; the test is skipped, and says why, where there can be none."""
+def group(sidecar):
+    """A control group with LIMIT; the test is skipped, and says why, where there can be none. The sidecar has ended before it goes."""
     made = groups.make(LIMIT)
     if isinstance(made, str):
         pytest.skip(made)
     yield made
+    complaints = sidecar.clean_up()
     until(lambda: not open(made.procs, encoding="utf-8").read(), 5, "an empty group")
     made.close()
+    assert not complaints, complaints
 
 
 def enter(sidecar, group):
