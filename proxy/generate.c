@@ -419,10 +419,10 @@ static int read_all(struct run *r, size_t bytes_n)
 
 int generate_read(struct generate *g, const struct generate_rules *rules, struct buf *body)
 {
+    char nothing[] = "", *end = nothing;
     struct run r = {.g = g, .rules = rules};
-    char *end;
     *g = (struct generate){.is_stream = -1};
-    if (buf_reserve(body, 0, &end) < 0)
+    if (buf_size(body) > 0 && buf_reserve(body, 0, &end) < 0)
         return -ENOMEM;
     r.bytes = end - buf_size(body);
     mistakes_init(&r.mistakes, g->why, sizeof g->why);
