@@ -1,4 +1,4 @@
-"""ollama and openai from npm: one script for each, which says what it saw as JSON."""
+"""ollama, openai and eventsource-parser from npm: one script for each, which says what it saw as JSON."""
 import json
 import os
 import subprocess
@@ -33,3 +33,10 @@ def test_openai_node(sidecar):
     assert saw["content"] and saw["chunks"] > 3 and saw["finish"]
     assert saw["error_status"] == 404
     assert saw["refused_status"] == 403 and "cors_origins" in saw["refused"]
+
+
+def test_r0_8_events_of_generate_are_read_by_fetch_and_eventsource_parser(sidecar):
+    saw = run(sidecar, "events_client.mjs")
+    assert saw["status"] == 200 and saw["type"] == "text/event-stream"
+    assert saw["text"] and saw["parts"] > 3 and saw["last"] == "[DONE]" and saw["names"] == [] and "error" not in saw
+    assert saw["refused"] == [400, "prompt: must be a string, not a number"]

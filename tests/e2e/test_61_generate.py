@@ -338,3 +338,47 @@ def test_only_post(sidecar, before):
     before(*GOOD)
     answer = sidecar.ask("GET", "/generate")
     assert answer.status == 405 and answer.header("Allow") == "POST, OPTIONS"
+
+
+# what holds for every request that needs a model
+
+@pytest.mark.parametrize("headers", [[], EVENTS])
+def test_a_sleeping_ollama_is_woken_and_its_client_held(sidecar, headers):
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="300ms")
+    sidecar.boot(CHEAP, tokens=2)
+    sidecar.process.wait_log(r" asleep action=stop")
+    answer = ask(sidecar, {"prompt": "hi"}, headers)
+    assert answer.status == 200 and answer.clean and b'"done":true' in answer.body
+    sidecar.process.wait_log(r" awake ollama=ready ")
+
+
+@pytest.mark.parametrize("headers", [[], EVENTS])
+def test_a_load_that_fails_tells_ollama_s_words_and_rests_behind_the_third(sidecar, headers):
+    sidecar.installed = CHEAP
+    sidecar.backend.script(tokens=1, models={CHEAP: {"load_fails": "no good file"}})
+    sidecar.start()
+    sidecar.wait_ready()
+    for _ in range(3):
+        answer = ask(sidecar, {"prompt": "hi"}, headers)
+        assert answer.status == 500 and error_of(answer) == "no good file"
+    sidecar.process.wait_log(r" cooldown_begin ")
+    answer = ask(sidecar, {"prompt": "hi"}, headers)
+    assert answer.status == 503 and answer.header("Retry-After") and "3 times in a row: no good file" in error_of(answer)
+
+
+def test_one_at_a_time_and_the_others_stand_in_line(sidecar):
+    sidecar.configure("environment", OLLAMA_NUM_PARALLEL="1")
+    sidecar.boot(CHEAP, tokens=3, token_delay_ms=100)
+    calls = [sidecar.background("POST", "/generate", {"prompt": "hi", "stream": False}) for _ in range(3)]
+    answers = [call.result() for call in calls]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert sum(int(answer.header("X-Sidecar-Queue-Ms", "0")) > 0 for answer in answers) == 2
+
+
+def test_an_ollama_that_dies_while_it_answers_is_told_in_the_last_event_proxy_scenario_27(sidecar):
+    sidecar.boot(CHEAP, tokens=20, token_delay_ms=20, crash_after_tokens=3)
+    with sidecar.connect(20) as connection:
+        answer = connection.request("POST", "/generate", {"prompt": "hi"}, EVENTS)
+        pieces = answer.body.decode().split("\n\n")
+    assert answer.status == 200 and not answer.clean and "data: [DONE]" not in pieces
+    assert "the backend broke off" in json.loads(pieces[-2].removeprefix("data: "))["error"]
