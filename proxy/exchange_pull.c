@@ -86,6 +86,9 @@ enum exchange_found exchange_find_installed(struct exchange *x)
     case PULLS_FULL:
         exchange_fail_full(x, 0);
         return FOUND_NONE;
+    case PULLS_CROWDED:
+        exchange_fail_for_now(x, "pulls_full", "too many other models are being pulled: ask again when some of them are there");
+        return FOUND_NONE;
     case PULLS_NONE:
         tell_none(x, &want);
         return FOUND_NONE;

@@ -351,7 +351,7 @@ static enum pulls_verdict find_pull(struct pulls *p, struct pulls_ticket *t, con
         size_t place = find(p, want->models[i]);
         struct pulls_row *row = place < PULLS_MODELS ? &p->rows[place] : make_row(p, want->models[i]);
         if (!row)
-            return PULLS_FULL;
+            return PULLS_CROWDED;
         wait_in(p, t, &row->line);
         if (!pulls_is_under_way(row))
             begin(p, row, now_ms);

@@ -102,7 +102,8 @@ enum pulls_verdict {
     PULLS_GO,      /* models[*nth] is there, or nobody can tell */
     PULLS_WAIT,    /* t->fn comes */
     PULLS_AT_GATE, /* the preloader pulls models[*nth] */
-    PULLS_FULL,    /* too many wait, or are to be pulled */
+    PULLS_FULL,    /* too many wait */
+    PULLS_CROWDED, /* too many others are to be pulled */
     PULLS_NONE,    /* none is there, nor can be pulled: pulls_tell says why */
 };
 /* Which of them the request gets; where it is to wait, t is in a line until t->fn, or pulls_leave. */

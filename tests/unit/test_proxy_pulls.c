@@ -418,7 +418,7 @@ static void test_more_models_than_places(void **state)
     for (int i = 0; i <= PULLS_MODELS; i++) {
         many[i] = (struct client){.ticket = {.fn = on_told, .context = &many[i]}};
         snprintf(name, sizeof name, "m%d", i);
-        assert_int_equal(pulls_look(&w.pulls, &many[i].ticket, &want, w.now_ms, &nth), i < PULLS_MODELS ? PULLS_WAIT : PULLS_FULL);
+        assert_int_equal(pulls_look(&w.pulls, &many[i].ticket, &want, w.now_ms, &nth), i < PULLS_MODELS ? PULLS_WAIT : PULLS_CROWDED);
     }
     tried(FAILURE_UNKNOWN_MODEL); /* one that rests makes room */
     assert_int_equal(pulls_look(&w.pulls, &many[PULLS_MODELS].ticket, &want, w.now_ms, &nth), PULLS_WAIT);

@@ -55,6 +55,24 @@ static void test_lines_are_counted_together(void **state)
     board_fini(&b);
 }
 
+static void test_partial_downloads_are_kept_while_anybody_pulls(void **state)
+{
+    (void)state;
+    struct board b;
+    assert_int_equal(board_init(&b), 0);
+    assert_false(board_is_pulling(&b));
+    atomic_store(&b.page->phase, (uint32_t)CONTRACT_PHASE_LISTED);
+    assert_true(board_is_pulling(&b));
+    atomic_store(&b.page->phase, (uint32_t)CONTRACT_PHASE_DONE);
+    assert_false(board_is_pulling(&b));
+    int line = board_take_line(&b);
+    atomic_store(&b.page->lines[line].pulls_n, 2);
+    assert_true(board_is_pulling(&b));
+    board_free_line(&b, line, 100);
+    assert_false(board_is_pulling(&b));
+    board_fini(&b);
+}
+
 static void test_a_writer_that_lies_about_the_future_is_bounded(void **state)
 {
     (void)state;
@@ -135,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_when_to_sleep),
         cmocka_unit_test(test_lines_are_counted_together),
+        cmocka_unit_test(test_partial_downloads_are_kept_while_anybody_pulls),
         cmocka_unit_test(test_a_writer_that_lies_about_the_future_is_bounded),
         cmocka_unit_test(test_the_dead_leave_nothing_but_when_they_worked_last),
         cmocka_unit_test(test_lines_run_out_and_come_back),
