@@ -15,6 +15,14 @@ from played_backend import PlayedBackend  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def _ports():
+    """What a test has taken of them; the first to begin, and the last to end, of what belongs to one test alone."""
+    count = ports.held()
+    yield
+    ports.give_back(count)
+
+
 @pytest.fixture
 def sidecar(folder):  # noqa: F811
     """A Sidecar, not yet started; afterwards nothing of it may be left."""

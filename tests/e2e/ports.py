@@ -9,7 +9,7 @@ _held = []
 
 
 def free() -> int:
-    """A TCP port that nobody listens on and no other test gets while this process lives."""
+    """A TCP port that nobody listens on and no other test gets until it is given back, or this process ends."""
     directory = os.path.join(tempfile.gettempdir(), f"sidecar-e2e-ports.{os.getuid()}")
     os.makedirs(directory, exist_ok=True)
     for _ in range(1000):
@@ -26,3 +26,14 @@ def free() -> int:
         _held.append(lock)
         return port
     raise AssertionError("no free port found")
+
+
+def held() -> int:
+    """How many this process has."""
+    return len(_held)
+
+
+def give_back(count: int) -> None:
+    """All but the first so many: each costs a descriptor, of which a process may have a thousand."""
+    while len(_held) > count:
+        os.close(_held.pop())
