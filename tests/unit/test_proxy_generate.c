@@ -141,6 +141,8 @@ static void test_what_the_client_says_wins_key_by_key(void **state)
          "{\"prompt\":\"hi\",\"options\":{               \"num_batch\":8,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"options\":{\"num_batch\":8,\"batch_size\":8}}",
          "{\"prompt\":\"hi\",\"options\":{\"num_batch\":8               ,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
+        {"{\"prompt\":\"hi\",\"options\":{\"batch_size\":8,\"num_batch\":null}}",
+         "{\"prompt\":\"hi\",\"options\":{\"num_batch\" :8                 ,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"options\":{\"NUM_CTX\":1}}", /* of a map case counts: Ollama would not know it */
          "{\"prompt\":\"hi\",\"options\":{\"NUM_CTX\":1,\"num_ctx\":1024,\"num_batch\":256},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"model\":\"m\",\"options\":{\"batch_size\":8}}",
@@ -220,7 +222,7 @@ static void test_mistakes(void **state)
         {"{\"prompt\":\"hi\",\"preset\":\"nosuch\"}", 400, "preset: there is none of this name; there are cheap_text, vision, other"},
         {"{\"prompt\":\"hi\",\"preset\":3,\"model\":[]}", 400, "model: must be the name of a model, not an array; preset: must be the name of a preset, not a number"},
         {"{\"prompt\":\"hi\",\"images\":\"" GIF "\"}", 400, "images: must be an array of strings of base64, not a string"},
-        {"{\"prompt\":\"hi\",\"image\":[\"" GIF "\"]}", 400, "image: must be a string of base64; several go into images, not an array"},
+        {"{\"prompt\":\"hi\",\"image\":[\"" GIF "\"]}", 400, "image: must be a string of base64 (several go into images), not an array"},
         {"{\"prompt\":\"hi\",\"image\":\"" GIF "\",\"images\":[\"" GIF "\"]}", 400, "image: the same as images, which is there too; put all into images"},
         {"{\"prompt\":\"hi\",\"images\":[\"" GIF "\",null,7,\"\"]}", 400,
          "images[1]: must be a string of base64, not null; images[2]: must be a string of base64, not a number; images[3]: is empty"},
