@@ -16,7 +16,8 @@ from freezing import Signals
 from sidecar import BUILD, ROOT
 from test_22_trust import Net
 from test_45_adversity import pass_time
-from waiting import SLACK, until
+from test_54_gaps import pids_of
+from waiting import SLACK
 from workspace import PROGRAMS, Workspace
 
 LISTENS = r" proxy listening "
@@ -323,7 +324,7 @@ def test_it_hibernates_and_wakes_at_any_time(workspace):
     workspace.backend.script(tokens=30, token_delay_ms=20, pull_bytes=1000)
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
-    way, pids = Signals(), list(workspace.programs())
+    way, pids = Signals(), pids_of(workspace, "all")  # the preloader may be on its way out
     with workspace.connect() as connection:  # in the middle of an answer
         answer = connection.request("POST", "/api/generate", {"model": TEXT_MODEL, "prompt": "x"})
         values = answer.objects()
@@ -335,7 +336,7 @@ def test_it_hibernates_and_wakes_at_any_time(workspace):
     workspace.process.wait_log(r" resumed by_ms=")
     workspace.wait_health(lambda health: health.get("state") == "asleep", 10)
     assert workspace.health()["status"] == "ok" and workspace.health()["code"] == 200
-    pids = list(workspace.programs())  # while Ollama sleeps
+    pids = pids_of(workspace, "supervisor") + pids_of(workspace, "proxy")  # while Ollama sleeps
     way.freeze(pids)
     pass_time(2)
     way.thaw(pids)
