@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 
 import client as wire  # tests/e2e, by PYTHONPATH
@@ -183,9 +184,10 @@ def curl(ask):
 
 def ollama_run(ask):
     """`ollama run`, of the program that OLLAMA_PROGRAM names: what it prints, and its exit code."""
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "OLLAMA_HOST": ask["url"].removeprefix("http://")}
-    done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "run", ask["model"], "hi"], stdin=subprocess.DEVNULL, env=env,
-                          capture_output=True, text=True, timeout=ask.get("limit_s", LIMIT_S), check=False)
+    with tempfile.TemporaryDirectory(prefix="sc-home-") as home:  # it makes its key there
+        env = {"PATH": os.environ["PATH"], "HOME": home, "OLLAMA_HOST": ask["url"].removeprefix("http://")}
+        done = subprocess.run([os.environ["OLLAMA_PROGRAM"], "run", ask["model"], "hi"], stdin=subprocess.DEVNULL, env=env,
+                              capture_output=True, text=True, timeout=ask.get("limit_s", LIMIT_S), check=False)
     yield done.stdout.rstrip("\n")
     if done.returncode:
         raise Refused(done.stderr.rpartition("Error: ")[2])
