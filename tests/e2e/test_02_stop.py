@@ -156,7 +156,7 @@ def test_not_idle_while_a_model_is_pulled(sidecar):
 def test_reads_do_not_keep_it_awake(sidecar):
     sidecar.configure("supervisor", idle_timeout="1s")
     sidecar.boot(tokens=1)
-    began = time.monotonic()
+    began = time.monotonic()  # a busy machine may answer late that it may sleep; while it is asked without end, it would never
     while sidecar.process.popen.poll() is None:
         for path in ("/health", "/api/tags", "/api/version", "/"):
             try:
@@ -164,7 +164,7 @@ def test_reads_do_not_keep_it_awake(sidecar):
             except (OSError, EOFError):
                 break
         time.sleep(STEP)
-        assert time.monotonic() - began < 6 * SLACK, "polling kept it awake\n" + sidecar.process.tail()
+        assert time.monotonic() - began < 20 * SLACK, "polling kept it awake\n" + sidecar.process.tail()
     assert sidecar.process.wait() == 0
 
 
