@@ -14,6 +14,7 @@ enum {
      * the smallest of shared machines still some percent. */
     STALL_CPU_PERCENT = 1,
     STALL_CPU_LEAST_MS = 20,         /* two ticks of the kernel's, whatever the time: one of them is chance */
+    STALL_CPU_CREEPS_MS = 80,        /* … and eight since it seems to stand still, should it be starved by others and work in small pieces */
     STALL_READ_BYTES_A_SECOND = 64 * 1024, /* and of reading: what Ollama reads of its runner's answers is less, and no disk so slow */
     STALL_GPU_PERCENT = 10,          /* of a GPU's time: a screen takes some too */
 };
@@ -29,6 +30,7 @@ struct stall_sample {
 struct stall {
     int has_sample;
     int64_t since_ms;   /* nothing has moved since */
+    int64_t since_cpu_ms; /* … and what had been taken then */
     int64_t sampled_ms;
     uint64_t progress;
     struct stall_sample sample;

@@ -62,6 +62,17 @@ static void ticks(void)
     sample.cpu_ms += STEP_MS * 45 / 10000; /* a load whose runner stands still */
 }
 
+static void test_work_in_small_pieces_is_no_hang(void **state)
+{
+    enum { SHORT_LIMIT_MS = 2000, SHORT_STEP_MS = 250 };
+    (void)state;
+    for (int n = 0; n < 100; n++) { /* 8 % of a core, as a starved one gets: none of the pieces counts by itself */
+        assert_int_not_equal(stall_judge(&s, &sample, progress, SHORT_LIMIT_MS, now_ms), STALL_HUNG);
+        sample.cpu_ms += 20;
+        now_ms += SHORT_STEP_MS;
+    }
+}
+
 static void reads(void)
 {
     sample.read_bytes += 2LL * 1024 * 1024; /* from a disk of 140 kB a second */
@@ -219,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_what_stands_still_for_the_limit_is_hung, setup),
+        cmocka_unit_test_setup(test_work_in_small_pieces_is_no_hang, setup),
         cmocka_unit_test(test_work_of_any_kind_is_no_hang),
         cmocka_unit_test(test_what_an_idle_ollama_does_by_itself_is_no_work),
         cmocka_unit_test_setup(test_work_in_between_begins_the_time_anew, setup),
