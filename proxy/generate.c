@@ -4,6 +4,7 @@
  */
 #include "proxy/generate_run.h"
 
+#include "common/parse.h"
 #include "proxy/image_text.h"
 #include "proxy/json_blank.h"
 
@@ -201,6 +202,8 @@ const char *generate_error(int status, const char *model, const char *text, char
 {
     if (status != 404 || !*model)
         return text;
+    if (parse_model_name(model, room) < 0) /* nothing to be pulled, nor to be pasted into a shell */
+        return room;
     snprintf(room, GENERATE_WHY_BYTES, "model '%s' is not installed; pull it by `ollama pull %s`, or set [proxy] pull_missing = yes", model, model);
     return room;
 }

@@ -264,6 +264,8 @@ def test_a_model_that_is_not_there(sidecar, before, headers):
     backend = before(*single({"error": "model 'nosuch' not found"}, "404 Not Found"))
     answer = ask(sidecar, {"prompt": "hi", "model": "nosuch"}, headers)
     assert answer.status == 404 and error_of(answer).startswith("model 'nosuch' is not installed; pull it by `ollama pull nosuch`")
+    answer = ask(sidecar, {"prompt": "hi", "model": "nosuch; reboot"}, headers)
+    assert answer.status == 404 and "is no model's name" in error_of(answer) and "ollama pull" not in error_of(answer)
     backend.loaded = b"".join(single({"error": "model 'nosuch' not found"}, "404 Not Found"))
     answer = ask(sidecar, {"prompt": "hi", "model": "nosuch2"}, headers)
     assert answer.status == 404 and "ollama pull nosuch2" in error_of(answer)

@@ -295,6 +295,8 @@ static void test_words_for_a_model_that_is_missing(void **state)
     char room[GENERATE_WHY_BYTES];
     assert_string_equal(generate_error(404, "m:1b", "model 'm:1b' not found", room),
                         "model 'm:1b' is not installed; pull it by `ollama pull m:1b`, or set [proxy] pull_missing = yes");
+    assert_string_equal(generate_error(404, "m; reboot", "model 'm; reboot' not found", room),
+                        "\"m; reboot\" is no model's name: write [HOST/][NAMESPACE/]MODEL[:TAG] with letters, digits, _ - and .");
     assert_string_equal(generate_error(500, "m", "oh", room), "oh");
     assert_string_equal(generate_error(404, "", "model '' not found", room), "model '' not found");
 }
