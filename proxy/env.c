@@ -147,13 +147,16 @@ static void on_load(void *context, int is_begun)
     struct env *env = context;
     env_count_activity(env, is_begun);
     asked_count(&env->asked, is_begun);
-    if (env->loader.loads.loading_n == 0 && env->loads_over)
-        env->loads_over(env->loads_over_context);
+    if (env->loader.loads.loading_n == 0 && env->work_over)
+        env->work_over(env->work_over_context);
 }
 
 static void on_pull(void *context, int is_begun)
 {
-    env_count_activity(context, is_begun);
+    struct env *env = context;
+    env_count_activity(env, is_begun);
+    if (!is_begun && env->work_over)
+        env->work_over(env->work_over_context);
 }
 
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,

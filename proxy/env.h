@@ -42,8 +42,8 @@ struct env {
     struct first_load first_load;
     struct asleep asleep;
     struct gpu_watch gpu;
-    void (*loads_over)(void *context); /* the last load that was under way has ended; for main to set, or NULL */
-    void *loads_over_context;
+    void (*work_over)(void *context); /* the last load that was under way has ended, or a pull; for main to set, or NULL */
+    void *work_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct trust_rules trust;         /* for main to fill in */
     struct tell tell;

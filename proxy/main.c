@@ -47,15 +47,17 @@ static const char usage[] =
     "Usage: ollama-proxy [options]\n"
     "The public door in front of Ollama: a streaming HTTP proxy. Started by ollama-supervisor, or alone.\n";
 
-/* The model that a restart of the proxy leaves behind half loaded would be loaded anew by the next one. */
-static int is_loading_on(const struct proxy *p)
+/* The model that a restart of the proxy leaves behind half loaded would be loaded anew by the next one; and one that is half pulled by
+ * nobody, where its clients have left. */
+static int has_work_left(const struct proxy *p)
 {
-    return p->phase == PHASE_DRAIN && p->env.loader.loads.loading_n > 0 && env_has_successor(&p->env);
+    int is_working = p->env.loader.loads.loading_n > 0 || pulls_under_way_n(&p->env.puller.pulls) > 0;
+    return p->phase == PHASE_DRAIN && is_working && env_has_successor(&p->env);
 }
 
 static void stop_when_empty(struct proxy *p)
 {
-    if (p->phase != PHASE_RUN && p->clients.clients_n == 0 && !is_loading_on(p))
+    if (p->phase != PHASE_RUN && p->clients.clients_n == 0 && !has_work_left(p))
         loop_stop(&p->loop);
 }
 
@@ -66,7 +68,7 @@ static void on_client_left(void *context)
     stop_when_empty(p);
 }
 
-static void on_loads_over(void *context)
+static void on_work_over(void *context)
 {
     stop_when_empty(context);
 }
@@ -225,8 +227,8 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
     nap_init(&p->nap, &p->env, &p->clients, &p->listeners);
     stalled_init(&p->stalled, &p->env);
-    p->env.loads_over = on_loads_over;
-    p->env.loads_over_context = p;
+    p->env.work_over = on_work_over;
+    p->env.work_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
     if (!error)
         error = prepare_signals(p);

@@ -301,6 +301,36 @@ def test_a_restarted_proxy_finishes_for_its_clients(sidecar):
     assert len(sidecar.backend.journal("pull_done")) >= 1
 
 
+@pytest.mark.parametrize("verb", ["reload", "restart proxy"])
+def test_what_is_pulled_for_nobody_any_more_goes_on_over_another_proxy(sidecar, verb):
+    sidecar.configure("supervisor", idle_timeout="1s", idle_action="stop")
+    boot(sidecar, pull_bytes=4 * MB, pull_rate_bytes_s=MB)
+    client = sidecar.connect()
+    client.send("POST", "/api/generate", {"model": "m", "prompt": "hi"})
+    sidecar.backend.wait("pull_start")
+    client.close()
+    sidecar.configure("proxy", hold_timeout="9m")
+    sidecar.write_ini()
+    assert sidecar.ctl(*verb.split()).returncode == 0
+    sidecar.process.wait_log(r" proxy drain .*clients=0")
+    sidecar.backend.wait("pull_done", timeout=10, model="m:latest")
+    assert not sidecar.process.logged(r" supervisor asleep ")
+    sidecar.process.wait_log(r" supervisor drained ")
+    sidecar.process.wait_log(r" supervisor asleep ", timeout=10 * SLACK)
+
+
+def test_a_stop_does_not_wait_for_what_an_old_proxy_pulls(sidecar):
+    boot(sidecar, pull_bytes=64 * MB, pull_rate_bytes_s=MB)
+    client = sidecar.connect()
+    client.send("POST", "/api/generate", {"model": "m", "prompt": "hi"})
+    sidecar.backend.wait("pull_start")
+    client.close()
+    assert sidecar.ctl("restart", "proxy").returncode == 0
+    sidecar.process.wait_log(r" proxy drain .*clients=0")
+    assert not sidecar.process.logged(r" supervisor drained ")
+    assert sidecar.stop() == 0
+
+
 # presets
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
