@@ -41,8 +41,10 @@ name_origins() {
 # Replit adds ports to .replit by itself when somebody listens there: Ollama's own would let strangers change models.
 warn_of_published_ollama() {
     local key value inner= outer= port=${OLLAMA_HOST##*:}
+    port=${port%%[!0-9]*}
     [ -f .replit ] || return 0
-    while IFS='= ' read -r key value || [ -n "$key" ]; do
+    # the last line may have no end, others a \r or a comment
+    while IFS=$'= \t\r' read -r key value _ || [ -n "$key" ]; do
         case $key in
         '['*) inner= outer= ;;
         localPort) inner=$value ;;
@@ -54,13 +56,13 @@ warn_of_published_ollama() {
     done <.replit
 }
 
-# The text preset's model is there before anybody asks.
+# The text preset's model is there before anybody asks; where there is no such preset, the profile's is not wanted.
 choose_preload() {
     local model
     if [ -z "${OLLAMA_PRELOAD_MODELS:-}" ] && command -v jq >/dev/null 2>&1; then
         # a file with mistakes is told by the supervisor
         model=$(jq -r '[to_entries[] | select((.value.for // {cheap_text: "text"}[.key]) == "text")][0].value.model
-                       | if type == "array" then .[0] else . end | strings' models.json 2>/dev/null) || model=
+                       | if . == null then "none" elif type == "array" then .[0] else . end | strings' models.json 2>/dev/null) || model=
         [ -z "$model" ] || export OLLAMA_PRELOAD_MODELS=$model
     fi
 }

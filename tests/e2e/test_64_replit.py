@@ -235,10 +235,11 @@ def test_without_domains_there_is_this_machine_alone(workspace):
     assert workspace.ask("GET", "/api/tags", headers=[("Origin", "https://me.replit.app")]).status == 403
 
 
-def test_ollama_s_own_port_that_replit_publishes_is_warned_of(workspace):
+@pytest.mark.parametrize("behind, end", [("\n", "\n"), ("\n", ""), (" # ollama's\n", " # why?\n"), ("\r\n", "\r\n")])
+def test_ollama_s_own_port_that_replit_publishes_is_warned_of(workspace, behind, end):
     workspace.is_built()
-    with open(workspace.path(".replit"), "a", encoding="utf-8") as file:
-        file.write(f"\n[[ports]]\nlocalPort = {workspace.backend.port}\nexternalPort = 3001\n")
+    with open(workspace.path(".replit"), "a", encoding="utf-8", newline="") as file:
+        file.write(f"\n[[ports]]\nlocalPort = {workspace.backend.port}{behind}externalPort = 3001{end}")
     workspace.start()
     workspace.process.wait_log(rf"WARNING: \.replit publishes Ollama's own port {workspace.backend.port} as 3001")
 
@@ -251,6 +252,13 @@ def test_the_text_preset_s_model_is_pulled_first(workspace, presets, pulled):
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
     assert [json.loads(entry["body"])["model"] for entry in workspace.backend.requests("/api/pull")] == [pulled]
+
+
+def test_without_a_text_preset_nothing_is_pulled_before_it_is_asked_for(workspace):
+    workspace.write_to("models.json", json.dumps({"small_text": {"model": "llama3.2:1b"}, "vision": {"model": "llava:7b"}}))
+    workspace.is_built().start()
+    workspace.process.wait_log(r" ready after_ms=")
+    assert not workspace.backend.requests("/api/pull")
 
 
 # what the owner asks
