@@ -347,7 +347,9 @@ static enum pulls_verdict find_pull(struct pulls *p, struct pulls_ticket *t, con
         if (p->ops.is_awaited(p->ops.context, want->models[i]))
             return PULLS_AT_GATE;
         if (pulls_failed(p, want->models[i], now_ms))
-            continue;
+            t->failed |= 1u << i;
+        if (t->failed & 1u << i)
+            continue; /* so that it comes to an end, also where so many fail that their rows are taken for others */
         size_t place = find(p, want->models[i]);
         struct pulls_row *row = place < PULLS_MODELS ? &p->rows[place] : make_row(p, want->models[i]);
         if (!row)
@@ -360,7 +362,7 @@ static enum pulls_verdict find_pull(struct pulls *p, struct pulls_ticket *t, con
     return PULLS_NONE;
 }
 
-enum pulls_verdict pulls_look(struct pulls *p, struct pulls_ticket *t, const struct pulls_want *want, int64_t now_ms, size_t *nth)
+static enum pulls_verdict look(struct pulls *p, struct pulls_ticket *t, const struct pulls_want *want, int64_t now_ms, size_t *nth)
 {
     enum installed_verdict verdict = find_installed(p, want, now_ms, nth);
     int is_full = !t->is_accepted && waiting_is_full(p->waiting);
@@ -381,6 +383,14 @@ enum pulls_verdict pulls_look(struct pulls *p, struct pulls_ticket *t, const str
     if (!want->may_pull)
         return PULLS_NONE;
     return is_full ? PULLS_FULL : find_pull(p, t, want, now_ms, nth);
+}
+
+enum pulls_verdict pulls_look(struct pulls *p, struct pulls_ticket *t, const struct pulls_want *want, int64_t now_ms, size_t *nth)
+{
+    enum pulls_verdict verdict = look(p, t, want, now_ms, nth);
+    if (verdict != PULLS_WAIT && verdict != PULLS_AT_GATE)
+        t->failed = 0; /* it does not wait any more */
+    return verdict;
 }
 
 const struct pulls_row *pulls_failed(const struct pulls *p, const char *model, int64_t now_ms)

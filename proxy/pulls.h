@@ -43,6 +43,7 @@ struct pulls_ticket {
     struct pulls_ticket *previous, *next;
     struct pulls_line *line; /* that it stands in; NULL: none */
     int is_accepted;         /* it was let in to wait before: max_queue does not count */
+    unsigned failed;         /* a bit for each of the models that it may use: it was seen to fail, whatever has become of its row */
     void (*fn)(void *context); /* called once: it is to look again */
     void *context;
 };
