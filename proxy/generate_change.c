@@ -33,10 +33,17 @@ static int option_of(const struct generate_run *r, struct json_text name)
     return -1;
 }
 
+/* A null beside the other word for the same option says nothing: that one counts. Ollama knows only its own. */
+static int is_other_word(const struct generate_run *r, const struct json_member *m, int is_batch)
+{
+    int has_ours = r->batch[GENERATE_BATCH_SIZE].at != NULL;
+    return m->value.kind == JSON_NULL && (is_batch || (has_ours && json_match(m->name, generate_batch_names[GENERATE_NUM_BATCH]) == JSON_EXACT));
+}
+
 static void change_option(struct generate_run *r, struct json_blank *b, const struct json_member *m)
 {
     int option = option_of(r, m->name), is_batch = json_match(m->name, generate_batch_names[GENERATE_BATCH_SIZE]) == JSON_EXACT;
-    if (m->value.kind == JSON_NULL && option >= 0) {
+    if (is_other_word(r, m, is_batch) || (m->value.kind == JSON_NULL && option >= 0)) {
         json_blank_member(b, m);
         return;
     }

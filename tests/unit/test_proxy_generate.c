@@ -141,8 +141,14 @@ static void test_what_the_client_says_wins_key_by_key(void **state)
          "{\"prompt\":\"hi\",\"options\":{               \"num_batch\":8,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"options\":{\"num_batch\":8,\"batch_size\":8}}",
          "{\"prompt\":\"hi\",\"options\":{\"num_batch\":8               ,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
+        {"{\"prompt\":\"hi\",\"options\":{\"num_batch\":8,\"batch_size\":null}}", /* who leaves one word empty means the other */
+         "{\"prompt\":\"hi\",\"options\":{\"num_batch\":8                  ,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"options\":{\"batch_size\":8,\"num_batch\":null}}",
          "{\"prompt\":\"hi\",\"options\":{\"num_batch\" :8                 ,\"num_ctx\":1024},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
+        {"{\"prompt\":\"hi\",\"options\":{\"batch_size\":null}}",
+         "{\"prompt\":\"hi\",\"options\":{                 \"num_ctx\":1024,\"num_batch\":256},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
+        {"{\"prompt\":\"hi\",\"model\":\"m\",\"options\":{\"batch_size\":8,\"num_batch\":null}}",
+         "{\"prompt\":\"hi\",\"model\":\"m\",\"options\":{\"num_batch\" :8                 }}", NO_PRESET, -1},
         {"{\"prompt\":\"hi\",\"options\":{\"NUM_CTX\":1}}", /* of a map case counts: Ollama would not know it */
          "{\"prompt\":\"hi\",\"options\":{\"NUM_CTX\":1,\"num_ctx\":1024,\"num_batch\":256},\"model\":\"mistral:7b\"}", CHEAP_TEXT, -1},
         {"{\"prompt\":\"hi\",\"model\":\"m\",\"options\":{\"batch_size\":8}}",
