@@ -182,8 +182,8 @@ static int feed_text(struct form_fields *f, const char *bytes, size_t n)
     while (!error && f->kind && f->carry_n > 0 && n > 0) {
         f->carry[f->carry_n++] = *bytes++;
         n--;
-        if (f->carry_n < character_bytes(f->carry[0]))
-            continue;
+        if (f->carry_n < character_bytes(f->carry[0]) && (f->carry[f->carry_n - 1] & 0xc0) == 0x80)
+            continue; /* it may still become one */
         error = put_text(f, f->carry, f->carry_n);
         f->carry_n = 0;
     }

@@ -18,6 +18,8 @@ static void test_texts_that_are_no_utf8(void **state)
     REFUSED(FIELD("prompt") "Ol\xe1!" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("prompt") "\xe2\x82" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("prompt") "a\x80" END, 400, "prompt: must be UTF-8");
+    REFUSED(FIELD("prompt") "\xf3-\r\n", 400, "prompt: must be UTF-8; the form is cut short: its last boundary, with -- behind it, is missing"); /* however it is cut into pieces */
+    REFUSED(FIELD("prompt") "\xf3\x80-\r\n", 400, "prompt: must be UTF-8; the form is cut short: its last boundary, with -- behind it, is missing");
     REFUSED(FIELD("prompt") "\xed\xa0\x80" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("prompt") "\xc0\x80" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("options") "{\"stop\":\"\xff\"}" END, 400, "options: must be UTF-8");
