@@ -12,7 +12,8 @@ enum {
     CLIENT_AHEAD_DROP_BYTES = 64 << 20, /* of what comes during an answer; then it is left in the socket */
     CLIENT_DISCARD_BYTES = 64 * 1024, /* of a refused body, rather than closing the connection */
     CLIENT_LINGER_MS = 2000,          /* so long for the next byte of what nobody wants */
-    CLIENT_LINGER_MAX_MS = 10000,     /* … and for all of it */
+    CLIENT_LINGER_MAX_MS = 10000,     /* … and for all of it; longer for the rest of a refused body */
+    CLIENT_LINGER_BYTES_A_MS = 32,    /* … which has time for so many */
     CLIENT_SLOW_HEAD_MS = 5000,       /* who takes longer for a header makes room for others */
     CLIENT_UNWELCOME_MS = 2000,       /* for the request of somebody who is to be told that he is one too many */
     CLIENT_FIRST_REQUEST_MS = 1000, /* so long a new connection is not closed for others */

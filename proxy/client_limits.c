@@ -98,9 +98,20 @@ int client_is_let_off(struct client *c)
     return 1;
 }
 
+/* Most clients read nothing before they have sent all of a body: whose picture is refused hears why, though his line is slow. One that
+ * is larger than any is not waited for. */
+static int64_t rest_of_body_ms(const struct client *c)
+{
+    int64_t most_bytes = client_conf(c)->max_body_bytes, bytes = c->request.is_chunked ? most_bytes : c->request.length_bytes;
+    if (c->state != CLIENT_FLUSH || http1_is_complete(&c->parser) || c->parser.refusal.status || bytes > most_bytes)
+        return 0;
+    return bytes > 0 ? bytes / CLIENT_LINGER_BYTES_A_MS : 0;
+}
+
 void client_begin_linger(struct client *c)
 {
-    c->linger_until_ms = now_of(c) + CLIENT_LINGER_MAX_MS;
+    c->linger_since_ms = now_of(c);
+    c->linger_until_ms = c->linger_since_ms + CLIENT_LINGER_MAX_MS + rest_of_body_ms(c);
 }
 
 void client_linger_on(struct client *c)
@@ -119,7 +130,7 @@ int client_is_spare(const struct client *c)
     case CLIENT_HEAD:
         return now_ms - (c->timer.at_ms - client_deadline_ms(c, CLIENT_HEAD)) >= CLIENT_SLOW_HEAD_MS;
     case CLIENT_LINGER:
-        return now_ms - (c->linger_until_ms - CLIENT_LINGER_MAX_MS) >= CLIENT_FIRST_REQUEST_MS;
+        return now_ms - c->linger_since_ms >= CLIENT_FIRST_REQUEST_MS;
     default:
         return 0;
     }

@@ -43,7 +43,7 @@ struct client {
     struct access *access;    /* owned; NULL between requests, and where no log is wanted */
     struct pace_in pace_in;   /* of a body */
     struct pace_out pace_out; /* of what it is sent */
-    int64_t linger_until_ms;
+    int64_t linger_since_ms, linger_until_ms;
     uint64_t ahead_dropped_bytes; /* during an answer */
     enum exchange_end end;
     int is_answered;          /* the exchange is done */

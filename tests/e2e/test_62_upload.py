@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -196,6 +197,21 @@ def test_an_early_refusal_is_read_by_a_client_that_keeps_sending(sidecar, status
         sock.sendall(body)  # all of it, before anything is read
         answer = all_of(sock)
     assert answer.startswith(f"HTTP/1.1 {status}".encode()) and b"image: " in answer
+
+
+@pytest.mark.limit(60)
+def test_an_early_refusal_is_read_by_a_client_whose_line_is_slow(sidecar):
+    """As a page, or Python's http.client, does: it reads nothing before it has sent all; that takes longer than 10 s."""
+    sidecar.boot(tokens=1)
+    body = form(part("image", HEIC + bytes(6 * MEGA), "a.heic"))
+    pieces = [body[at:at + len(body) // 28] for at in range(0, len(body), len(body) // 28)]
+    with sock_to(sidecar) as sock:
+        sock.sendall(head("/generate", len(body), more=f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"))
+        for piece in pieces:
+            sock.sendall(piece)
+            time.sleep(0.5)  # the test is about this pace
+        answer = all_of(sock)
+    assert answer.startswith(b"HTTP/1.1 415") and b"image: is HEIC" in answer
 
 
 def test_a_refusal_that_the_head_shows_costs_no_body(sidecar):
