@@ -9,6 +9,10 @@ export OLLAMA_NUM_PARALLEL="${OLLAMA_NUM_PARALLEL:-1}"
 export OLLAMA_MAX_QUEUE="${OLLAMA_MAX_QUEUE:-64}"
 export OLLAMA_KEEP_ALIVE="${OLLAMA_KEEP_ALIVE:-5m}"
 export OLLAMA_CONTEXT_LENGTH="${OLLAMA_CONTEXT_LENGTH:-2048}"
+# What .replit publishes, whatever PORT says.
+export OLLAMA_HTTP_PORT="${OLLAMA_HTTP_PORT:-3000}"
+# Ollama keeps a key there, and does not start without.
+export HOME="${HOME:-$PWD/data/home}"
 # In the workspace, which outlives a restart; the home folder may not.
 export OLLAMA_MODELS="${OLLAMA_MODELS:-${OLLAMA_MODEL_CACHE_DIR:-$PWD/data/models}}"
 
@@ -50,19 +54,20 @@ warn_of_published_ollama() {
         localPort) inner=$value ;;
         externalPort) outer=$value ;;
         esac
-        if [ "$inner" = "$port" ] && [ -n "$outer" ]; then
+        if [ "$inner" = "$port" ] && [ "$port" != "$OLLAMA_HTTP_PORT" ] && [ -n "$outer" ]; then
             say "WARNING: .replit publishes Ollama's own port $port as $outer: anybody may change its models there. Remove that [[ports]]."
         fi
     done <.replit
 }
 
-# The text preset's model is there before anybody asks; where there is no such preset, the profile's is not wanted.
+# The text preset's model is there before anybody asks; where there is no such preset, the profile's is not wanted; and of several models
+# the first request finds out which one it is.
 choose_preload() {
     local model
     if [ -z "${OLLAMA_PRELOAD_MODELS:-}" ] && command -v jq >/dev/null 2>&1; then
         # a file with mistakes is told by the supervisor
         model=$(jq -r '[to_entries[] | select((.value.for // {cheap_text: "text"}[.key]) == "text")][0].value.model
-                       | if . == null then "none" elif type == "array" then .[0] else . end | strings' models.json 2>/dev/null) || model=
+                       | if . == null then "none" elif type != "array" then . elif length == 1 then .[0] else "none" end | strings' models.json 2>/dev/null) || model=
         [ -z "$model" ] || export OLLAMA_PRELOAD_MODELS=$model
     fi
 }
@@ -99,13 +104,13 @@ build() {
     if [ -z "${REPLIT_CPPFLAGS:-}" ] && command -v apt-get >/dev/null 2>&1; then scripts/deps build; fi
     if is_stale; then all=-B; fi
     mkdir -p build
-    built_with >build/start.new # as old as the build's beginning: what changes meanwhile is built by the next start
+    built_with >build/start.new.$$ # as old as the build's beginning: what changes meanwhile is built by the next start
     say "building, which takes a minute; the next start builds nothing"
     make --no-print-directory -s $all -j$((jobs < 4 ? jobs : 4)) \
         CPPFLAGS="${CPPFLAGS:-} ${REPLIT_CPPFLAGS:-}" LDFLAGS="${LDFLAGS:-} ${REPLIT_LDFLAGS:-}" all ||
         die "the sidecar could not be built, see above. What it needs is in replit.nix: after a change there, or of the channel, reload the \
 workspace (\`kill 1\` in its shell). \`rm -r build\` makes the next start begin anew."
-    mv build/start.new build/start.built
+    mv build/start.new.$$ build/start.built
 }
 
 need_ollama

@@ -177,6 +177,8 @@ def alone(workspace):
 
 
 def test_a_first_start_with_nothing_pulled_on_the_ports_of_a_workspace(workspace, alone):
+    workspace.env["PORT"] = "8080"  # of another program of its owner's
+    del workspace.env["HOME"]
     workspace.is_built().start()
     workspace.process.wait_log(LISTENS + r"address=0\.0\.0\.0:3000 ")
     alone.call(workspace.wait_ready)
@@ -245,7 +247,7 @@ def test_ollama_s_own_port_that_replit_publishes_is_warned_of(workspace, behind,
 
 
 @pytest.mark.parametrize("presets, pulled", [
-    ({"small": {"for": "text", "model": ["llama3.2:1b", "qwen3:4b"]}, "vision": {"for": "image", "model": "llava:7b"}}, "llama3.2:1b"),
+    ({"small": {"for": "text", "model": ["llama3.2:1b"]}, "vision": {"for": "image", "model": "llava:7b"}}, "llama3.2:1b"),
     ({"vision": {"model": "llava:7b"}, "cheap_text": {"model": "qwen3:4b"}}, "qwen3:4b")])
 def test_the_text_preset_s_model_is_pulled_first(workspace, presets, pulled):
     workspace.write_to("models.json", json.dumps(presets))
@@ -254,8 +256,10 @@ def test_the_text_preset_s_model_is_pulled_first(workspace, presets, pulled):
     assert [json.loads(entry["body"])["model"] for entry in workspace.backend.requests("/api/pull")] == [pulled]
 
 
-def test_without_a_text_preset_nothing_is_pulled_before_it_is_asked_for(workspace):
-    workspace.write_to("models.json", json.dumps({"small_text": {"model": "llama3.2:1b"}, "vision": {"model": "llava:7b"}}))
+@pytest.mark.parametrize("presets", [{"small_text": {"model": "llama3.2:1b"}, "vision": {"model": "llava:7b"}},
+                                     {"cheap_text": {"model": ["one", "two"]}}], ids=["no text preset", "one of several"])
+def test_without_one_model_for_text_nothing_is_pulled_before_it_is_asked_for(workspace, presets):
+    workspace.write_to("models.json", json.dumps(presets))
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
     assert not workspace.backend.requests("/api/pull")
