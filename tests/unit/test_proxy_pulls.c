@@ -194,6 +194,8 @@ static void test_a_pull_is_shared_and_its_list_has_the_last_word(void **state)
     assert_int_equal(look(1, &want_one, &nth), PULLS_WAIT);
     pulls_progress(&w.pulls, w.last, 50, 100, w.now_ms);
     assert_int_equal(w.last->completed_bytes, 50);
+    pulls_progress(&w.pulls, w.last, UINT64_MAX / 2, 1, w.now_ms); /* a part came before its size was told */
+    assert_int_equal(w.last->told_percent, 100);
     int lists_n = w.lists_n;
     tried(FAILURE_NONE);
     assert_int_equal(w.lists_n, lists_n + 1);
