@@ -38,10 +38,10 @@ static int count_fds(void)
     return n;
 }
 
-/* An address that nobody listens on. */
+/* An address whose port nobody has, on whatever address: some bind it on all of them. */
 static struct address free_address(void)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
     struct sockaddr_storage name;
     socklen_t name_n;
     struct address out = {.host = "127.0.0.1"};
