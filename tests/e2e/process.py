@@ -1,8 +1,12 @@
 """Programs under test: started with a marked environment, their output read by a thread, ended by pid."""
+import array
+import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
+import termios
 import threading
 import time
 
@@ -46,12 +50,28 @@ class Process:
         self.log: list = []
         self.popen = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True)
+        self._reading = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
-        for line in self.popen.stdout:
-            self.log.append(line.decode("utf-8", "replace").rstrip("\n"))
+        fd, begun, data = self.popen.stdout.fileno(), b"", b"-"
+        ready = select.poll()
+        ready.register(fd, select.POLLIN)
+        while data:
+            ready.poll()
+            with self._reading:  # who has it and finds the pipe empty has all lines
+                data = os.read(fd, 65536)
+                *lines, begun = (begun + data).split(b"\n")
+                if begun and not data:
+                    lines.append(begun)
+                self.log.extend(line.decode("utf-8", "replace") for line in lines)
+
+    def _is_read(self) -> bool:
+        with self._reading:
+            left = array.array("i", [0])
+            fcntl.ioctl(self.popen.stdout.fileno(), termios.FIONREAD, left)
+            return left[0] == 0
 
     @property
     def pid(self) -> int:
@@ -81,7 +101,10 @@ class Process:
         return self.popen.poll() is not None and not self._reader.is_alive()
 
     def logged(self, pattern: str) -> list:
-        """All matching lines so far."""
+        """All matching lines so far: also those that were written a moment ago."""
+        deadline = time.monotonic() + 1
+        while not self._is_read() and time.monotonic() < deadline:  # one that never ends has no end to wait for
+            time.sleep(0.001)
         return [line for line in self.log if re.search(pattern, line)]
 
     def kill(self, number=signal.SIGTERM) -> None:

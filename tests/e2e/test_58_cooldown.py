@@ -99,7 +99,7 @@ def test_when_the_time_is_over_it_is_tried_once_and_rests_on(sidecar):
     assert sidecar.generate().status == 503
     until(lambda: sidecar.generate().status == 500, 10, "one try")
     assert sidecar.generate().status == 503 and tries(sidecar) == 4
-    assert len(sidecar.process.logged(r" cooldown_begin ")) == 2
+    until(lambda: len(sidecar.process.logged(r" cooldown_begin ")) == 2, 5, "both of its lines")
 
 
 def test_a_try_that_is_well_ends_it(sidecar):
