@@ -94,7 +94,7 @@ int buf_number(struct buf *b, uint64_t number)
     return buf_append(b, digits + at, sizeof digits - at);
 }
 
-static int print_into_room(struct buf *b, const char *format, va_list args)
+PRINTF_LIKE(2, 0) static int print_into_room(struct buf *b, const char *format, va_list args)
 {
     int n = vsnprintf(b->bytes + b->tail_n, b->room_n - b->tail_n, format, args);
     return n < 0 ? -EINVAL : (size_t)n > buf_left(b) ? -EFBIG : n;

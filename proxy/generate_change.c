@@ -13,11 +13,11 @@ const char *const generate_batch_names[] = {"batch_size", "num_batch"};
 
 _Static_assert(PRESET_OPTIONS_MAX <= 32, "a bit for each option");
 
-static int member_of(const struct json_text name)
+static enum generate_member member_of(const struct json_text name)
 {
-    for (int i = 0; i < GENERATE_MEMBERS_N; i++)
+    for (unsigned i = 0; i < GENERATE_MEMBERS_N; i++)
         if (json_match(name, generate_names[i]) != JSON_OTHER)
-            return i;
+            return (enum generate_member)i;
     return GENERATE_MEMBERS_N;
 }
 
@@ -120,7 +120,7 @@ static int change_members(struct generate_run *r, size_t bytes_n, struct json_bl
     struct json_member m = {.is_last = 0};
     int error = json_take(&w, '{') ? 0 : -EINVAL;
     for (int is_first = 1; !error && !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0) {
-        int member = member_of(m.name);
+        enum generate_member member = member_of(m.name);
         if (member == GENERATE_OPTIONS) {
             take_options(r, b, &m);
         } else if (goes(r, member, &m)) {

@@ -25,7 +25,7 @@ static struct loop *loop_of(const struct gpu_watch *g)
     return g->site.backend->loop;
 }
 
-static void enter(struct gpu_watch *g, int state, int64_t after_ms)
+static void enter(struct gpu_watch *g, enum gpu_watch_state state, int64_t after_ms)
 {
     g->state = state;
     if (after_ms >= 0)

@@ -25,7 +25,7 @@ struct gpu_watch_site {
 struct gpu_watch {
     struct gpu_watch_site site;
     struct gpu_models models;
-    enum { GPU_REST, GPU_DUE, GPU_ASKING, GPU_LOST, GPU_TOLD } state;
+    enum gpu_watch_state { GPU_REST, GPU_DUE, GPU_ASKING, GPU_LOST, GPU_TOLD } state;
     struct timer timer; /* of the state */
     struct own_request request;
     int is_due_again;             /* a load or a gap, while it was asked */

@@ -27,11 +27,11 @@ static int is_main(const struct supervisor *s, pid_t pid)
 /* Our variable is among the first of what each program is started with. The main process that it names, or 0. */
 static pid_t main_of(pid_t pid)
 {
-    char path[64], environ[ENVIRON_BYTES], mark[64];
+    char path[64], text[ENVIRON_BYTES], mark[64];
     int mark_n = snprintf(mark, sizeof mark, LAUNCH_ENV_RUN "=%d.", (int)sys_getpid());
     snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
-    ssize_t environ_n = sys_read_text(path, environ, sizeof environ);
-    for (const char *at = environ; environ_n > 0 && at < environ + environ_n; at += strlen(at) + 1)
+    ssize_t text_n = sys_read_text(path, text, sizeof text);
+    for (const char *at = text; text_n > 0 && at < text + text_n; at += strlen(at) + 1)
         if (strncmp(at, mark, (size_t)mark_n) == 0)
             return (pid_t)strtol(at + mark_n, NULL, 10);
     return 0;
