@@ -21,7 +21,7 @@ def test_connection_is_accepted_before_ollama_is_up(sidecar):
     assert sidecar.ask("GET", "/ready").status == 200  # it would be held
 
 
-def test_health_goes_from_503_with_reasons_to_200(sidecar):
+def test_r0_9_health_goes_from_503_with_reasons_to_200(sidecar):
     sidecar.installed = "m"
     sidecar.backend.script(start_delay_s=1 * SLACK)
     sidecar.start()

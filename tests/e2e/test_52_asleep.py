@@ -270,7 +270,7 @@ def test_a_state_folder_that_takes_nothing_is_told_once_and_costs_only_the_resta
     assert len(sidecar.process.logged(r" warning proxy known_failed ")) == 1
 
 
-def test_health_says_asleep_then_waking_then_ready(sidecar):
+def test_r0_9_health_says_asleep_then_waking_then_ready(sidecar):
     sleeps(sidecar, idle_timeout="500ms")
     wait_asleep(sidecar)
     health = sidecar.health()

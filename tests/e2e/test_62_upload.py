@@ -46,7 +46,7 @@ def put_presets(sidecar, **more):
 # what arrives
 
 @needs("curl")
-def test_the_owners_second_curl_R0_5_R0_12(sidecar):
+def test_r0_12_the_owners_second_curl_r0_5(sidecar):
     put_presets(sidecar)
     sidecar.boot("t,v", tokens=5)
     jpeg = base64.b64decode("/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP" + "/" * 86 + "wAALCAABAAEBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAA//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8AP//Z")
@@ -97,7 +97,7 @@ def test_ten_megabytes_arrive_byte_for_byte_proxy_scenario_39(sidecar, way):
     assert seen(sidecar)[1]["images"] == [sum_of(content)]
 
 
-def test_one_byte_more_than_the_limit_is_413_however_it_is_sent(sidecar):
+def test_r0_10_one_byte_more_than_the_limit_is_413_however_it_is_sent(sidecar):
     sidecar.configure("proxy", upload_limit="100K")
     sidecar.boot(tokens=1)
     content = image(100 * 1024 + 1)

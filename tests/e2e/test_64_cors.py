@@ -70,7 +70,7 @@ def test_a_preflight_into_a_private_network_is_granted_to_whom_may_ask(open_side
     assert refused.status == 403 and refused.header("Access-Control-Allow-Private-Network") is None
 
 
-def test_pages_of_other_origins_are_refused_whatever_they_ask(open_sidecar):
+def test_r0_10_pages_of_other_origins_are_refused_whatever_they_ask(open_sidecar):
     open_sidecar.boot(tokens=1)
     before = len(open_sidecar.backend.journal("request"))
     for origin in FOREIGN:

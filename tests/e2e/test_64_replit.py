@@ -48,7 +48,7 @@ def generate(workspace, model=TEXT_MODEL, **more):
 
 # the files that Replit reads
 
-def test_dot_replit_runs_start_sh_and_publishes_the_door_alone():
+def test_r0_1_dot_replit_runs_start_sh_and_publishes_the_door_alone():
     tomllib = pytest.importorskip("tomllib")
     with open(os.path.join(ROOT, ".replit"), "rb") as file:
         told = tomllib.load(file)
@@ -84,7 +84,7 @@ def stubs(*more):
             "llhttp": '{ outPath = "/nix/llhttp"; dev = "/nix/llhttp-dev"; out = "/nix/llhttp"; }'}
 
 
-def test_replit_nix_parses_and_evaluates_with_ollama_and_without(folder):
+def test_r0_3_replit_nix_parses_and_evaluates_with_ollama_and_without(folder):
     nix(folder, "--parse", os.path.join(ROOT, "replit.nix"))
     without, whole = evaluate(folder, stubs()), evaluate(folder, stubs("ollama"))
     assert set(whole["deps"]) - set(without["deps"]) == {"/nix/ollama"} and whole["env"] == without["env"]
@@ -107,7 +107,7 @@ def bare_path(workspace) -> str:
     return folder
 
 
-def test_without_ollama_it_says_what_to_do_and_never_takes_the_stand_in(workspace):
+def test_r0_3_without_ollama_it_says_what_to_do_and_never_takes_the_stand_in(workspace):
     workspace.is_built()
     workspace.env["PATH"] = bare_path(workspace)
     done = workspace.run_start()
@@ -115,7 +115,7 @@ def test_without_ollama_it_says_what_to_do_and_never_takes_the_stand_in(workspac
     assert "there is no ollama" in done.stderr and "channel" in done.stderr and "OLLAMA_INSTALL=yes" in done.stderr
 
 
-def test_ollama_s_own_installer_is_run_where_that_is_wanted(workspace):
+def test_r0_3_ollama_s_own_installer_is_run_where_that_is_wanted(workspace):
     workspace.env.update(PATH=bare_path(workspace), OLLAMA_INSTALL="yes")
     workspace.is_built()
     ollama = os.path.join(ROOT, "tests", "standin", "ollama")
@@ -138,7 +138,7 @@ def test_an_installer_that_fails_is_told(workspace, curl, told):
     assert done.returncode == 1 and told in done.stderr, done.stderr
 
 
-def test_ollama_gets_the_environment_of_a_small_machine(workspace):
+def test_r0_2_ollama_gets_the_environment_of_a_small_machine(workspace):
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
     got = environment_of(workspace.pid_of("ollama"))
@@ -176,7 +176,7 @@ def alone(workspace):
     net.close()
 
 
-def test_a_first_start_with_nothing_pulled_on_the_ports_of_a_workspace(workspace, alone):
+def test_r0_1_a_first_start_with_nothing_pulled_on_the_ports_of_a_workspace(workspace, alone):
     workspace.env["PORT"] = "8080"  # of another program of its owner's
     del workspace.env["HOME"]
     workspace.is_built().start()
@@ -215,7 +215,7 @@ def test_as_a_workspace_s_own_user_whose_other_shells_find_it(workspace):
     assert workspace.stop() == 0 and os.path.exists(workspace.path("data", "state"))
 
 
-def test_a_page_of_the_workspace_may_ask_and_no_other(workspace):
+def test_r0_10_a_page_of_the_workspace_may_ask_and_no_other(workspace):
     workspace.env.update(REPLIT_DOMAINS="app.example.com,me.replit.app", REPLIT_DEV_DOMAIN="abc.id.repl.co", REPLIT_ORIGINS="https://*.example.org")
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
@@ -310,7 +310,7 @@ def the_owner_asks(workspace):
     assert len(asked) == 4 and loaded == [TEXT_MODEL, "llava:7b"]  # each once, the second when an image came
 
 
-def test_the_owner_s_two_commands_with_both_models_there(workspace, alone):  # pylint: disable=unused-argument
+def test_r0_12_the_owner_s_two_commands_with_both_models_there(workspace, alone):  # pylint: disable=unused-argument
     workspace.installed = f"{TEXT_MODEL},llava:7b"
     workspace.is_built().start()
     workspace.process.wait_log(r" ready after_ms=")
@@ -319,7 +319,7 @@ def test_the_owner_s_two_commands_with_both_models_there(workspace, alone):  # p
     assert workspace.stop() == 0
 
 
-def test_from_nothing_pulled_to_the_owner_s_two_commands_answered(workspace, alone):  # pylint: disable=unused-argument
+def test_r0_12_from_nothing_pulled_to_the_owner_s_two_commands_answered(workspace, alone):  # pylint: disable=unused-argument
     workspace.backend.script(tokens=3, token_delay_ms=5, pull_bytes=1000, models={"liuhaotian": {"pull_error": "unknown_model"}})
     workspace.is_built().start()
     workspace.process.wait_log(LISTENS)  # and no later: who asks is held
@@ -331,7 +331,7 @@ def test_from_nothing_pulled_to_the_owner_s_two_commands_answered(workspace, alo
 
 # hibernating
 
-def test_it_hibernates_and_wakes_at_any_time(workspace):
+def test_r0_11_it_hibernates_and_wakes_at_any_time(workspace):
     workspace.env["SIDECAR_SUPERVISOR_IDLE_TIMEOUT"] = "1s"
     workspace.backend.script(tokens=30, token_delay_ms=20, pull_bytes=1000)
     workspace.is_built().start()
