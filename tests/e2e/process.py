@@ -45,11 +45,11 @@ def state_of(pid: int) -> str:
 class Process:
     """A running program and its log."""
 
-    def __init__(self, argv: list, env: dict, cwd: str):
+    def __init__(self, argv: list, env: dict, cwd: str, **how):
         self.argv = argv
         self.log: list = []
         self.popen = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT, start_new_session=True)
+                                      stderr=subprocess.STDOUT, start_new_session=True, **how)
         self._reading = threading.Lock()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -255,17 +255,8 @@ def test_without_processes_it_waits_and_goes_on(sidecar):
     if subprocess.run(["test", "-x", program("ollama-supervisor")], user=STRANGER_UID, check=False).returncode != 0:
         pytest.skip("another user may not enter the build's folder")
 
-    class Other(Process):
-        """The same as another user."""
-
-        def __init__(self, argv, env, cwd):  # pylint: disable=super-init-not-called
-            self.argv, self.log = argv, []
-            self.popen = subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                          stderr=subprocess.STDOUT, start_new_session=True, user=STRANGER_UID, group=STRANGER_UID)
-            self._reader = threading.Thread(target=self._read, daemon=True)
-            self._reader.start()
-
-    sidecar.process = Other([program("ollama-supervisor"), "-c", sidecar.ini], sidecar.environment(), sidecar.directory)
+    sidecar.process = Process([program("ollama-supervisor"), "-c", sidecar.ini], sidecar.environment(), sidecar.directory,
+                              user=STRANGER_UID, group=STRANGER_UID)
     sidecar.processes.append(sidecar.process)
     until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket", sidecar.process.tail)
     first, supervisor = wait_for_pid(sidecar, "ollama"), sidecar.process.pid
