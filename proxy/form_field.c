@@ -225,13 +225,28 @@ static uint64_t letters_max(const struct form_fields *f)
     return letters + letters / 32 + 256;
 }
 
+/* What is no letter of ASCII is written as one sign, byte by byte: so it does not matter where a character was cut. It is found to be
+ * no letter of base64 when all is there. */
+static int put_letters(struct form_fields *f, const char *bytes, size_t n)
+{
+    int error = 0;
+    for (size_t at = 0, next; at < n && !error; at = next + (next < n)) {
+        for (next = at; next < n && (unsigned char)bytes[next] < 0x80;)
+            next++;
+        error = buf_json_text(f->out, bytes + at, next - at);
+        if (!error && next < n)
+            error = buf_text(f->out, "\xef\xbf\xbd"); /* U+FFFD */
+    }
+    return error;
+}
+
 static int feed_image_letters(struct form_fields *f, const char *bytes, size_t n)
 {
     if (f->bytes_n > letters_max(f)) {
         image_refuse_length(&f->image);
         return judge_image(f);
     }
-    return is_kept(f) ? buf_json_text(f->out, bytes, n) : 0; /* what is no letter is found when it is whole */
+    return is_kept(f) ? put_letters(f, bytes, n) : 0;
 }
 
 static int feed_image_as(struct form_fields *f, const char *bytes, size_t n)

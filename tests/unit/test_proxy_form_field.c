@@ -23,6 +23,9 @@ static void test_texts_that_are_no_utf8(void **state)
     REFUSED(FIELD("prompt") "\xed\xa0\x80" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("prompt") "\xc0\x80" END, 400, "prompt: must be UTF-8");
     REFUSED(FIELD("options") "{\"stop\":\"\xff\"}" END, 400, "options: must be UTF-8");
+#define TEN "\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb\xdb\xbb"
+    REFUSED(FIELD("image") "data:image/gif;" TEN TEN TEN TEN TEN ",R0lG" END, 400,
+            "image: begins as a data URI, and has none, or too long a head: data:image/png;base64,\xe2\x80\xa6 is wanted");
     REFUSED("--b\r\nContent-Disposition: form-data; name=prompt\r\nContent-Type: text/plain; charset=latin1\r\n\r\na" END, 400, "prompt: must be UTF-8");
 }
 
