@@ -80,6 +80,11 @@ void exchange_fail_for_now(struct exchange *x, const char *code, const char *tex
     fail_until(x, code, text, RETRY_AFTER_S);
 }
 
+void exchange_fail_upload(struct exchange *x, int status, const char *why)
+{
+    exchange_fail(x, status, status == 413 ? "image_too_large" : status == 415 ? "image_type" : "invalid_request", why);
+}
+
 void exchange_fail_for_bodies(struct exchange *x)
 {
     exchange_fail_for_now(x, "bodies_full", "too many bytes of request bodies are held at once ([proxy] max_held_bodies)");

@@ -31,7 +31,8 @@ static int judge(struct exchange *x, int status)
         return refuse(x, 413, "body_too_large", "as JSON the form is larger than twice [proxy] max_body");
     if (status < 0)
         return refuse(x, 500, NULL, "out of memory");
-    return refuse(x, status, status == 413 ? "image_too_large" : status == 415 ? "image_type" : "invalid_request", form_why(x->form));
+    exchange_fail_upload(x, status, form_why(x->form));
+    return -1;
 }
 
 static int begin_form(struct exchange *x, struct span type)

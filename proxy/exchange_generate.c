@@ -8,17 +8,12 @@
 
 #include <errno.h>
 
-static const char *code_of(int status)
-{
-    return status == 413 ? "image_too_large" : status == 415 ? "image_type" : "invalid_request";
-}
-
 /* Its body is not what Ollama could be asked with. error: of generate_read, or of the budget. */
 static void refuse(struct exchange *x, int error, const char *why)
 {
     (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the access log names its model all the same */
     if (error > 0)
-        exchange_fail(x, error, code_of(error), why);
+        exchange_fail_upload(x, error, why);
     else if (error == -ENOBUFS)
         exchange_fail_for_bodies(x);
     else

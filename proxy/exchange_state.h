@@ -208,6 +208,8 @@ void exchange_finish(struct exchange *x, enum exchange_end end);
 void exchange_answer_options(struct exchange *x);
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines);
 void exchange_fail(struct exchange *x, int status, const char *code, const char *text);
+/* A body of /generate that is refused: 400, 413 (an image too large), 415 (no image). */
+void exchange_fail_upload(struct exchange *x, int status, const char *why);
 /* 503: no more bytes of bodies may be held. */
 void exchange_fail_for_bodies(struct exchange *x);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
