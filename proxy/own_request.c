@@ -81,13 +81,13 @@ void own_request_init(struct own_request *r, struct backend *backend, const stru
 }
 
 /* Via: a backend that leads back to us is found out by it, as with any request. */
-static int write_request(struct own_request *r, const struct tell *tell, const char *path, const struct buf *body)
+int own_request_write(struct buf *out, const struct backend *backend, const struct tell *tell, const char *path, const struct buf *body)
 {
-    int error = buf_printf(&r->head, "%s %s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", path, r->fetch.backend->host);
+    int error = buf_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", path, backend->host);
     if (body && !error)
-        error = buf_printf(&r->head, "Content-Type: application/json\r\nContent-Length: %zu\r\n", buf_size(body));
-    error = error ? error : buf_printf(&r->head, "%s\r\n", tell->via[1]);
-    return error || !body ? error : buf_append(&r->head, buf_data(body), buf_size(body));
+        error = buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", buf_size(body));
+    error = error ? error : buf_printf(out, "%s\r\n", tell->via[1]);
+    return error || !body ? error : buf_append(out, buf_data(body), buf_size(body));
 }
 
 int own_request_start(struct own_request *r, const struct tell *tell, const char *path, const struct buf *body)
@@ -95,7 +95,7 @@ int own_request_start(struct own_request *r, const struct tell *tell, const char
     own_request_cancel(r);
     r->status = r->is_unread = r->is_refused = 0;
     r->type[0] = '\0';
-    if (write_request(r, tell, path, body) < 0)
+    if (own_request_write(&r->head, r->fetch.backend, tell, path, body) < 0)
         return -ENOMEM;
     struct fetch_request request = {.is_fresh = 1, .head = buf_data(&r->head), .head_n = buf_size(&r->head)};
     r->is_refused = fetch_start(&r->fetch, &request, r->why, sizeof r->why) < 0;

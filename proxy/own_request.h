@@ -49,4 +49,7 @@ int own_request_start(struct own_request *r, const struct tell *tell, const char
 void own_request_cancel(struct own_request *r);
 void own_request_fini(struct own_request *r);
 
+/* The bytes of such a request, for who reads its answer as it comes; as own_request_start takes them. 0 or -ENOMEM. */
+int own_request_write(struct buf *out, const struct backend *backend, const struct tell *tell, const char *path, const struct buf *body) WARN_UNUSED;
+
 #endif

@@ -9,6 +9,7 @@
 #include "proxy/fetch.h"
 #include "proxy/forward.h"
 #include "proxy/model_body.h"
+#include "proxy/own_request.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -178,17 +179,14 @@ void pull_request_free(struct pull_request **r)
     *r = NULL;
 }
 
-/* Via: a backend that leads back to us is found out by it, as with any request. */
 int pull_request_start(struct pull_request *r, const struct tell *tell)
 {
     stop(r);
     lines_reset(&r->lines);
     r->status = r->is_encoded = r->is_refused = 0;
-    if (buf_printf(&r->head, "POST /api/pull HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n",
-                   r->fetch.backend->host, buf_size(&r->body), tell->via[1]) < 0)
+    if (own_request_write(&r->head, r->fetch.backend, tell, "/api/pull", &r->body) < 0)
         return -ENOMEM;
-    struct fetch_request request = {.is_fresh = 1, .head = buf_data(&r->head), .head_n = buf_size(&r->head),
-                                    .body = buf_data(&r->body), .body_n = buf_size(&r->body)};
+    struct fetch_request request = {.is_fresh = 1, .head = buf_data(&r->head), .head_n = buf_size(&r->head)};
     progress_begin(&r->progress, now_ms_of(r));
     r->is_refused = fetch_start(&r->fetch, &request, r->why, sizeof r->why) < 0;
     if (r->is_refused)
