@@ -174,12 +174,17 @@ int progress_is_worth(const struct progress *p)
     return p->grown - p->grown_before >= PROGRESS_WORTH_BYTES;
 }
 
+int progress_percent_of(uint64_t completed_bytes, uint64_t total_bytes)
+{
+    if (total_bytes == 0)
+        return -1;
+    double percent = 100.0 * (double)completed_bytes / (double)total_bytes;
+    return percent >= 100 ? 100 : (int)percent;
+}
+
 int progress_percent(const struct progress *p)
 {
-    if (p->total == 0)
-        return -1;
-    double percent = 100.0 * (double)p->completed / (double)p->total;
-    return percent >= 100 ? 100 : (int)percent;
+    return progress_percent_of(p->completed, p->total);
 }
 
 uint64_t progress_rate(const struct progress *p, int64_t now_ms)

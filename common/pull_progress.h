@@ -58,6 +58,7 @@ int progress_is_worth(const struct progress *p);
 
 /* 0 to 100; -1 where it is not known. */
 int progress_percent(const struct progress *p);
+int progress_percent_of(uint64_t completed_bytes, uint64_t total_bytes); /* likewise */
 /* Bytes a second over the last seconds, 0 where not known; and the time left in ms, -1 where not known. */
 uint64_t progress_rate(const struct progress *p, int64_t now_ms);
 int64_t progress_left_ms(const struct progress *p, int64_t now_ms);

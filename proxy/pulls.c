@@ -216,8 +216,7 @@ void pulls_progress(struct pulls *p, struct pulls_row *row, uint64_t completed_b
     (void)p;
     row->completed_bytes = completed_bytes;
     row->total_bytes = total_bytes;
-    uint64_t done_bytes = completed_bytes < total_bytes ? completed_bytes : total_bytes; /* a part may come before its size is told */
-    int percent = total_bytes ? (int)((double)done_bytes * 100 / (double)total_bytes) : 0;
+    int percent = total_bytes ? progress_percent_of(completed_bytes, total_bytes) : 0;
     if (percent < row->told_percent + TOLD_PERCENT && now_ms - row->told_ms < TOLD_EACH_MS)
         return;
     row->told_percent = percent;
