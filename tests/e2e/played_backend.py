@@ -40,6 +40,15 @@ def single(value, status="200 OK") -> list:
 
 LAST = line(True, done_reason="stop", total_duration=9, prompt_eval_count=3, eval_count=2)
 
+# Answers that break where they are translated: what is sent, what its client is told, how the log calls it.
+BROKEN = {
+    "an error": ([chunk(b'{"error":"runner \\"gone\\""}\n'), END], 'runner "gone"', "backend_error"),
+    "a reset": ([RESET], "the backend broke off in the middle of its answer", "backend_broken"),
+    "a close": ([CLOSE], "the backend broke off in the middle of its answer", "backend_broken"),
+    "no end": ([END], "the backend ended its answer without saying that it is done", "backend_unfinished"),
+    "no object": ([chunk(b"<html>\n"), END], "the backend sent what can't be relayed", "backend_broken"),
+}
+
 
 class Held:
     """Plays its steps for each request, when the test says so; a step that is an Event is waited for."""

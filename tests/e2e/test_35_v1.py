@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from played_backend import CLOSE, END, HANG, RESET, Held, chunk, head, single
+from played_backend import BROKEN, CLOSE, END, HANG, RESET, Held, chunk, head, single
 from waiting import until
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -147,15 +147,6 @@ def test_an_error_in_the_first_line_gets_a_status(sidecar, before, path, body):
     before(head(), chunk(b'{"error":"out of memory"}\n'), END)
     answer = ask(sidecar, path, {**body, "stream": True})
     assert answer.status == 500 and error_of(answer) == "out of memory"
-
-
-BROKEN = {
-    "an error": ([chunk(b'{"error":"runner \\"gone\\""}\n'), END], 'runner "gone"', "backend_error"),
-    "a reset": ([RESET], "the backend broke off in the middle of its answer", "backend_broken"),
-    "a close": ([CLOSE], "the backend broke off in the middle of its answer", "backend_broken"),
-    "no end": ([END], "the backend ended its answer without saying that it is done", "backend_unfinished"),
-    "no object": ([chunk(b"<html>\n"), END], "the backend sent what can't be relayed", "backend_broken"),
-}
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from played_backend import CLOSE, END, LAST, RESET, Held, chunk, head, line, single
+from played_backend import BROKEN, CLOSE, END, LAST, Held, chunk, head, line, single
 from waiting import until
 
 GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -271,15 +271,6 @@ def test_a_model_that_is_not_there(sidecar, before, headers):
     assert answer.status == 404 and "ollama pull nosuch2" in error_of(answer)
     answer = ask(sidecar, {"prompt": "hi", "model": "nosuch"}, path="/api/generate")
     assert answer.json == {"error": "model 'nosuch' not found"}  # on this path Ollama's own words
-
-
-BROKEN = {
-    "an error": ([chunk(b'{"error":"runner \\"gone\\""}\n'), END], 'runner "gone"', "backend_error"),
-    "a reset": ([RESET], "the backend broke off in the middle of its answer", "backend_broken"),
-    "a close": ([CLOSE], "the backend broke off in the middle of its answer", "backend_broken"),
-    "no end": ([END], "the backend ended its answer without saying that it is done", "backend_unfinished"),
-    "no object": ([chunk(b"<html>\n"), END], "the backend sent what can't be relayed", "backend_broken"),
-}
 
 
 @pytest.mark.parametrize("name", BROKEN)

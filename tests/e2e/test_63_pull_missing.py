@@ -271,13 +271,18 @@ def test_two_are_pulled_at_once_and_the_third_when_one_has_ended(sidecar):
 
 # sleep, and ends
 
-def test_nothing_falls_asleep_while_it_is_pulled(sidecar):
+def begin_a_pull_and_leave(sidecar):
+    """Of some seconds; without it all would fall asleep after one."""
     sidecar.configure("supervisor", idle_timeout="1s", idle_action="stop")
     boot(sidecar, pull_bytes=4 * MB, pull_rate_bytes_s=MB)
     client = sidecar.connect()
     client.send("POST", "/api/generate", {"model": "m", "prompt": "hi"})
     sidecar.backend.wait("pull_start")
     client.close()
+
+
+def test_nothing_falls_asleep_while_it_is_pulled(sidecar):
+    begin_a_pull_and_leave(sidecar)
     sidecar.backend.wait("pull_done", timeout=10, model="m:latest")
     assert not sidecar.process.logged(r" supervisor asleep ")
     sidecar.process.wait_log(r" supervisor asleep ", timeout=10 * SLACK)
@@ -303,12 +308,7 @@ def test_a_restarted_proxy_finishes_for_its_clients(sidecar):
 
 @pytest.mark.parametrize("verb", ["reload", "restart proxy"])
 def test_what_is_pulled_for_nobody_any_more_goes_on_over_another_proxy(sidecar, verb):
-    sidecar.configure("supervisor", idle_timeout="1s", idle_action="stop")
-    boot(sidecar, pull_bytes=4 * MB, pull_rate_bytes_s=MB)
-    client = sidecar.connect()
-    client.send("POST", "/api/generate", {"model": "m", "prompt": "hi"})
-    sidecar.backend.wait("pull_start")
-    client.close()
+    begin_a_pull_and_leave(sidecar)
     sidecar.configure("proxy", hold_timeout="9m")
     sidecar.write_ini()
     assert sidecar.ctl(*verb.split()).returncode == 0
