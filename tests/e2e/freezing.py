@@ -1,4 +1,5 @@
 """Processes that do not run for a while, by signals or in a control group of their own."""
+import contextlib
 import os
 import signal
 import uuid
@@ -15,16 +16,18 @@ class Signals:
 
     @staticmethod
     def freeze(pids) -> None:
-        """Returns when all of them have stopped."""
+        """Returns when none of them runs: one that ended meanwhile stays a zombie while its parent is stopped."""
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        until(lambda: all(state_of(pid) in "T" for pid in pids), 5, "all of them to stop")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        until(lambda: all(state_of(pid) in "TZX" for pid in pids), 5, "all of them to stop")
 
     @staticmethod
     def thaw(pids) -> None:
         """They go on."""
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Nothing to be removed."""
