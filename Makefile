@@ -71,10 +71,12 @@ SYSTEMD_CFLAGS := -DWITH_SYSTEMD $(shell $(PKG_CONFIG) --cflags libsystemd 2>/de
 SYSTEMD_LIBS := $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
 endif
 
-# llhttp: the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source package have, else the library.
+# llhttp: the archive, else the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source
+# package have, else the library.
+LLHTTP_ARCHIVE := $(filter /%,$(shell $(CC) -print-file-name=libllhttp.a))
 ifeq ($(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
-LLHTTP_LIBS := $(shell $(PKG_CONFIG) --libs libllhttp)
+LLHTTP_LIBS := $(or $(LLHTTP_ARCHIVE),$(shell $(PKG_CONFIG) --libs libllhttp))
 LLHTTP_OBJECTS :=
 else
 LLHTTP_SOURCES := $(firstword $(wildcard /usr/share/llhttp/llhttp.c $(BUILD)/llhttp/llhttp.c build/llhttp/llhttp.c))

@@ -10,6 +10,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from pid1 import Container, Pid1, why_no_namespace  # noqa: E402
 from podman import Podman, Unavailable  # noqa: E402
+from shipped import Shipped  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 
@@ -25,6 +26,26 @@ def podman():
         pytest.skip(str(why))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def shipped_image():
+    """The image as it is shipped, with the stand-in inside; skipped where it can't be had."""
+    made = Shipped()
+    try:
+        made.open()
+    except Unavailable as why:
+        made.close()
+        pytest.skip(str(why))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def shipped(shipped_image):
+    """The same, without containers of an earlier test."""
+    yield shipped_image
+    shipped_image.clean_up()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Podman with a storage of its own, in a folder that is thrown away: nobody's images are seen or touched."""
+"""Podman with a storage of its own, in a folder that is thrown away (or kept below build/): nobody's images are seen or touched."""
 import os
 import shutil
 import subprocess
@@ -17,10 +17,12 @@ class Unavailable(Exception):
 
 
 class Podman:
-    """One storage with one image."""
+    """One storage, with one image to try it by. A folder that is given is kept; its networks are its own too."""
 
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix="sc-podman-")
+    def __init__(self, folder: str = ""):
+        self.is_kept = bool(folder)
+        self.folder = folder or tempfile.mkdtemp(prefix="sc-podman-")
+        os.makedirs(self.folder, exist_ok=True)
         conf = os.path.join(self.folder, "containers.conf")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(CONF)
@@ -29,8 +31,9 @@ class Podman:
 
     def command(self, *args) -> list:
         """The argv of a podman command on this storage."""
-        return ["podman", *self.options, "--root", os.path.join(self.folder, "root"), "--runroot",
-                os.path.join(self.folder, "run"), "--cgroup-manager", "cgroupfs", "--events-backend", "none", *args]
+        folders = [word for option, name in (("root", "root"), ("runroot", "run"), ("network-config-dir", "networks"))
+                   for word in (f"--{option}", os.path.join(self.folder, name))]
+        return ["podman", *self.options, *folders, "--cgroup-manager", "cgroupfs", "--events-backend", "none", *args]
 
     def run(self, *args, timeout: float = 60) -> subprocess.CompletedProcess:
         """Runs a podman command to its end."""
@@ -38,27 +41,44 @@ class Podman:
                               check=False, stdin=subprocess.DEVNULL)
 
     def open(self) -> "Podman":
-        """Imports the base, with the first storage driver and runtime that can run something."""
-        for tool in ("podman", "mmdebstrap"):
-            if not shutil.which(tool):
-                raise Unavailable(f"{tool} is not installed (make check-deps installs it)")
+        """Imports the base."""
+        self.need_tools()
         try:
             made = subprocess.run([os.path.join(HERE, "base")], text=True, capture_output=True, timeout=300, check=False)
         except subprocess.TimeoutExpired as error:
             raise Unavailable(f"{error}: run tests/container/base by hand, then once more") from error
         if made.returncode:
             raise Unavailable(made.stderr[-2000:])
+        return self.choose(self.import_base)
+
+    @staticmethod
+    def need_tools() -> None:
+        """What nothing goes without."""
+        for tool in ("podman", "mmdebstrap"):
+            if not shutil.which(tool):
+                raise Unavailable(f"{tool} is not installed (make check-deps installs it)")
+
+    def import_base(self) -> str:
+        """The base that tests/container/base made; the image."""
+        imported = self.run("import", TAR, IMAGE, timeout=120)
+        if imported.returncode:
+            raise Unavailable(imported.stderr.strip()[-100:])
+        return IMAGE
+
+    def choose(self, load) -> "Podman":
+        """Takes the first storage driver and runtime that can run something; load() brings an image and says which."""
         why = []
         for driver in ("overlay", "vfs"):
             self.options = ["--storage-driver", driver]
-            imported = self.run("import", TAR, IMAGE, timeout=120)
-            if imported.returncode:
-                why.append(f"{driver}: {imported.stderr.strip()[-100:]}")
+            try:
+                image = load()
+            except Unavailable as error:
+                why.append(f"{driver}: {error}")
                 shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
                 continue
             for runtime in filter(shutil.which, ("runc", "crun")):
                 self.options = ["--storage-driver", driver, "--runtime", runtime]
-                tried = self.run("run", "--rm", "--network", "host", IMAGE, "true")
+                tried = self.run("run", "--rm", "--network", "host", "--entrypoint", "", image, "true")
                 if tried.returncode == 0:
                     return self
                 why.append(f"{driver}, {runtime}: {tried.stderr.strip()[-100:]}")
@@ -68,5 +88,7 @@ class Podman:
         """Ends what may still run, and removes the storage."""
         if self.options:
             self.run("rm", "--all", "--force", "--time", "0")
-            self.run("rmi", "--all", "--force")
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.is_kept:
+                self.run("rmi", "--all", "--force")
+        if not self.is_kept:
+            shutil.rmtree(self.folder, ignore_errors=True)
