@@ -427,6 +427,7 @@ int conf_check(struct conf *c, struct diag *d)
     for (size_t i = 0; i < c->programs_n; i++)
         if (follow(c, (int)i, &walk, d))
             break;
+    conf_check_fly(c, d);
     conf_check_pins(c, d);
     conf_check_preload(c, d);
     error = conf_check_presets(c, d);

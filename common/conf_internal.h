@@ -106,6 +106,9 @@ int conf_check_trust(const struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_machine.c: idle_action = suspend, suspend_socket. */
 void conf_check_machine(const struct conf *c, struct diag *d);
 
+/* conf_fly.c: what can't work on a machine of Fly.io's, where we are on one. */
+void conf_check_fly(const struct conf *c, struct diag *d);
+
 /* conf_rights.c: fills in c->rights. 0 or -ENOMEM. */
 int conf_check_rights(struct conf *c, struct diag *d) WARN_UNUSED;
 void conf_fini_rights(struct conf_rights *r);

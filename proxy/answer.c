@@ -109,6 +109,7 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     struct forward_answer own = *f;
     d->status = m->status;
     own.is_stream = !is_bodiless && m->length_bytes < 0 && !d->is_head_request;
+    own.encoding = d->encoding;
     int error = forward_answer_head(&d->head, &own);
     error = error || !d->vary ? error : buf_text(&d->head, d->vary);
     error = error || !*d->lines ? error : buf_text(&d->head, d->lines);

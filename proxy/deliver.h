@@ -43,6 +43,7 @@ struct deliver {
     char request_id[DELIVER_ID_BYTES];
     struct buf extra;                /* lines for the heads of our own answers */
     const char *vary;                /* … and for every head, a literal: whole lines; NULL: none */
+    const char *encoding;            /* … and for heads of streams, likewise */
     char lines[DELIVER_LINES_BYTES]; /* … and for every head: whole lines with their ends, or "" */
 };
 

@@ -97,6 +97,9 @@ void exchange_free_spares(struct env *env)
         free(take_spare(env));
 }
 
+/* By enum conf_encoding. */
+static const char *const encodings[] = {NULL, "Content-Encoding: none\r\n", "Content-Encoding: identity\r\n"};
+
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
                  const struct peer *peer, const struct exchange_sink *sink)
 {
@@ -109,6 +112,7 @@ int exchange_new(struct exchange **out, struct env *env, const struct message *r
     x->request = request;
     x->sink = sink;
     deliver_init(&x->deliver, &sink->deliver, request->minor, request->method == METHOD_HEAD);
+    x->deliver.encoding = encodings[env->conf->proxy.stream_encoding];
     answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
     x->since_ms = loop_now_ms(env->loop);

@@ -171,6 +171,8 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
         error = buf_text(out, "X-Accel-Buffering: no\r\n");
     if (!error && f->is_stream && message_find(m, "cache-control", 0) < 0)
         error = buf_text(out, "Cache-Control: no-transform\r\n");
+    if (!error && f->is_stream && f->encoding && message_find(m, "content-encoding", 0) < 0)
+        error = buf_text(out, f->encoding);
     return error;
 }
 
@@ -192,7 +194,7 @@ static int is_type(const struct message *answer, const char *type)
 int forward_is_encoded(const struct message *answer)
 {
     int place = message_find(answer, "content-encoding", 0);
-    return place >= 0 && !message_is(answer, answer->fields[place].value, "identity");
+    return place >= 0 && !message_is(answer, answer->fields[place].value, "identity") && !message_is(answer, answer->fields[place].value, "none");
 }
 
 enum forward_stream forward_stream_kind(const struct message *answer)

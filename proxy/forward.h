@@ -33,13 +33,14 @@ struct forward_answer {
     size_t extra_n;
     int is_cors_dropped;    /* the backend's own CORS fields are left out */
     int is_stream;          /* of unknown length: ask those in between not to gather */
+    const char *encoding;   /* a line that says so, for a stream without Content-Encoding; NULL: none */
 };
 
 /* Appends the client's head without framing (Content-Length, Transfer-Encoding, Connection) and without its empty
  * line. 0 or -errno. */
 int forward_answer_head(struct buf *out, const struct forward_answer *f) WARN_UNUSED;
 
-/* Whether its bytes are packed (Content-Encoding), as a backend may do that was not asked to: nobody here reads them then. */
+/* Whether its bytes are packed (Content-Encoding: other than identity, or none, as another sidecar may say), as a backend may do that was not asked to: nobody here reads them then. */
 int forward_is_encoded(const struct message *answer);
 /* What the answer's Content-Type says of it: lines of JSON, events, or neither; what is packed is neither. */
 enum forward_stream forward_stream_kind(const struct message *answer);

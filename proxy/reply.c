@@ -108,6 +108,7 @@ void reply_json(struct deliver *d, int status, const char *json, size_t json_n, 
 int reply_begin(struct deliver *d, const char *type)
 {
     int error = append_head(d, 200, type, "X-Accel-Buffering: no\r\nCache-Control: no-transform\r\n");
+    error = error || !d->encoding ? error : buf_text(&d->head, d->encoding);
     error = error ? error : deliver_begin(d, 0, -1);
     if (error)
         give_up(d);

@@ -175,6 +175,40 @@ static void test_stop_needs_an_ollama_that_a_request_can_start_again(void **stat
     assert_true(conf_case_has(&k, "warning", k.file, 2, "no request would start it again"));
 }
 
+/* The warnings on a machine of Fly.io's: text of the file, FLY_VM_MEMORY_MB, what is told (NULL: nothing of Fly's). */
+static void test_what_can_not_work_on_fly_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *memory, *told;
+        int line;
+    } rows[] = {
+        {"[proxy]\nlisten = [::]:1\n", "FLY_VM_MEMORY_MB=2048", NULL, 0},
+        {"[proxy]\nlisten = :1\n", "FLY_VM_MEMORY_MB=2048", NULL, 0},
+        {"[proxy]\nlisten = [fdaa::3]:1\n", "FLY_VM_MEMORY_MB=2048", NULL, 0},
+        {"[proxy]\nlisten = 127.0.0.1:1\n", "FLY_VM_MEMORY_MB=2048", "APP.flycast neither", 2},
+        {"[proxy]\nlisten = 127.0.0.1:1, [::1]:1\n", "FLY_VM_MEMORY_MB=2048", "APP.flycast neither", 2},
+        {"[proxy]\nlisten = 0.0.0.0:1\n", "FLY_VM_MEMORY_MB=2048", "APP.internal has IPv6", 2},
+        {"[proxy]\nlisten = 0.0.0.0:1, [::1]:1\n", "FLY_VM_MEMORY_MB=2048", "APP.internal has IPv6", 2},
+        {"[program:proxy]\nautostart = no\n", "FLY_VM_MEMORY_MB=2048", NULL, 0},
+        {"[proxy]\nlisten = :1\n[supervisor]\nidle_action = stop\n", "FLY_VM_MEMORY_MB=2048", NULL, 0},
+        {"[proxy]\nlisten = :1\n[supervisor]\nidle_timeout = 5m\nidle_action = stop\n", "FLY_VM_MEMORY_MB=2048", "goes on running, and is paid for", 5},
+        {"[proxy]\nlisten = :1\n[supervisor]\nidle_timeout = 5m\nidle_action = suspend\n", "FLY_VM_MEMORY_MB=2049", "advises against a suspend", 5},
+        {"[proxy]\nlisten = :1\n[supervisor]\nidle_timeout = 5m\n", "FLY_VM_MEMORY_MB=8192", NULL, 0},
+        {"[proxy]\nlisten = :1\n[supervisor]\nshutdown_timeout = 5m\n", "FLY_VM_MEMORY_MB=x", "which is 5m at the most", 4},
+        {"[proxy]\nlisten = :1\n[supervisor]\nshutdown_timeout = 4m\n", "FLY_VM_MEMORY_MB=x", NULL, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *on_fly[] = {(char[]){"FLY_APP_NAME=app"}, (char *)rows[i].memory, NULL}, *elsewhere[] = {(char *)rows[i].memory, NULL};
+        conf_case_load(&k, rows[i].text, on_fly);
+        conf_case_good(&k);
+        size_t told_n = k.diag.warnings_n;
+        assert_true(!rows[i].told || conf_case_has(&k, "warning", k.file, rows[i].line, rows[i].told));
+        conf_case_load(&k, rows[i].text, elsewhere);
+        assert_int_equal(told_n - k.diag.warnings_n, rows[i].told ? 1 : 0);
+    }
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
@@ -189,6 +223,7 @@ int main(void)
         CASE(test_the_strict_order_waits_for_everything),
         CASE(test_stop_needs_an_ollama_that_a_request_can_start_again),
         CASE(test_built_in_programs_take_what_the_file_says),
+        CASE(test_what_can_not_work_on_fly_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,72 @@
+"""What a machine of Fly.io's needs of us, as any machine can show it: streams that its proxy does not gather, what is kept on its
+volume, and warnings of what can't work there."""
+import pytest
+
+from played_backend import CLOSE, END, LAST, Held, chunk, head, line, single
+
+ASK = {"model": "m", "prompt": "x"}
+ANSWER = {"model": "m", "response": "whole", "done": True}
+
+
+# ---- streams are marked, so that nothing packs them ----
+
+@pytest.mark.parametrize("word", ["none", "identity"])
+@pytest.mark.parametrize("path, body", [("/api/generate", ASK), ("/v1/chat/completions", {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]})])
+def test_a_stream_says_that_it_is_not_packed(sidecar, before, word, path, body):
+    """Passed on, and translated; what has a length is left to whoever wants to pack it."""
+    lines = [head(), chunk(line(message={"role": "assistant", "content": "a"})), chunk(LAST), END]
+    before(play=lambda request: single({"models": []}) if request[0].startswith(b"GET") else lines, stream_encoding=word)
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", path, body, headers=[("Accept-Encoding", "gzip, br, zstd")])
+        assert answer.status == 200 and answer.header("Content-Encoding") == word and answer.header("Cache-Control") == "no-transform"
+        assert answer.body and answer.clean
+        listed = connection.request("GET", "/api/tags")
+        assert listed.json == {"models": []} and listed.header("Content-Length") and listed.header("Content-Encoding") is None
+        assert connection.request("GET", "/live").header("Content-Encoding") is None
+        assert connection.request("POST", "/no/such/path", {}).header("Content-Encoding") is None
+
+
+def test_nothing_is_said_by_default(sidecar, before):
+    before(head(), chunk(line()), chunk(LAST), END)
+    with sidecar.connect() as connection:
+        assert connection.request("POST", "/api/generate", ASK).header("Content-Encoding") is None
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_began_with_a_heartbeat_says_so_too(sidecar, before, stream):
+    """Also a single object: its heartbeats must not be gathered."""
+    play = Held(*([head(), chunk(line()), chunk(LAST), END] if stream else single(ANSWER)))
+    before(play=play, heartbeat_after="100ms", heartbeat_interval="100ms", stream_encoding="none")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/api/generate", {**ASK, "stream": stream})
+        assert answer.header("Content-Encoding") == "none"
+        play.go.set()
+        assert LAST in answer.body or answer.json == ANSWER
+        assert answer.clean
+
+
+def test_what_the_backend_says_of_its_bytes_stays(sidecar, before):
+    before(head("application/x-ndjson", "Content-Encoding: identity"), chunk(line()), chunk(LAST), END, stream_encoding="none")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/api/generate", ASK)
+        assert answer.header("Content-Encoding") == "identity" and answer.body and answer.clean
+
+
+def test_a_backend_that_is_such_a_sidecar_is_understood(sidecar, before):
+    """`none` is no packing: what breaks is told."""
+    before(head("application/x-ndjson", "Content-Encoding: none"), chunk(line()), CLOSE)
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/api/generate", ASK)
+        assert b'"error"' in answer.body and not answer.clean
+
+
+# ---- what is told at the start ----
+
+def test_what_can_not_work_there_is_told(sidecar):
+    sidecar.env.update(FLY_APP_NAME="app", FLY_VM_MEMORY_MB="4096")
+    sidecar.configure("supervisor", idle_timeout="5m", idle_action="suspend")
+    sidecar.write_ini()
+    done = sidecar.run("ollama-supervisor", "-c", sidecar.ini, "--check")
+    assert done.returncode == 0
+    for words in ("APP.flycast neither", "advises against a suspend"):
+        assert words in done.stderr
