@@ -31,6 +31,16 @@ int state_file_read(const char *folder, const char *name, size_t limit_bytes, ch
     return error;
 }
 
+/* What root writes is the folder's owner's, who may have all that is in it looked through. Of no harm where it can't be given. */
+static void give(int fd, const char *folder)
+{
+    struct sys_file owner;
+    int folder_fd = sys_geteuid() == 0 ? sys_open(folder, O_PATH | O_DIRECTORY, 0) : -1;
+    if (folder_fd >= 0 && sys_file(folder_fd, &owner) == 0 && owner.uid != 0)
+        (void)!sys_give_fd(fd, owner.uid, owner.gid);
+    sys_close(folder_fd);
+}
+
 int state_file_write(const char *folder, const char *name, const char *text, size_t text_n)
 {
     char path[STATE_FILE_PATH_BYTES], fresh[STATE_FILE_PATH_BYTES];
@@ -44,6 +54,7 @@ int state_file_write(const char *folder, const char *name, const char *text, siz
     if (fd < 0)
         return fd;
     error = sys_write_all(fd, text, text_n);
+    give(fd, folder);
     sys_close(fd);
     error = error ? error : sys_rename(fresh, path);
     if (error)

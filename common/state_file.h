@@ -13,7 +13,7 @@ enum { STATE_FILE_PATH_BYTES = 4096 };
  * open(2) and read(2) say. A pipe in its place is as good as empty. */
 int state_file_read(const char *folder, const char *name, size_t limit_bytes, char **text, size_t *text_n) WARN_UNUSED;
 
-/* Makes the folder where it is not there. Whoever reads meanwhile finds the old file, or the new one. 0 or -errno. */
+/* Makes the folder where it is not there; what root writes is given to the folder's owner. Whoever reads meanwhile finds the old file, or the new one. 0 or -errno. */
 int state_file_write(const char *folder, const char *name, const char *text, size_t text_n) WARN_UNUSED;
 
 #endif

@@ -148,11 +148,15 @@ int models_folder_prepare(struct models_folder *m, const struct conf *c, const c
         return 0;
     find(m, c, ollama, environment, start_dir);
     const char *home = conf_variable(environment, "HOME");
-    if (r->has_ids) /* first: its .ollama may be on the way to the models */
+    /* The home first, as its .ollama may be on the way to the models; but a volume is given away only while it is empty. */
+    int is_home_last = home && (strcmp(home, m->path) == 0 || is_below(home, m->path));
+    if (r->has_ids && !is_home_last)
         is_kept = prepare_home(m, home, r);
     int is_homeless = r->has_ids && home && is_below(m->path, home) && !is_folder(home);
     if (m->path[0] && (ollama->autostart || r->has_ids) && !is_kept && !is_homeless)
         is_kept = prepare(m, TELL_MODELS, m->path, r);
+    if (r->has_ids && is_home_last && !is_kept)
+        is_kept = prepare_home(m, home, r);
     conf_environment_free(environment);
     return is_kept;
 }

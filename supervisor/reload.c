@@ -7,6 +7,7 @@
 #include "common/listen.h"
 #include "common/log.h"
 #include "supervisor/sleep.h"
+#include "supervisor/state_folder.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -154,6 +155,7 @@ static int make_plans(struct plans *p, struct supervisor *s, const struct conf *
     p->site.conf = fresh;
     p->site.listen_n = fresh->listen_n;
     p->site.is_ollama_kept = models_folder_prepare(&s->models_folder, fresh, s->start_dir);
+    state_folder_prepare(fresh);
     p->site.config_fd = -1;
     error = launch_site_config(&p->site);
     if (!error)

@@ -16,6 +16,7 @@
 #include "supervisor/resume.h"
 #include "supervisor/sleep.h"
 #include "supervisor/standing.h"
+#include "supervisor/state_folder.h"
 #include "supervisor/stop.h"
 #include "supervisor/strays.h"
 #include "supervisor/suspend.h"
@@ -401,6 +402,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     s->ring.context = s;
     s->control.ring = &s->ring;
     s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
+    state_folder_prepare(s->conf);
     return add_children(s);
 }
 

@@ -1,8 +1,11 @@
 """What a machine of Fly.io's needs of us, as any machine can show it: streams that its proxy does not gather, what is kept on its
 volume, and warnings of what can't work there."""
+import os
+
 import pytest
 
 from played_backend import CLOSE, END, LAST, Held, chunk, head, line, single
+from test_41_rights import NOBODY, ROOT, uids
 
 ASK = {"model": "m", "prompt": "x"}
 ANSWER = {"model": "m", "response": "whole", "done": True}
@@ -70,3 +73,36 @@ def test_what_can_not_work_there_is_told(sidecar):
     assert done.returncode == 0
     for words in ("APP.flycast neither", "advises against a suspend"):
         assert words in done.stderr
+
+
+# ---- a volume of root's, with everything on it: models, home and state_dir ----
+
+@ROOT
+@pytest.mark.parametrize("proxy_user", ["nobody", None])
+def test_a_volume_holds_models_home_and_state_for_another_user(sidecar, proxy_user):
+    """A fresh file system, mounted: it becomes Ollama's, over any number of starts, and all that is kept in it with it."""
+    os.chmod(sidecar.directory, 0o755)
+    volume = os.path.join(sidecar.directory, "volume")
+    os.makedirs(os.path.join(volume, "lost+found"), 0o700)
+    os.chmod(sidecar.write("journal.jsonl", ""), 0o666)  # the stand-in's, whoever it is
+    sidecar.env.update(OLLAMA_MODEL_CACHE_DIR=volume, OLLAMA_MODELS="", HOME="/")
+    sidecar.configure("program:ollama", user="nobody", environment=f"HOME={volume}")
+    if proxy_user:
+        sidecar.configure("program:proxy", user=proxy_user)
+    sidecar.configure("supervisor", state_dir=os.path.join(volume, "sidecar"), idle_timeout="500ms")
+    sidecar.configure("preload", models="m", load="last")
+    sidecar.backend.script(tokens=1, pull_bytes=1000)
+    for _ in range(2):
+        sidecar.start()
+        sidecar.wait_ready()
+        assert uids(sidecar.pid_of("ollama")) == {NOBODY}, sidecar.process.tail()
+        assert uids(sidecar.pid_of("proxy")) == {NOBODY if proxy_user else 0}
+        assert sidecar.generate().status == 200
+        assert sidecar.process.wait(15) == 0
+        assert not sidecar.process.logged("models_kept|_failed|_ignored"), sidecar.process.tail()
+        kept = {name: os.stat(os.path.join(volume, "sidecar", name)).st_uid for name in ("sleep.txt", "last-load.json")
+                if os.path.exists(os.path.join(volume, "sidecar", name))}
+        assert kept == {"sleep.txt": NOBODY, "last-load.json": NOBODY}
+        assert len(sidecar.backend.requests("/api/pull")) == 1
+    assert os.stat(os.path.join(volume, "lost+found")).st_uid == 0
+    assert os.stat(os.path.join(volume, ".ollama")).st_uid == NOBODY
