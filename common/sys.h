@@ -206,6 +206,7 @@ struct sys_file {
     unsigned uid, gid;
     int mode; /* permissions: 0 to 0777 */
     int is_folder, is_link, is_pipe, is_regular;
+    uint64_t device; /* the file system that it is on */
 };
 int sys_open_at(int folder_fd, const char *name, int flags) WARN_UNUSED;
 int sys_mkdir_at(int folder_fd, const char *name, int mode) WARN_UNUSED;

@@ -28,7 +28,8 @@ int sys_file(int fd, struct sys_file *out)
         return -errno;
     *out = (struct sys_file){.uid = st.st_uid, .gid = st.st_gid, .mode = st.st_mode & 0777,
                              .is_folder = S_ISDIR(st.st_mode), .is_link = S_ISLNK(st.st_mode),
-                             .is_pipe = S_ISFIFO(st.st_mode), .is_regular = S_ISREG(st.st_mode)};
+                             .is_pipe = S_ISFIFO(st.st_mode), .is_regular = S_ISREG(st.st_mode),
+                             .device = (uint64_t)st.st_dev};
     return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* models/manifests/REGISTRY/NAMESPACE/MODEL/TAG; of the home's .ollama the files alone, such as its key. */
-enum { MODELS_DEPTH = 5, HOME_DEPTH = 0, TELL_MODELS = 0, TELL_HOME = 1, LINE_BYTES = 3 * FOLDER_PATH_BYTES };
+enum { MODELS_DEPTH = 5, HOME_DEPTH = 0, TELL_MODELS = 0, TELL_HOME = 1, TELL_FORGOTTEN = 2, LINE_BYTES = 3 * FOLDER_PATH_BYTES };
 
 void models_folder_init(struct models_folder *m)
 {
@@ -138,6 +138,25 @@ static int is_below(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
+static uint64_t device_of(const char *path)
+{
+    struct sys_file file = {.device = 0};
+    int fd = sys_open(path, O_PATH | O_DIRECTORY, 0);
+    if (fd >= 0 && sys_file(fd, &file) < 0)
+        file.device = 0;
+    sys_close(fd);
+    return file.device;
+}
+
+/* On Fly.io the root file system is made anew whenever the machine starts: each start would pull all models again. */
+static void tell_forgotten(struct models_folder *m, char **environment)
+{
+    const char *app = conf_variable(environment, "FLY_APP_NAME");
+    uint64_t device = app && *app && m->path[0] ? device_of(m->path) : 0;
+    if (device != 0 && device == device_of("/") && is_new(m, TELL_FORGOTTEN, m->path))
+        log_event(LOG_WARNING, "models_forgotten", "path=\"%s\" hint=\"Fly.io makes the root file system anew at each start: mount a volume there, by [mounts] of fly.toml\"", m->path);
+}
+
 int models_folder_prepare(struct models_folder *m, const struct conf *c, const char *start_dir)
 {
     const struct conf_program *ollama = conf_program(c, "ollama");
@@ -157,6 +176,7 @@ int models_folder_prepare(struct models_folder *m, const struct conf *c, const c
         is_kept = prepare(m, TELL_MODELS, m->path, r);
     if (r->has_ids && is_home_last && !is_kept)
         is_kept = prepare_home(m, home, r);
+    tell_forgotten(m, environment);
     conf_environment_free(environment);
     return is_kept;
 }

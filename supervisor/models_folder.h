@@ -10,7 +10,7 @@
 struct models_folder {
     char path[FOLDER_PATH_BYTES]; /* "": nobody knows */
     int lock_fd;                  /* our claim on it; -1: none */
-    uint64_t told[2];             /* the hash of what was last said of the folder, and of the home; 0: nothing */
+    uint64_t told[3];             /* the hash of what was last said of the folder, of the home, and of where it is; 0: nothing */
 };
 
 void models_folder_init(struct models_folder *m);

@@ -1,6 +1,8 @@
 """What a machine of Fly.io's needs of us, as any machine can show it: streams that its proxy does not gather, what is kept on its
 volume, and warnings of what can't work there."""
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -73,6 +75,32 @@ def test_what_can_not_work_there_is_told(sidecar):
     assert done.returncode == 0
     for words in ("APP.flycast neither", "advises against a suspend"):
         assert words in done.stderr
+
+
+@pytest.mark.parametrize("place", ["/", "/dev/shm"])
+def test_models_on_the_root_file_system_are_told_to_be_lost(sidecar, place):
+    """Not those on a volume, and nowhere else than there."""
+    folder = tempfile.mkdtemp(prefix="sc-fly-", dir="/tmp" if place == "/" else place)
+    try:
+        is_root = os.stat(folder).st_dev == os.stat("/").st_dev
+        if is_root != (place == "/"):
+            pytest.skip("the places for temporary files are not on the file systems that this needs")
+        sidecar.env.update(FLY_APP_NAME="app", OLLAMA_MODELS=folder)
+        sidecar.start()
+        sidecar.process.wait_log(r" exec program=ollama")
+        told = sidecar.process.logged(rf'warning supervisor models_forgotten path="{folder}" hint="')
+        assert len(told) == is_root
+        assert sidecar.ctl("reload").returncode == 0
+        assert len(sidecar.process.logged("models_forgotten")) == is_root  # once
+        assert sidecar.stop() == 0
+        if is_root:
+            del sidecar.env["FLY_APP_NAME"]
+            sidecar.start()
+            sidecar.process.wait_log(r" exec program=ollama")
+            assert not sidecar.process.logged("models_forgotten")
+            assert sidecar.stop() == 0
+    finally:
+        shutil.rmtree(folder)
 
 
 # ---- a volume of root's, with everything on it: models, home and state_dir ----
