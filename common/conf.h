@@ -239,6 +239,8 @@ struct conf_options {
 
 /* Reads the command line. usage: what --help prints before the options. Returns -1 to go on, else the exit code. */
 int conf_options(struct conf_options *o, int argc, char **argv, const char *usage);
+/* The same for a program that runs no command: `--` is a mistake. */
+int conf_options_alone(struct conf_options *o, int argc, char **argv, const char *usage);
 /* Loads for a main(): prints mistakes and warnings, does --check and --dump. Returns -1 to go on, else the exit code
  * (0, 100, 111). */
 int conf_main(struct conf **out, const struct conf_options *o, char **environment);

@@ -91,6 +91,13 @@ int conf_options(struct conf_options *o, int argc, char **argv, const char *usag
     return -1;
 }
 
+int conf_options_alone(struct conf_options *o, int argc, char **argv, const char *usage)
+{
+    const char *slash = strrchr(argv[0], '/');
+    int code = conf_options(o, argc, argv, usage);
+    return code < 0 && o->rest_at ? usage_error(slash ? slash + 1 : argv[0], "no command is run, yet there is ", "--") : code;
+}
+
 int conf_main(struct conf **out, const struct conf_options *o, char **environment)
 {
     struct diag d;

@@ -41,6 +41,7 @@ static const char usage[] =
     "  -s SOCKET  where the supervisor's control socket is\n"
     "  -c FILE    the configuration that says where (./supervisor.ini, else /etc/ollama-sidecar/supervisor.ini)\n"
     "  --json     print the reply as it comes\n"
+    "  --help     this text\n"
     "  --version  the version\n"
     "\n"
     "Exit codes: 0, 1 (not healthy, or refused), 100 usage, 111 nobody answers.\n";
@@ -87,7 +88,7 @@ static int usage_error(const char *what, const char *word)
 {
     char clean[128];
     plain_clean_to(clean, sizeof clean, word);
-    fprintf(stderr, "sidecarctl: %s%s; see sidecarctl help\n", what, clean);
+    fprintf(stderr, "sidecarctl: %s%s; see sidecarctl --help\n", what, clean);
     return CTL_USAGE;
 }
 
@@ -166,7 +167,7 @@ static int unknown_verb(const char *name)
         names[i] = verbs[i].name;
     const char *nearest = diag_nearest(name, names);
     plain_clean_to(clean, sizeof clean, name);
-    fprintf(stderr, "sidecarctl: unknown verb \"%s\"%s%s; see sidecarctl help\n", clean,
+    fprintf(stderr, "sidecarctl: unknown verb \"%s\"%s%s; see sidecarctl --help\n", clean,
             nearest ? ", did you mean " : "", nearest ? nearest : "");
     return CTL_USAGE;
 }

@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     struct conf_options options;
     struct conf *conf = NULL;
     struct contract contract;
-    int code = conf_options(&options, argc, argv, usage);
+    int code = conf_options_alone(&options, argc, argv, usage);
     if (code >= 0)
         return code;
     int error = contract_adopt(&contract);

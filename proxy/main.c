@@ -44,7 +44,7 @@ struct proxy {
 };
 
 static const char usage[] =
-    "Usage: ollama-proxy [options]\n"
+    "usage: ollama-proxy [-c FILE] [--check | --dump | --help | --version]\n"
     "The public door in front of Ollama: a streaming HTTP proxy. Started by ollama-supervisor, or alone.\n";
 
 /* The model that a restart of the proxy leaves behind half loaded would be loaded anew by the next one; and one that is half pulled by
@@ -312,7 +312,7 @@ int main(int argc, char **argv)
     struct conf_options options = {0};
     if (!p)
         return EXIT_SYSTEM;
-    int code = conf_options(&options, argc, argv, usage);
+    int code = conf_options_alone(&options, argc, argv, usage);
     if (code < 0)
         code = conf_main(&p->conf, &options, environ);
     if (code < 0) {
