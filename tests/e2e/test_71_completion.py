@@ -1,0 +1,93 @@
+"""Completion in bash (with bash-completion and without), zsh and fish, which are really run; a shell that is not there is skipped."""
+import os
+import re
+import socket
+import subprocess
+import time
+
+import pytest
+
+import shells
+from sidecar import program
+from waiting import SLACK
+
+VERBS = {"status", "start", "stop", "restart", "reload", "tail", "health", "dump", "help"}
+PROGRAMS = {"ollama", "proxy", "preload"}
+
+
+@pytest.fixture(params=list(shells.SHELLS))
+def offered(request, folder):
+    """offered(line): the words that this shell offers in the place of the line's last one."""
+    if not shells.has(request.param):
+        pytest.skip(f"{request.param} is not installed (make check-deps)")
+    return lambda line: shells.SHELLS[request.param](line, folder)
+
+
+def options_of(name):
+    """The options in --help's first lines and its list of them, without what its verbs take."""
+    text = subprocess.run([program(name), "--help"], capture_output=True, text=True, check=True).stdout.split("supervisor.ini, with")[0]
+    return set(re.findall(r"^  (-c|-s|--[a-z]+)\b", text, re.MULTILINE)) | {"-h"}
+
+
+def test_verbs(offered):
+    assert offered("sidecarctl ") == VERBS
+    assert offered("sidecarctl st") == {"status", "start", "stop"}
+    assert offered("sidecarctl --json re") == {"restart", "reload"}
+
+
+@pytest.mark.parametrize("name", ["sidecarctl", "ollama-supervisor", "ollama-proxy", "ollama-preload"])
+def test_options_are_those_of_help(offered, name):
+    told = options_of(name)
+    assert {"-c", "--help", "--version"} <= told
+    assert offered(f"{name} -") - {"--"} == told
+    assert offered(f"{name} --vers") == {"--version"}
+
+
+def test_options_of_verbs(offered):
+    assert offered("sidecarctl health --r") == {"--ready"}
+    assert {"-f", "-n"} <= offered("sidecarctl tail -")
+    assert not {"-f", "-n", "--ready"} & offered("sidecarctl status -")
+
+
+def test_files_where_files_are_meant(offered, folder):
+    for name in ("mine.ini", "mine.sock"):
+        with open(os.path.join(folder, name), "w", encoding="utf-8"):
+            pass
+    for line in ("sidecarctl -c mi", "sidecarctl status -s mi", "ollama-supervisor -c mi", "ollama-proxy --check -c mi"):
+        assert offered(line) == {"mine.ini", "mine.sock"}, line
+    assert offered("sidecarctl st") == {"status", "start", "stop"}
+
+
+def test_a_command_behind_two_dashes(offered):
+    assert "truncate" in offered("ollama-supervisor -- trunc")
+    assert not offered("ollama-proxy -- trunc") & {"truncate"}
+
+
+def test_nothing_is_said_where_no_supervisor_answers(offered, folder):
+    assert not offered(f"sidecarctl -s {folder}/nowhere start ")
+
+
+def seconds_of(offered, line):
+    began = time.monotonic()
+    assert not offered(line)
+    return time.monotonic() - began
+
+
+def test_a_supervisor_that_hangs_is_waited_for_no_longer_than_a_second(offered, folder):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(folder, "s"))
+        listener.listen(8)
+        more = seconds_of(offered, f"sidecarctl -s {folder}/s start ") - seconds_of(offered, f"sidecarctl -s {folder}/nowhere start ")
+        assert more < 3.5 * SLACK  # zsh tries twice; sidecarctl itself would wait for 5 s each time
+
+
+@pytest.mark.limit(60)
+def test_names_of_programs_that_run(sidecar, offered):
+    sidecar.boot(tokens=1)
+    asked = f"sidecarctl -s {sidecar.socket}"
+    assert offered(f"{asked} restart ") == PROGRAMS
+    assert offered(f"{asked} stop p") == {"proxy", "preload"}
+    assert offered(f"{asked} tail -n 5 -f ol") == {"ollama"}
+    assert offered(f"{asked} tail ollama pro") == {"proxy"}
+    assert not offered(f"{asked} restart proxy ") & PROGRAMS  # one is all it takes
+    assert not offered(f"{asked} status ") & PROGRAMS

@@ -1,0 +1,52 @@
+"""Completion offers the verbs and options that the programs take, and no others."""
+import re
+
+SHELLS = {
+    "bash": ("deploy/completion/sidecarctl.bash", "deploy/completion/ollama-supervisor.bash"),
+    "zsh": ("deploy/completion/_ollama-sidecar", "deploy/completion/_ollama-sidecar"),
+    "fish": ("deploy/completion/sidecarctl.fish", "deploy/completion/ollama-supervisor.fish"),
+}
+OTHERS = ("ollama-proxy", "ollama-preload")
+# Options of the tools that completion itself calls.
+FOREIGN = {"--fcs-skip"}
+
+
+def words_of(tree, source, begin, end):
+    """The verbs and options that a program's own source compares its words with."""
+    text = tree.texts[source]
+    return set(re.findall(r'"(--?[a-z]+|[a-z]+)"', text.split(begin, 1)[1].split(end, 1)[0]))
+
+
+def taken(tree):
+    """What sidecarctl takes, and what the three others take."""
+    ctl = words_of(tree, "ctl/main.c", "static const struct verb {", "\n};") | {"help"}
+    ctl |= words_of(tree, "ctl/main.c", "static int take_option(", "static const struct verb *find_verb(")
+    others = words_of(tree, "common/conf_main.c", "int conf_options(", "int conf_options_alone(")
+    return ({w for w in ctl if w != "--"}, {w for w in others if w.startswith("-") and w != "--"})
+
+
+def offers(text, word, shell):
+    """True where a file offers the word; fish writes options as `-s h` and `-l help`."""
+    if shell == "fish" and word.startswith("-"):
+        return re.search(rf"-{'l' if word.startswith('--') else 's'} {word.lstrip('-')}\b", text) is not None
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None
+
+
+def check_completions(tree):
+    for shell, files in SHELLS.items():
+        for name, words in zip(files, taken(tree)):
+            text = tree.texts.get(name)
+            if text is None:
+                tree.found("completions", name, 1, "is not there")
+                continue
+            for word in sorted(words):
+                if not offers(text, word, shell):
+                    tree.found("completions", name, 1, f"does not offer {word}")
+            offered = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - FOREIGN if shell != "fish" else \
+                {f"--{word}" for word in re.findall(r"^complete .*-l ([a-z]+)", text, re.M)}
+            known = set.union(*taken(tree)) if shell == "zsh" else words
+            for word in sorted(offered - known):
+                tree.found("completions", name, 1, f"offers {word}, which is not taken")
+    for name in [f"deploy/completion/{n}.bash" for n in OTHERS] + [f"deploy/completion/{n}.fish" for n in OTHERS]:
+        if name not in tree.names:
+            tree.found("completions", name, 1, "is not there: shells look for a file by the command's name")
