@@ -6,15 +6,13 @@
 
 VERSION := 0.1.0
 BUILD ?= build
-PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-MANDIR ?= $(PREFIX)/share/man
-SYSCONFDIR ?= /etc
-DESTDIR ?=
 PKG_CONFIG ?= pkg-config
 
 GIT_VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-FULL_VERSION := $(VERSION)$(if $(GIT_VERSION),+$(GIT_VERSION))
+# Where git tells nothing, as root is told nothing of another user's repository, what was built keeps its version: `make install`
+# builds nothing then.
+BUILT_VERSION := $(filter $(VERSION) $(VERSION)+%,$(shell cat $(BUILD)/version 2>/dev/null))
+FULL_VERSION := $(if $(GIT_VERSION),$(VERSION)+$(GIT_VERSION),$(or $(BUILT_VERSION),$(VERSION)))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wformat=2 -Wconversion -Wsign-conversion -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough -Wvla -Wundef -Wwrite-strings
@@ -97,7 +95,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps install uninstall clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-coldstart
+.PHONY: all run check check-deps build-deps clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-coldstart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -250,20 +248,7 @@ soak: all
 		tests/e2e/test_59_cycles.py tests/e2e/test_51_edge.py tests/e2e/test_25_soak.py
 	PAUSE_S=$(or $(PAUSE_S),900) build/venv/bin/python -m pytest -p no:cacheprovider tests/clients/test_waiting_while_nothing_comes.py
 
-install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
-	install -m 755 $(BINARIES) $(DESTDIR)$(BINDIR)
-	install -m 644 docs/man/*.1 $(DESTDIR)$(MANDIR)/man1
-	install -m 644 docs/man/*.5 $(DESTDIR)$(MANDIR)/man5
-	install -m 644 docs/man/*.8 $(DESTDIR)$(MANDIR)/man8
-	test -e $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar/supervisor.ini || \
-		install -m 644 supervisor.ini preload-models.txt models.json $(DESTDIR)$(SYSCONFDIR)/ollama-sidecar
-
-uninstall:
-	rm -f $(PROGRAMS:%=$(DESTDIR)$(BINDIR)/%) $(DESTDIR)$(MANDIR)/man1/sidecarctl.1 \
-		$(DESTDIR)$(MANDIR)/man5/supervisor.ini.5 $(DESTDIR)$(MANDIR)/man8/ollama-supervisor.8 \
-		$(DESTDIR)$(MANDIR)/man8/ollama-proxy.8 $(DESTDIR)$(MANDIR)/man8/ollama-preload.8
+include scripts/install.mk
 
 clean:
 	rm -rf build
@@ -278,7 +263,8 @@ help:
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -supervisor, -coldstart: one'
-	@echo 'make install     PREFIX=/usr/local DESTDIR='
+	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'
+	@echo 'make dist        build/ollama-sidecar-$(VERSION).tar.gz of the last commit'
 	@echo 'make clean       remove build/'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,143 @@
+"""`make install`, `make uninstall` and `make dist`, into folders of the tests' own."""
+import gzip
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from sidecar import BUILD, ROOT
+
+PROGRAMS = ("ollama-supervisor", "ollama-proxy", "ollama-preload", "sidecarctl")
+
+
+def make(*args, cwd=ROOT) -> str:
+    """What make says, its last line on stdout last; it has to succeed. Flags of a make that runs the tests are none of its own."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(["make", "--no-print-directory", *args], cwd=cwd, env=env, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr + done.stdout
+
+
+def installed(top: str) -> list:
+    """Every file below top, as it will be called."""
+    return sorted("/" + os.path.relpath(os.path.join(path, name), top)
+                  for path, _, names in os.walk(top) for name in names)
+
+
+def install(stage: str, *args, verb="install") -> str:
+    """make install, or another verb, of what the lanes build."""
+    return make(verb, f"BUILD={os.path.relpath(BUILD, ROOT)}", f"DESTDIR={stage}", *args)
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("prefix", ["/usr/local", "/usr", "/opt/sidecar"])
+def test_what_is_installed_is_what_is_uninstalled(folder, prefix):
+    stage = os.path.join(folder, "a stage")  # DESTDIR may have blanks
+    said = install(stage, f"PREFIX={prefix}")
+    assert not re.search(r"^(cc|gcc|ar) ", said, re.M), f"something was built:\n{said}"
+    files = installed(stage)
+    for program in PROGRAMS:
+        assert f"{prefix}/bin/{program}" in files
+    for page in os.listdir(os.path.join(ROOT, "docs/man")):
+        assert f"{prefix}/share/man/man{page[-1]}/{page}" in files
+    for name in ("supervisor.ini", "preload-models.txt", "models.json"):
+        assert f"/etc/ollama-sidecar/{name}" in files
+    for end in ("/systemd/system/ollama-sidecar.service", "/sysusers.d/ollama-sidecar.conf", "/tmpfiles.d/ollama-sidecar.conf"):
+        assert [name for name in files if name.endswith(end)], files
+    assert f"{prefix}/share/ollama-sidecar/profiles/attach.ini" in files
+    assert f"{prefix}/share/doc/ollama-sidecar/docs/systemd.md" in files
+    for name in os.listdir(os.path.join(ROOT, "deploy/completion")) if os.path.isdir(os.path.join(ROOT, "deploy/completion")) else ():
+        assert [one for one in files if "/share/" in one and name.removesuffix(".bash") == os.path.basename(one)], (name, files)
+    for name in files:
+        mode = stat.S_IMODE(os.stat(stage + name).st_mode)
+        assert mode == (0o755 if "/bin/" in name else 0o644), f"{name} has {mode:o}"
+    install(stage, f"PREFIX={prefix}", verb="uninstall")
+    assert installed(stage) == []
+    assert not [path for path, _, _ in os.walk(stage) if "ollama-sidecar" in os.path.relpath(path, stage)]
+
+
+@pytest.mark.limit(60)
+def test_no_file_names_a_folder_of_another_installation(folder):
+    install(folder, "PREFIX=/opt/sidecar", "SYSCONFDIR=/opt/sidecar/etc")
+    unit = open(f"{folder}/opt/sidecar/lib/systemd/system/ollama-sidecar.service", encoding="utf-8").read()
+    assert "ExecStart=/opt/sidecar/bin/ollama-supervisor -c /opt/sidecar/etc/ollama-sidecar/supervisor.ini\n" in unit
+    assert "/usr/local/bin/ollama-supervisor" not in unit and "/usr/local/share" not in unit
+    assert "ConditionPathExists=|/usr/local/bin/ollama\n" in unit, "Ollama's own place stays"
+    attach = open(f"{folder}/opt/sidecar/share/ollama-sidecar/profiles/attach.ini", encoding="utf-8").read()
+    assert "presets = /opt/sidecar/etc/ollama-sidecar/models.json\n" in attach and "../" not in attach
+
+
+@pytest.mark.limit(60)
+def test_the_programs_of_a_staged_tree_run(folder):
+    install(folder, "PREFIX=/usr")
+    with open(os.path.join(BUILD, "version"), encoding="utf-8") as file:
+        version = file.read().strip()
+    for program in PROGRAMS:
+        done = subprocess.run([f"{folder}/usr/bin/{program}", "--version"], text=True, capture_output=True, check=False)
+        assert done.returncode == 0 and version in done.stdout, (program, done)
+    for ini in ("etc/ollama-sidecar/supervisor.ini", "usr/share/ollama-sidecar/profiles/attach.ini"):
+        path = os.path.join(folder, ini)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:  # as if it were installed
+            file.write(text.replace("/etc/ollama-sidecar", f"{folder}/etc/ollama-sidecar"))
+        done = subprocess.run([f"{folder}/usr/bin/ollama-supervisor", "-c", path, "--check"], text=True, capture_output=True,
+                              check=False, env={"PATH": os.environ["PATH"]})
+        assert done.returncode == 0, (ini, done)
+
+
+@pytest.mark.limit(60)
+def test_a_configuration_that_is_there_is_its_owners(folder):
+    install(folder)
+    ini = f"{folder}/etc/ollama-sidecar/supervisor.ini"
+    with open(ini, "w", encoding="utf-8") as file:
+        file.write("[supervisor]\n")
+    os.unlink(f"{folder}/etc/ollama-sidecar/models.json")
+    assert f"kept as it is: {ini}" in install(folder)
+    assert open(ini, encoding="utf-8").read() == "[supervisor]\n"
+    assert os.path.exists(f"{folder}/etc/ollama-sidecar/models.json"), "one that is missing comes again"
+    assert f"kept, as it was changed: {ini}" in install(folder, verb="uninstall")
+    assert installed(folder) == ["/etc/ollama-sidecar/supervisor.ini"]
+
+
+@pytest.mark.limit(60)
+def test_root_builds_nothing_in_a_repository_of_another_user(folder):
+    """git tells root nothing of it, so the version can't be asked for again."""
+    copy = os.path.join(folder, "copy")
+    os.mkdir(copy)
+    names = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False)
+    if names.returncode:
+        pytest.skip("not in a git repository")
+    for name in names.stdout.decode().split("\0"):
+        if name and not name.startswith(("tests/", "bench/")) and os.path.isfile(os.path.join(ROOT, name)):
+            os.makedirs(os.path.dirname(os.path.join(copy, name)), exist_ok=True)
+            shutil.copy2(os.path.join(ROOT, name), os.path.join(copy, name))
+    os.mkdir(os.path.join(copy, "build"))
+    with open(os.path.join(copy, "build/version"), "w", encoding="utf-8") as file:
+        file.write("0.1.0+abc1234\n")
+    assert not os.path.exists(os.path.join(copy, ".git")), "git tells nothing here either"
+    said = make("-n", "all", cwd=copy)
+    assert "0.1.0+abc1234" in said
+    with open(os.path.join(copy, "build/version"), "w", encoding="utf-8") as file:
+        file.write("0.0.9+abc1234\n")
+    assert "0.0.9" not in make("-n", "all", cwd=copy).replace("echo '0.0.9", ""), "that of another version counts for nothing"
+
+
+@pytest.mark.limit(60)
+def test_the_source_archive_is_the_same_wherever_it_is_made(folder):
+    if subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False).returncode:
+        pytest.skip("not in a git repository")
+    found = []
+    for name in ("one", "two"):
+        made = make("dist", f"BUILD={folder}/{name}").splitlines()[-1]
+        assert re.fullmatch(r".*/ollama-sidecar-\d+\.\d+\.\d+\.tar\.gz", made)
+        with open(made, "rb") as file:
+            found.append(file.read())
+    assert found[0] == found[1]
+    listed = subprocess.run(["tar", "-t"], input=gzip.decompress(found[0]), capture_output=True, check=True).stdout.decode().split("\n")
+    top = os.path.basename(made).removesuffix(".tar.gz") + "/"
+    assert top + "Makefile" in listed and top + "LICENSE" in listed
+    assert not [name for name in listed if name and not name.startswith(top)]
