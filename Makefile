@@ -160,8 +160,9 @@ $(BUILD)/libctl.a: $(filter-out %/main.o,$(call objects,ctl))
 
 $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
-# Where a test sets the clock.
+# Where a test sets the clock, or refuses a call.
 $(BUILD)/unit/test_supervisor_handshakes: WRAPPED = -Wl,--wrap=sys_socket
+$(BUILD)/unit/test_supervisor_doors: WRAPPED = -Wl,--wrap=sys_listen_no_more
 $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll,--wrap=sys_epoll_wait
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
