@@ -47,6 +47,26 @@ static void tell(const struct rights_case *k, const char *key, const char *forma
     conf_mistake(k->c, (const struct conf_head *)k->p, "program", key, k->d, what);
 }
 
+/* The same, of who it is to be: no mistake where it may be who we are (user_required = no). Then it is told where that is root;
+ * who was started as somebody else, as a platform does that chooses its own user ids, knows it. */
+static void tell_user(const struct rights_case *k, const char *format, ...) PRINTF_LIKE(2, 3);
+static void tell_user(const struct rights_case *k, const char *format, ...)
+{
+    char what[PARSE_WHY_BYTES + 160];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(what, PARSE_WHY_BYTES + 128, format, args);
+    va_end(args);
+    if (k->p->user_required) {
+        tell(k, "user", "%s", what);
+        return;
+    }
+    size_t end = n < 0 ? 0 : strlen(what);
+    snprintf(what + end, sizeof what - end, "; it runs as root");
+    if (sys_geteuid() == 0)
+        conf_warning(k->c, (const struct conf_head *)k->p, "program", "user", k->d, what);
+}
+
 /* ---- limits ---- */
 
 static void unknown_limit(const struct rights_case *k, const char *name)
@@ -191,7 +211,9 @@ static int find_group(const struct rights_case *k, const char *key, const char *
     int error = parse_id(text, gid);
     if (error)
         error = sys_group_by_name(text, gid);
-    if (error == -ENOENT)
+    if (error == -ENOENT && strcmp(key, "user") == 0)
+        tell_user(k, "there is no group \"%.60s\": make it, or write its number", text);
+    else if (error == -ENOENT)
         tell(k, key, "there is no group \"%.60s\": make it, or write its number", text);
     else if (error)
         tell(k, key, "group \"%.60s\" can't be looked up: %s", text, strerror(-error));
@@ -242,9 +264,9 @@ static int find_user(const struct rights_case *k, const char *text, struct sys_u
         return 0;
     }
     if (error == -ENOENT)
-        tell(k, "user", "there is no user \"%.60s\": make it, or write numbers, UID:GID", text);
+        tell_user(k, "there is no user \"%.60s\": make it, or write numbers, UID:GID", text);
     else if (error)
-        tell(k, "user", "user \"%.60s\" can't be looked up: %s", text, strerror(-error));
+        tell_user(k, "user \"%.60s\" can't be looked up: %s", text, strerror(-error));
     return error;
 }
 
@@ -295,14 +317,17 @@ static int check_user(const struct rights_case *k)
         tell(k, "user", "uid %u has no entry in /etc/passwd that says its group: write %u:GID", user.uid, user.uid);
         return 0;
     }
-    r->uid = user.uid;
     if (!colon)
         r->gid = user.gid;
-    int is_us = r->uid == sys_geteuid();
+    int is_us = user.uid == sys_geteuid();
     r->has_ids = !is_us || r->gid != sys_getegid();
-    if (r->has_ids && !(sys_may(SYS_SET_USER) && sys_may(SYS_SET_GROUPS) && sys_may(SYS_SIGNAL_OTHERS)))
-        tell(k, "user", "we run as uid %u, gid %u, and may not change: that takes root, or CAP_SETUID, CAP_SETGID and CAP_KILL",
-             sys_geteuid(), sys_getegid());
+    if (r->has_ids && !(sys_may(SYS_SET_USER) && sys_may(SYS_SET_GROUPS) && sys_may(SYS_SIGNAL_OTHERS))) {
+        tell_user(k, "we run as uid %u, gid %u, and may not change: that takes root, or CAP_SETUID, CAP_SETGID and CAP_KILL",
+                  sys_geteuid(), sys_getegid());
+        r->has_ids = 0;
+        return 0;
+    }
+    r->uid = user.uid;
     if (r->has_ids && take_own_groups(k, &user, has_entry) < 0)
         return -ENOMEM;
     return is_us ? 0 : take_home(k, &user);

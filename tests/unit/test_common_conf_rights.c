@@ -111,6 +111,31 @@ static void test_mistakes_in_user_and_groups(void **state)
     assert_int_equal(k.diag.errors_n, 4); /* all at once */
 }
 
+/* Where user_required = no: what keeps us from changing is a warning, and it runs as we do; a mistake in writing stays one. */
+static const struct conf_rights *as_we_do(const char *line, const char *what)
+{
+    char lines[200];
+    snprintf(lines, sizeof lines, "user_required = no\n%s", line);
+    load_with(lines, NULL);
+    conf_case_good(&k);
+    assert_true(conf_case_has(&k, "warning", k.file, 4, what));
+    return conf_rights(k.conf, conf_program(k.conf, "x"));
+}
+
+static void test_a_user_that_is_not_required(void **state)
+{
+    (void)state;
+    skip_without_root();
+    assert_true(good("user_required = no\nuser = daemon")->has_ids);
+    const struct conf_rights *r = as_we_do("user = no-such-user", "[program:x] user: there is no user \"no-such-user\": make it, or write numbers, UID:GID; it runs as root");
+    assert_false(r->has_ids || r->has_groups);
+    assert_null(r->home);
+    r = as_we_do("user = daemon:no-such-group", "there is no group \"no-such-group\": make it, or write its number; it runs as root");
+    assert_false(r->has_ids);
+    load_with("user_required = no\nuser = :mail", NULL);
+    assert_int_equal(k.diag.errors_n, 1);
+}
+
 static void test_umask_nice_and_oom(void **state)
 {
     (void)state;
@@ -198,6 +223,10 @@ static void without_root(void *context)
     const struct conf_rights *r = good("user = daemon\nnice = 5"); /* that is us */
     CHILD_CHECK(!r->has_ids && !r->has_groups && r->home == NULL && r->nice == 5);
     CHILD_CHECK(good("user = 1:1")->has_ids == 0);
+    r = good("user = root\nuser_required = no"); /* nothing is told to who can't be otherwise */
+    CHILD_CHECK(!r->has_ids && !r->has_groups && r->home == NULL);
+    r = good("user = no-such-user\nuser_required = no");
+    CHILD_CHECK(!r->has_ids && k.diag.errors_n == 0);
     /* Who only reads, such as sidecarctl, is not told what the supervisor could not do. */
     static char *empty[] = {NULL};
     struct conf *c = NULL;
@@ -363,7 +392,7 @@ int main(void)
         CASE(test_nothing_said_changes_nothing),
         CASE(test_users_by_name_and_number),
         CASE(test_supplementary_groups),
-        CASE(test_mistakes_in_user_and_groups),
+        CASE(test_mistakes_in_user_and_groups), CASE(test_a_user_that_is_not_required),
         CASE(test_umask_nice_and_oom),
         CASE(test_limits),
         CASE(test_mistakes_in_limits),
