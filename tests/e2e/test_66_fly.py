@@ -2,12 +2,17 @@
 volume, and warnings of what can't work there."""
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
 
 from played_backend import CLOSE, END, LAST, Held, chunk, head, line, single
+from sidecar import ROOT as TOP
 from test_41_rights import NOBODY, ROOT, uids
+
+sys.path.append(os.path.join(TOP, "tests", "lint"))
+import fly as rule  # noqa: E402
 
 ASK = {"model": "m", "prompt": "x"}
 ANSWER = {"model": "m", "response": "whole", "done": True}
@@ -134,3 +139,67 @@ def test_a_volume_holds_models_home_and_state_for_another_user(sidecar, proxy_us
         assert len(sidecar.backend.requests("/api/pull")) == 1
     assert os.stat(os.path.join(volume, "lost+found")).st_uid == 0
     assert os.stat(os.path.join(volume, ".ollama")).st_uid == NOBODY
+
+
+# ---- fly.toml: the lint's rule finds what a deployment would stumble over ----
+
+def texts() -> dict:
+    """What the rule reads of the repository."""
+    names = ("fly.toml", "Dockerfile", "deploy/profiles/fly.ini", "common/conf_params.def", "proxy/route.c")
+    found = {}
+    for name in names:
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            found[name] = file.read()
+    return found
+
+
+MISTAKES = {
+    "a key that nobody knows": ("fly.toml", "min_machines_running = 0", "min_machine_running = 0", "services.min_machine_running is no key"),
+    "a section that nobody knows": ("fly.toml", "[[restart]]", "[[restarts]]", "restarts is no key"),
+    "a key of another section": ("fly.toml", 'kill_signal = "SIGTERM"', 'interval = "5s"', "interval is no key"),
+    "a type": ("fly.toml", "auto_start_machines = true", 'auto_start_machines = "true"', "services.auto_start_machines is to be of type bool"),
+    "a number that is a word": ("fly.toml", "port = 11434\n    handlers", 'port = "11434"\n    handlers', "services.ports.port is to be of type int"),
+    "a duration": ("fly.toml", 'interval = "15s"', 'interval = "15 sec"', "services.http_checks.interval is to be a duration"),
+    "a list that is none": ("fly.toml", 'handlers = ["http"]', 'handlers = "http"', "services.ports.handlers is to be a list"),
+    "no TOML": ("fly.toml", "[env]", "[env", "it is no TOML"),
+    "another port": ("fly.toml", "internal_port = 11434", "internal_port = 8080", "internal_port is not what the image exposes"),
+    "https": ("fly.toml", 'handlers = ["http"]', 'handlers = ["tls", "http"]', "plain http alone"),
+    "a short kill_timeout": ("fly.toml", "kill_timeout = 15", "kill_timeout = 8", "kill_timeout is not above"),
+    "a check that keeps requests away": ("fly.toml", 'path = "/live"', 'path = "/health"', "is to ask /live"),
+    "a volume elsewhere": ("fly.toml", 'destination = "/ollama/data"', 'destination = "/data"', "not where the volume"),
+    "a small limit": ("fly.toml", "hard_limit = 400", "hard_limit = 256", "hard_limit is below"),
+    "always restarted": ("fly.toml", 'policy = "on-failure"', 'policy = "always"', "would not stay stopped"),
+    "compressed": ("fly.toml", "compress = false", "compress = true", "streams would be gathered"),
+    "suspended by one of two": ("fly.toml", 'auto_stop_machines = "stop"', 'auto_stop_machines = "suspend"', "do not go together"),
+    "never started": ("fly.toml", "auto_start_machines = true", "auto_start_machines = false", "nothing would start"),
+    "no check": ("fly.toml", "[[services.http_checks]]", "[[services.tcp_checks]]", "is no key"),
+    "a file that is not there": ("fly.toml", 'local_path = "deploy/', 'local_path = "', "files that are not there"),
+    "the profile suspends": ("deploy/profiles/fly.ini", "idle_action = exit", "idle_action = suspend", "do not go together"),
+    "the profile never sleeps": ("deploy/profiles/fly.ini", "idle_timeout = 5m", "idle_timeout = 0", "never stop the machine"),
+    "the profile takes its time": ("deploy/profiles/fly.ini", "shutdown_timeout = 8s", "shutdown_timeout = 1m", "kill_timeout is not above"),
+    "the profile forgets": ("deploy/profiles/fly.ini", "state_dir = ", "; ", "nothing there outlives a stop"),
+    "the profile has IPv4 alone": ("deploy/profiles/fly.ini", "listen = [::]:", "listen = 0.0.0.0:", "APP.internal IPv6"),
+    "a larger queue": ("common/conf_params.def", 'max_queue, "256"', 'max_queue, "512"', "hard_limit is below"),
+    "a shorter keep-alive": ("common/conf_params.def", 'keepalive_timeout, "610s"', 'keepalive_timeout, "60s"', "first that closes"),
+    "another place for the configuration": ("Dockerfile", '"/etc/ollama-sidecar/supervisor.ini"]\nCMD', '"/etc/x.ini"]\nCMD', "does not replace the file"),
+}
+
+
+@pytest.mark.skipif(rule.tomllib is None, reason="this Python has no reader of TOML")
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_in_fly_toml_are_found(name):
+    file, before_it, after_it, told = MISTAKES[name]
+    good = texts()
+    assert good[file].count(before_it) >= 1
+    bad = {**good, file: good[file].replace(before_it, after_it, 1)}
+    found = rule.findings_of(bad["fly.toml"], bad)
+    assert any(told in what for what in found), found
+
+
+@pytest.mark.skipif(rule.tomllib is None, reason="this Python has no reader of TOML")
+@pytest.mark.parametrize("stops, action", [("stop", "exit"), ("off", "exit"), ("suspend", "suspend"), ("off", "suspend")])
+def test_the_ways_to_stop_that_docs_fly_names_are_good(stops, action):
+    good = texts()
+    good["fly.toml"] = good["fly.toml"].replace('auto_stop_machines = "stop"', f'auto_stop_machines = "{stops}"')
+    good["deploy/profiles/fly.ini"] = good["deploy/profiles/fly.ini"].replace("idle_action = exit", f"idle_action = {action}")
+    assert rule.findings_of(good["fly.toml"], good) == []
