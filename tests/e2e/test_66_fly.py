@@ -177,7 +177,7 @@ MISTAKES = {
     "the profile suspends": ("deploy/profiles/fly.ini", "idle_action = exit", "idle_action = suspend", "do not go together"),
     "the profile never sleeps": ("deploy/profiles/fly.ini", "idle_timeout = 5m", "idle_timeout = 0", "never stop the machine"),
     "the profile takes its time": ("deploy/profiles/fly.ini", "shutdown_timeout = 8s", "shutdown_timeout = 1m", "kill_timeout is not above"),
-    "the profile forgets": ("deploy/profiles/fly.ini", "state_dir = ", "; ", "nothing there outlives a stop"),
+    "the image forgets": ("Dockerfile", "SIDECAR_SUPERVISOR_STATE_DIR=/ollama/data", "SIDECAR_SUPERVISOR_STATE_DIR=/var/lib", "nothing there outlives a stop"),
     "the profile has IPv4 alone": ("deploy/profiles/fly.ini", "listen = [::]:", "listen = 0.0.0.0:", "APP.internal IPv6"),
     "a larger queue": ("common/conf_params.def", 'max_queue, "256"', 'max_queue, "512"', "hard_limit is below"),
     "a shorter keep-alive": ("common/conf_params.def", 'keepalive_timeout, "610s"', 'keepalive_timeout, "60s"', "first that closes"),

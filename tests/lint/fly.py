@@ -115,7 +115,7 @@ def compare(fly: dict, texts: dict, found):
         (service["internal_port"] == port["port"] == int(fly["env"]["OLLAMA_HTTP_PORT"]), "internal_port, the port and OLLAMA_HTTP_PORT differ"),
         (listens == f"[::]:{service['internal_port']}", f"the profile listens on {listens}; Fly's proxy needs IPv4, APP.internal IPv6"),
         (fly["env"]["OLLAMA_MODEL_CACHE_DIR"] == mount["destination"], "OLLAMA_MODEL_CACHE_DIR is not where the volume is mounted"),
-        ("OLLAMA_MODEL_CACHE_DIR" in ini("supervisor", "state_dir"), "state_dir of the profile is not on the volume: nothing there outlives a stop"),
+        (f"SIDECAR_SUPERVISOR_STATE_DIR={mount['destination']}/" in recipe, "state_dir of the image is not on the volume: nothing there outlives a stop"),
         (seconds(fly["kill_timeout"]) > seconds(ini("supervisor", "shutdown_timeout")), "kill_timeout is not above shutdown_timeout"),
         (seconds(fly["kill_timeout"]) <= 300, "kill_timeout is at most 300 s"),
         (fly["kill_signal"] in ("SIGTERM", "SIGINT"), "kill_signal is none that stops us in order"),
