@@ -37,8 +37,8 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 	$(call each,file,$(ZSHCOMPLETIONDIR),$(wildcard deploy/completion/_*)) \
 	$(call each,file,$(FISHCOMPLETIONDIR),$(wildcard deploy/completion/*.fish)) \
 	$(call each,text,$(PROFILEDIR),$(filter-out %/replit.ini,$(wildcard deploy/profiles/*.ini))) \
-	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md LICENSE)) \
-	$(call each,file,$(DOCDIR)/docs,$(wildcard docs/*.md)) $(call each,file,$(DOCDIR)/docs/adr,$(wildcard docs/adr/*.md))
+	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE)) \
+	$(call each,file,$(DOCDIR)/docs,$(wildcard docs/*.md docs/*.example)) $(call each,file,$(DOCDIR)/docs/adr,$(wildcard docs/adr/*.md))
 
 # The configuration of a service of the system; a packager may have another list of models.
 CONFIGURATION ?= deploy/systemd/supervisor.ini preload-models.txt models.json

@@ -296,6 +296,7 @@ def the_owner_asks(workspace):
     """The two commands of R0.12, as they stand in README.md and README.pt.md; Ollama gets the presets and the very image."""
     with open(workspace.path("exemplo.jpg"), "wb") as file:
         file.write(png())
+    assert commands_of("docs/replit.md") == commands_of("README.md")
     for name in ("README.md", "README.pt.md"):
         text, image = commands_of(name)
         assert told(workspace, text) == told(workspace, image) == "t0 t1 t2 ", name

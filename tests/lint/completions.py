@@ -1,4 +1,4 @@
-"""Completion offers the verbs and options that the programs take, and no others."""
+"""Completion offers the verbs and options that the programs take, and no others; the manuals tell of them."""
 import re
 
 SHELLS = {
@@ -50,3 +50,14 @@ def check_completions(tree):
     for name in [f"deploy/completion/{n}.bash" for n in OTHERS] + [f"deploy/completion/{n}.fish" for n in OTHERS]:
         if name not in tree.names:
             tree.found("completions", name, 1, "is not there: shells look for a file by the command's name")
+
+
+def check_manual_words(tree):
+    """Each option and verb is in the manual of its program; that -h is --help needs no second word."""
+    ctl, others = taken(tree)
+    for page, words in (("sidecarctl.1", ctl), ("ollama-supervisor.8", others), ("ollama-proxy.8", others), ("ollama-preload.8", others)):
+        text = tree.texts.get(f"docs/man/{page}", "")
+        for word in sorted(words - {"-h"}):
+            told = rf"(\bFl|,) {word[1:]}\b" if word.startswith("-") else rf"\.It Cm {word}\b"
+            if not re.search(told, text):
+                tree.found("manual-words", f"docs/man/{page}", 1, f"does not tell of {word}")
