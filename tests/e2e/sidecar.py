@@ -1,6 +1,7 @@
 """The sidecar under test: its folder, its supervisor.ini, its programs."""
 import json
 import os
+import socket
 import subprocess
 import uuid
 
@@ -110,6 +111,15 @@ class Sidecar:
         """Run a program to its end."""
         return subprocess.run([program(name), *args], env=self.environment(), cwd=self.directory, text=True,
                               capture_output=True, timeout=timeout * SLACK, check=False)
+
+    def has_control(self) -> bool:
+        """Whether the control socket takes connections: its file is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(self.socket)
+            except OSError:
+                return False
+        return True
 
     def ctl(self, *verb, timeout: float = 10) -> subprocess.CompletedProcess:
         """sidecarctl on this supervisor's socket."""

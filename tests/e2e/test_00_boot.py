@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import ports
 from client import Connection
 from waiting import SLACK
 
@@ -66,6 +67,7 @@ def test_ollama_gets_the_environment(sidecar):
 
 
 def test_official_images_ollama_host_is_moved_out_of_the_way(sidecar):
+    ports.take(11435)  # where it goes
     sidecar.env["OLLAMA_HOST"] = f"0.0.0.0:{sidecar.port}"
     sidecar.installed = "m"
     sidecar.start()

@@ -257,7 +257,7 @@ def test_what_is_unloaded_while_it_is_loaded_or_answers_is_loaded_again_by_us(si
     unload = {"model": "m", "keep_alive": 0}
     sidecar.boot(tokens=200, token_delay_ms=20, load_s=1 * SLACK)
     call = sidecar.background("POST", GENERATE, body_for(GENERATE))
-    sidecar.backend.wait("loaded", timeout=10)
+    sidecar.backend.wait("request", timeout=10, path=GENERATE)  # the load has ended, and it answers
     assert sidecar.ask("POST", GENERATE, unload).status == 200
     sidecar.backend.script(tokens=1, load_s=1 * SLACK)
     assert call.result().status == 200

@@ -205,7 +205,7 @@ def test_without_descriptors_it_waits_and_goes_on(sidecar):
     calm(sidecar)
     sidecar.configure("program:ollama", max_restarts="2")
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket")
+    until(lambda: sidecar.has_control() and is_there(sidecar), 10, "the control socket")
     first, supervisor = wait_for_pid(sidecar, "ollama"), sidecar.process.pid
     before_n, limits = fds_n(supervisor), resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
     resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (before_n, limits[1]))
@@ -230,7 +230,7 @@ def test_a_limit_below_its_own_descriptors_is_survived(sidecar):
     """poll(2) itself fails then."""
     calm(sidecar)
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket")
+    until(lambda: sidecar.has_control() and is_there(sidecar), 10, "the control socket")
     first, supervisor = wait_for_pid(sidecar, "ollama"), sidecar.process.pid
     limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
     resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, limits[1]))
@@ -258,7 +258,7 @@ def test_without_processes_it_waits_and_goes_on(sidecar):
     sidecar.process = Process([program("ollama-supervisor"), "-c", sidecar.ini], sidecar.environment(), sidecar.directory,
                               user=STRANGER_UID, group=STRANGER_UID)
     sidecar.processes.append(sidecar.process)
-    until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket", sidecar.process.tail)
+    until(lambda: sidecar.has_control() and is_there(sidecar), 10, "the control socket", sidecar.process.tail)
     first, supervisor = wait_for_pid(sidecar, "ollama"), sidecar.process.pid
 
     def allow(processes):
@@ -306,7 +306,7 @@ def test_strangers_on_the_notify_socket_are_nobody(sidecar):
     calm(sidecar)
     sidecar.configure("program:waiting", command="sleep 1000", ready="notify", required="no", start_timeout="10m")
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket")
+    until(lambda: sidecar.has_control() and is_there(sidecar), 10, "the control socket")
     pid, supervisor = wait_for_pid(sidecar, "waiting"), sidecar.process.pid
     until(lambda: "NOTIFY_SOCKET" in environment_of(pid), 5, "the environment")
     address = "\0" + environment_of(pid)["NOTIFY_SOCKET"][1:]
@@ -365,7 +365,7 @@ def test_clients_of_the_control_socket_are_bounded(sidecar):
     """Garbage, a hundred at once, some that never read, some that never write: and then the owner."""
     calm(sidecar)
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket) and is_there(sidecar), 10, "the control socket")
+    until(lambda: sidecar.has_control() and is_there(sidecar), 10, "the control socket")
     supervisor = sidecar.process.pid
     before_n = fds_n(supervisor)
     crowd = []
@@ -429,7 +429,7 @@ def test_a_thousand_restarts_leave_nothing(sidecar):
     calm(sidecar)
     sidecar.configure("program:dying", command="true", required="no", backoff_min="1ms", backoff_max="1ms", max_restarts=str(RESTARTS))
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket) and program_of(sidecar, "dying")["restarts"] >= RESTARTS // 10, 20, "a few to warm up")
+    until(lambda: sidecar.has_control() and program_of(sidecar, "dying")["restarts"] >= RESTARTS // 10, 20, "a few to warm up")
     before, supervisor = private_kb(sidecar.process.pid), sidecar.process.pid
     until(lambda: program_of(sidecar, "dying")["state"] == "failed", 50, "all of them")
     assert program_of(sidecar, "dying")["restarts"] == RESTARTS

@@ -44,7 +44,7 @@ def test_ready_that_is_changed_while_it_starts_counts_at_once(sidecar, before):
     sidecar.configure("program:second", command="sleep 600", depends="first")
     sidecar.start()
     sidecar.process.wait_log(r" exec program=first")
-    until(lambda: os.path.exists(sidecar.socket), 5, "the control socket")
+    until(sidecar.has_control, 5, "the control socket")
     sidecar.configure("program:first", ready="none")
     reload(sidecar)
     sidecar.process.wait_log(r" exec program=second")
@@ -178,7 +178,7 @@ def test_reloads_in_quick_succession_do_not_hide_a_hang(sidecar):
     sidecar.configure("program:silent", command="sleep 600", ready="none", watchdog="1s", required="no", max_restarts="0")
     sidecar.start()
     sidecar.process.wait_log(r" exec program=silent")
-    until(lambda: os.path.exists(sidecar.socket), 5, "the control socket")
+    until(sidecar.has_control, 5, "the control socket")
     until(lambda: sidecar.ctl("reload").returncode != 0 or sidecar.process.logged(r"program=silent .*cause=hung"), 6,
           "the hang to be seen", sidecar.process.tail)
     assert sidecar.process.logged(r"program=silent .*no WATCHDOG=1 within 1000 ms")
@@ -189,7 +189,7 @@ def test_restart_of_what_is_down_waits_for_what_it_depends_on(sidecar):
     sidecar.configure("program:base", command="sleep 600", autostart="no", ready="notify")
     sidecar.configure("program:upper", command="sleep 600", autostart="no", depends="base")
     sidecar.start()
-    until(lambda: os.path.exists(sidecar.socket), 5, "the control socket")
+    until(sidecar.has_control, 5, "the control socket")
     assert sidecar.ctl("restart", "upper").returncode == 0
     sidecar.process.wait_log(r" exec program=base")
     assert not sidecar.process.logged(r" exec program=upper")
