@@ -95,7 +95,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-coldstart
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-coldstart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -242,6 +242,11 @@ check-deps:
 check:
 	@scripts/check
 
+# The two commands of README.md, whole, in minimal systems of other releases: an hour and more.
+fresh: all
+	build/venv/bin/python -m pytest --version >/dev/null 2>&1 || scripts/deps test
+	FRESH_SUITES='$(SUITES)' FRESH_LANES= build/venv/bin/python -m pytest -s -rs -n 2 tests/fresh -p no:cacheprovider
+
 # Hours of what `make check` does for seconds: wake-serve-sleep cycles with kills, clients at the moment of sleep, a storm of clients,
 # streams that pause (with the clients that `make check-deps` installs).
 soak: all
@@ -261,6 +266,7 @@ help:
 	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
+	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -supervisor, -coldstart: one'
