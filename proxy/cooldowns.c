@@ -1,6 +1,7 @@
 /* See cooldowns.h. */
 #include "proxy/cooldowns.h"
 
+#include "common/growing.h"
 #include "common/parse.h"
 
 #include <stdio.h>
@@ -63,12 +64,6 @@ static struct cooldown *row_of(struct cooldowns *c, const char *model, const str
     return row;
 }
 
-static int64_t next_length_ms(int64_t length_ms, int64_t longest_ms)
-{
-    int64_t next_ms = length_ms ? length_ms * COOLDOWNS_GROWTH : COOLDOWNS_FIRST_MS;
-    return next_ms < longest_ms ? next_ms : longest_ms;
-}
-
 const struct cooldown *cooldowns_failed(struct cooldowns *c, const char *model, const struct load_options *options, const char *why,
                                         int is_lost, int64_t now_ms)
 {
@@ -81,7 +76,7 @@ const struct cooldown *cooldowns_failed(struct cooldowns *c, const char *model, 
     snprintf(row->why, sizeof row->why, "%s", why);
     if (row->failures_n < COOLDOWNS_AFTER)
         return NULL;
-    row->length_ms = next_length_ms(row->length_ms, c->longest_ms);
+    row->length_ms = growing_next_ms(row->length_ms, COOLDOWNS_FIRST_MS, COOLDOWNS_GROWTH, c->longest_ms);
     return row;
 }
 

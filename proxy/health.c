@@ -5,6 +5,8 @@
  */
 #include "proxy/health.h"
 
+#include "common/pull_progress.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -195,11 +197,9 @@ static int append_loading(struct buf *out, const struct loads *loads)
 
 static void waiting_text(const char *name, int is_pulling, uint64_t completed_bytes, uint64_t total_bytes, char text[WAITING_BYTES])
 {
-    uint64_t percent = 0;
-    if (total_bytes && completed_bytes <= total_bytes)
-        percent = (uint64_t)((double)completed_bytes / (double)total_bytes * 100);
+    int percent = total_bytes ? progress_percent_of(completed_bytes, total_bytes) : 0;
     if (is_pulling)
-        snprintf(text, WAITING_BYTES, "model %s: %llu %%", name, (unsigned long long)percent);
+        snprintf(text, WAITING_BYTES, "model %s: %d %%", name, percent);
     else
         snprintf(text, WAITING_BYTES, "model %s", name);
 }

@@ -8,6 +8,7 @@
  */
 #include "proxy/pulls.h"
 
+#include "common/growing.h"
 #include "common/log.h"
 #include "common/parse.h"
 
@@ -185,8 +186,7 @@ static void begin(struct pulls *p, struct pulls_row *row, int64_t now_ms)
 /* That was it. */
 static void give_up(struct pulls *p, struct pulls_row *row, enum failure kind, const char *detail, int64_t now_ms)
 {
-    int64_t longer_ms = row->rest_ms ? row->rest_ms * PULLS_REST_GROWTH : PULLS_REST_FIRST_MS;
-    row->rest_ms = longer_ms < PULLS_REST_LONGEST_MS ? longer_ms : PULLS_REST_LONGEST_MS;
+    row->rest_ms = growing_next_ms(row->rest_ms, PULLS_REST_FIRST_MS, PULLS_REST_GROWTH, PULLS_REST_LONGEST_MS);
     row->until_ms = now_ms + row->rest_ms;
     row->kind = kind;
     failure_reason(row->reason, sizeof row->reason, kind, detail);
