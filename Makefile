@@ -245,7 +245,7 @@ check:
 # The two commands of README.md, whole, in minimal systems of other releases: an hour and more.
 fresh: all
 	build/venv/bin/python -m pytest --version >/dev/null 2>&1 || scripts/deps test
-	FRESH_SUITES='$(SUITES)' FRESH_LANES= build/venv/bin/python -m pytest -s -rs -n 2 tests/fresh -p no:cacheprovider
+	FRESH_SUITES='$(SUITES)' FRESH_LANES= build/venv/bin/python -m pytest -s -rs tests/fresh -p no:cacheprovider
 
 # Hours of what `make check` does for seconds: wake-serve-sleep cycles with kills, clients at the moment of sleep, a storm of clients,
 # streams that pause (with the clients that `make check-deps` installs).

@@ -34,7 +34,7 @@ def make_run(newcomer) -> None:
 
 def make_check(newcomer) -> None:
     """The second."""
-    process = newcomer.run("make", "check", *([f"LANES={LANES}"] if LANES else []))
+    process = newcomer.run("make", "check", "CHECK_SLACK=4", *([f"LANES={LANES}"] if LANES else []))  # another such system works beside
     try:
         code = process.wait(CHECK_S if LANES else WHOLE_S)
         closing = [line for line in process.log if line.startswith(("==> passed: ", "==> SKIPPED: "))]
