@@ -155,6 +155,7 @@ struct conf {
     int64_t ollama_parallel; /* requests at once that our ollama takes for one model; 0: it chooses by itself */
     int64_t ollama_keep_alive_ms; /* how long our ollama keeps a model that was used; -1: for ever */
     struct conf_ollama_memory ollama_memory;
+    const char *second_control_socket; /* where it is when control_socket can't be had: in state_dir; "": nowhere else */
     int is_backend_ours;    /* the backend is the ollama that we supervise */
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLLAMA_OWN_PORT = 11435 };
+enum { OLLAMA_OWN_PORT = 11435, CONTROL_PATH_BYTES = 107 /* sun_path, unix(7) */ };
 
 static int set_built_in(struct conf *c, const char *program, const char *key, const char *text, struct diag *d)
 {
@@ -344,6 +344,18 @@ static int set_path(struct conf *c, const char *key, char **field, const char *p
     return *field ? 0 : -ENOMEM;
 }
 
+/* Where the control socket is when its own place can't be written, as in a container whose file system is read-only but for its
+ * volume. 0 or -ENOMEM. */
+static int find_second_control(struct conf *c)
+{
+    char path[CONTROL_PATH_BYTES + 1];
+    int n = snprintf(path, sizeof path, "%s/control.sock", c->supervisor.state_dir);
+    if (n >= (int)sizeof path || strcmp(path, c->supervisor.control_socket) == 0)
+        path[0] = '\0';
+    c->second_control_socket = conf_text(c, path, strlen(path));
+    return c->second_control_socket ? 0 : -ENOMEM;
+}
+
 /* state_dir and control_socket as absolute paths. */
 static int complete_paths(struct conf *c)
 {
@@ -372,7 +384,7 @@ static int complete_paths(struct conf *c)
                  set_path(c, "control_socket", &c->supervisor.control_socket, control) == 0;
     free(state);
     free(control);
-    return is_set ? 0 : -ENOMEM;
+    return is_set ? find_second_control(c) : -ENOMEM;
 }
 
 /* The programs' own; they may say where Ollama binds. */
@@ -397,7 +409,6 @@ static int read_program_env_files(struct conf *c, struct diag *d)
 
 int conf_check(struct conf *c, struct diag *d)
 {
-    enum { CONTROL_PATH_BYTES = 107 }; /* sun_path, unix(7) */
     struct walk walk = {.way_n = 0};
     int error = read_program_env_files(c, d);
     if (!error)

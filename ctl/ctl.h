@@ -4,11 +4,17 @@
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 
+#include <stddef.h>
+
+struct address;
+
 /* sidecarctl's exit codes. */
 enum { CTL_OK = 0, CTL_REFUSED = 1, CTL_USAGE = 100, CTL_NOBODY = 111 };
 
 struct ctl {
     const char *socket_path; /* where the supervisor listens */
+    const struct address *listen; /* the doors, by the configuration; NULL where it was not read */
+    size_t listen_n;
     const char *argument;    /* NAME, or NULL */
     const char *const *names; /* tail: the names, NULL-terminated */
     const char *lines;       /* tail -n, or NULL */

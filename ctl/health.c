@@ -1,6 +1,6 @@
 /*
  * The supervisor says where the door is, and the door says how it is: GET /health (or /ready) at the first listener
- * that can be reached from here. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone;
+ * that can be reached from here. Where there is no control socket (it could not be made anywhere), the configuration says it. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone;
  * the body is only told, and it may be anything.
  *
  * Invariant: nothing waits longer than five seconds in all.
@@ -216,7 +216,27 @@ static int print_answer(const struct ctl *ctl, const struct answer *a)
     return a->status == 200 ? CTL_OK : CTL_REFUSED;
 }
 
-int health_run(const struct ctl *ctl)
+/* The answer of a door that the configuration names, where nothing is in the socket's place. -1 where there is none. */
+static int ask_without_socket(const struct ctl *ctl, const char *path)
+{
+    char why[CURL_ERROR_SIZE], text[ADDRESS_TEXT_BYTES];
+    struct answer a = {.status = 0};
+    cJSON *doors = sys_is_socket(ctl->socket_path) == 1 ? NULL : cJSON_CreateArray();
+    int code = -1;
+    buf_init(&a.body, BODY_LIMIT_BYTES);
+    for (size_t i = 0; doors && i < ctl->listen_n; i++) {
+        address_text(&ctl->listen[i], text);
+        cJSON_AddItemToArray(doors, cJSON_CreateString(text));
+    }
+    if (doors && ask_doors(doors, path, &a, why) == 0)
+        code = print_answer(ctl, &a);
+    buf_fini(&a.body);
+    cJSON_Delete(doors);
+    return code;
+}
+
+/* The answer of a door that the supervisor names. */
+static int ask_by_socket(const struct ctl *ctl, const char *path)
 {
     char why[CURL_ERROR_SIZE];
     struct answer a = {.status = 0};
@@ -225,8 +245,6 @@ int health_run(const struct ctl *ctl)
     if (code != CTL_OK)
         return code;
     buf_init(&a.body, BODY_LIMIT_BYTES);
-    curl_global_init(CURL_GLOBAL_NOTHING);
-    const char *path = ctl->is_ready_asked ? "/ready" : "/health";
     if (ask_doors(cJSON_GetObjectItemCaseSensitive(status, "listen"), path, &a, why) == 0) {
         code = print_answer(ctl, &a);
     } else {
@@ -234,8 +252,18 @@ int health_run(const struct ctl *ctl)
                 why);
         code = CTL_REFUSED;
     }
-    curl_global_cleanup();
     buf_fini(&a.body);
     cJSON_Delete(status);
+    return code;
+}
+
+int health_run(const struct ctl *ctl)
+{
+    const char *path = ctl->is_ready_asked ? "/ready" : "/health";
+    curl_global_init(CURL_GLOBAL_NOTHING);
+    int code = ask_without_socket(ctl, path);
+    if (code < 0)
+        code = ask_by_socket(ctl, path);
+    curl_global_cleanup();
     return code;
 }

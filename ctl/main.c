@@ -215,6 +215,13 @@ static int load_conf(struct conf **conf, const char *file)
     return error;
 }
 
+/* The configuration's socket; the supervisor's second choice where only that is there. */
+static const char *find_socket(const struct conf *c)
+{
+    const char *path = c->supervisor.control_socket;
+    return sys_is_socket(path) == -ENOENT && sys_is_socket(c->second_control_socket) > 0 ? c->second_control_socket : path;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {0};
@@ -238,7 +245,9 @@ int main(int argc, char **argv)
         fputs("sidecarctl: the configuration can't be read; say by -s SOCKET where the supervisor listens\n", stderr);
         return CTL_USAGE;
     }
-    struct ctl ctl = {.socket_path = o.socket_path ? o.socket_path : conf->supervisor.control_socket,
+    struct ctl ctl = {.socket_path = o.socket_path ? o.socket_path : find_socket(conf),
+                      .listen = conf ? conf->listen : NULL,
+                      .listen_n = conf ? conf->listen_n : 0,
                       .argument = o.arguments[0],
                       .names = o.arguments,
                       .lines = o.lines,

@@ -295,17 +295,25 @@ static int open_listeners(struct supervisor *s)
     return 0;
 }
 
-static int open_control(struct supervisor *s, supervisor_command_fn *command)
+/* 0, or the error that ends us; *why: what keeps it from its own place, 0: nothing. */
+static int open_control(struct supervisor *s, supervisor_command_fn *command, int *why)
 {
     const char *path = s->conf->supervisor.control_socket;
-    int error = control_init(&s->control, &s->loop, path, command, s);
-    if (error == -EADDRINUSE) {
-        log_event(LOG_ERROR, "control_failed", "path=\"%s\" error=\"another supervisor answers there: stop it, or set [supervisor] control_socket\"", path);
-        return error;
-    }
-    if (error)
+    *why = control_init(&s->control, &s->loop, path, command, s);
+    if (*why != -EADDRINUSE)
+        return 0;
+    log_event(LOG_ERROR, "control_failed", "path=\"%s\" error=\"another supervisor answers there: stop it, or set [supervisor] control_socket\"", path);
+    return *why;
+}
+
+/* In state_dir, when that has its owner: a folder in which something is already is given to nobody. */
+static void open_second_control(struct supervisor *s, supervisor_command_fn *command, int error)
+{
+    const char *path = s->conf->supervisor.control_socket, *second = s->conf->second_control_socket;
+    if (error && second[0] && control_init(&s->control, &s->loop, second, command, s) == 0)
+        log_event(LOG_WARNING, "control_elsewhere", "path=\"%s\" error=\"%s\" now=\"%s\" hint=\"sidecarctl looks there, too\"", path, strerror(-error), second);
+    else if (error)
         log_event(LOG_WARNING, "control_failed", "path=\"%s\" error=\"%s\" hint=\"sidecarctl will not reach us: set [supervisor] control_socket to a folder that can be written\"", path, strerror(-error));
-    return 0;
 }
 
 static void ring_grown(void *context)
@@ -376,7 +384,8 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     if ((error = open_listeners(s)) < 0)
         return error;
     *what = "the control socket";
-    if ((error = open_control(s, command)) < 0)
+    int why;
+    if ((error = open_control(s, command, &why)) < 0)
         return error;
     *what = "the page in shared memory";
     if ((error = board_init(&s->board)) < 0)
@@ -400,9 +409,10 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
                                         .launch = &s->launch_site, .memory = &s->memory, .changed = changed, .heard = heard, .complained = complained, .context = s};
     s->ring.grown = ring_grown;
     s->ring.context = s;
-    s->control.ring = &s->ring;
     s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
     state_folder_prepare(s->conf);
+    open_second_control(s, command, why);
+    s->control.ring = &s->ring;
     return add_children(s);
 }
 
