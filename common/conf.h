@@ -236,11 +236,12 @@ struct conf_options {
     int is_check, is_dump;
     int is_supervisor; /* for the caller to set: conf_load_to_start */
     int rest_at; /* argv index of what follows `--`, 0 where there is none */
+    int operands_at; /* argv index of the first word that is no option, with which reading ends; 0 where there is none */
 };
 
 /* Reads the command line. usage: what --help prints before the options. Returns -1 to go on, else the exit code. */
 int conf_options(struct conf_options *o, int argc, char **argv, const char *usage);
-/* The same for a program that runs no command: `--` is a mistake. */
+/* The same for a program that runs no command: `--` is a mistake, and so is a word that is no option. */
 int conf_options_alone(struct conf_options *o, int argc, char **argv, const char *usage);
 /* Loads for a main(): prints mistakes and warnings, does --check and --dump. Returns -1 to go on, else the exit code
  * (0, 100, 111). */

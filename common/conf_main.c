@@ -84,6 +84,9 @@ int conf_options(struct conf_options *o, int argc, char **argv, const char *usag
             o->file = argv[++i];
         } else if (strncmp(a, "-c", 2) == 0 && a[2]) {
             o->file = a + 2;
+        } else if (a[0] != '-') {
+            o->operands_at = i;
+            return -1;
         } else {
             return usage_error(program, "unknown argument ", a);
         }
@@ -93,9 +96,11 @@ int conf_options(struct conf_options *o, int argc, char **argv, const char *usag
 
 int conf_options_alone(struct conf_options *o, int argc, char **argv, const char *usage)
 {
-    const char *slash = strrchr(argv[0], '/');
+    const char *slash = strrchr(argv[0], '/'), *program = slash ? slash + 1 : argv[0];
     int code = conf_options(o, argc, argv, usage);
-    return code < 0 && o->rest_at ? usage_error(slash ? slash + 1 : argv[0], "no command is run, yet there is ", "--") : code;
+    if (code < 0 && o->rest_at)
+        return usage_error(program, "no command is run, yet there is ", "--");
+    return code < 0 && o->operands_at ? usage_error(program, "unknown argument ", argv[o->operands_at]) : code;
 }
 
 int conf_main(struct conf **out, const struct conf_options *o, char **environment)

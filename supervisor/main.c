@@ -4,6 +4,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "supervisor/command.h"
+#include "supervisor/operand.h"
 #include "supervisor/reload.h"
 #include "supervisor/signals.h"
 #include "supervisor/single.h"
@@ -24,7 +25,8 @@
 enum { EXIT_USAGE = 100, EXIT_INTERNAL = 101, EXIT_SYSTEM = 111 };
 
 static const char usage[] =
-    "usage: ollama-supervisor [-c FILE] [--check | --dump | --help | --version]\n"
+    "usage: ollama-supervisor [-c FILE] [--check | --dump | --help | --version] [serve]\n"
+    "       ollama-supervisor [-c FILE] ARGUMENT...\n"
     "       ollama-supervisor -- COMMAND [ARGUMENT...]\n\n"
     "Runs `ollama serve` behind a streaming proxy, pulls the models of preload-models.txt, restarts what crashes,\n"
     "and exits when idle. Signals: TERM, INT and QUIT stop (a second one hurries), HUP reloads (with a terminal: stops).\n"
@@ -32,7 +34,8 @@ static const char usage[] =
     "111 a system call failed.\n\n"
     "With -- it runs one command and nothing else: passes signals on, reaps orphans, ends what the command leaves behind\n"
     "(TERM, and KILL after SIDECAR_SUPERVISOR_SHUTDOWN_TIMEOUT, 8s) and exits with its code: 128+n after signal n, 127 no\n"
-    "such command, 126 it can't be executed.\n";
+    "such command, 126 it can't be executed. Other arguments than serve are a command of Ollama's, such as pull MODEL: it is run\n"
+    "so too, as [program:ollama] says.\n";
 
 extern char **environ;
 
@@ -142,6 +145,16 @@ static int run_single(const struct conf_options *options, char **argv)
     return EXIT_USAGE;
 }
 
+/* What an image's arguments ask for. */
+static int run_operand(const struct conf_options *options, char **argv)
+{
+    if (!options->is_check && !options->is_dump)
+        return operand_run(options, argv + options->operands_at, environ);
+    fprintf(stderr, "ollama-supervisor: %s has no meaning before %s, as that is a command of Ollama's\n\n%s",
+            options->is_check ? "--check" : "--dump", argv[options->operands_at], usage);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct conf_options options;
@@ -156,6 +169,8 @@ int main(int argc, char **argv)
         return code;
     if (options.rest_at)
         return run_single(&options, argv);
+    if (options.operands_at && !operand_is_serve(argv + options.operands_at))
+        return run_operand(&options, argv);
     error = signals_block(&signals); /* before anything slow: docker stop may come in the first millisecond */
     if (error < 0)
         return cannot("wait for signals", error);

@@ -179,30 +179,49 @@ static int serve(struct single *s)
     return s->code;
 }
 
-static int start(struct single *s, char **argv, char **envp)
+static void have_orphans(void)
 {
     struct diag d;
     diag_init(&d);
     if (sys_getpid() != 1 && sys_become_subreaper() < 0)
         diag_add(&d, DIAG_WARNING, "ollama-supervisor", 0,
                  "orphans go to PID 1, as the kernel does not let this process have them");
-    int code = 0;
-    if (conf_lone_duration_ms("supervisor", "shutdown_timeout", envp, &s->grace_ms, &d) < 0)
-        code = EXIT_USAGE;
     diag_print(&d);
     diag_fini(&d);
-    return code ? code : single_child_start(&s->child, argv, envp);
+}
+
+/* What stands behind `--`, with our environment: a command line and no more. */
+static int prepare_words(void *context, struct single_command *command, int64_t *grace_ms)
+{
+    const struct single_command *words = context;
+    struct diag d;
+    diag_init(&d);
+    *command = *words;
+    int error = conf_lone_duration_ms("supervisor", "shutdown_timeout", words->envp, grace_ms, &d);
+    diag_print(&d);
+    diag_fini(&d);
+    return error < 0 ? EXIT_USAGE : 0;
 }
 
 int single_run(char **argv, char **envp)
 {
+    struct single_command words = {.argv = argv, .envp = envp};
+    return single_run_prepared(prepare_words, &words);
+}
+
+int single_run_prepared(single_prepare_fn *prepare, void *context)
+{
     struct single s = {0};
+    struct single_command command = {0};
     int error = sys_signals_mask(BLOCKED, &s.child.blocked); /* first of all: docker stop may come in the first millisecond */
     if (error < 0) {
         fprintf(stderr, "ollama-supervisor: error: signals can't be taken: %s\n", strerror(-error));
         return EXIT_SYSTEM;
     }
-    int code = start(&s, argv, envp);
+    have_orphans();
+    int code = prepare(context, &command, &s.grace_ms);
+    if (!code)
+        code = single_child_start(&s.child, &command);
     if (code)
         return code;
     single_job_init(&s.job, s.child.pid, s.child.has_terminal);

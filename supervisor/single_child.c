@@ -21,6 +21,15 @@ enum { EXIT_SYSTEM = 111, EXIT_NO_EXEC = 126, EXIT_NO_COMMAND = 127, EXIT_SIGNAL
 static const char *const pid_names[] = {"LISTEN_PID", "WATCHDOG_PID"};
 enum { PID_NAMES_N = sizeof pid_names / sizeof *pid_names };
 
+static void tell(const char *command, const char *why)
+{
+    struct diag d;
+    diag_init(&d);
+    diag_add(&d, DIAG_ERROR, "ollama-supervisor", 0, "can't start \"%.400s\": %s", command, why);
+    diag_print(&d);
+    diag_fini(&d);
+}
+
 /* Says why a command can't be started, and what to do. path: where it was found, NULL where it was not. */
 static int refuse(const char *command, const char *path, int error)
 {
@@ -33,11 +42,7 @@ static int refuse(const char *command, const char *path, int error)
         advice = "it is no file that may be executed; chmod +x it, and see whether a folder or a noexec mount forbids it";
     else if (error == -ENOEXEC)
         advice = "exec format error: a program for another machine, or a script without a first line such as #!/bin/sh";
-    struct diag d;
-    diag_init(&d);
-    diag_add(&d, DIAG_ERROR, "ollama-supervisor", 0, "can't start \"%.400s\": %s", command, advice);
-    diag_print(&d);
-    diag_fini(&d);
+    tell(command, advice);
     return error == -ENOENT ? EXIT_NO_COMMAND : EXIT_NO_EXEC;
 }
 
@@ -72,9 +77,31 @@ static void readdress(char **envp, pid_t from, char pairs[PID_NAMES_N][PAIR_BYTE
     }
 }
 
-static void become(const struct single_child *c, const char *path, char **argv, char **envp, pid_t supervisor)
+/* As the rights of the command say, where it has any. */
+static void take_place(const struct single_command *command, pid_t supervisor)
+{
+    const struct spawn_plan plan = {.argv = command->argv, .envp = command->envp, .rights = command->rights,
+                                    .directory = command->directory, .output_fd = -1};
+    struct spawn_failure f = {0};
+    char why[512];
+    if ((!command->rights && !command->directory) || spawn_take_place(&plan, supervisor, &f) == 0)
+        return;
+    spawn_failure_text(&f, &plan, why, sizeof why);
+    sys_signals_mask(~UINT64_C(0), NULL);
+    tell(command->argv[0], why);
+    sys_exit_now(EXIT_NO_EXEC);
+}
+
+/* The path of the command. 0, or -errno. */
+static int find(const struct single_command *command, char path[SPAWN_PATH_BYTES])
+{
+    const struct spawn_plan plan = {.argv = command->argv, .envp = command->envp, .directory = command->directory, .output_fd = -1};
+    return spawn_find_command(&plan, path);
+}
+
+static void become(const struct single_child *c, char *path, const struct single_command *command, pid_t supervisor)
     __attribute__((noreturn));
-static void become(const struct single_child *c, const char *path, char **argv, char **envp, pid_t supervisor)
+static void become(const struct single_child *c, char *path, const struct single_command *command, pid_t supervisor)
 {
     char pairs[PID_NAMES_N][PAIR_BYTES];
     sys_setpgid(0, 0);
@@ -86,13 +113,16 @@ static void become(const struct single_child *c, const char *path, char **argv, 
     for (int i = 0; i < c->fds_n; i++)
         if (sys_is_open(FIRST_FD + i))
             (void)!sys_set_cloexec(FIRST_FD + i, 0);
-    readdress(envp, supervisor, pairs);
+    take_place(command, supervisor);
+    readdress(command->envp, supervisor, pairs);
     if (c->ignored & SYS_SIGNAL_BIT(SIGCHLD))
         sys_signal_ignore(SIGCHLD);
     sys_signals_mask(c->blocked, NULL);
-    int error = sys_execve(path, argv, envp);
+    int error = command->rights ? find(command, path) : 0; /* once more: another user may execute another one */
+    int is_found = error == 0;
+    error = is_found ? sys_execve(path, command->argv, command->envp) : error;
     sys_signals_mask(~UINT64_C(0), NULL); /* a stderr that nobody reads must not change the exit code */
-    sys_exit_now(refuse(argv[0], path, error));
+    sys_exit_now(refuse(command->argv[0], is_found ? path : NULL, error));
 }
 
 /* Who is told of deaths must not have asked the kernel to forget them. */
@@ -106,21 +136,20 @@ static void note_ignored(struct single_child *c)
         sys_signal_default(SIGCHLD);
 }
 
-int single_child_start(struct single_child *c, char **argv, char **envp)
+int single_child_start(struct single_child *c, const struct single_command *command)
 {
     char path[SPAWN_PATH_BYTES];
-    const struct spawn_plan plan = {.argv = argv, .envp = envp, .output_fd = -1};
-    int error = spawn_find_command(&plan, path);
+    int error = find(command, path);
     if (error < 0)
-        return refuse(argv[0], NULL, error);
+        return refuse(command->argv[0], NULL, error);
     note_ignored(c);
-    c->fds_n = handed_fds(envp);
+    c->fds_n = handed_fds(command->envp);
     sys_close_from(FIRST_FD + c->fds_n, -1);
     c->has_terminal = sys_terminal_group() == sys_getpgrp(); /* in the background it would be stolen from who has it */
     pid_t supervisor = sys_getpid();
     c->pid = sys_fork();
     if (c->pid == 0)
-        become(c, path, argv, envp, supervisor);
+        become(c, path, command, supervisor);
     if (c->pid < 0) {
         fprintf(stderr, "ollama-supervisor: error: no process can be made: %s; see ulimit -u and the limits of the "
                         "container\n", strerror(-c->pid));

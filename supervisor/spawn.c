@@ -194,6 +194,18 @@ static int take_rights(const struct spawn_plan *plan, struct spawn_failure *f)
     return error < 0 ? fail(f, SPAWN_NO_NEW_PRIVILEGES, error) : 0;
 }
 
+int spawn_take_place(const struct spawn_plan *plan, pid_t parent, struct spawn_failure *f)
+{
+    int error = plan->rights ? take_rights(plan, f) : 0;
+    if (error < 0)
+        return error;
+    sys_die_with_parent(SIGTERM); /* a change of user clears it: prctl(2) */
+    if (sys_getppid() != parent)
+        sys_exit_now(EXIT_NO_EXEC); /* it died before it was asked for */
+    error = plan->directory ? sys_chdir(plan->directory) : 0;
+    return error < 0 ? fail(f, SPAWN_DIRECTORY, error) : 0;
+}
+
 /* All that comes before exec. */
 static int prepare(const struct spawn_plan *plan, pid_t parent, int *exec_fd, struct spawn_failure *f)
 {
@@ -202,14 +214,8 @@ static int prepare(const struct spawn_plan *plan, pid_t parent, int *exec_fd, st
         return fail(f, SPAWN_DESCRIPTORS, error);
     if (!plan->directory && plan->start_dir)
         error = sys_chdir(plan->start_dir); /* while we still may; where it is gone, we stay in / */
-    error = plan->rights ? take_rights(plan, f) : 0;
-    if (error < 0)
-        return error;
-    sys_die_with_parent(SIGTERM); /* a change of user clears it: prctl(2) */
-    if (sys_getppid() != parent)
-        sys_exit_now(EXIT_NO_EXEC); /* it died before it was asked for */
-    error = plan->directory ? sys_chdir(plan->directory) : 0;
-    return error < 0 ? fail(f, SPAWN_DIRECTORY, error) : 0;
+    (void)error;
+    return spawn_take_place(plan, parent, f);
 }
 
 static int execute(const struct spawn_plan *plan, const struct commands *commands)

@@ -43,6 +43,10 @@ pid_t spawn_process(const struct spawn_plan *plan, int *exec_fd) WARN_UNUSED;
 /* The path of the plan's command as execvp(3) would find it. 0; -ENOENT, -EACCES (there, and not executable) or another. */
 int spawn_find_command(const struct spawn_plan *plan, char path[SPAWN_PATH_BYTES]) WARN_UNUSED;
 
+/* In a child, before exec: becomes what the plan's rights say, SIGTERM when the parent dies, in the plan's directory. 0, or -errno
+ * with the step in f. credentials(7), prctl(2) */
+int spawn_take_place(const struct spawn_plan *plan, pid_t parent, struct spawn_failure *f) WARN_UNUSED;
+
 /* After the process's death: what of it failed before the command ran. Never waits. */
 struct spawn_failure spawn_exec_error(int exec_fd) WARN_UNUSED;
 /* In words: "can't change to user ollama: Operation not permitted". plan: what was tried. */
