@@ -149,6 +149,7 @@ enum contract_kind {
     CONTRACT_CHANGED = 18, /* a row of mine changed: tell the others; value: 1 where requests are with Ollama and nothing comes of them */
     CONTRACT_UNLOADED = 19, /* value: 1 they are unloaded; 0 no: Ollama is to be restarted */
     CONTRACT_BROKEN = 20,   /* Ollama runs, and is to be restarted; value: enum contract_broken; name: the model */
+    CONTRACT_LOST = 21,     /* an answer broke, and the page does not say why yet: look whether anything was killed */
 };
 
 /* What is to end when the answer is yes. */

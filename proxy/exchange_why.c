@@ -94,6 +94,8 @@ static void end_why(struct exchange *x, const struct exchange_why *why, const ch
         end_now(x, why, text);
         return;
     }
+    if (x->env->channel_fd >= 0)
+        (void)!contract_send(x->env->channel_fd, CONTRACT_LOST, 0, ""); /* a full channel: most often it knows by itself */
     x->why = *why;
     x->beat_at_ms = 0; /* it ends in a moment */
     x->why_until_ms = now_ms + WAIT_MS;

@@ -40,7 +40,7 @@ void memory_fini(struct memory *m);
 
 /* What all programs may take together; negative: not known. */
 int64_t memory_limit_bytes(const struct memory *m);
-/* A program complains: where nothing watches the counter, it is looked at soon. */
+/* A program complains, or has lost an answer: where nothing watches the counter, it is looked at soon. */
 void memory_look_soon(struct memory *m);
 /* Processes were reaped, and those killed by SIGKILL claimed: the same, and what the machine lost until now is not ours. */
 void memory_reaped(struct memory *m);

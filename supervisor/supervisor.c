@@ -182,6 +182,9 @@ static void heard(void *context, struct child *c, const struct contract_message 
         if (m->value == 1)
             hang_look(s);
         break;
+    case CONTRACT_LOST:
+        memory_look_soon(&s->memory);
+        break;
     case CONTRACT_UNLOADED:
         hang_answered(s, c, m->value == 1);
         break;
