@@ -2,12 +2,18 @@
 
 _ollama_sidecar()
 {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} options='-c -h --check --dump --help --version' i
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} options='-c -h --check --dump --help --version' operands='' i
     COMPREPLY=()
     if [ "${COMP_WORDS[0]##*/}" = ollama-supervisor ]; then
         options="$options --"
+        operands='serve run pull list ps show stop rm cp create push' # of Ollama's, run as one command
         for ((i = 1; i < COMP_CWORD; i++)); do
-            [ "${COMP_WORDS[i]}" = -- ] || continue
+            case ${COMP_WORDS[i]} in
+            --) ;;
+            -c) ((++i)) && continue ;;
+            -*) continue ;;
+            *) return ;; # what is behind it is Ollama's
+            esac
             if [ "$i" = $((COMP_CWORD - 1)) ]; then
                 mapfile -t COMPREPLY < <(compgen -c -- "$cur" | sort -u)
             elif declare -F _command_offset >/dev/null; then
@@ -24,6 +30,7 @@ _ollama_sidecar()
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         ;;
     *:-*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur") ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "$operands" -- "$cur") ;;
     esac
 }
 

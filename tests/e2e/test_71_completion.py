@@ -63,6 +63,13 @@ def test_a_command_behind_two_dashes(offered):
     assert not offered("ollama-proxy -- trunc") & {"truncate"}
 
 
+def test_commands_of_ollama(offered):
+    assert offered("ollama-supervisor ") - {"--"} == {"serve", "run", "pull", "list", "ps", "show", "stop", "rm", "cp", "create", "push"}
+    assert offered("ollama-supervisor pu") == {"pull", "push"}
+    assert not offered("ollama-supervisor pull se") & {"serve"}
+    assert not offered("ollama-proxy se")
+
+
 def test_nothing_is_said_where_no_supervisor_answers(offered, folder):
     assert not offered(f"sidecarctl -s {folder}/nowhere start ")
 

@@ -11,18 +11,18 @@ OTHERS = ("ollama-proxy", "ollama-preload")
 FOREIGN = {"--fcs-skip"}
 
 
-def words_of(tree, source, begin, end):
-    """The verbs and options that a program's own source compares its words with."""
+def compared(tree, source, word):
+    """The options and verbs that a program's source compares its words with, which `word` names there."""
     text = tree.texts[source]
-    return set(re.findall(r'"(--?[a-z]+|[a-z]+)"', text.split(begin, 1)[1].split(end, 1)[0]))
+    verbs = re.search(r"static const struct verb \{.*?\n\};", text, re.S)
+    found = set(re.findall(rf'strn?cmp\({word}, "(--?[a-z]+)"', text))
+    return found | set(re.findall(r'\{"([a-z]+)", ', verbs.group(0)) if verbs else ())
 
 
 def taken(tree):
     """What sidecarctl takes, and what the three others take."""
-    ctl = words_of(tree, "ctl/main.c", "static const struct verb {", "\n};") | {"help"}
-    ctl |= words_of(tree, "ctl/main.c", "static int take_option(", "static const struct verb *find_verb(")
-    others = words_of(tree, "common/conf_main.c", "int conf_options(", "int conf_options_alone(")
-    return ({w for w in ctl if w != "--"}, {w for w in others if w.startswith("-") and w != "--"})
+    ctl = compared(tree, "ctl/main.c", "word") | compared(tree, "ctl/main.c", r"argv\[i\]") | {"help"}
+    return ctl, compared(tree, "common/conf_main.c", "a")
 
 
 def offers(text, word, shell):
