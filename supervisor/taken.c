@@ -32,6 +32,7 @@ const char *taken_advice(struct loop *loop, const struct address *a)
     if (answers(loop, a, "/live", "\"status\"")) /* a path that Ollama does not have */
         return "; it is an ollama-sidecar itself: stop it, or set [proxy] listen";
     if (answers(loop, a, "/api/version", "\"version\""))
-        return "; it speaks Ollama's protocol: `make run ATTACH=1` runs in front of it, on 127.0.0.1:11436";
+        return "; it speaks Ollama's protocol: `make run ATTACH=1` runs in front of it, on 127.0.0.1:11436; "
+               "as a service: docs/systemd.md";
     return "";
 }
