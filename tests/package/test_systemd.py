@@ -1,11 +1,13 @@
 """The service under a booted systemd, as the package installs it, with the stand-in as /usr/bin/ollama."""
 import json
+import os
 import re
 import subprocess
 import time
 
 import pytest
 
+from machine import ROOT
 from service import DROP_IN, ETC, STATE, UNIT
 from waiting import SLACK, until
 
@@ -132,6 +134,48 @@ def test_reload_of_a_mistake_fails_and_says_why(service):
     service.wait_journal(r"supervisor.ini:3: .*max_clients")
     assert service.show("ActiveState") == "active" and service.main_pid() == main
     assert service.ask(path="/api/version")
+
+
+def test_a_model_that_is_added_to_the_list_is_pulled_by_a_reload(service):
+    service.started()
+    service.machine.write(f"{ETC}/preload-models.txt", "another  # of ours\n")
+    service.machine.must("systemctl", "reload", UNIT)
+    until(lambda: "another:latest" in "".join(service.ask(path="/api/tags")), 15, "the model", service.journal)
+
+
+def test_a_first_pull_may_take_longer_than_the_limit_of_a_start(service):
+    service.drop_in("pull", "[Service]\nTimeoutStartSec=3s\nEnvironment=OLLAMA_PRELOAD_MODELS=big\n")
+    service.script(tokens=1, pull_bytes=6_000_000, pull_rate_bytes_s=1_000_000)
+    service.machine.must("systemctl", "start", "--no-block", UNIT)
+    until(lambda: service.show("StatusText").startswith("pulling models"), 10, "a status", lambda: service.show("StatusText"))
+    assert service.show("ActiveState") == "activating"
+    service.wait_state("active", "running", 30)
+    assert service.show("NRestarts") == "0" and service.ask(model="big", prompt="x")
+
+
+def drop_ins():
+    """The blocks below "Drop-ins" of docs/systemd.md, by their comments."""
+    with open(os.path.join(ROOT, "docs", "systemd.md"), encoding="utf-8") as file:
+        section = re.split(r"^## ", file.read(), flags=re.M)
+    blocks = next(part for part in section if part.startswith("Drop-ins")).split("\n\n    # ")[1:]
+    texts = ["# " + re.sub(r"^    ", "", block.split("\n\n")[0], flags=re.M) + "\n" for block in blocks]
+    return [pytest.param(text, id=text[2:].split(".")[0].split(",")[0].replace(" ", "-")) for text in texts]
+
+
+@pytest.mark.parametrize("text", drop_ins())
+def test_a_drop_in_of_the_documentation_does_what_it_says(service, text):
+    service.script(tokens=1)
+    service.machine.must("install", "-d", "-o", "ollama-sidecar", "/srv/models")
+    service.drop_in("documented", text)
+    service.started()
+    assert service.ask(model="m", prompt="x")
+    for line in re.findall(r"^(\w+)=(\S+)$", text, re.M):
+        if line[0] not in ("Environment", "RequiresMountsFor", "MemoryMax"):
+            assert service.show(line[0]) == line[1], line
+    where = re.search(r"OLLAMA_MODELS=(\S+)", text)
+    assert not where or service.machine.must("find", where.group(1), "-type", "f"), "models are written there"
+    assert "LISTEN=" not in text or "[::]:11434" in service.machine.must("sidecarctl", "status")
+    assert "MemoryMax" not in text or service.show("MemoryMax") == str(12 << 30)
 
 
 def test_a_configuration_with_mistakes_is_not_tried_again(service):
