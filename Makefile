@@ -170,7 +170,7 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
 
 # The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
-TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def) free sys_close_from
+TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def 2>/dev/null) free sys_close_from
 $(BUILD)/torture/torture: $(filter-out %/child.o,$(call objects,tests/torture)) $(BUILD)/libsupervisor.a $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(LDLIBS)
