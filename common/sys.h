@@ -211,6 +211,7 @@ struct sys_file {
 int sys_open_at(int folder_fd, const char *name, int flags) WARN_UNUSED;
 int sys_mkdir_at(int folder_fd, const char *name, int mode) WARN_UNUSED;
 int sys_file(int fd, struct sys_file *out) WARN_UNUSED; /* fstat(2) */
+int sys_is_read_only(int fd) WARN_UNUSED; /* 1 where its file system is mounted so, 0, or -errno. fstatvfs(3) */
 int sys_readlink_at(int fd, char *target, size_t target_n) WARN_UNUSED; /* where this link points; -ENAMETOOLONG */
 /* As sys_each_entry, without . and .. */
 int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 int sys_open_at(int folder_fd, const char *name, int flags)
@@ -31,6 +32,12 @@ int sys_file(int fd, struct sys_file *out)
                              .is_pipe = S_ISFIFO(st.st_mode), .is_regular = S_ISREG(st.st_mode),
                              .device = (uint64_t)st.st_dev};
     return 0;
+}
+
+int sys_is_read_only(int fd)
+{
+    struct statvfs vfs;
+    return fstatvfs(fd, &vfs) < 0 ? -errno : (vfs.f_flag & ST_RDONLY) != 0;
 }
 
 int sys_readlink_at(int fd, char *target, size_t target_n)

@@ -186,13 +186,19 @@ static void look_into(struct folder *f, const struct conf_rights *r, int fd, int
     (void)ended; /* a folder that can't be read has been judged by its own rights */
 }
 
+/* `history` is what somebody typed into `ollama run`, as root by `docker exec`; the server has no use for it. */
+static int is_of_no_matter(const char *name)
+{
+    return strcmp(name, "lost+found") == 0 || strcmp(name, "history") == 0;
+}
+
 static int look_at(void *context, const char *name)
 {
     struct look *k = context;
     struct sys_file file;
     if (--*k->left_n < 0)
         return 1;
-    int fd = strcmp(name, "lost+found") == 0 ? -1 : sys_open_at(k->folder_fd, name, O_PATH | O_NOFOLLOW);
+    int fd = is_of_no_matter(name) ? -1 : sys_open_at(k->folder_fd, name, O_PATH | O_NOFOLLOW);
     if (fd < 0 || sys_file(fd, &file) < 0 || file.is_link || (file.is_folder && k->depth == 0)) {
         sys_close(fd);
         return 0;

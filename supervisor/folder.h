@@ -23,7 +23,8 @@ struct folder {
  * made or given behind it: the user would get what is not his. Rights without a user: nothing is given or judged.
  * 0 with *out (the caller ends it by folder_close), or -errno. path_resolution(7) */
 int folder_open(struct folder *out, const char *path, const struct conf_rights *r) WARN_UNUSED;
-/* Looks at the folder and what is in it, depth folders deep, and at a few hundred entries at most: out->blocked. */
+/* Looks at the folder and what is in it, depth folders deep, and at a few hundred entries at most: out->blocked. What
+ * Ollama's server does not use (lost+found, the client's history) may be anybody's. */
 void folder_judge(struct folder *f, const struct conf_rights *r, int depth);
 void folder_close(struct folder *f);
 

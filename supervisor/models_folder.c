@@ -69,6 +69,13 @@ static void tell_failed(struct models_folder *m, int what, const char *path, con
         log_event(LOG_WARNING, "models_failed", "%s", line);
 }
 
+/* What is there is served. */
+static void tell_read_only(struct models_folder *m, const char *path)
+{
+    if (is_new(m, TELL_MODELS, path))
+        log_event(LOG_WARNING, "models_read_only", "path=\"%s\" hint=\"its file system is mounted read-only: no model can be pulled or removed\"", path);
+}
+
 /* Makes one folder and looks at it; 1 where the user could not write there. */
 static int prepare(struct models_folder *m, int what, const char *path, const struct conf_rights *r)
 {
@@ -88,6 +95,8 @@ static int prepare(struct models_folder *m, int what, const char *path, const st
     int is_blocked = f.blocked[0] != '\0';
     if (is_blocked)
         tell_blocked(m, what, path, &f, r);
+    else if (what == TELL_MODELS && sys_is_read_only(f.fd) == 1)
+        tell_read_only(m, path);
     else
         m->told[what] = 0;
     folder_close(&f);
