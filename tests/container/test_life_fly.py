@@ -6,9 +6,11 @@ import time
 
 import pytest
 
-from fly_app import FlyApp
-from test_life import MODEL, PULL_BYTES, Life, ctl, until_answered
-from waiting import SLACK, until
+pytest.importorskip("tomllib")  # Python 3.11
+
+from fly_app import FlyApp  # noqa: E402
+from test_life import MODEL, PULL_BYTES, Life, ctl, until_answered  # noqa: E402
+from waiting import SLACK, until  # noqa: E402
 
 SOON = {"SIDECAR_SUPERVISOR_IDLE_TIMEOUT": "2s"}
 
