@@ -13,6 +13,7 @@ ELSEWHERE = {
     "… error supervisor oom_kill": "test_56_broken.py, test_07_memory.py",
     "… info ollama runner": "test_42_output.py",
     "… warning proxy memory_tight": "test_57_memory.py",
+    "… warning supervisor control_elsewhere": "test_65_places.py",
 }
 
 
