@@ -11,6 +11,8 @@ struct keeper {
     pid_t pid;      /* who writes; 0: nobody */
     int is_dirty;   /* something has changed since he began */
     int has_failed; /* the last one */
+    int is_another; /* it writes as uid and gid, as the folder is theirs (state_folder.h) */
+    unsigned uid, gid;
 };
 
 /* Has it written. 0; -EBUSY: it is told when the one that writes has ended (keeper_reaped); or -errno. */

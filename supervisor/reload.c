@@ -155,7 +155,7 @@ static int make_plans(struct plans *p, struct supervisor *s, const struct conf *
     p->site.conf = fresh;
     p->site.listen_n = fresh->listen_n;
     p->site.is_ollama_kept = models_folder_prepare(&s->models_folder, fresh, s->start_dir);
-    state_folder_prepare(fresh);
+    state_folder_prepare(fresh, &s->keeper);
     p->site.config_fd = -1;
     error = launch_site_config(&p->site);
     if (!error)

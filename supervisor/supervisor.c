@@ -413,7 +413,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     s->ring.grown = ring_grown;
     s->ring.context = s;
     s->launch_site.is_ollama_kept = models_folder_prepare(&s->models_folder, s->conf, s->start_dir);
-    state_folder_prepare(s->conf);
+    state_folder_prepare(s->conf, &s->keeper);
     open_second_control(s, command, why);
     s->control.ring = &s->ring;
     return add_children(s);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static struct scratch scratch;
@@ -70,11 +71,33 @@ static void test_why_it_was_not_is_known(void **state)
     assert_true(error == -EINTR || error == 0); /* it may have been done by then */
 }
 
+/* As the one whose folder it is: root could be led elsewhere by a link there. */
+static void test_it_is_written_as_another_user(void **state)
+{
+    (void)state;
+    char path[SCRATCH_PATH_BYTES];
+    struct stat st;
+    if (geteuid() != 0)
+        skip();
+    k.is_another = 1;
+    k.uid = k.gid = 12345;
+    assert_int_equal(chmod(scratch.dir, 0755), 0);
+    assert_int_equal(keeper_write(&k, scratch.dir, "a.txt", "one\n", 4), 0);
+    assert_int_equal(reaped(), -EACCES);
+    assert_int_equal(chown(scratch.dir, 12345, 12345), 0);
+    assert_int_equal(keeper_write(&k, scratch.dir, "a.txt", "one\n", 4), 0);
+    assert_int_equal(reaped(), 0);
+    assert_int_equal(stat(scratch_path(&scratch, "a.txt", path), &st), 0);
+    assert_int_equal(st.st_uid, 12345);
+    assert_int_equal(st.st_gid, 12345);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_it_is_written_and_what_comes_meanwhile_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_why_it_was_not_is_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_it_is_written_as_another_user, setup, teardown),
     };
     return cmocka_run_group_tests_name("supervisor/keeper", tests, NULL, NULL);
 }
