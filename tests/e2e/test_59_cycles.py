@@ -63,7 +63,7 @@ class Client:
         self.repeats_n = 0
 
     def ask(self):
-        """well: a whole answer; begun: one that broke off. Lost where it had not begun."""
+        """well: a whole answer; begun: one that broke off; told: what its load failed of. Lost where it had not begun."""
         while True:
             kills_n = self.run.proxy_kills_n
             outcome, text = self.once()
@@ -92,6 +92,8 @@ class Client:
         has_token = any("error" not in one for one in found)
         if answer and not answer.clean and not found:
             return "nothing", f"status {answer.status} {body!r}"
+        if not has_token and b"signal: killed" in body and self.run.has_failed_load():
+            return "told", ""
         if not self.is_streamed or not has_token:
             raise Lost(f"{self.path}: status {answer and answer.status} {body[-400:]!r}")
         return "begun", ""
@@ -107,6 +109,10 @@ class Run:
         self.proxy_kills_n = 0
         self.outcomes, self.killed, self.seen_n = {}, {}, 0
         self.platform = threading.Lock()
+
+    def has_failed_load(self) -> bool:
+        """Whether a runner was killed before its model was there: whoever waits for a load that fails is told so."""
+        return bool(self.killed.get("runner") and self.sidecar.process.logged(r" load_end .*result=failed .*signal: killed"))
 
     # a platform that starts what has stopped when somebody comes
 
