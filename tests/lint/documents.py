@@ -13,7 +13,7 @@ OF_OTHERS = ("Permission denied", "permission denied", "Connection refused", "No
 # Ollama's own documents, as comments name them.
 DOCUMENTS_OF_OTHERS = ("docs/api.md",)
 # Pages that are on their way; remove a name when its page is there.
-PROMISED = ("docs/compose.md", "docs/kubernetes.md")
+PROMISED = ("docs/kubernetes.md",)
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 
 

@@ -1,0 +1,114 @@
+"""The compose files as Docker Compose itself reads them: the specification's schema, paths, what each combination of them has."""
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from podman import ROOT
+from stack import BIN, checkout
+
+FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "deploy/compose/gpu.yaml")
+
+
+@pytest.fixture(scope="session")
+def docker_compose():
+    """Its path: Docker's own, whichever is installed."""
+    for path in (os.path.join(BIN, "docker-compose"), shutil.which("docker-compose")):
+        if path and os.path.exists(path):
+            return path
+    pytest.skip("docker-compose is not installed (make check-deps installs it where there is a wheel of it)")
+
+
+@pytest.fixture
+def config(docker_compose, folder):
+    """What it makes of files in this folder, in the end."""
+
+    def read(*files, cwd=folder, **env):
+        words = [word for file in files for word in ("-f", file)]
+        done = subprocess.run([docker_compose, *words, "config", "--format", "json"], cwd=cwd, text=True, capture_output=True,
+                              timeout=60, check=False, env={"PATH": os.environ["PATH"], "HOME": cwd, **env})
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr, done.stderr
+        return json.loads(done.stdout)["services"]
+
+    checkout(os.path.join(folder, "sidecar"))
+    return read
+
+
+def test_what_up_reads_with_no_editing(config, folder):
+    """C.6, R3.1: both services, the published port, the folder, the app's variable."""
+    here = os.path.join(folder, "sidecar")
+    services = config(cwd=here)
+    assert sorted(services) == ["app", "ollama"]
+    ollama, app = services["ollama"], services["app"]
+    assert ollama["build"]["context"] == here and ollama["build"]["args"] == {"BASE": "ollama/ollama"}
+    assert app["build"]["context"] == os.path.join(here, "deploy/compose/app")
+    assert [(port["host_ip"], port["published"], port["target"]) for port in ollama["ports"]] == [("127.0.0.1", "11434", 11434)]
+    assert [(volume["source"], volume["target"]) for volume in ollama["volumes"]] == [(os.path.join(here, "data"), "/ollama/data")]
+    assert app["environment"]["OLLAMA_URL"] == "http://ollama:11434"
+    assert ollama["mem_limit"] == str(4 << 30) and ollama["stop_grace_period"] == "15s"
+    assert not any(ollama["environment"].values()), "nothing is set that the owner has not set"
+
+
+def test_the_file_alone_has_the_one_service(config, folder):
+    """What `include` brings in."""
+    assert list(config("docker-compose.yaml", cwd=os.path.join(folder, "sidecar"))) == ["ollama"]
+
+
+@pytest.mark.parametrize("way", ["include", "extends"])
+def test_folders_beside_another_stack(config, folder, way):
+    """Both ways read the paths from our file on, wherever the stack's file is."""
+    entry = "sidecar/docker-compose.yaml"
+    stack = {"services": {"web": {"image": "web"}}}
+    if way == "include":
+        stack["include"] = [entry]
+    else:
+        stack["services"]["ollama"] = {"extends": {"file": entry, "service": "ollama"}}
+    with open(os.path.join(folder, "compose.yaml"), "w", encoding="utf-8") as file:
+        yaml.safe_dump(stack, file)
+    services = config()
+    assert sorted(services) == ["ollama", "web"]
+    assert services["ollama"]["build"]["context"] == os.path.join(folder, "sidecar")
+    assert services["ollama"]["volumes"][0]["source"] == os.path.join(folder, "sidecar", "data")
+
+
+def test_gpu(config, folder):
+    """All of NVIDIA's, on top of the rest; by COMPOSE_FILE as the file itself says."""
+    here = os.path.join(folder, "sidecar")
+    with open(os.path.join(here, "deploy/compose/gpu.yaml"), encoding="utf-8") as file:
+        line = next(line for line in file if "COMPOSE_FILE=" in line)
+    services = config(cwd=here, COMPOSE_FILE=line.split("COMPOSE_FILE=")[1].strip())
+    assert sorted(services) == ["app", "ollama"]
+    devices = services["ollama"]["deploy"]["resources"]["reservations"]["devices"]
+    assert [(device["driver"], device["count"], device["capabilities"]) for device in devices] == [("nvidia", -1, ["gpu"])]
+
+
+def test_the_base_can_be_chosen(config, folder):
+    """OLLAMA_BASE pins or changes the image below ours."""
+    services = config(cwd=os.path.join(folder, "sidecar"), OLLAMA_BASE="ollama/ollama:0.9.5")
+    assert services["ollama"]["build"]["args"] == {"BASE": "ollama/ollama:0.9.5"}
+
+
+def dockerfile_health_check() -> list:
+    """The words of the image's own."""
+    with open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8") as file:
+        text = file.read()
+    return json.loads(text.split("HEALTHCHECK", 1)[1].split("CMD", 1)[1].splitlines()[0])
+
+
+def test_the_health_check_is_the_images():
+    """podman drops it from images of its own format, so it stands here too; they ask the same."""
+    with open(os.path.join(ROOT, "docker-compose.yaml"), encoding="utf-8") as file:
+        check = yaml.safe_load(file)["services"]["ollama"]["healthcheck"]["test"]
+    assert check == ["CMD", *dockerfile_health_check()]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_variable_has_a_default(name):
+    """So that `up` needs no .env, and warns of nothing."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        text = "".join(line.split(" #")[0] for line in file if not line.lstrip().startswith("#"))
+    assert all(":-" in part.split("}")[0] for part in text.split("${")[1:]), text
