@@ -12,8 +12,6 @@ OF_OTHERS = ("Permission denied", "permission denied", "Connection refused", "No
              "server busy, please try again.  maximum pending requests exceeded", "requires more system memory")
 # Ollama's own documents, as comments name them.
 DOCUMENTS_OF_OTHERS = ("docs/api.md",)
-# Pages that are on their way; remove a name when its page is there.
-PROMISED = ("docs/kubernetes.md",)
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 
 
@@ -49,7 +47,7 @@ def check_links(tree):
                     tree.found("links", name, text_line(prose(text), m.start()), problem)
         if not name.startswith("tests/lint/"):
             for m in re.finditer(r"(?<![\w/.-])docs/[\w/-]+\.md\b", text):
-                if m.group(0) not in tree.names and m.group(0) not in DOCUMENTS_OF_OTHERS + PROMISED:
+                if m.group(0) not in tree.names and m.group(0) not in DOCUMENTS_OF_OTHERS:
                     tree.found("links", name, text_line(text, m.start()), f"there is no {m.group(0)}")
 
 
@@ -59,7 +57,7 @@ def link_problem(tree, folders, name, target):
         return None
     path, _, anchor = target.partition("#")
     place = os.path.normpath(os.path.join(os.path.dirname(name), path)) if path else name
-    if place not in tree.names and place not in folders and place not in PROMISED:
+    if place not in tree.names and place not in folders:
         return f"the link to {target} leads nowhere"
     if anchor and place in tree.names and anchor not in anchors(tree.texts.get(place, "")):
         return f"{place} has no heading #{anchor}"
