@@ -1,6 +1,6 @@
 /*
  * The supervisor says where the door is, and the door says how it is: GET /health (or /ready) at the first listener
- * that can be reached from here. Where there is no control socket (it could not be made anywhere), the configuration says it. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone;
+ * that can be reached from here. Where there is no control socket (it could not be made anywhere), or it is not for us, the configuration says it. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone;
  * the body is only told, and it may be anything.
  *
  * Invariant: nothing waits longer than five seconds in all.
@@ -216,12 +216,20 @@ static int print_answer(const struct ctl *ctl, const struct answer *a)
     return a->status == 200 ? CTL_OK : CTL_REFUSED;
 }
 
-/* The answer of a door that the configuration names, where nothing is in the socket's place. -1 where there is none. */
+/* 0 where there is no socket, or one that is not for us. */
+static int is_socket_ours(const char *path)
+{
+    int fd, error = ask_open(path, "status", &fd);
+    sys_close(fd);
+    return error != -ENOENT && error != -EACCES && error != -EPERM;
+}
+
+/* The answer of a door that the configuration names, where the socket can't be asked. -1 where there is none. */
 static int ask_without_socket(const struct ctl *ctl, const char *path)
 {
     char why[CURL_ERROR_SIZE], text[ADDRESS_TEXT_BYTES];
     struct answer a = {.status = 0};
-    cJSON *doors = sys_is_socket(ctl->socket_path) == 1 ? NULL : cJSON_CreateArray();
+    cJSON *doors = is_socket_ours(ctl->socket_path) ? NULL : cJSON_CreateArray();
     int code = -1;
     buf_init(&a.body, BODY_LIMIT_BYTES);
     for (size_t i = 0; doors && i < ctl->listen_n; i++) {

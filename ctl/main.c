@@ -215,11 +215,11 @@ static int load_conf(struct conf **conf, const char *file)
     return error;
 }
 
-/* The configuration's socket; the supervisor's second choice where only that is there. */
+/* The configuration's socket; the supervisor's second choice where only that can be seen. */
 static const char *find_socket(const struct conf *c)
 {
     const char *path = c->supervisor.control_socket;
-    return sys_is_socket(path) == -ENOENT && sys_is_socket(c->second_control_socket) > 0 ? c->second_control_socket : path;
+    return sys_is_socket(path) <= 0 && sys_is_socket(c->second_control_socket) > 0 ? c->second_control_socket : path;
 }
 
 int main(int argc, char **argv)

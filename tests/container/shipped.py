@@ -116,8 +116,22 @@ class Box:
         return self.podman.run(*(self.name if word == "{}" else word for word in words), timeout=timeout)
 
     def exec(self, *words, user: str = "", options=(), timeout: float = 60) -> subprocess.CompletedProcess:
-        """podman exec, as the image's user or as this one."""
+        """podman exec, as the image's user or as this one, once it runs."""
+        self.pid1  # pylint: disable=pointless-statement
         return self.command("exec", *(("--user", user) if user else ()), *options, "{}", *words, timeout=timeout)
+
+    def sh(self, script: str, user: str = "") -> str:
+        """What a script in the container prints; it must succeed."""
+        done = self.exec("sh", "-c", script, user=user)
+        assert done.returncode == 0, f"{script}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.process.tail()}"
+        return done.stdout
+
+    def environment_of(self, program: str) -> dict:
+        """A program's environment, as it was started."""
+        pid = self.pid_of(program)
+        user = self.sh(f"stat -c %u /proc/{pid}").strip()  # root without CAP_SYS_PTRACE may not look at somebody else's
+        text = self.sh(f"tr '\\0' '\\n' </proc/{pid}/environ", user=user)
+        return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
     def healthy(self) -> bool:
         """Whether the image's HEALTHCHECK says so now."""

@@ -68,6 +68,11 @@ class Builder:
         os.makedirs(FOLDER, exist_ok=True)
         self._lock = open(os.path.join(FOLDER, "storage.lock"), "w", encoding="utf-8")  # pylint: disable=consider-using-with
 
+    @staticmethod
+    def need_tools() -> None:
+        """Unavailable without what nothing goes without."""
+        Podman.need_tools()
+
     def __enter__(self):
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.podman.choose(self._import)

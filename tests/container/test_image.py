@@ -1,9 +1,12 @@
 """The image from the repository's own Dockerfile: what it says of itself, and its life from start to stop."""
 import json
+import os
+import time
 
 import pytest
 
-from shipped import ETC
+from shipped import DATA, ETC, mounted, slow
+from waiting import until
 
 PROGRAMS = ("ollama-supervisor", "ollama-proxy", "ollama-preload", "sidecarctl")
 NO_MODELS = {"OLLAMA_PRELOAD_MODELS": "none"}
@@ -56,4 +59,96 @@ def test_nothing_outside_is_reached_from_the_tests_network(shipped):
     box.wait_ready()
     routes = box.exec("cat", "/proc/net/route").stdout.splitlines()[1:]
     assert routes and not [line for line in routes if line.split()[1] == "00000000"], routes
+    assert box.stop() == 0
+
+
+def test_what_our_files_add(shipped):
+    """Four stripped programs below 1 MB, three small files; the libraries that the base lacks are named by the packages of docs/image.md."""
+    box = shipped.run("--entrypoint", "", args=("sleep", "600"))
+    sizes = box.sh("cd /usr/local/bin && stat -c '%s %n' *").split()
+    programs = dict(zip(sizes[1::2], map(int, sizes[::2])))
+    assert set(programs) == set(PROGRAMS)
+    assert sum(programs.values()) < 1 << 20, programs
+    etc = box.sh(f"cd {ETC} && stat -c '%s %a %U %n' *").splitlines()
+    assert {line.split()[3] for line in etc} == {"supervisor.ini", "preload-models.txt", "models.json"}
+    assert all(int(line.split()[0]) < 4096 and line.split()[1:3] == ["644", "root"] for line in etc), etc
+    linked = box.sh("ldd /usr/local/bin/* | sed -n 's/.*=> .*\\/\\(lib[a-z-]*\\)\\..*/\\1/p' | sort -u").split()
+    assert "libcurl" in linked and "libinih" not in linked and "libllhttp" not in linked, linked
+    left = box.sh("ls /var/lib/apt/lists; command -v gcc make || true").split()
+    assert left in ([], ["auxfiles", "partial"], ["partial"]), "neither lists of packages nor a compiler are left"
+
+
+def test_who_is_who_and_what_is_where(shipped):
+    """The fixed user, the volume's place, and the way to it from where the official image has it."""
+    box = shipped.run("--entrypoint", "", args=("sleep", "600"))
+    assert box.sh("id -u ollama && id -g ollama && echo ~ollama").split() == ["11434", "11434", DATA]
+    assert box.sh(f"readlink /root/.ollama && stat -c '%U %g %a' {DATA}").split() == [DATA, "ollama", "0", "775"]
+    assert box.sh("cat /proc/1/comm").strip() == "sleep"
+
+
+@pytest.mark.limit(60)
+def test_nothing_that_talks_to_anybody_is_root(shipped):
+    """PID 1 alone is root; Ollama, the proxy and the preloader are not, and their home is on the volume."""
+    box = shipped.run(volume=shipped.volume())
+    box.wait_log(r" pull_started ")
+    for name in ("ollama", "proxy", "preload"):
+        assert box.sh(f"stat -c %U /proc/{box.pid_of(name)}").strip() == "ollama", name
+    assert box.sh("stat -c %U /proc/1").strip() == "root"
+    box.wait_ready()
+    environment = box.environment_of("ollama")
+    assert environment["HOME"] == DATA and environment["OLLAMA_MODELS"] == f"{DATA}/models"
+    assert environment["LD_LIBRARY_PATH"].startswith("/usr/local/nvidia") and environment["OLLAMA_HOST"] == "127.0.0.1:11435"
+    assert not box.logged(r" (warning|error) ")
+    assert box.stop() == 0
+
+
+@pytest.mark.limit(60)
+def test_pid_1_reaps_and_starts_again(shipped):
+    """scenarios 14 and 19: orphans of podman exec; a killed Ollama and a killed proxy are there again, and nobody is refused."""
+    box = shipped.run(env=NO_MODELS)
+    box.wait_ready()
+    assert box.sh("cat /proc/1/comm").strip() == "ollama-supervis"
+    box.sh("for i in 1 2 3; do (sleep 0.1 &); done")
+    for name in ("ollama", "proxy"):
+        old = box.pid_of(name)
+        box.sh(f"kill -KILL {old}")
+        assert box.ask("GET", "/api/version", timeout=20).status == 200
+        until(lambda name=name, old=old: box.pid_of(name) != old, 10, f"another {name}", box.process.tail)
+    box.wait_ready()
+    states = box.sh("cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) \\(.\\) .*/\\1/'").split()
+    assert "Z" not in states
+    assert box.stop() == 0
+
+
+@pytest.mark.limit(60)
+def test_stop_in_the_grace_period_with_a_stream_under_way(shipped, folder):
+    """podman's own KILL never comes, whatever Ollama does; the exit code is 0."""
+    with open(os.path.join(folder, "script.json"), "w", encoding="utf-8") as file:
+        json.dump({"tokens": 100000, "token_delay_ms": 50, "ignore_term": True}, file)
+    os.chmod(folder, 0o755)
+    box = shipped.run(*mounted(folder, "/script"), env={**NO_MODELS, "STANDIN_SCRIPT": "/script/script.json", "STANDIN_MODELS": "m"})
+    box.wait_ready()
+    with box.connect(30) as connection:
+        objects = connection.request("POST", "/api/generate", {"model": "m", "prompt": "x"}).objects()
+        next(objects)
+        began = time.monotonic()
+        assert box.stop(10) == 0
+        assert time.monotonic() - began < slow(10)
+        assert not any(value.get("done") for _, value in objects)
+    assert box.logged(r" stopped exit_code=0")
+
+
+@pytest.mark.limit(60)
+def test_a_mounted_configuration_replaces_it_whole(shipped, folder):
+    """It is all that counts, apart from the image's environment; the programs' users are its own matter."""
+    ini = os.path.join(folder, "supervisor.ini")
+    with open(ini, "w", encoding="utf-8") as file:
+        file.write("[proxy]\nlisten = 0.0.0.0:11434\nopen = yes\n[preload]\nmodels = none\n")
+    os.chmod(folder, 0o755)
+    box = shipped.run(*mounted(ini, f"{ETC}/supervisor.ini"), volume=shipped.volume())
+    box.wait_ready()
+    dump = box.exec("sidecarctl", "dump").stdout
+    assert "idle_timeout = 0" in dump and "open = yes" in dump, dump
+    assert box.sh(f"stat -c %U /proc/{box.pid_of('ollama')}").strip() == "root"
+    assert box.environment_of("ollama")["OLLAMA_MODELS"] == f"{DATA}/models"
     assert box.stop() == 0
