@@ -65,8 +65,11 @@ def test_the_app_says_what_is_wrong(stack):
     stack.wait_app()
     done = stack.curl("-w", "%{http_code}", "--data", '{"messages":[{"role":"user","content":"hi"}]}', APP + "/chat")
     assert "no-such-model" in done.stdout and done.stdout.endswith("502"), done.stdout
-    done = stack.curl("-w", "%{http_code}", "--data", "hello", APP + "/chat")
-    assert '{"messages":' in done.stdout and done.stdout.endswith("400"), done.stdout
+    deep = "[" * 50000 + "]" * 50000
+    for body in ("hello", '{"messages":5}', '{"messages":[5]}', '{"messages":[{}]}', '{"messages":[{"role":["user"],"content":"hi"}]}',
+                 '{"messages":[{"role":"user","content":5}]}', r'{"messages":[{"role":"user","content":"\ud800"}]}', deep):
+        done = stack.curl("-w", "%{http_code}", "--data", body, APP + "/chat")
+        assert '{"messages":' in done.stdout and done.stdout.endswith("400"), (body[:80], done.stdout, done.stderr)
 
 
 def test_models_are_kept_over_down_and_up(stack):

@@ -21,6 +21,7 @@ MODEL = os.environ.get("APP_MODEL") or "llama3.2:1b"
 OLLAMA_URL = os.environ.get("OLLAMA_URL") or "http://localhost:11434"
 PORT = 8080
 MAX_BODY_BYTES = 1 << 20
+ROLES = ("system", "user", "assistant")
 PAGE = Path(__file__).with_name("page.html").read_bytes()
 
 client = ollama.Client(host=OLLAMA_URL)  # without a time limit: a first load may take minutes
@@ -28,6 +29,15 @@ client = ollama.Client(host=OLLAMA_URL)  # without a time limit: a first load ma
 
 class BadRequest(Exception):
     """What is wrong with a request, in words for who sent it."""
+
+
+def checked(message: dict) -> dict:
+    """Role and content, and nothing else: what stands in "images" the client would read as a path of ours, and send the file."""
+    role, content = message["role"], message["content"]
+    if role not in ROLES or not isinstance(content, str):
+        raise ValueError
+    content.encode()  # half a character is none
+    return {"role": role, "content": content}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             first = next(words, "")
         except ollama.ResponseError as error:
             self.answer(502, f"Ollama says: {error.error}\n".encode())
-        except (ConnectionError, httpx.HTTPError) as error:
+        except (ConnectionError, httpx.HTTPError, ValueError) as error:  # ValueError: what came is no answer of Ollama's
             self.answer(502, f"Ollama at {OLLAMA_URL} can't be asked: {error}\n".encode())
         else:
             self.stream(first, words)
@@ -72,11 +82,9 @@ class Handler(BaseHTTPRequestHandler):
             raise BadRequest(f"Content-Length must be there, and {MAX_BODY_BYTES} at most")
         try:
             messages = json.loads(self.rfile.read(int(length)))["messages"]
-        except (ValueError, KeyError, TypeError):
-            messages = None
-        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-            raise BadRequest('the body must be {"messages": [{"role": "user", "content": "…"}]}')
-        return messages
+            return [checked(message) for message in messages]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BadRequest('the body must be {"messages": [{"role": "user", "content": "…"}]}') from None
 
     def stream(self, first: str, words) -> None:
         """Sends each piece as a chunk as soon as it is there. An answer that breaks is left without its last chunk."""
@@ -89,13 +97,13 @@ class Handler(BaseHTTPRequestHandler):
             for piece in words:
                 self.send_chunk(piece)
             self.wfile.write(b"0\r\n\r\n")
-        except (ollama.ResponseError, OSError, httpx.HTTPError) as error:
+        except (ollama.ResponseError, OSError, httpx.HTTPError, ValueError) as error:
             self.log_error("the answer broke: %s", error)
             self.close_connection = True
 
     def send_chunk(self, text: str) -> None:
         """One chunk; an empty one would be the end."""
-        data = text.encode()
+        data = text.encode(errors="replace")
         if data:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
