@@ -130,13 +130,12 @@ static int run(struct conf *take_conf, struct signals *signals, int64_t began_ms
     return code;
 }
 
+/* -c FILE is let stand before it, unread: an image's ENTRYPOINT has it, and its user can only add words behind. */
 static int run_single(const struct conf_options *options, char **argv)
 {
     const char *mistake = NULL;
     if (!argv[options->rest_at])
         mistake = "-- needs a command behind it";
-    else if (options->file)
-        mistake = "-c FILE has no meaning before --, as no configuration is read";
     else if (options->is_check || options->is_dump)
         mistake = "--check and --dump have no meaning before --, as no configuration is read";
     if (!mistake)

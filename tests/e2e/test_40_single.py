@@ -106,7 +106,7 @@ def test_what_cannot_be_started_scenarios_4_5_29(single, what, code, says):
 
 
 @pytest.mark.parametrize("words, says", [
-    (["--"], "needs a command"), (["-c", "x.ini", "--", "true"], "-c FILE has no meaning"), (["--check", "--", "true"], "--check"),
+    (["--"], "needs a command"), (["--check", "--", "true"], "--check"),
     (["--dump", "--", "true"], "--dump"), (["--frobnicate", "--", "true"], "unknown argument --frobnicate"),
 ])
 def test_usage_mistakes_scenario_6(single, words, says):
@@ -139,6 +139,13 @@ def test_it_reads_no_configuration_and_says_nothing(single):
     single.write("supervisor.ini", b"[nonsense]\nx", 0o644)
     done = single.run("sh", "-c", "echo out; echo err >&2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\n", "err\n")
+
+
+def test_an_images_entrypoint_may_name_a_configuration(single):
+    """Its user can only add words behind; the file is not read."""
+    done = subprocess.run([single.supervisor, "-c", "/no/such.ini", "--", "sh", "-c", "echo out; exit 7"], env=single.env,
+                          text=True, capture_output=True, timeout=10, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "")
 
 
 def test_every_signal_is_passed_on_once_and_in_order_scenario_8(single):
