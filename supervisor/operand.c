@@ -17,7 +17,7 @@ struct operand {
 
 int operand_is_serve(char *const *words)
 {
-    return !words[0] || (strcmp(words[0], "serve") == 0 && !words[1]);
+    return !words[0] || ((strcmp(words[0], "serve") == 0 || strcmp(words[0], "start") == 0) && !words[1]);
 }
 
 /* [program:ollama] command, without the `serve` at its end, and the words. NULL: no memory. */

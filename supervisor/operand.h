@@ -7,7 +7,7 @@
 
 #include "common/conf.h"
 
-/* 1 where these words mean the sidecar itself: none, or `serve`, as the official image has it for its own. */
+/* 1 where these words mean the sidecar itself: none, or `serve` or `start`, as Ollama has it for its own. */
 int operand_is_serve(char *const *words);
 
 /* Runs the command and stays as single_run() does. words: its arguments, NULL-terminated, the first one there. Exit codes as

@@ -19,6 +19,8 @@ static void test_none_and_serve_alone_mean_us(void **state)
     (void)state;
     assert_true(is_serve(NULL, NULL));
     assert_true(is_serve("serve", NULL));
+    assert_true(is_serve("start", NULL)); /* Ollama's other word for it */
+    assert_false(is_serve("start", "--help"));
     assert_false(is_serve("serve", "--help"));
     assert_false(is_serve("pull", "m"));
     assert_false(is_serve("", NULL));
