@@ -26,11 +26,12 @@ LABEL org.opencontainers.image.title="ollama-sidecar" \
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libcjson1 libcurl4 \
     && rm -rf /var/lib/apt/lists/*
-# Ollama's own user. Group 0 may write where it may, for platforms that choose a user id by themselves, with that group.
+# Ollama's own user, which has the same number where the base has one already, as Ollama's installer makes it. Group 0 may write where it may, for platforms that choose a user id by themselves, with that group.
 # /root/.ollama leads to the volume, so that one that is mounted there, as in the official image, is the volume; what a base
 # has there already goes along.
-RUN groupadd --gid 11434 ollama \
-    && useradd --uid 11434 --gid ollama --home-dir /ollama/data --no-create-home --shell /usr/sbin/nologin ollama \
+RUN if getent group ollama; then groupmod --gid 11434 ollama; else groupadd --gid 11434 ollama; fi \
+    && if getent passwd ollama; then usermod --uid 11434 --gid ollama --home /ollama/data --shell /usr/sbin/nologin ollama; \
+       else useradd --uid 11434 --gid ollama --home-dir /ollama/data --no-create-home --shell /usr/sbin/nologin ollama; fi \
     && for group in video render; do if getent group "$group"; then usermod -aG "$group" ollama; fi; done \
     && install -d /ollama && install -d -m 0775 /ollama/data && install -d -m 0770 /run/ollama-sidecar \
     && if [ -d /root/.ollama ]; then cp -a /root/.ollama/. /ollama/data/ && rm -rf /root/.ollama; fi \

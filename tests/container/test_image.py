@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from podman import ROOT
 from shipped import DATA, ETC, mounted, slow
 from waiting import until
 
@@ -51,6 +52,24 @@ def test_the_image_as_it_ships(shipped):
     assert listed.returncode == 0 and "llama3.2:1b" in listed.stdout, listed.stdout + listed.stderr
     assert box.stop() == 0
     assert box.logged(r" stopping cause=SIGTERM")
+
+
+def test_any_command_as_tini_would_run_it(shipped):
+    """`docker run IMAGE -- COMMAND`: nothing of the sidecar is started, and its code is the container's."""
+    box = shipped.run(args=("--", "sh", "-c", "echo pid=$PPID; exit 7"))
+    assert box.wait() == 7 and box.logged("^pid=1$") and not box.logged(" boot ")
+
+
+@pytest.mark.parametrize("maker", ["useradd --system --user-group", "useradd --system --no-user-group"])
+def test_a_base_that_has_ollamas_user(shipped, maker):
+    """As Ollama's installer makes it, with a number of its own: the Dockerfile's step for users gives it ours."""
+    with open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8") as file:
+        step = next(part for part in file.read().split("\nRUN ") if "useradd" in part).split("\nCOPY ")[0]
+    undo = "rm /root/.ollama && userdel ollama && { ! getent group ollama || groupdel ollama; } &&"
+    done = shipped.podman.run("run", "--rm", "--network", "none", "--entrypoint", "", shipped.image, "sh", "-c",
+                              f"{{ {undo} {maker} ollama && {step}; }} >&2 && id ollama && getent passwd ollama")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("uid=11434(ollama) gid=11434(ollama)") and ":/ollama/data:/usr/sbin/nologin" in done.stdout, done.stdout
 
 
 def test_nothing_outside_is_reached_from_the_tests_network(shipped):
