@@ -288,7 +288,10 @@ void spawn_failure_text(const struct spawn_failure *f, const struct spawn_plan *
         snprintf(out, out_n, "can't lead a process group: %s", error);
         break;
     case SPAWN_DESCRIPTORS:
-        snprintf(out, out_n, "can't arrange its descriptors: %s", error);
+        if (f->error == -EINVAL || f->error == -EMFILE) /* fcntl(2): above the limit, or all below it are taken */
+            snprintf(out, out_n, "can't arrange its descriptors: the limit on open files is too low; ulimit -n of 1024 or more");
+        else
+            snprintf(out, out_n, "can't arrange its descriptors: %s", error);
         break;
     case SPAWN_OOM:
         snprintf(out, out_n, "can't set oom_score_adj to %s: %s", r ? r->oom_score_adj : "", error);

@@ -258,6 +258,11 @@ static void without_rights(void *context)
     CHILD_CHECK(f.step == SPAWN_NICE && strcmp(text, "can't set nice to -5: Permission denied") == 0);
     rights.nice = 0;
     CHILD_CHECK(run().error == 0 && strstr(report, "Uid:\t65534"));
+    struct rlimit few = {32, 32}; /* podman run --ulimit nofile=32 */
+    CHILD_CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    f = run();
+    spawn_failure_text(&f, &plan, text, sizeof text);
+    CHILD_CHECK(f.step == SPAWN_DESCRIPTORS && strstr(text, "the limit on open files is too low"));
 }
 
 static void test_failures_of_somebody(void **state)
