@@ -14,7 +14,6 @@ struct walk {
     struct folder *out;
     char rest[REST_BYTES]; /* of the path */
     unsigned links_n;
-    int is_foreign; /* behind a link of somebody else */
 };
 
 /* Whether the user has these rights, as bits of 0 to 7. path_resolution(7) */
@@ -69,7 +68,7 @@ static int follow(struct walk *w, int link_fd, const struct sys_file *link)
     if (snprintf(rest, sizeof rest, "%s/%s", target, w->rest) >= (int)sizeof rest)
         return -ENAMETOOLONG;
     memcpy(w->rest, rest, strlen(rest) + 1);
-    w->is_foreign |= link->uid != 0 && link->uid != sys_geteuid();
+    w->out->is_foreign |= link->uid != 0 && link->uid != sys_geteuid();
     if (target[0] != '/')
         return 0;
     int root_fd = sys_open("/", O_PATH | O_DIRECTORY, 0);
@@ -108,7 +107,7 @@ static int step(struct walk *w, const char *name)
 {
     struct sys_file file;
     int fd = sys_open_at(w->out->fd, name, O_PATH | O_NOFOLLOW);
-    if (fd == -ENOENT && w->is_foreign) { /* left to the user, who may do so where we are now, or not */
+    if (fd == -ENOENT && w->out->is_foreign) { /* left to the user, who may do so where we are now, or not */
         w->rest[0] = '\0';
         return 0;
     }
@@ -138,7 +137,7 @@ static int give_empty(const struct walk *w)
 {
     struct sys_file file;
     int error = sys_file(w->out->fd, &file);
-    if (error || w->is_foreign || !w->r->has_ids || file.uid != sys_geteuid() || may(w->r, &file, MAY_ALL) ||
+    if (error || w->out->is_foreign || !w->r->has_ids || file.uid != sys_geteuid() || may(w->r, &file, MAY_ALL) ||
         sys_each_entry_at(w->out->fd, is_anything, NULL) != 0)
         return error;
     int fd = sys_open_at(w->out->fd, ".", O_RDONLY | O_DIRECTORY); /* the descriptor of a path can't be given */

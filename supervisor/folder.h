@@ -12,6 +12,7 @@ enum { FOLDER_PATH_BYTES = 1024 };
 struct folder {
     int fd;      /* -1: it is not there */
     int is_made; /* by us, just now */
+    int is_foreign; /* behind a link that somebody else than root or we made */
     /* What keeps the user from it; "": nothing. */
     char blocked[FOLDER_PATH_BYTES];
     unsigned blocked_uid; /* whose that is */

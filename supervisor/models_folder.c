@@ -76,11 +76,22 @@ static void tell_read_only(struct models_folder *m, const char *path)
         log_event(LOG_WARNING, "models_read_only", "path=\"%s\" hint=\"its file system is mounted read-only: no model can be pulled or removed\"", path);
 }
 
+/* Somebody's link leads where Ollama's user may not write. Root would, and be led by that link, so Ollama stays who it is. */
+static int is_led_astray(struct models_folder *m, int what, const char *path, const struct folder *f)
+{
+    if (!f->is_foreign || !f->blocked[0])
+        return 0;
+    tell_failed(m, what, path, "a link that is not root's leads to what Ollama's user may not write: mount or name that folder instead");
+    return 1;
+}
+
 /* Makes one folder and looks at it; 1 where the user could not write there. */
 static int prepare(struct models_folder *m, int what, const char *path, const struct conf_rights *r)
 {
     struct folder f;
     int error = folder_open(&f, path, r);
+    if (error && is_led_astray(m, what, path, &f))
+        return 0;
     if (error && f.blocked[0])
         tell_blocked(m, what, path, &f, r);
     else if (error)
@@ -92,12 +103,12 @@ static int prepare(struct models_folder *m, int what, const char *path, const st
     else if (f.is_made)
         log_event(LOG_INFO, "models_made", "path=\"%s\"", path);
     folder_judge(&f, r, what == TELL_HOME ? HOME_DEPTH : MODELS_DEPTH);
-    int is_blocked = f.blocked[0] != '\0';
+    int is_astray = is_led_astray(m, what, path, &f), is_blocked = f.blocked[0] && !is_astray;
     if (is_blocked)
         tell_blocked(m, what, path, &f, r);
-    else if (what == TELL_MODELS && sys_is_read_only(f.fd) == 1)
+    else if (!is_astray && what == TELL_MODELS && sys_is_read_only(f.fd) == 1)
         tell_read_only(m, path);
-    else
+    else if (!is_astray)
         m->told[what] = 0;
     folder_close(&f);
     return is_blocked;
