@@ -1,9 +1,10 @@
 # Completion of sidecarctl for bash 4 or newer. It needs nothing else; bash-completion loads it by its name.
 
 # The programs of the supervisor that answers where -s or -c (words of the line) say; nothing where none does, after a second.
+# Who answers may be anybody's, and compgen -W would run what stands in $(…): names of nothing else than these characters.
 _sidecarctl_programs()
 {
-    timeout 1 "$@" --json status 2>/dev/null </dev/null | grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+    timeout 1 "$@" --json status 2>/dev/null </dev/null | grep -o '"name":"[A-Za-z0-9_.-]*"' | cut -d '"' -f 4
 }
 
 _sidecarctl()

@@ -1,8 +1,10 @@
 """Completion in bash (with bash-completion and without), zsh and fish, which are really run; a shell that is not there is skipped."""
+import json
 import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -86,6 +88,33 @@ def test_a_supervisor_that_hangs_is_waited_for_no_longer_than_a_second(offered, 
         listener.listen(8)
         more = seconds_of(offered, f"sidecarctl -s {folder}/s start ") - seconds_of(offered, f"sidecarctl -s {folder}/nowhere start ")
         assert more < 3.5 * SLACK  # zsh tries twice; sidecarctl itself would wait for 5 s each time
+
+
+def answer_for_ever(listener, reply):
+    """Whoever comes is told the same, until the listener is closed."""
+    while True:
+        try:
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(reply)
+        except OSError:
+            return
+
+
+def test_nothing_that_a_socket_answers_is_run(offered, folder):
+    """A supervisor.ini in the current folder may name a stranger's socket."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(folder, "s"))
+        listener.listen(8)
+        names = [f"$(touch {folder}/ran)x", f"`touch {folder}/ran`", "proxy"]
+        reply = json.dumps({"programs": [{"name": name} for name in names]}, separators=(",", ":")).encode()
+        threading.Thread(target=answer_for_ever, args=(listener, reply), daemon=True).start()
+        with open(os.path.join(folder, "supervisor.ini"), "w", encoding="utf-8") as file:
+            file.write(f"[supervisor]\ncontrol_socket = {folder}/s\n")
+        until(lambda: "proxy" in offered("sidecarctl stop "), 10, "an answer that is taken")
+        offered(f"sidecarctl -s {folder}/s tail -f ")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert not os.path.exists(os.path.join(folder, "ran"))
 
 
 @pytest.mark.limit(60)
