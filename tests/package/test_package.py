@@ -89,6 +89,18 @@ def test_installed_it_starts_and_removed_it_leaves_configuration_and_models_and_
     assert machine.run("id", "ollama-sidecar").returncode == 0, "users stay, as Debian has it"
 
 
+def test_purged_it_is_gone_where_models_have_a_disk_of_their_own(purged):
+    machine = purged
+    machine.must("apt-get", "install", "-y", "-q", "/root/sidecar.deb", timeout=120)
+    machine.must("mount", "-t", "tmpfs", "none", f"{STATE}/models")
+    try:
+        machine.must("apt-get", "purge", "-y", "-q", "ollama-sidecar", timeout=120)
+        assert machine.run("dpkg-query", "-W", "ollama-sidecar").returncode != 0
+    finally:
+        machine.must("umount", f"{STATE}/models")
+        machine.must("rm", "-rf", STATE)
+
+
 def test_installed_before_any_ollama_it_waits_for_one(purged):
     machine, service = purged, Service(purged)
     machine.must("mv", "/usr/bin/ollama", "/usr/bin/ollama.away")
