@@ -8,7 +8,8 @@ VERSION := 0.1.0
 BUILD ?= build
 PKG_CONFIG ?= pkg-config
 
-GIT_VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+# Not that of a repository which this folder is only a copy in.
+GIT_VERSION := $(shell [ -n "$$(git rev-parse --show-prefix 2>/dev/null)" ] || git describe --tags --always --dirty 2>/dev/null)
 # Where git tells nothing, as root is told nothing of another user's repository, what was built keeps its version: `make install`
 # builds nothing then.
 BUILT_VERSION := $(filter $(VERSION) $(VERSION)+%,$(shell cat $(BUILD)/version 2>/dev/null))

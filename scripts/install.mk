@@ -43,13 +43,20 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 # The configuration of a service of the system; a packager may have another list of models.
 CONFIGURATION ?= deploy/systemd/supervisor.ini preload-models.txt models.json
 
-.PHONY: install uninstall dist
+# Words of a list, which such a name would be cut by.
+FOLDERS = PREFIX BINDIR DATADIR MANDIR DOCDIR PROFILEDIR SYSCONFDIR CONFDIR SYSTEMDUNITDIR SYSUSERSDIR TMPFILESDIR BASHCOMPLETIONDIR \
+	ZSHCOMPLETIONDIR FISHCOMPLETIONDIR
+ODD_FOLDERS = $(strip $(foreach name,$(FOLDERS),$(if $(or $(findstring |,$($(name))),$(word 2,$($(name)))),$(name))))
+check-folders:
+	@[ -z '$(ODD_FOLDERS)' ] || { echo 'make: $(firstword $(ODD_FOLDERS)) has a blank or | in its name' >&2; exit 1; }
 
-install: all
+.PHONY: install uninstall dist check-folders
+
+install: check-folders all
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CONFDIR='$(CONFDIR)' DOCDIR='$(DOCDIR)' \
 		scripts/install-files install $(INSTALLED:%='%')
 
-uninstall:
+uninstall: check-folders
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CONFDIR='$(CONFDIR)' DOCDIR='$(DOCDIR)' \
 		scripts/install-files uninstall $(INSTALLED:%='%')
 
@@ -59,5 +66,6 @@ dist:
 	@git rev-parse --verify -q HEAD >/dev/null || { echo 'make dist: this is no git repository' >&2; exit 1; }
 	@mkdir -p $(BUILD)
 	@git diff --quiet HEAD || echo 'make dist: what is not committed is not in it' >&2
-	@git archive --format=tar --prefix=ollama-sidecar-$(VERSION)/ HEAD | gzip -n -9 >$(DIST).new && mv $(DIST).new $(DIST).tar.gz
+	@git archive --format=tar --prefix=ollama-sidecar-$(VERSION)/ -o $(DIST).tar HEAD
+	@gzip -n -9 -f $(DIST).tar
 	@echo '$(DIST).tar.gz'

@@ -126,6 +126,49 @@ def test_root_builds_nothing_in_a_repository_of_another_user(folder):
     assert "0.0.9" not in make("-n", "all", cwd=copy).replace("echo '0.0.9", ""), "that of another version counts for nothing"
 
 
+def copy_within_a_repository(folder: str) -> str:
+    """A copy of the Makefile and its parts, of which the repository around it knows nothing."""
+    copy = os.path.join(folder, "sidecars")
+    shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(copy, "scripts"))
+    shutil.copy(os.path.join(ROOT, "Makefile"), copy)
+    for args in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "x"], ["tag", "v9.9"]):
+        subprocess.run(["git", *args], cwd=folder, check=True)
+    return copy
+
+
+@pytest.mark.limit(60)
+def test_a_copy_in_another_repository_has_its_own_version(folder):
+    copy = copy_within_a_repository(folder)
+    make("build/version", cwd=copy)
+    with open(os.path.join(copy, "build/version"), encoding="utf-8") as file:
+        assert re.fullmatch(r"\d+\.\d+\.\d+\n", file.read())
+
+
+@pytest.mark.limit(60)
+def test_a_source_archive_that_can_t_be_made_is_none(folder):
+    copy = copy_within_a_repository(folder)
+    done = subprocess.run(["make", "--no-print-directory", "dist"], cwd=copy, text=True, capture_output=True, check=False)
+    assert done.returncode != 0, done.stdout
+    assert not [name for _, _, names in os.walk(os.path.join(copy, "build")) for name in names if name.endswith(".tar.gz")]
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+@pytest.mark.parametrize("words", ["PREFIX=/opt/a b", "SYSCONFDIR=/etc dir", "PREFIX=/opt/a|b"])
+def test_a_folder_that_can_t_be_had_is_refused_before_anything_is_touched(folder, verb, words):
+    done = subprocess.run(["make", "--no-print-directory", verb, f"BUILD={os.path.relpath(BUILD, ROOT)}", f"DESTDIR={folder}", words], cwd=ROOT,
+                          text=True, capture_output=True, check=False)
+    assert done.returncode != 0 and "has a blank or | in its name" in done.stderr, done
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.limit(60)
+def test_a_folder_s_name_is_taken_as_it_is(folder):
+    install(folder, "PREFIX=/opt/x&y")
+    with open(f"{folder}/opt/x&y/lib/systemd/system/ollama-sidecar.service", encoding="utf-8") as file:
+        assert "ExecStart=/opt/x&y/bin/ollama-supervisor -c /etc/ollama-sidecar/supervisor.ini\n" in file.read()
+
+
 @pytest.mark.limit(60)
 def test_the_source_archive_is_the_same_wherever_it_is_made(folder):
     if subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False).returncode:
