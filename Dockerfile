@@ -26,7 +26,8 @@ LABEL org.opencontainers.image.title="ollama-sidecar" \
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libcjson1 libcurl4 \
     && rm -rf /var/lib/apt/lists/*
-# Ollama's own user, which has the same number where the base has one already, as Ollama's installer makes it. Group 0 may write where it may, for platforms that choose a user id by themselves, with that group.
+# Ollama's own user, which has this number too where the base has one already, as Ollama's installer makes it. Group 0 may write
+# where it may, for platforms that choose a user id by themselves, with that group.
 # /root/.ollama leads to the volume, so that one that is mounted there, as in the official image, is the volume; what a base
 # has there already goes along.
 RUN if getent group ollama; then groupmod --gid 11434 ollama; else groupadd --gid 11434 ollama; fi \

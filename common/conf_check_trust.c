@@ -1,6 +1,7 @@
 /*
  * The lists of [proxy] that say whom to believe (trusted_proxies) and who may ask (allowed_hosts, cors_origins). An entry
- * that could never match, or that means more than it seems to, is told at the start: a wrong one fails in silence.
+ * that could never match, or that means more than it seems to, is told at the start: a wrong one fails in silence. So does a
+ * way around all of them.
  */
 #include "common/conf_internal.h"
 #include "common/network.h"
@@ -67,6 +68,17 @@ static int check_origin(const char *entry, char *why)
     return -EINVAL;
 }
 
+/* Who reaches Ollama itself goes around all of that, and around what holds, sleeps and counts. */
+static void check_way_around(const struct conf *c, struct diag *d)
+{
+    if (c->reader == CONF_READER_CHILD || c->proxy.open == CONF_OPEN_YES || !conf_program(c, "ollama")->autostart ||
+        address_is_loopback(&c->ollama))
+        return;
+    diag_add(d, DIAG_WARNING, "OLLAMA_HOST", 0,
+             "Ollama itself listens on %.100s, port %u, for all who reach that, whatever [proxy] open says: set 127.0.0.1, or the port of "
+             "[proxy] listen, which moves Ollama out of its way", c->ollama.host, (unsigned)c->ollama.port);
+}
+
 int conf_check_trust(const struct conf *c, struct diag *d)
 {
     const struct conf_head *at = (const struct conf_head *)&c->proxy;
@@ -77,5 +89,6 @@ int conf_check_trust(const struct conf *c, struct diag *d)
     for (size_t i = 0; i < c->proxy.cors_origins.items_n; i++)
         if (check_origin(c->proxy.cors_origins.items[i], why) < 0)
             conf_warning(c, at, "proxy", "cors_origins", d, why); /* it lets nobody in */
+    check_way_around(c, d);
     return check_trusted(c, d);
 }

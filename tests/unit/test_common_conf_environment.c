@@ -173,6 +173,23 @@ static void test_ollama_moves_out_of_the_way_of_our_listeners(void **state)
     ollama_at("127.0.0.1:5555", 0);
 }
 
+static void test_a_way_around_who_may_ask_is_told(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *host; int is_told; } rows[] = {
+        {"[proxy]\nlisten = 0.0.0.0:8080\n", "OLLAMA_HOST=0.0.0.0:11434", 1},
+        {"[proxy]\nlisten = [::]:8080\nopen = private\n", "OLLAMA_HOST=[::]:11434", 1},
+        {"", "OLLAMA_HOST=10.0.0.1:5000", 1}, {"", "OLLAMA_HOST=127.0.0.1:5000", 0},
+        {"[proxy]\nlisten = 0.0.0.0:8080\nopen = yes\n", "OLLAMA_HOST=0.0.0.0:11434", 0},
+        {"", "OLLAMA_HOST=0.0.0.0:11434", 0}, /* it is moved */
+        {"[program:ollama]\nautostart = no\n", "OLLAMA_HOST=0.0.0.0:5000", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        load(rows[i].text, rows[i].host, NULL, NULL);
+        assert_int_equal(conf_case_has(&k, "warning", "OLLAMA_HOST", 0, "whatever [proxy] open says"), rows[i].is_told);
+    }
+}
+
 static void test_backend_and_probe_follow_ollama(void **state)
 {
     (void)state;
@@ -459,6 +476,7 @@ int main(void)
         CASE(test_links_to_services_are_no_ports),
         CASE(test_a_port_does_not_hide_a_bad_listener),
         CASE(test_ollama_moves_out_of_the_way_of_our_listeners),
+        CASE(test_a_way_around_who_may_ask_is_told),
         CASE(test_backend_and_probe_follow_ollama),
         CASE(test_a_name_is_no_place_for_our_ollama),
         CASE(test_ollama_is_never_left_on_port_0),
