@@ -39,6 +39,8 @@ LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 HAS_RELR := $(shell printf '\043include <features.h>\n\043if __GLIBC_PREREQ(2, 36)\nyes\n\043endif\n' | $(CC) -E -P - 2>/dev/null | grep yes)
 ifeq ($(HAS_RELR),yes)
 LINK_HARDENING += -Wl,-z,pack-relative-relocs
+else # what they take then is made up for by what pages of their own for code would: 20 kB (docs/adr/0014)
+LINK_HARDENING += -Wl,-z,noseparate-code
 endif
 endif
 ifndef SAN
@@ -110,8 +112,10 @@ $(BUILD)/obj/supervisor/outer.o: EXTRA_CFLAGS = $(SYSTEMD_CFLAGS)
 $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
-# PID 1 and what runs once at its start: small rather than fast, as every page of code stays in memory (docs/adr/0008).
-$(patsubst %,$(BUILD)/obj/%.o,supervisor/% common/conf% common/parse% common/preset% common/json_mistakes common/keep_alive common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
+# PID 1, what runs once, and what few requests pass: small rather than fast, as every page of code stays in memory (docs/adr/0008, 0014).
+$(patsubst %,$(BUILD)/obj/%.o,supervisor/% preload/% ctl/% proxy/exchange_generate proxy/exchange_pull proxy/exchange_why proxy/generate \
+	proxy/generate_change proxy/pull% proxy/health proxy/main proxy/estimate proxy/image% proxy/asleep proxy/tell proxy/gpu% proxy/mistakes \
+	common/conf% common/parse% common/preset% common/json_mistakes common/keep_alive common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)

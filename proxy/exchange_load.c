@@ -143,7 +143,7 @@ static void read_cause(const struct exchange *x, const struct cooldown *row, cha
 static void tell_rest(struct exchange *x)
 {
     const struct loader_rest *rest = &x->env->loader.rest;
-    char lines[48], cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + CONTRACT_REASON_BYTES];
+    char lines[48], cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + 2 + CONTRACT_REASON_BYTES];
     read_cause(x, rest->row, cause);
     snprintf(text, sizeof text, "%s%s%s", rest->text, *cause ? "; " : "", cause);
     int64_t left_ms = rest->until_ms - loop_now_ms(x->env->loop);

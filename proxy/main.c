@@ -43,6 +43,8 @@ struct proxy {
     int signal_fd;
 };
 
+extern char **environ;
+
 static const char usage[] =
     "usage: ollama-proxy [-c FILE] [--check | --dump | --help | --version]\n"
     "The public door in front of Ollama: a streaming HTTP proxy. Started by ollama-supervisor, or alone.\n";
