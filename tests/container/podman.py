@@ -69,7 +69,9 @@ class Podman:
         """Takes the first storage driver and runtime that can run something; load() brings an image and says which."""
         why = []
         for driver in ("overlay", "vfs"):
-            self.options = ["--storage-driver", driver]
+            # without its mount over its own folder, which would stay, and keep the folder from being removed
+            self.options = ["--storage-driver", driver, *(["--storage-opt", "overlay.skip_mount_home=true"] if driver == "overlay" else [])]
+            storage = self.options
             try:
                 image = load()
             except Unavailable as error:
@@ -77,7 +79,7 @@ class Podman:
                 shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
                 continue
             for runtime in filter(shutil.which, ("runc", "crun")):
-                self.options = ["--storage-driver", driver, "--runtime", runtime]
+                self.options = [*storage, "--runtime", runtime]
                 tried = self.run("run", "--rm", "--network", "host", "--entrypoint", "", image, "true")
                 if tried.returncode == 0:
                     return self
