@@ -1,4 +1,4 @@
-/* See operand.h. The configuration stays in memory, as the command's environment and rights are in it. */
+/* See operand.h. The configuration stays in memory until the command has ended, as its environment and rights are in it. */
 #include "supervisor/operand.h"
 
 #include "supervisor/single.h"
@@ -13,6 +13,8 @@ struct operand {
     struct conf_options options;
     char **words, **environment;
     struct conf *conf;
+    struct single_command command; /* argv and envp owned */
+    char *directory;
 };
 
 int operand_is_serve(char *const *words)
@@ -45,10 +47,11 @@ static int prepare(void *context, struct single_command *command, int64_t *grace
     const struct conf_program *ollama = conf_program(o->conf, "ollama");
     *command = (struct single_command){.argv = make_argv(&ollama->command, o->words), .rights = conf_rights(o->conf, ollama),
                                        .envp = conf_environment(o->conf, ollama, NULL)};
-    char *directory = ollama->directory[0] ? conf_path(o->conf, ollama->directory) : NULL;
-    command->directory = directory;
+    o->directory = ollama->directory[0] ? conf_path(o->conf, ollama->directory) : NULL;
+    command->directory = o->directory;
+    o->command = *command;
     *grace_ms = o->conf->supervisor.shutdown_timeout_ms;
-    if (command->argv && command->envp && (directory || !ollama->directory[0]))
+    if (command->argv && command->envp && (o->directory || !ollama->directory[0]))
         return 0;
     fputs("ollama-supervisor: error: no memory\n", stderr);
     return EXIT_SYSTEM;
@@ -58,5 +61,10 @@ int operand_run(const struct conf_options *options, char **words, char **environ
 {
     struct operand o = {.options = *options, .words = words, .environment = environment};
     o.options.is_supervisor = 1;
-    return single_run_prepared(prepare, &o);
+    int code = single_run_prepared(prepare, &o);
+    free(o.command.argv);
+    conf_environment_free(o.command.envp);
+    free(o.directory);
+    conf_free(&o.conf);
+    return code;
 }

@@ -65,7 +65,7 @@ def test_what_belongs_to_root_keeps_ollama_root(for_nobody):
     chown(models, NOBODY)  # as the line says
     assert for_nobody.ctl("reload").returncode == 0
     until(lambda: for_nobody.pid_of("ollama") != first, 5, "another Ollama")
-    assert uids(for_nobody.pid_of("ollama")) == {NOBODY}
+    until(lambda: uids(for_nobody.pid_of("ollama")) == {NOBODY}, 5, "its user, which it becomes on its way to its program")
     assert len(for_nobody.process.logged("models_kept")) == 1  # once, not for each reload
     for_nobody.wait_ready()
     assert for_nobody.generate().status == 200
