@@ -8,8 +8,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from lending import lent  # noqa: E402
 from pid1 import Container, Pid1, why_no_namespace  # noqa: E402
-from podman import Podman, Unavailable  # noqa: E402
+from podman import Podman  # noqa: E402
 from shipped import Shipped  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
@@ -17,28 +18,13 @@ from sidecar import Sidecar  # noqa: E402
 @pytest.fixture(scope="session")
 def podman():
     """Podman, with the image; the tests are skipped where it can't be had."""
-    made = Podman()
-    try:
-        made.open()
-    except Unavailable as why:
-        made.close()
-        made = None
-        pytest.skip(str(why))
-    yield made
-    made.close()
+    yield from lent(Podman())
 
 
 @pytest.fixture(scope="session")
 def shipped_image():
     """The image as it is shipped, with the stand-in inside; skipped where it can't be had."""
-    made = Shipped()
-    try:
-        made.open()
-    except Unavailable as why:
-        made.close()
-        pytest.skip(str(why))
-    yield made
-    made.close()
+    yield from lent(Shipped())
 
 
 @pytest.fixture

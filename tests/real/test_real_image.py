@@ -8,7 +8,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "container"))
 
-from podman import Unavailable  # noqa: E402
+from lending import lent  # noqa: E402
 from shipped import DATA, Shipped  # noqa: E402
 from shipped_image import real_ollama  # noqa: E402
 
@@ -18,14 +18,7 @@ BUILD_LIMIT_S = 900
 @pytest.fixture
 def image():
     """The image, built where it is not there yet."""
-    made = Shipped(real_ollama())
-    try:
-        made.open()
-    except Unavailable as why:
-        made.close()
-        pytest.skip(str(why))
-    yield made
-    made.close()
+    yield from lent(Shipped(real_ollama()))
 
 
 @pytest.mark.limit(BUILD_LIMIT_S)

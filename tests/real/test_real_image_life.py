@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(os.path.dirname(HERE), "container"))
 
 from fly_app import FlyApp  # noqa: E402
-from podman import Unavailable  # noqa: E402
+from lending import lent  # noqa: E402
 from shipped import Shipped  # noqa: E402
 from shipped_image import real_ollama  # noqa: E402
 from waiting import until  # noqa: E402
@@ -27,14 +27,7 @@ CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "st
 @pytest.fixture(scope="session")
 def shipped_real():
     """The image with the real Ollama in it."""
-    made = Shipped(real_ollama())
-    try:
-        made.open()
-    except Unavailable as why:
-        made.close()
-        pytest.skip(str(why))
-    yield made
-    made.close()
+    yield from lent(Shipped(real_ollama()))
 
 
 @pytest.fixture
