@@ -1,7 +1,8 @@
 /*
  * The supervisor says where the door is, and the door says how it is: GET /health (or /ready) at the first listener
- * that can be reached from here. Where there is no control socket (it could not be made anywhere), or it is not for us, the configuration says it. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone;
- * the body is only told, and it may be anything.
+ * that can be reached from here. Where there is no control socket (it could not be made anywhere), or it is not for us,
+ * the configuration says it. Wildcard addresses are reached by loopback. The verdict is the HTTP status alone; the body is
+ * only told, and it may be anything.
  *
  * Invariant: nothing waits longer than five seconds in all.
  */

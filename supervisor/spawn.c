@@ -213,8 +213,7 @@ static int prepare(const struct spawn_plan *plan, pid_t parent, int *exec_fd, st
     if (error < 0)
         return fail(f, SPAWN_DESCRIPTORS, error);
     if (!plan->directory && plan->start_dir)
-        error = sys_chdir(plan->start_dir); /* while we still may; where it is gone, we stay in / */
-    (void)error;
+        (void)!sys_chdir(plan->start_dir); /* while we still may; where it is gone, we stay in / */
     return spawn_take_place(plan, parent, f);
 }
 
