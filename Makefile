@@ -50,7 +50,7 @@ LINK_SMALL := -Wl,--gc-sections
 endif
 
 ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. $(CPPFLAGS)
-OPTIMISE = -O2
+OPTIMISE = -Os
 ALL_CFLAGS = -std=c11 $(OPTIMISE) -g $(WARNINGS) $(SMALL) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
 
@@ -112,10 +112,14 @@ $(BUILD)/obj/supervisor/outer.o: EXTRA_CFLAGS = $(SYSTEMD_CFLAGS)
 $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
-# PID 1, what runs once, and what few requests pass: small rather than fast, as every page of code stays in memory (docs/adr/0008, 0014).
-$(patsubst %,$(BUILD)/obj/%.o,supervisor/% preload/% ctl/% proxy/exchange_generate proxy/exchange_pull proxy/exchange_why proxy/generate \
-	proxy/generate_change proxy/pull% proxy/health proxy/main proxy/estimate proxy/image% proxy/asleep proxy/tell proxy/gpu% proxy/mistakes \
-	common/conf% common/parse% common/preset% common/json_mistakes common/keep_alive common/listen common/diag common/folders common/state_file): OPTIMISE = -Os
+# Small rather than fast, as every page of code stays in memory (docs/adr/0008, 0014): but for what each request or token passes, as
+# bench/proxy/instructions counts them.
+HOT := $(addprefix common/,buf timerq watches sys sys_socket loop clocks gap utf8 json_walk json_read json_ends) $(addprefix proxy/, \
+	strict strict_chunks http1 message forward fetch relay deliver connection chunk_whole ending answer client client_steps client_sink client_limits \
+	client_state resume exchange exchange_state exchange_fetch exchange_wait route admit trust_host tell ask gate json_write json_scan json_splice \
+	openai_answer openai_chat_answer form form_field base64)
+$(foreach room,$(HOT),$(if $(wildcard $(room).c),,$(error HOT names $(room).c, which is not there)))
+$(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = -O2
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)
