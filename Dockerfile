@@ -13,9 +13,10 @@ RUN scripts/deps build
 COPY . .
 RUN make -j"$(nproc)" all \
     && mkdir /out \
-    && for program in ollama-supervisor ollama-proxy ollama-preload sidecarctl; do \
+    && for program in ollama-supervisor ollama-proxy sidecarctl; do \
            strip -o "/out/$program" "build/$program" || exit 1; \
-       done
+       done \
+    && ln -s sidecarctl /out/ollama-preload
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="ollama-sidecar" \

@@ -118,11 +118,10 @@ HOT := $(addprefix common/,buf timerq watches sys sys_socket loop clocks gap utf
 	strict strict_chunks http1 message forward fetch relay deliver connection chunk_whole ending answer client client_steps client_sink client_limits \
 	client_state resume exchange exchange_state exchange_fetch exchange_wait route admit trust_host tell ask gate json_write json_scan json_splice \
 	openai_answer openai_chat_answer form form_field base64)
-$(foreach room,$(HOT),$(if $(wildcard $(room).c),,$(error HOT names $(room).c, which is not there)))
 $(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = -O2
 
 # What tells the version is compiled again when it changes.
-VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c)
+VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c tools/*.c)
 $(VERSIONED:%.c=$(BUILD)/obj/%.o): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
@@ -150,11 +149,12 @@ $(BUILD)/ollama-supervisor: $(call objects,supervisor) $(COMMON)
 $(BUILD)/ollama-proxy: $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(LDLIBS)
 
-$(BUILD)/ollama-preload: $(call objects,preload) $(COMMON)
+$(BUILD)/sidecarctl: $(call objects,tools) $(call objects,ctl) $(call objects,preload) $(COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
 
-$(BUILD)/sidecarctl: $(call objects,ctl) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+# One file, under two names.
+$(BUILD)/ollama-preload: $(BUILD)/sidecarctl
+	ln -sf sidecarctl $@
 
 # A unit test links every room's objects but the main()s, from archives: only what it needs comes along.
 ROOMS := $(foreach room,supervisor proxy preload ctl,$(BUILD)/lib$(room).a)
@@ -162,9 +162,9 @@ $(BUILD)/libsupervisor.a: $(filter-out %/main.o,$(call objects,supervisor))
 	@rm -f $@; $(AR) rcs $@ $^
 $(BUILD)/libproxy.a: $(filter-out %/main.o,$(call objects,proxy)) $(LLHTTP_OBJECTS)
 	@rm -f $@; $(AR) rcs $@ $^
-$(BUILD)/libpreload.a: $(filter-out %/main.o,$(call objects,preload))
+$(BUILD)/libpreload.a: $(call objects,preload)
 	@rm -f $@; $(AR) rcs $@ $^
-$(BUILD)/libctl.a: $(filter-out %/main.o,$(call objects,ctl))
+$(BUILD)/libctl.a: $(call objects,ctl)
 	@rm -f $@; $(AR) rcs $@ $^
 
 $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
@@ -198,6 +198,7 @@ unit: $(TESTS)
 	@printf '%s\n' $(TESTS) | xargs -P 8 -n 1 tests/unit/one
 
 lint: $(BUILD)/ollama-supervisor
+	@for file in $(HOT:%=%.c); do [ -e "$$file" ] || { echo "Makefile: HOT names $$file, which is not there" >&2; exit 1; }; done
 	tests/lint/run
 	BUILD_DIR=$(BUILD) scripts/gen-docs --check
 

@@ -7,6 +7,8 @@
  *
  * Exit: 0, 1 (not healthy, or refused), 100 usage, 111 nobody answers.
  */
+#include "ctl/main.h"
+
 #include "common/conf.h"
 #include "ctl/change.h"
 #include "ctl/ctl.h"
@@ -222,7 +224,7 @@ static const char *find_socket(const struct conf *c)
     return sys_is_socket(path) <= 0 && sys_is_socket(c->second_control_socket) > 0 ? c->second_control_socket : path;
 }
 
-int main(int argc, char **argv)
+int ctl_main(int argc, char **argv)
 {
     struct options o = {0};
     struct conf *conf = NULL;

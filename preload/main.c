@@ -8,6 +8,8 @@
  * Exit: 0 done, 1 a model is missing and [preload] required = yes, 100 usage or configuration (the list included),
  * 111 a system call failed, 128 + n stopped by signal n.
  */
+#include "preload/main.h"
+
 #include "common/conf.h"
 #include "common/contract.h"
 #include "preload/drive.h"
@@ -82,7 +84,7 @@ static int run(const struct conf *conf, struct contract *contract)
     return code;
 }
 
-int main(int argc, char **argv)
+int preload_main(int argc, char **argv)
 {
     struct conf_options options;
     struct conf *conf = NULL;
