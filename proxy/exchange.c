@@ -192,7 +192,7 @@ static int translate(struct exchange *x)
         buf_fini(&out);
         read_body(x); /* the access log names its model all the same */
         if (error == -EINVAL)
-            exchange_fail(x, 400, "invalid_request", why);
+            exchange_fail(x, 400, t->code ? t->code : "invalid_request", why);
         else if (error == -EFBIG)
             exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
         else if (error == -ENOBUFS)

@@ -4,8 +4,10 @@
 #include "proxy/exchange_state.h"
 #include "proxy/generate.h"
 #include "proxy/reply.h"
+#include "proxy/told.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     RETRY_AFTER_S = 5,      /* where nobody knows */
@@ -100,9 +102,12 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
     fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
-/* What is told is an error: a status that is none, or lets no body follow, is not passed with it. */
-static int told_status(int status)
+/* What is told is an error: a status that is none, or lets no body follow, is not passed with it. And of a prompt that is too long
+ * OpenAI's clients know that it is their own affair, and nothing to try again. */
+static int told_status(const struct exchange *x, int status, const char *code)
 {
+    if (x->admission.dialect == DIALECT_OPENAI && code && strcmp(code, "context_length_exceeded") == 0)
+        return 400;
     return status < 400 ? 502 : status;
 }
 
@@ -115,8 +120,9 @@ void exchange_tell(struct exchange *x, int status, const char *text)
         exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
         return;
     }
+    const char *code = told_code(status, text);
     exchange_count_time(x);
-    reply_error(&x->deliver, x->admission.dialect, told_status(status), NULL, text, NULL);
+    reply_error(&x->deliver, x->admission.dialect, told_status(x, status, code), code, text, NULL);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
@@ -135,7 +141,8 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
     }
     log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
+    const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : NULL;
     x->ended = ended;
-    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x->answer.status) : 500, NULL, is_told ? NULL : text);
+    answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x, x->answer.status, code) : 500, code, is_told ? NULL : text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

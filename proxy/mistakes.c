@@ -37,6 +37,13 @@ void mistakes_add(struct mistakes *m, const char *format, ...)
     m->told_n++;
 }
 
+size_t mistakes_place(const char *why)
+{
+    static const char in_places[] = "abcdefghijklmnopqrstuvwxyz0123456789_.[]";
+    size_t n = strspn(why, in_places);
+    return n > 0 && why[0] >= 'a' && why[0] <= 'z' && why[n] == ':' && why[n + 1] == ' ' ? n : 0;
+}
+
 size_t mistakes_end(struct mistakes *m)
 {
     const char *or_more = mistakes_are_many(m) ? ", or yet others" : "";

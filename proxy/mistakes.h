@@ -22,6 +22,9 @@ static inline int mistakes_are_many(const struct mistakes *m)
 {
     return m->found_n >= MISTAKES_MAX;
 }
+/* How many bytes at the beginning of such a text are the place of its first mistake: `messages[2].role` of the above, for machines. 0 where it
+ * begins with none. */
+size_t mistakes_place(const char *why);
 /* Says how many were not told. How many were found. */
 size_t mistakes_end(struct mistakes *m);
 

@@ -4,6 +4,8 @@
  */
 #include "proxy/reply.h"
 
+#include "proxy/mistakes.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -11,48 +13,36 @@ enum { BODY_LIMIT_BYTES = 1 << 20 };
 
 static const char *reason_of(int status)
 {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 204:
-        return "No Content";
-    case 400:
-        return "Bad Request";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 415:
-        return "Unsupported Media Type";
-    case 417:
-        return "Expectation Failed";
-    case 429:
-        return "Too Many Requests";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 500:
-        return "Internal Server Error";
-    case 501:
-        return "Not Implemented";
-    case 502:
-        return "Bad Gateway";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    case 508:
-        return "Loop Detected"; /* RFC 5842 */
-    default:
-        return "";
-    }
+    static const struct {
+        int status;
+        const char *reason;
+    } rows[] = {
+        {200, "OK"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+        {508, "Loop Detected"}, /* RFC 5842 */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].status == status)
+            return rows[i].reason;
+    return "";
 }
 
 /* RFC 9110 section 6.6.1 */
@@ -128,6 +118,8 @@ void reply_empty(struct deliver *d, int status, const char *lines)
 
 static const char *openai_type(int status)
 {
+    if (status == 401)
+        return "authentication_error";
     if (status == 403)
         return "permission_error";
     if (status == 404)
@@ -146,6 +138,25 @@ static const char *anthropic_type(int status)
     return openai_type(status);
 }
 
+/* What an error is about: the place of the first mistake in a body that is refused, as the text begins with it. */
+static int append_param(struct buf *out, int status, const char *code, const char *text)
+{
+    size_t place_n = status == 400 && code ? mistakes_place(text) : 0;
+    if (code && strcmp(code, "model_not_found") == 0)
+        return buf_text(out, "\"model\"");
+    return place_n > 0 ? buf_json_string(out, text, place_n) : buf_text(out, "null");
+}
+
+static int append_openai(struct buf *out, int status, const char *code, const char *text)
+{
+    int error = buf_text(out, "{\"error\":{\"message\":");
+    error = error ? error : buf_json_string(out, text, strlen(text));
+    error = error ? error : buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(status));
+    error = error ? error : append_param(out, status, code, text);
+    error = error ? error : buf_text(out, ",\"code\":");
+    return error ? error : code ? buf_printf(out, "\"%s\"}", code) : buf_text(out, "null}");
+}
+
 static int append_error(struct buf *out, enum route_dialect dialect, int status, const char *code, const char *text)
 {
     int error = 0;
@@ -155,10 +166,7 @@ static int append_error(struct buf *out, enum route_dialect dialect, int status,
         error = error ? error : buf_json_string(out, text, strlen(text));
         break;
     case DIALECT_OPENAI:
-        error = buf_text(out, "{\"error\":{\"message\":");
-        error = error ? error : buf_json_string(out, text, strlen(text));
-        error = error ? error : buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", openai_type(status));
-        error = error ? error : code ? buf_printf(out, "\"%s\"}", code) : buf_text(out, "null}");
+        error = append_openai(out, status, code, text);
         break;
     case DIALECT_ANTHROPIC:
         error = buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));

@@ -16,6 +16,7 @@ struct translation {
     const char *model;           /* as the client named it; borrowed */
     int64_t created_s;           /* since 1970, for all of its events */
     char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; what is behind the last dash tells tool calls apart, too. Letters, digits, dashes */
+    const char *code;            /* of a request that is refused, for machines, a literal; NULL: invalid_request */
     int is_stream;
     int is_usage_wanted; /* "stream_options": {"include_usage": true} */
     int is_base64;       /* "encoding_format": "base64" */

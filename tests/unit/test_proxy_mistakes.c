@@ -60,12 +60,38 @@ static void test_any_number_of_any_length(void **state)
     }
 }
 
+static void test_the_place_of_the_first(void **state)
+{
+    static const struct {
+        const char *why;
+        size_t place_n;
+    } rows[] = {
+        {"model: missing; it must be the name of a model", 5},
+        {"messages[2].content[0].type: must be text; n: must be 1", 27},
+        {"response_format.json_schema.schema: must be an object", 34},
+        {"n: must be 1", 1},
+        {"the body is no JSON object: what stands at byte 3 does not belong there", 0},
+        {"3 mistakes, too long to tell", 0},
+        {"Content-Type: is there more than once", 0},
+        {"mistral:7b does not support tools", 0},
+        {"[0]: what is that", 0},
+        {"model:", 0},
+        {"model", 0},
+        {": x", 0},
+        {"", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(mistakes_place(rows[i].why), rows[i].place_n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_none_one_two),
         cmocka_unit_test(test_what_does_not_fit_is_counted),
         cmocka_unit_test(test_any_number_of_any_length),
+        cmocka_unit_test(test_the_place_of_the_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
