@@ -34,6 +34,8 @@ void openai_answer_end(struct openai_answer *a, int is_event, int has_usage)
         json_write_number(w, prompt_n + answer_n);
         json_write_text(w, "}");
     }
+    if (is_event && !has_usage && a->t->is_usage_wanted) /* it is in the last one alone, and null up to there */
+        json_write_text(w, ",\"usage\":null");
     json_write_text(w, is_event ? "}\n\n" : "}\n");
 }
 
@@ -47,20 +49,20 @@ void openai_answer_last(struct openai_answer *a)
     a->t->has_ended = 1;
 }
 
-/* Ollama's reasons are OpenAI's, but for those of a request that only loads a model, or unloads it; and a call of a tool is a
- * reason of its own. What ended without one was cut short: Ollama gives up where a model repeats itself. */
+/* Of Ollama's reasons one is OpenAI's, `length`; the others are ends as they should be, those of a request that only loads a model or
+ * unloads it, too; and a call of a tool is a reason of its own. What ended without one was cut short: Ollama gives up where a model
+ * repeats itself. */
 void openai_answer_reason(struct openai_answer *a, int has_ended)
 {
-    const struct json_value *reason = &a->values[ANSWER_DONE_REASON];
     json_write_text(&a->w, ",\"finish_reason\":");
     if (!has_ended)
         json_write_text(&a->w, "null");
-    else if (!openai_answer_is_done(a))
+    else if (!openai_answer_is_done(a) || json_read_is(&a->values[ANSWER_DONE_REASON], "length"))
         json_write_text(&a->w, "\"length\"");
-    else if (openai_has_text(reason) && !json_read_is(reason, "stop") && !json_read_is(reason, "load") && !json_read_is(reason, "unload"))
-        json_write_safely(&a->w, reason);
+    else if (a->t->calls_n > 0)
+        json_write_text(&a->w, a->t->is_function_wanted ? "\"function_call\"" : "\"tool_calls\"");
     else
-        json_write_text(&a->w, a->t->calls_n > 0 ? "\"tool_calls\"" : "\"stop\"");
+        json_write_text(&a->w, "\"stop\"");
 }
 
 void openai_answer_text(struct openai_answer *a, const struct json_value *text)

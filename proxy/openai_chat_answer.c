@@ -1,10 +1,11 @@
 /*
  * See openai_chat_answer.h. Chunks are those of Ollama's newer versions, and OpenAI's: the role is in the first one alone, why it
- * ended in one of its own, thinking in `reasoning`, apart from what is said.
+ * ended in one of its own, thinking apart from what is said.
  */
 #include "proxy/openai_chat_answer.h"
 
 #include "proxy/openai_answer.h"
+#include "proxy/openai_logprobs.h"
 
 #include <errno.h>
 
@@ -19,73 +20,110 @@ static const char *const said_names[] = {"content", "thinking", "tool_calls"};
 /* What of a message is written. */
 enum { WITH_ROLE = 1, WITH_CONTENT = 2, WITH_THINKING = 4, WITH_ALL = WITH_CONTENT | WITH_THINKING };
 
-/* Arguments are an object at Ollama, and a string in which an object is written here. Older ones give no id. */
-static void write_call(struct openai_answer *a, const struct json_value *call)
+static void write_arguments(struct openai_answer *a, const struct json_value *arguments)
 {
-    static const char *const call_names[] = {"id", "function"}, *const function_names[] = {"name", "arguments"};
-    struct json_value v[2], function[2];
-    struct json_write *w = &a->w;
-    json_read_object(call, call_names, 2, JSON_EXACT, v);
-    json_read_object(&v[1], function_names, 2, JSON_EXACT, function);
-    json_write_text(w, "{\"index\":");
-    json_write_number(w, a->t->calls_n);
-    json_write_text(w, ",\"id\":");
-    if (openai_has_text(&v[0])) {
-        json_write_safely(w, &v[0]);
-    } else {
-        const char *dash = strrchr(a->t->id, '-');
-        json_write_text(w, "\"call_");
-        json_write_text(w, dash ? dash + 1 : a->t->id);
-        json_write_text(w, "_");
-        json_write_number(w, a->t->calls_n);
-        json_write_text(w, "\"");
-    }
-    json_write_text(w, ",\"type\":\"function\",\"function\":{\"name\":");
-    openai_answer_text(a, &function[0]);
-    json_write_text(w, ",\"arguments\":");
-    if (function[1].kind == JSON_OBJECT)
-        json_write_string(w, function[1].at, function[1].n);
+    if (arguments->kind == JSON_OBJECT)
+        json_write_string(&a->w, arguments->at, arguments->n);
+    else if (arguments->kind == JSON_STRING) /* none of Ollama's own does so */
+        json_write_safely(&a->w, arguments);
     else
-        json_write_text(w, "\"{}\"");
-    json_write_text(w, "}}");
+        json_write_text(&a->w, "\"{}\"");
+}
+
+/* Older ones give no id. */
+static void write_id(struct openai_answer *a, const struct json_value *id)
+{
+    const char *dash = strrchr(a->t->id, '-');
+    if (openai_has_text(id)) {
+        json_write_safely(&a->w, id);
+        return;
+    }
+    json_write_text(&a->w, "\"call_");
+    json_write_text(&a->w, dash ? dash + 1 : a->t->id);
+    json_write_text(&a->w, "_");
+    json_write_number(&a->w, a->t->calls_n);
+    json_write_text(&a->w, "\"");
+}
+
+/* Arguments are an object at Ollama, and a string in which an object is written here. Only pieces of an answer count their calls. */
+static void write_call(struct openai_answer *a, const struct json_value *id, const struct json_value *name, const struct json_value *arguments)
+{
+    struct json_write *w = &a->w;
+    if (a->t->is_function_wanted) {
+        json_write_text(w, "{\"name\":");
+    } else {
+        json_write_text(w, "{");
+        if (a->t->is_stream) {
+            json_write_text(w, "\"index\":");
+            json_write_number(w, a->t->calls_n);
+            json_write_text(w, ",");
+        }
+        json_write_text(w, "\"id\":");
+        write_id(a, id);
+        json_write_text(w, ",\"type\":\"function\",\"function\":{\"name\":");
+    }
+    openai_answer_text(a, name);
+    json_write_text(w, ",\"arguments\":");
+    write_arguments(a, arguments);
+    json_write_text(w, a->t->is_function_wanted ? "}" : "}}");
     a->t->calls_n++;
 }
 
 static void write_calls(struct openai_answer *a, const struct json_value *calls)
 {
+    static const char *const call_names[] = {"id", "function"}, *const function_names[] = {"name", "arguments"};
     struct json_items items;
-    struct json_value call;
-    json_items_init(&items, calls);
-    while (json_items_next(&items, &call)) {
-        json_write_text(&a->w, items.read_n == 1 ? ",\"tool_calls\":[" : ",");
-        write_call(a, &call);
+    struct json_value call, v[2], function[2];
+    size_t written_n = 0;
+    for (json_items_init(&items, calls); json_items_next(&items, &call); written_n++) {
+        if (a->t->is_function_wanted && a->t->calls_n > 0) /* there is room for one in the whole answer */
+            return;
+        json_read_object(&call, call_names, 2, JSON_EXACT, v);
+        json_read_object(&v[1], function_names, 2, JSON_EXACT, function);
+        json_write_text(&a->w, written_n > 0 ? "," : a->t->is_function_wanted ? ",\"function_call\":" : ",\"tool_calls\":[");
+        write_call(a, &v[0], &function[0], &function[1]);
     }
-    if (items.read_n > 0)
+    if (written_n > 0 && !a->t->is_function_wanted)
         json_write_text(&a->w, "]");
 }
 
+static int has_calls(const struct json_value *said)
+{
+    struct json_items items;
+    struct json_value call;
+    json_items_init(&items, &said[TOOL_CALLS]);
+    return json_items_next(&items, &call);
+}
+
+/* Two names for one thing: Ollama's own and most readers' is `reasoning`, Cline and others read the other one alone; who knows both
+ * takes one of them (docs/openai.md). */
+static void write_thinking(struct openai_answer *a, const struct json_value *thinking)
+{
+    json_write_text(&a->w, "\"reasoning\":");
+    json_write_safely(&a->w, thinking);
+    json_write_text(&a->w, ",\"reasoning_content\":");
+    json_write_safely(&a->w, thinking);
+}
+
+/* Nothing is said beside a call: null. */
 static void write_said(struct openai_answer *a, const struct json_value *said, unsigned with)
 {
+    int is_null = (with & WITH_CONTENT) && !openai_has_text(&said[CONTENT]) && has_calls(said);
     json_write_text(&a->w, with & WITH_ROLE ? "{\"role\":\"assistant\"," : "{");
-    if (with & WITH_CONTENT) {
+    if (is_null)
+        json_write_text(&a->w, "\"content\":null");
+    else if (with & WITH_CONTENT) {
         json_write_text(&a->w, "\"content\":");
         openai_answer_text(a, &said[CONTENT]);
     }
     if ((with & WITH_THINKING) && openai_has_text(&said[THINKING])) {
-        json_write_text(&a->w, with & WITH_CONTENT ? ",\"reasoning\":" : "\"reasoning\":");
-        json_write_safely(&a->w, &said[THINKING]);
+        json_write_text(&a->w, with & WITH_CONTENT ? "," : "");
+        write_thinking(a, &said[THINKING]);
     }
     if (with & WITH_CONTENT)
         write_calls(a, &said[TOOL_CALLS]);
-    json_write_text(&a->w, "}");
-}
-
-static void write_logprobs(struct openai_answer *a)
-{
-    if (a->values[LOGPROBS].kind != JSON_ARRAY)
-        return;
-    json_write_text(&a->w, ",\"logprobs\":{\"content\":");
-    json_write_safely(&a->w, &a->values[LOGPROBS]);
+    if (!a->t->is_stream)
+        json_write_text(&a->w, ",\"refusal\":null");
     json_write_text(&a->w, "}");
 }
 
@@ -97,18 +135,12 @@ static void write_chunk(struct openai_answer *a, const struct json_value *said, 
     write_said(a, said, with | (a->t->has_begun ? 0 : WITH_ROLE));
     a->t->has_begun = 1;
     openai_answer_reason(a, 0);
-    if (has_logprobs)
-        write_logprobs(a);
+    if (has_logprobs && a->values[LOGPROBS].kind == JSON_ARRAY) {
+        json_write_text(&a->w, ",\"logprobs\":");
+        openai_logprobs_chat(&a->w, &a->values[LOGPROBS]);
+    }
     json_write_text(&a->w, "}");
     openai_answer_end(a, 1, 0);
-}
-
-static int has_calls(const struct json_value *said)
-{
-    struct json_items items;
-    struct json_value call;
-    json_items_init(&items, &said[TOOL_CALLS]);
-    return json_items_next(&items, &call);
 }
 
 /* The last object often has the counts alone; but a stream begins with something, and be it nothing. */
@@ -137,7 +169,8 @@ static void write_whole(struct openai_answer *a, const struct json_value *said)
     json_write_text(&a->w, "{\"index\":0,\"message\":");
     write_said(a, said, WITH_ROLE | WITH_ALL);
     openai_answer_reason(a, 1);
-    write_logprobs(a);
+    json_write_text(&a->w, ",\"logprobs\":");
+    openai_logprobs_chat(&a->w, &a->values[LOGPROBS]);
     json_write_text(&a->w, "}");
     openai_answer_end(a, 0, 1);
 }

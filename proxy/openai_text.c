@@ -3,6 +3,7 @@
 
 #include "proxy/openai_answer.h"
 #include "proxy/openai_ask.h"
+#include "proxy/openai_logprobs.h"
 
 #include <errno.h>
 
@@ -11,8 +12,8 @@ static const struct openai_kind kind = {"text_completion", "text_completion"};
 enum { PROMPT = OPENAI_ASK_N, SUFFIX, TEXT_N };
 static const char *const names[] = {OPENAI_ASK_NAMES, "prompt", "suffix"};
 
-enum { RESPONSE = ANSWER_N, OBJECT_N };
-static const char *const object_names[] = {OPENAI_ANSWER_NAMES, "response"};
+enum { RESPONSE = ANSWER_N, LOGPROBS, OBJECT_N };
+static const char *const object_names[] = {OPENAI_ANSWER_NAMES, "response", "logprobs"};
 
 /* The one prompt, which may stand in an array. OpenAI takes several, and tokens instead of text; Ollama does not. */
 static void write_prompt(struct openai_ask *a)
@@ -51,7 +52,8 @@ static void write_choice(struct openai_answer *a, const struct json_value *text,
 {
     json_write_text(&a->w, "{\"text\":");
     openai_answer_text(a, text);
-    json_write_text(&a->w, ",\"index\":0");
+    json_write_text(&a->w, ",\"index\":0,\"logprobs\":");
+    openai_logprobs_text(&a->w, &a->values[LOGPROBS], &a->t->text_n);
     openai_answer_reason(a, has_ended);
     json_write_text(&a->w, "}");
 }
@@ -77,7 +79,7 @@ static int text_nothing(struct translation *t, struct buf *out)
 {
     struct openai_answer a = {.t = t, .kind = &kind, .w = json_write_begin(out)};
     openai_answer_begin(&a, 1);
-    json_write_text(&a.w, "{\"text\":\"\",\"index\":0,\"finish_reason\":null}");
+    json_write_text(&a.w, "{\"text\":\"\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}");
     openai_answer_end(&a, 1, 0);
     return json_write_end(&a.w);
 }

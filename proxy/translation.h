@@ -20,10 +20,12 @@ struct translation {
     int is_stream;
     int is_usage_wanted; /* "stream_options": {"include_usage": true} */
     int is_base64;       /* "encoding_format": "base64" */
+    int is_function_wanted; /* of tools `functions` were sent, their forerunner: a call is a `function_call` then, and only one */
     int is_think_asked;  /* for steps of thinking, which an older Ollama, or a model that does not think, refuses */
     int has_begun;       /* an event of it has been written */
     int has_ended;       /* … and its last: nothing may come behind it */
     size_t calls_n;      /* tool calls that were written */
+    uint64_t text_n;     /* characters that were written, where logprobs are counted by them */
 };
 
 struct translate_ops {

@@ -1,8 +1,10 @@
 """Answers of /v1: each is a valid object of OpenAI's, whole and streamed, and so is each error."""
+import importlib.util
 import json
 
 import pytest
 
+import openai_schema as schema
 from played_backend import END, chunk, head, single
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -21,10 +23,113 @@ def ask(sidecar, path, body=None, method="POST"):
 
 def error_of(answer, status):
     """The members of a whole error object, but for its message."""
-    error = answer.json["error"]
+    error = valid(answer.json, schema.ERROR)["error"]
     assert answer.clean and answer.status == status and set(answer.json) == {"error"} and isinstance(error["message"], str) and error["message"]
     assert set(error) == {"message", "type", "param", "code"}
     return error["type"], error["param"], error["code"]
+
+
+def valid(value, wanted, model=None):
+    """The same value, which is just what OpenAI's reference demands, and what its client makes its objects of. model: the client's, by
+    its place there."""
+    assert not schema.faults(value, wanted)
+    if model and importlib.util.find_spec("openai"):
+        place, name = model.rsplit(".", 1)
+        getattr(importlib.import_module(f"openai.types.{place}".rstrip(".")), name).model_validate(value, strict=True)
+    return value
+
+
+def events(answer, wanted, model):
+    """The objects of a stream, which ends with [DONE]; the first and the last are what they must be among others."""
+    pieces = answer.body.decode().split("\n\n")
+    assert answer.status == 200 and answer.clean and answer.header("Content-Type") == "text/event-stream" and pieces[-2:] == ["data: [DONE]", ""]
+    return [valid(json.loads(piece.removeprefix("data: ")), wanted, model) for piece in pieces[:-2]]
+
+
+def says(text="", done=False, **more):
+    """A line of Ollama's, of /api/chat and /api/generate; tool_calls and thinking are in its message."""
+    message = {"role": "assistant", "content": text, **{name: more.pop(name) for name in ("tool_calls", "thinking") if name in more}}
+    return {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "response": text, **more, "done": done}
+
+
+LAST = {"done_reason": "stop", "total_duration": 9, "prompt_eval_count": 3, "eval_count": 2}
+CALL = {"function": {"name": "look", "arguments": {"at": "it"}}}
+PROBABLE = [{"token": "t", "logprob": -0.25, "bytes": [116], "top_logprobs": [{"token": "t", "logprob": -0.25}, {"token": "x", "logprob": -2}]}]
+ANSWERS = {  # what Ollama says, line by line
+    "text": [says("to"), says("ken"), says(done=True, **LAST)],
+    "nothing": [says(done=True, **LAST)],
+    "no counts": [says("x"), says(done=True, done_reason="length")],
+    "a load": [says(done=True, done_reason="load")],
+    "a strange reason": [says("x"), says(done=True, **{**LAST, "done_reason": "tired"})],
+    "thinking": [says(thinking="hm"), says("so", thinking="!"), says("."), says(done=True, **LAST)],
+    "logprobs": [says("t", logprobs=PROBABLE), says("t", logprobs=[{"token": "t", "logprob": 0}]), says(done=True, **LAST)],
+}
+CALLS = {"a call": [says(tool_calls=[CALL]), says(done=True, **LAST)],
+         "calls": [says("I'll look.", tool_calls=[CALL, {**CALL, "id": "x"}]), says(tool_calls=[CALL]), says(done=True, **LAST)],
+         "a call at the end": [says("t"), says(done=True, tool_calls=[CALL], **LAST)],
+         "thought and called": [says(thinking="hm", tool_calls=[CALL]), says(done=True, **LAST)]}
+KINDS = {"/v1/chat/completions": (CHAT, schema.CHAT, "chat.ChatCompletion", schema.CHAT_CHUNK, "chat.ChatCompletionChunk"),
+         "/v1/completions": (TEXT, schema.COMPLETION, ".Completion", schema.COMPLETION_CHUNK, None)}  # its client has no object for pieces
+CASES = [(path, name) for path in KINDS for name in {**ANSWERS, **(CALLS if "chat" in path else {})}]
+EACH = pytest.mark.parametrize("path, name", CASES)
+
+
+def whole(lines):
+    """What Ollama says where it does not stream."""
+    said = {**lines[-1], "response": "".join(line["response"] for line in lines)}
+    message = {"role": "assistant", "content": said["response"]}
+    for member in ("tool_calls", "thinking"):
+        values = [line["message"][member] for line in lines if member in line["message"]]
+        if values:
+            message[member] = sum(values, []) if member == "tool_calls" else "".join(values)
+    return {**said, "message": message, **{"logprobs": sum((line.get("logprobs", []) for line in lines), []) or None}}
+
+
+@EACH
+def test_one_object_is_valid(sidecar, before, path, name):
+    lines = {**ANSWERS, **CALLS}[name]
+    before(*single(whole(lines)))
+    value = valid(ask(sidecar, path, KINDS[path][0]).json, *KINDS[path][1:3])
+    (choice,) = value["choices"]
+    assert value["usage"]["total_tokens"] == (5 if "eval_count" in lines[-1] else 0)
+    if name in CALLS:
+        assert choice["finish_reason"] == "tool_calls" and all("index" not in call for call in choice["message"]["tool_calls"])
+        assert choice["message"]["content"] == (whole(lines)["message"]["content"] or None)
+    else:
+        assert choice["finish_reason"] == ("length" if name == "no counts" else "stop")
+    assert bool(choice["logprobs"]) == (name == "logprobs")
+
+
+@EACH
+@pytest.mark.parametrize("has_usage", [True, False])
+def test_each_chunk_of_a_stream_is_valid(sidecar, before, path, name, has_usage):
+    lines = {**ANSWERS, **CALLS}[name]
+    before(head(), *(chunk(json.dumps(line).encode() + b"\n") for line in lines), END)
+    options = {"stream_options": {"include_usage": True}} if has_usage else {}
+    values = events(ask(sidecar, path, {**KINDS[path][0], "stream": True, **options}), *KINDS[path][3:])
+    if has_usage:
+        assert values[-1]["choices"] == [] and values.pop()["usage"]["prompt_tokens"] == (3 if "eval_count" in lines[-1] else 0)
+    assert all(value.get("usage", "absent") == (None if has_usage else "absent") and len(value["choices"]) == 1 for value in values)
+    choices = [value["choices"][0] for value in values]
+    assert len({value["id"] for value in values}) == 1 and len({value["created"] for value in values}) == 1
+    assert not any(choice["finish_reason"] for choice in choices[:-1])
+    assert choices[-1]["finish_reason"] == ("tool_calls" if name in CALLS else "length" if name == "no counts" else "stop")
+    if "chat" in path:
+        deltas = [choice["delta"] for choice in choices]
+        assert [delta.get("role") for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
+        indices = [call["index"] for delta in deltas for call in delta.get("tool_calls", [])]
+        assert indices == list(range(len(indices))) and bool(indices) == (name in CALLS)
+        assert "".join(delta.get("reasoning", "") for delta in deltas) == "".join(delta.get("reasoning_content", "") for delta in deltas)
+    assert any(choice.get("logprobs") for choice in choices) == (name == "logprobs")
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64", None])
+def test_embeddings_are_valid(sidecar, before, encoding):
+    before(*single({"model": "m", "embeddings": [[0.5, -1e-7], [1, 2]], "prompt_eval_count": 4}))
+    value = ask(sidecar, "/v1/embeddings", {**EMBED, **({"encoding_format": encoding} if encoding else {})}).json
+    valid(value, schema.EMBEDDINGS, ".CreateEmbeddingResponse" if encoding != "base64" else None)
+    assert [item["index"] for item in value["data"]] == [0, 1]
+    assert isinstance(value["data"][0]["embedding"], str) == (encoding == "base64")
 
 
 @pytest.mark.parametrize("path, body, param", [

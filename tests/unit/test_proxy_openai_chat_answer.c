@@ -4,6 +4,7 @@
 #define FRAME(object) "{\"id\":\"cmpl-abc\",\"object\":\"" object "\",\"created\":1700000000,\"model\":\"m\",\"system_fingerprint\":\"fp_ollama\",\"choices\":["
 #define EVENT "data: " FRAME("chat.completion.chunk")
 #define CHUNK(delta, reason) EVENT "{\"index\":0,\"delta\":" delta ",\"finish_reason\":" reason "}]}\n\n"
+#define NO_USAGE_YET(delta, reason) EVENT "{\"index\":0,\"delta\":" delta ",\"finish_reason\":" reason "}],\"usage\":null}\n\n"
 #define DONE "data: [DONE]\n\n"
 #define SAID(message) "{\"model\":\"m\",\"created_at\":\"2025-01-01T00:00:00Z\",\"message\":{\"role\":\"assistant\"," message "},\"done\":false}"
 #define LAST(message, reason) "{\"model\":\"m\",\"message\":{\"role\":\"assistant\"," message "},\"done_reason\":\"" reason "\",\"done\":true,\"prompt_eval_count\":3,\"eval_count\":4}\n"
@@ -50,9 +51,11 @@ static void test_usage_where_it_was_asked_for(void **state)
     struct translate_case c;
     stream_init(&c);
     c.t.is_usage_wanted = 1;
-    becomes(&c, SAID("\"content\":\"x\""), CHUNK("{\"role\":\"assistant\",\"content\":\"x\"}", "null"));
+    becomes(&c, SAID("\"content\":\"x\""), NO_USAGE_YET("{\"role\":\"assistant\",\"content\":\"x\"}", "null"));
+    assert_int_equal(case_keep(&c, c.t.ops->nothing(&c.t, &c.out)), 0);
+    assert_string_equal(c.text, NO_USAGE_YET("{}", "null"));
     becomes(&c, LAST("\"content\":\"\"", "stop"),
-            CHUNK("{}", "\"stop\"") EVENT "],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}}\n\n" DONE);
+            NO_USAGE_YET("{}", "\"stop\"") EVENT "],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}}\n\n" DONE);
     case_fini(&c);
 }
 
@@ -75,23 +78,24 @@ static void test_thinking_is_reasoning(void **state)
     (void)state;
     struct translate_case c;
     stream_init(&c);
-    becomes(&c, SAID("\"content\":\"\",\"thinking\":\"hm\xc2\x85\""), CHUNK("{\"role\":\"assistant\",\"content\":\"\",\"reasoning\":\"hm\\u0085\"}", "null"));
-    becomes(&c, SAID("\"content\":\"so\",\"thinking\":\"ah\""), CHUNK("{\"reasoning\":\"ah\"}", "null") CHUNK("{\"content\":\"so\"}", "null"));
+    becomes(&c, SAID("\"content\":\"\",\"thinking\":\"hm\xc2\x85\""), CHUNK("{\"role\":\"assistant\",\"content\":\"\",\"reasoning\":\"hm\\u0085\",\"reasoning_content\":\"hm\\u0085\"}", "null"));
+    becomes(&c, SAID("\"content\":\"so\",\"thinking\":\"ah\""), CHUNK("{\"reasoning\":\"ah\",\"reasoning_content\":\"ah\"}", "null") CHUNK("{\"content\":\"so\"}", "null"));
     case_fini(&c);
 }
 
 #define CALLS "\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\": \"\\\"\\u0000\", \"n\":12345678901234567890}}},{\"id\":\"their\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{}}}]"
-#define CALLED "\"tool_calls\":[{\"index\":0,\"id\":\"call_abc_0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": \\\"\\\\\\\"\\\\u0000\\\", \\\"n\\\":12345678901234567890}\"}}," \
-               "{\"index\":1,\"id\":\"their\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]"
+#define CALLED_WITH(first, second) "\"tool_calls\":[{" first "\"id\":\"call_abc_0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": \\\"\\\\\\\"\\\\u0000\\\", \\\"n\\\":12345678901234567890}\"}}," \
+               "{" second "\"id\":\"their\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]"
+#define CALLED CALLED_WITH("\"index\":0,", "\"index\":1,")
 
 static void test_calls_of_tools(void **state)
 {
     (void)state;
     struct translate_case c;
     stream_init(&c);
-    becomes(&c, SAID(CALLS), CHUNK("{\"role\":\"assistant\",\"content\":\"\"," CALLED "}", "null"));
+    becomes(&c, SAID(CALLS), CHUNK("{\"role\":\"assistant\",\"content\":null," CALLED "}", "null"));
     becomes(&c, SAID("\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"h\"}}]"),
-            CHUNK("{\"content\":\"\",\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":{\"name\":\"h\",\"arguments\":\"{}\"}}]}", "null"));
+            CHUNK("{\"content\":null,\"tool_calls\":[{\"index\":2,\"id\":\"call_abc_2\",\"type\":\"function\",\"function\":{\"name\":\"h\",\"arguments\":\"{}\"}}]}", "null"));
     becomes(&c, LAST("\"content\":\"\"", "stop"), CHUNK("{}", "\"tool_calls\"") DONE);
     case_fini(&c);
     stream_init(&c);
@@ -106,11 +110,11 @@ static void test_logprobs_are_handed_on(void **state)
     struct translate_case c;
     stream_init(&c);
     becomes(&c, "{\"model\":\"m\",\"message\":{\"content\":\"x\"},\"done\":false,\"logprobs\":[{\"token\":\"x\",\"logprob\":-0.1}]}",
-            EVENT "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":null,\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-0.1}]}}]}\n\n");
+            EVENT "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"x\"},\"finish_reason\":null,\"logprobs\":{\"content\":[{\"token\":\"x\",\"logprob\":-0.1,\"bytes\":null,\"top_logprobs\":[]}],\"refusal\":null}}]}\n\n");
     case_fini(&c);
 }
 
-#define WHOLE(message, reason, usage) FRAME("chat.completion") "{\"index\":0,\"message\":" message ",\"finish_reason\":" reason "}],\"usage\":{" usage "}}\n"
+#define WHOLE(message, reason, usage) FRAME("chat.completion") "{\"index\":0,\"message\":" message ",\"finish_reason\":" reason ",\"logprobs\":null}],\"usage\":{" usage "}}\n"
 #define USAGE "\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7"
 #define NO_USAGE "\"prompt_tokens\":0,\"completion_tokens\":0,\"total_tokens\":0"
 
@@ -120,14 +124,18 @@ static void test_whole_answers(void **state)
     static const struct {
         const char *object, *wanted;
     } rows[] = {
-        {LAST("\"content\":\"hi\"", "stop"), WHOLE("{\"role\":\"assistant\",\"content\":\"hi\"}", "\"stop\"", USAGE)},
-        {LAST("\"content\":\"hi\",\"thinking\":\"hm\"", "length"), WHOLE("{\"role\":\"assistant\",\"content\":\"hi\",\"reasoning\":\"hm\"}", "\"length\"", USAGE)},
-        {LAST(CALLS, "stop"), WHOLE("{\"role\":\"assistant\",\"content\":\"\"," CALLED "}", "\"tool_calls\"", USAGE)},
+        {LAST("\"content\":\"hi\"", "stop"), WHOLE("{\"role\":\"assistant\",\"content\":\"hi\",\"refusal\":null}", "\"stop\"", USAGE)},
+        {LAST("\"content\":\"hi\",\"thinking\":\"hm\"", "length"), WHOLE("{\"role\":\"assistant\",\"content\":\"hi\",\"reasoning\":\"hm\",\"reasoning_content\":\"hm\",\"refusal\":null}", "\"length\"", USAGE)},
+        {LAST(CALLS, "stop"), WHOLE("{\"role\":\"assistant\",\"content\":null," CALLED_WITH("", "") ",\"refusal\":null}", "\"tool_calls\"", USAGE)},
         {"{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done_reason\":\"load\",\"done\":true}",
-         WHOLE("{\"role\":\"assistant\",\"content\":\"\"}", "\"stop\"", NO_USAGE)},
-        {SAID("\"content\":\"cut\""), WHOLE("{\"role\":\"assistant\",\"content\":\"cut\"}", "\"length\"", NO_USAGE)},
-        {"{\"message\":{\"content\":null},\"done\":true,\"eval_count\":-1,\"prompt_eval_count\":\"x\"}", WHOLE("{\"role\":\"assistant\",\"content\":\"\"}", "\"stop\"", NO_USAGE)},
-        {"{\"done\":true}", WHOLE("{\"role\":\"assistant\",\"content\":\"\"}", "\"stop\"", NO_USAGE)},
+         WHOLE("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "\"stop\"", NO_USAGE)},
+        {LAST("\"content\":\"hi\"", "strange"), WHOLE("{\"role\":\"assistant\",\"content\":\"hi\",\"refusal\":null}", "\"stop\"", USAGE)},
+        {LAST("\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":7,\"arguments\":\"{\\\"a\\\":1}\"}}]", "stop"),
+         WHOLE("{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"call_abc_0\",\"type\":\"function\",\"function\":{\"name\":\"\",\"arguments\":\"{\\\"a\\\":1}\"}}],\"refusal\":null}",
+               "\"tool_calls\"", USAGE)},
+        {SAID("\"content\":\"cut\""), WHOLE("{\"role\":\"assistant\",\"content\":\"cut\",\"refusal\":null}", "\"length\"", NO_USAGE)},
+        {"{\"message\":{\"content\":null},\"done\":true,\"eval_count\":-1,\"prompt_eval_count\":\"x\"}", WHOLE("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "\"stop\"", NO_USAGE)},
+        {"{\"done\":true}", WHOLE("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}", "\"stop\"", NO_USAGE)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct translate_case c;
@@ -135,6 +143,35 @@ static void test_whole_answers(void **state)
         becomes(&c, rows[i].object, rows[i].wanted);
         case_fini(&c);
     }
+}
+
+static void test_functions_are_one_call(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    case_init(&c, API_OPENAI_CHAT);
+    c.t.is_function_wanted = 1;
+    becomes(&c, LAST(CALLS, "stop"), WHOLE("{\"role\":\"assistant\",\"content\":null,\"function_call\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": \\\"\\\\\\\"\\\\u0000\\\", \\\"n\\\":12345678901234567890}\"},\"refusal\":null}",
+                                         "\"function_call\"", USAGE));
+    case_fini(&c);
+    stream_init(&c);
+    c.t.is_function_wanted = 1;
+    becomes(&c, SAID("\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"h\"}}]"),
+            CHUNK("{\"role\":\"assistant\",\"content\":null,\"function_call\":{\"name\":\"h\",\"arguments\":\"{}\"}}", "null"));
+    becomes(&c, LAST("\"content\":\"\"", "stop"), CHUNK("{}", "\"function_call\"") DONE);
+    case_fini(&c);
+}
+
+static void test_logprobs_have_all_members(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    case_init(&c, API_OPENAI_CHAT);
+    assert_int_equal(case_object(&c, "{\"message\":{\"content\":\"x\"},\"done\":true,\"logprobs\":[{\"token\":\"\\u00e9\",\"logprob\":-1e-3,\"bytes\":[195,169],"
+                                     "\"top_logprobs\":[{\"token\":\"a\",\"logprob\":-2,\"bytes\":[97]},{\"logprob\":\"x\"}]},7]}"), 0);
+    assert_non_null(strstr(c.text, "\"logprobs\":{\"content\":[{\"token\":\"\\u00e9\",\"logprob\":-1e-3,\"bytes\":[195,169],\"top_logprobs\":[{\"token\":\"a\",\"logprob\":-2,\"bytes\":[97]},"
+                                   "{\"token\":\"\",\"logprob\":0,\"bytes\":null}]},{\"token\":\"\",\"logprob\":0,\"bytes\":null,\"top_logprobs\":[]}],\"refusal\":null}"));
+    case_fini(&c);
 }
 
 static void test_the_model_is_the_one_that_answered(void **state)
@@ -198,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_calls_of_tools),
         cmocka_unit_test(test_logprobs_are_handed_on),
         cmocka_unit_test(test_whole_answers),
+        cmocka_unit_test(test_functions_are_one_call),
+        cmocka_unit_test(test_logprobs_have_all_members),
         cmocka_unit_test(test_the_model_is_the_one_that_answered),
         cmocka_unit_test(test_an_event_that_says_nothing),
         cmocka_unit_test(test_what_is_no_answer),

@@ -5,7 +5,7 @@
 #define OPTIONS ",\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"frequency_penalty\":0.0,\"presence_penalty\":0.0}"
 #define CHUNK(text, reason) \
     "data: {\"id\":\"cmpl-abc\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":\"m\",\"system_fingerprint\":\"fp_ollama\",\"choices\":[" \
-    "{\"text\":" text ",\"index\":0,\"finish_reason\":" reason "}]}\n\n"
+    "{\"text\":" text ",\"index\":0,\"logprobs\":null,\"finish_reason\":" reason "}],\"usage\":null}\n\n"
 
 static void test_requests(void **state)
 {
@@ -66,9 +66,23 @@ static void test_whole_answers(void **state)
     case_init(&c, API_OPENAI_TEXT);
     assert_int_equal(case_object(&c, "{\"model\":\"m\",\"response\":\"a\",\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":1,\"eval_count\":2}"), 0);
     assert_string_equal(c.text, "{\"id\":\"cmpl-abc\",\"object\":\"text_completion\",\"created\":1700000000,\"model\":\"m\",\"system_fingerprint\":\"fp_ollama\",\"choices\":["
-                                "{\"text\":\"a\",\"index\":0,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n");
+                                "{\"text\":\"a\",\"index\":0,\"logprobs\":null,\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":3}}\n");
     assert_int_equal(case_object(&c, "{\"model\":\"m\",\"created_at\":\"x\"}"), -EINVAL);
     assert_int_equal(case_object(&c, "{\"response\":\"a\""), -EINVAL);
+    case_fini(&c);
+}
+
+static void test_logprobs_are_lists_and_count_characters(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    case_init(&c, API_OPENAI_TEXT);
+    c.t.is_stream = 1;
+    assert_int_equal(case_object(&c, "{\"response\":\"a\\ud83d\\ude00\",\"done\":false,\"logprobs\":[{\"token\":\"a\",\"logprob\":-0.5,\"top_logprobs\":[{\"token\":\"a\",\"logprob\":-0.5},{\"token\":\"b\",\"logprob\":-2}]},"
+                                     "{\"token\":\"\\ud83d\\ude00\\n\",\"logprob\":-1}]}"), 0);
+    assert_non_null(strstr(c.text, "\"logprobs\":{\"tokens\":[\"a\",\"\\ud83d\\ude00\\n\"],\"token_logprobs\":[-0.5,-1],\"top_logprobs\":[{\"a\":-0.5,\"b\":-2},{}],\"text_offset\":[0,1]}"));
+    assert_int_equal(case_object(&c, "{\"response\":\"\xc3\xa9x\",\"done\":false,\"logprobs\":[{\"token\":\"\xc3\xa9\",\"logprob\":0},{\"token\":\"x\",\"logprob\":0}]}"), 0);
+    assert_non_null(strstr(c.text, "\"text_offset\":[3,4]}"));
     case_fini(&c);
 }
 
@@ -79,6 +93,7 @@ int main(void)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_a_stream),
         cmocka_unit_test(test_whole_answers),
+        cmocka_unit_test(test_logprobs_are_lists_and_count_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
