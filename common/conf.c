@@ -129,7 +129,8 @@ static void unknown_key(const struct conf *c, const struct conf_section *s, cons
     for (size_t i = 0; i < s->params_n && i + 1 < sizeof names / sizeof *names; i++)
         names[i] = s->params[i].key;
     const char *nearest = diag_nearest(e->key, names);
-    diag_add(d, DIAG_ERROR, c->file, e->line, "unknown key \"%s\" in [%s]%s%s%s", e->key, e->section,
+    const char *shown = nearest || !conf_has_secret_rows(s->name) ? e->key : CONF_MASK; /* base64 alone on a line looks like a key */
+    diag_add(d, DIAG_ERROR, c->file, e->line, "unknown key \"%s\" in [%s]%s%s%s", shown, e->section,
              nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
@@ -232,7 +233,13 @@ static int apply_pair(struct conf *c, struct conf_head *at, const struct conf_en
     }
     struct conf_origin origin = {.kind = CONF_FROM_FILE, .line = e->line};
     char *value;
-    int error = conf_expand(c, e->value, c->file, e->line, d, &value);
+    struct diag unshown; /* its words may have a part of the secret in them */
+    diag_init(&unshown);
+    int error = conf_expand(c, e->value, c->file, e->line, conf_is_secret_row(p) ? &unshown : d, &value);
+    if (unshown.errors_n)
+        diag_add(d, DIAG_ERROR, c->file, e->line, "[%s:%s] %s: what follows a %% is wrong: write %%%% for a percent sign, %%(ENV_NAME)s "
+                 "for a variable that is set", s->name, at->name, p->key);
+    diag_fini(&unshown);
     if (!error)
         error = conf_set(c, at, p, value, &origin, d);
     return error == -ENOMEM ? error : 0;
@@ -337,6 +344,10 @@ void conf_free(struct conf **conf)
         conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
     for (size_t i = 0; i < c->pins_n; i++)
         conf_fini_instance((struct conf_head *)&c->pins[i], conf_find_section("pin"));
+    for (size_t i = 0; i < c->keys_n; i++)
+        conf_fini_instance((struct conf_head *)&c->keys[i], conf_find_section("key"));
+    for (size_t i = 0; i < c->backends_n; i++)
+        conf_fini_instance((struct conf_head *)&c->backends[i], conf_find_section("backend"));
     for (size_t i = 0; i < c->programs_n; i++) {
         conf_fini_rights(&c->rights[i]);
         free(c->program_env_files[i].items);

@@ -19,6 +19,8 @@ enum {
     CONF_LINES_MAX = 20000,
     CONF_OOM_BYTES = 8,
     CONF_PINS_MAX = 64,
+    CONF_KEYS_MAX = 64,
+    CONF_BACKENDS_MAX = 16,
     CONF_PIN_VALUES_MAX = 7,
     CONF_PIN_JSON_BYTES = 48,
 };
@@ -38,6 +40,11 @@ enum conf_pull_missing { CONF_PULL_MISSING_PRESETS, CONF_PULL_MISSING_YES, CONF_
 enum conf_heartbeat { CONF_HEARTBEAT_COMMENT, CONF_HEARTBEAT_CHUNK, CONF_HEARTBEAT_OFF };
 enum conf_encoding { CONF_ENCODING_OFF, CONF_ENCODING_NONE, CONF_ENCODING_IDENTITY };
 enum conf_open { CONF_OPEN_NO, CONF_OPEN_PRIVATE, CONF_OPEN_YES };
+/* [key:NAME] heartbeat: what [proxy] says, else a word of its own. */
+enum conf_key_heartbeat { CONF_KEY_HEARTBEAT_PROXY, CONF_KEY_HEARTBEAT_COMMENT, CONF_KEY_HEARTBEAT_CHUNK, CONF_KEY_HEARTBEAT_OFF };
+enum conf_backend_api { CONF_BACKEND_API_OLLAMA, CONF_BACKEND_API_OPENAI };
+/* What a key may do, as bits. */
+enum conf_right { CONF_RIGHT_INFERENCE = 1, CONF_RIGHT_OBSERVE = 2, CONF_RIGHT_MANAGE = 4 };
 enum conf_manage { CONF_MANAGE_LOOPBACK, CONF_MANAGE_PRIVATE };
 
 struct conf_chunk;
@@ -142,7 +149,7 @@ struct conf {
     struct conf_preload preload;
     struct conf_proxy proxy;
     struct conf_models models;
-    size_t programs_n, pins_n;
+    size_t programs_n, pins_n, keys_n, backends_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
     struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
@@ -162,6 +169,8 @@ struct conf {
     struct conf_chunk *chunks; /* all texts; freed with the whole */
     /* The last, as each is cleared when there is a section for it: the others cost no memory. */
     struct conf_pin pins[CONF_PINS_MAX];
+    struct conf_key keys[CONF_KEYS_MAX];             /* secret: the key, also where it stands in a file; "" where secret_hash is set */
+    struct conf_backend backends[CONF_BACKENDS_MAX]; /* key: the same; "" where it has none */
     struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
     struct conf_program programs[CONF_PROGRAMS_MAX];            /* the built-in ones first: ollama, proxy, preload */
@@ -191,6 +200,12 @@ const struct conf_pin *conf_pin(const struct conf *c, const char *model);
 /* What it sets; how many. */
 size_t conf_pin_values(const struct conf_pin *p, struct conf_pin_value out[CONF_PIN_VALUES_MAX]);
 
+/* What a key may do: bits of enum conf_right. */
+unsigned conf_key_rights(const struct conf_key *k);
+/* 1 where a list of models, of a key or a backend, names this one: `*` at the end of an entry stands for any rest. One without a slash
+ * names no model of another namespace, and a lone `*` all. */
+int conf_names_model(const struct list *models, const char *name, size_t name_n);
+
 /* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
  * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
  * reads, a secret's NAME_FILE has become NAME.
@@ -219,8 +234,8 @@ char *conf_path(const struct conf *c, const char *path);
 
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
-/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models] and the
- * pins too, which it alone reads. 0 or -errno. */
+/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models], the pins,
+ * keys and backends too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

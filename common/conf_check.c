@@ -440,6 +440,10 @@ int conf_check(struct conf *c, struct diag *d)
             break;
     conf_check_fly(c, d);
     conf_check_pins(c, d);
+    error = conf_check_keys(c, d);
+    error = error ? error : conf_check_backends(c, d);
+    if (error)
+        return error;
     conf_check_preload(c, d);
     error = conf_check_presets(c, d);
     if (!error)

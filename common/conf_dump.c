@@ -39,7 +39,9 @@ static int mask_param(const struct conf *c, const struct conf_head *at, const st
     int is_environment = strcmp(p->section, "program") == 0 && strcmp(p->key, "environment") == 0, error = 0;
     const struct list *pairs = &((const struct conf_program *)at)->environment;
     const char *text = o->text ? o->text : "";
-    *is_masked = 0;
+    *is_masked = conf_is_secret_row(p) && *text;
+    if (*is_masked)
+        return buf_append(out, CONF_MASK, sizeof CONF_MASK);
     for (size_t i = 0; is_environment && i < pairs->items_n; i++)
         *is_masked |= conf_is_secret(pairs->items[i]);
     for (size_t i = 0; *is_masked && i < pairs->items_n && !error; i++) {
@@ -87,12 +89,22 @@ static int dump_instance(const struct conf *c, const struct conf_head *at, const
     return error ? error : buf_text(out, "\n");
 }
 
-static int dump_pins(const struct conf *c, int has_origins, struct buf *out)
+static int dump_all(const struct conf *c, const char *section, const void *items, size_t items_n, size_t each_bytes, int has_origins,
+                    struct buf *out)
 {
     int error = 0;
-    for (size_t i = 0; i < c->pins_n && !error; i++)
-        error = dump_instance(c, (const struct conf_head *)&c->pins[i], conf_find_section("pin"), has_origins, out);
+    for (size_t i = 0; i < items_n && !error; i++)
+        error = dump_instance(c, (const struct conf_head *)(const void *)((const char *)items + i * each_bytes), conf_find_section(section),
+                              has_origins, out);
     return error;
+}
+
+/* What is the proxy's, behind [proxy] and [models]. */
+static int dump_proxys(const struct conf *c, int has_origins, struct buf *out)
+{
+    int error = dump_all(c, "pin", c->pins, c->pins_n, sizeof *c->pins, has_origins, out);
+    error = error ? error : dump_all(c, "key", c->keys, c->keys_n, sizeof *c->keys, has_origins, out);
+    return error ? error : dump_all(c, "backend", c->backends, c->backends_n, sizeof *c->backends, has_origins, out);
 }
 
 int conf_section_values(const struct conf *c, const char *section, struct buf *out)
@@ -102,7 +114,12 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
     if (error || strcmp(section, "proxy") != 0)
         return error;
     error = dump_instance(c, (const struct conf_head *)&c->models, conf_find_section("models"), 0, out);
-    return error ? error : dump_pins(c, 0, out);
+    error = error ? error : dump_proxys(c, 0, out);
+    for (size_t i = 0; i < c->keys_n && !error; i++) /* what stands in files */
+        error = buf_printf(out, "%s\n", c->keys[i].secret);
+    for (size_t i = 0; i < c->backends_n && !error; i++)
+        error = buf_printf(out, "%s\n", c->backends[i].key);
+    return error;
 }
 
 /* NAME=value, the value masked where it is, or has, a secret. */
@@ -216,7 +233,7 @@ int conf_dump(const struct conf *c, struct buf *out)
     }
     for (size_t i = 0; i < c->programs_n && !error; i++)
         error = dump_program(c, &c->programs[i], out);
-    error = error ? error : dump_pins(c, 1, out);
+    error = error ? error : dump_proxys(c, 1, out);
     error = error ? error : dump_environment(c, out);
     error = error ? error : dump_env_file(c, &c->env_file, out);
     error = error ? error : dump_presets(c, out);

@@ -1,6 +1,6 @@
 /*
  * What the supervisor hands to its children by CONTRACT_ENV_CONFIG: the texts that it has accepted. TEXT is supervisor.ini, empty where
- * there is none; NAME=value are what its variables stood for; PRESETS is models.json, and absent with the empty pair before it:
+ * there is none; NAME=value are what its variables stood for, and secrets of files (conf_row_secrets.c); PRESETS is models.json, and absent with the empty pair before it:
  *
  *     TEXT\0 NAME=value\0 … \0 PRESETS\0
  */
@@ -29,6 +29,7 @@ int conf_handed_text(const struct conf *c, struct buf *out)
         error = buf_printf(out, "%s=%s", c->expanded.items[i].name, c->expanded.items[i].value);
         error = error ? error : buf_append(out, "", 1);
     }
+    error = error ? error : conf_hand_row_secrets(c, out);
     if (error || !c->presets_text)
         return error;
     error = buf_append(out, "", 1);

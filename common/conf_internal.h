@@ -100,6 +100,22 @@ void conf_ollama_memory_take(struct conf_ollama_memory *m, const char *text);
 int conf_pin_name(const char *name, char *why) WARN_UNUSED;
 void conf_check_pins(const struct conf *c, struct diag *d);
 
+/* conf_keys.c: [key:NAME], conf_backends.c: [backend:NAME]; secrets in files are read, and told to c->secrets. 0 or -ENOMEM. */
+int conf_check_keys(struct conf *c, struct diag *d) WARN_UNUSED;
+int conf_check_backends(struct conf *c, struct diag *d) WARN_UNUSED;
+/* conf_keys.c: the entries of a list of models; mistakes into d. */
+void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
+/* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */
+int conf_has_secret_rows(const char *section);
+/* 1 for a row whose value is a secret. */
+int conf_is_secret_row(const struct conf_param *p);
+/* Puts the secret of a section into its own row: from the row `file_key` names, or what the supervisor has read there. What is wrong
+ * with it is told. *value: the secret, "" where there is none, or none that is good. 0 or -ENOMEM. */
+int conf_take_row_secret(struct conf *c, struct conf_head *at, const char *section, const char *key, const char *file_key,
+                         const char **value, struct diag *d) WARN_UNUSED;
+/* The secrets that were read from files, as a child finds them behind c->expanded: SECTION:NAME=SECRET and a NUL. 0 or -errno. */
+int conf_hand_row_secrets(const struct conf *c, struct buf *out) WARN_UNUSED;
+
 /* conf_check_trust.c: the lists of [proxy] that say whom to believe, and who may ask. 0 or -ENOMEM. */
 int conf_check_trust(const struct conf *c, struct diag *d) WARN_UNUSED;
 
@@ -138,7 +154,10 @@ int conf_fill_in_secrets(const struct conf *c, char **environment) WARN_UNUSED;
 #define CONF_MASK "***"
 int conf_mask(const struct conf *c, const char *text, struct buf *out) WARN_UNUSED;
 
-/* conf_secret_files.c: finds the secrets of all programs' environments, and reads those that are in files. 0 or -ENOMEM. */
+/* conf_secret_files.c: the file's content without the line end that editors leave; *value NULL where *why says what is wrong with
+ * it. 0 or -ENOMEM. */
+int conf_read_secret(struct conf *c, const char *path, const char **value, const char **why) WARN_UNUSED;
+/* Finds the secrets of all programs' environments, and reads those that are in files. 0 or -ENOMEM. */
 int conf_check_secrets(struct conf *c, struct diag *d) WARN_UNUSED;
 
 #endif

@@ -59,6 +59,12 @@ static int add_entry(struct reader *r, char *key)
     return 0;
 }
 
+/* What a mistake may quote of a line. */
+static const char *shown(const struct reader *r, const char *text)
+{
+    return conf_has_secret_rows(r->section) ? CONF_MASK : text;
+}
+
 /* `[section]` or `[section:name]`, of any length. */
 static void read_header(struct reader *r, const char *start)
 {
@@ -67,13 +73,14 @@ static void read_header(struct reader *r, const char *start)
         diag_add(r->d, DIAG_ERROR, r->path, r->line, "the section's header is not closed: write [NAME]");
         return;
     }
-    const char *rest = end + 1 + strspn(end + 1, " \t");
-    if (*rest && !strchr(";#", *rest))
-        diag_add(r->d, DIAG_ERROR, r->path, r->line, "\"%.60s\" after the section's header is not read: put it on a line of its own", rest);
     const char *colon = memchr(start + 1, ':', (size_t)(end - start - 1));
     const char *section_end = colon ? colon : end;
     r->section = conf_text(r->c, start + 1, (size_t)(section_end - start - 1));
     r->name = colon ? conf_text(r->c, colon + 1, (size_t)(end - colon - 1)) : NULL;
+    const char *rest = end + 1 + strspn(end + 1, " \t");
+    if (*rest && !strchr(";#", *rest))
+        diag_add(r->d, DIAG_ERROR, r->path, r->line, "\"%.60s\" after the section's header is not read: put it on a line of its own",
+                 shown(r, rest));
     if (!r->section || (colon && !r->name) || add_entry(r, NULL) < 0)
         r->has_error = 1;
     r->above = ABOVE_NOTHING;
@@ -137,9 +144,9 @@ static void check_pair(struct reader *r, const char *start)
     if (r->is_continuation && r->above == ABOVE_NOTHING)
         diag_add(r->d, DIAG_ERROR, r->path, r->line, "an indented line continues the value above it; there is none");
     else if (!r->is_continuation && !strpbrk(start, "=:"))
-        diag_add(r->d, DIAG_ERROR, r->path, r->line, "\"%.60s\" is neither `key = value` nor [section]", start);
+        diag_add(r->d, DIAG_ERROR, r->path, r->line, "\"%.60s\" is neither `key = value` nor [section]", shown(r, start));
     else if (!r->is_continuation && strcspn(start, "=:") > KEY_BYTES)
-        diag_add(r->d, DIAG_ERROR, r->path, r->line, "the key \"%.60s…\" is longer than %d bytes", start, KEY_BYTES);
+        diag_add(r->d, DIAG_ERROR, r->path, r->line, "the key \"%.60s…\" is longer than %d bytes", shown(r, start), KEY_BYTES);
     else if (!r->is_continuation || r->above != ABOVE_REFUSED)
         return;
     drop_line(r);

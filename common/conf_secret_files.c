@@ -21,8 +21,7 @@ static int line_of(const struct conf *c, const char *name)
     return 0;
 }
 
-/* The file's content without the line end that editors leave; *value NULL where *why says what is wrong with it. */
-static int read_secret(struct conf *c, const char *path, const char **value, const char **why)
+int conf_read_secret(struct conf *c, const char *path, const char **value, const char **why)
 {
     char *bytes = NULL;
     size_t bytes_n = 0;
@@ -57,7 +56,7 @@ static int take_file(struct conf *c, const char *name_file, const char *text, st
     char *path = conf_path(c, text);
     if (!path)
         return -ENOMEM;
-    int error = conf_known_secret(c, path) ? 0 : read_secret(c, path, &value, &why);
+    int error = conf_known_secret(c, path) ? 0 : conf_read_secret(c, path, &value, &why);
     int line = line_of(c, name_file);
     if (why)
         diag_add(d, DIAG_ERROR, line ? c->file : name_file, line, "%s names %s: it %s%s", name_file, path,

@@ -83,6 +83,36 @@ struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_se
     return p ? &at->origins[p - s->params] : NULL;
 }
 
+/* The sections with a name: where those of a kind are in struct conf, and how many there may be. */
+static const struct named {
+    const char *section;
+    size_t first_at, count_at, bytes;
+    int max;
+} named_sections[] = {
+    {"program", offsetof(struct conf, programs), offsetof(struct conf, programs_n), sizeof(struct conf_program), CONF_PROGRAMS_MAX},
+    {"pin", offsetof(struct conf, pins), offsetof(struct conf, pins_n), sizeof(struct conf_pin), CONF_PINS_MAX},
+    {"key", offsetof(struct conf, keys), offsetof(struct conf, keys_n), sizeof(struct conf_key), CONF_KEYS_MAX},
+    {"backend", offsetof(struct conf, backends), offsetof(struct conf, backends_n), sizeof(struct conf_backend), CONF_BACKENDS_MAX},
+};
+
+static const struct named *named_of(const struct conf_section *s)
+{
+    const struct named *n = named_sections;
+    while (strcmp(n->section, s->name) != 0) /* each has a row: a unit test makes one of each */
+        n++;
+    return n;
+}
+
+static size_t *count_of(const struct conf *c, const struct named *n)
+{
+    return (size_t *)(uintptr_t)((const char *)c + n->count_at);
+}
+
+static struct conf_head *item_of(const struct conf *c, const struct named *n, size_t i)
+{
+    return (struct conf_head *)(uintptr_t)((const char *)c + n->first_at + i * n->bytes);
+}
+
 struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name)
 {
     if (strcmp(s->name, "supervisor") == 0)
@@ -93,13 +123,11 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
         return (struct conf_head *)&c->proxy;
     if (strcmp(s->name, "models") == 0)
         return (struct conf_head *)&c->models;
-    if (strcmp(s->name, "pin") == 0) {
-        for (size_t i = 0; i < c->pins_n; i++)
-            if (strcmp(c->pins[i].name, name) == 0)
-                return (struct conf_head *)&c->pins[i];
-        return NULL;
-    }
-    return (struct conf_head *)conf_program(c, name);
+    const struct named *n = named_of(s);
+    for (size_t i = 0; i < *count_of(c, n); i++)
+        if (strcmp(item_of(c, n, i)->name, name) == 0)
+            return item_of(c, n, i);
+    return NULL;
 }
 
 static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_section *s)
@@ -119,24 +147,23 @@ static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_
 
 int conf_is_full(const struct conf *c, const struct conf_section *s, int *max)
 {
-    int is_pin = strcmp(s->name, "pin") == 0;
-    *max = is_pin ? CONF_PINS_MAX : CONF_PROGRAMS_MAX;
-    return s->is_named && (is_pin ? c->pins_n : c->programs_n) == (size_t)*max;
+    const struct named *n = s->is_named ? named_of(s) : NULL;
+    *max = n ? n->max : 0;
+    return n && *count_of(c, n) == (size_t)n->max;
 }
 
 /* One more of a named section, of which it is not full. */
 static struct conf_head *add_instance(struct conf *c, const struct conf_section *s)
 {
-    if (strcmp(s->name, "pin") == 0) {
-        struct conf_pin *pin = &c->pins[c->pins_n++];
-        *pin = (struct conf_pin){0};
-        return (struct conf_head *)pin;
+    const struct named *n = named_of(s);
+    size_t i = (*count_of(c, n))++;
+    struct conf_head *at = item_of(c, n, i);
+    memset(at, 0, n->bytes);
+    if (strcmp(s->name, "program") == 0) {
+        c->rights[i] = (struct conf_rights){0};
+        c->program_env_files[i] = (struct conf_variables){0};
     }
-    size_t i = c->programs_n++;
-    c->programs[i] = (struct conf_program){0};
-    c->rights[i] = (struct conf_rights){0};
-    c->program_env_files[i] = (struct conf_variables){0};
-    return (struct conf_head *)&c->programs[i];
+    return at;
 }
 
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name)

@@ -47,6 +47,15 @@ int parse_signal(const char *text, int *out, char *why) WARN_UNUSED;
 int parse_address(const char *text, struct address *out, char *why) WARN_UNUSED;
 /* OLLAMA_HOST as Ollama reads it (envconfig Host, v0.9.5): scheme, host, port, path each optional. Never fails. */
 void parse_ollama_host(const char *text, struct address *out);
+/* Where a server is, and below which path its API begins. */
+struct url {
+    int is_https;
+    struct address address; /* with the scheme's own port where none is said */
+    const char *path;       /* within the text: "" or /PATH, without the slashes at its end */
+    size_t path_n;
+};
+/* http or https, HOST[:PORT], a path (RFC 3986): neither user nor query. why does not show the text, as a key may be in it. */
+int parse_url(const char *text, struct url *out, char *why) WARN_UNUSED;
 /* `http://HOST[:PORT]`, or an address; the path, where one is given, must be "/". */
 int parse_backend(const char *text, struct address *out, char *why) WARN_UNUSED;
 /* http://HOST[:PORT]/PATH: the address and the path ("/" where absent; path_n bytes of room). */

@@ -30,7 +30,7 @@ static void each_row(each_row_fn *fn)
 {
     struct conf_case k;
     conf_case_begin(&k);
-    conf_case_load(&k, "[pin:ollama]\n", NULL); /* each named section has one of this name */
+    conf_case_load(&k, "[pin:ollama]\n[key:ollama]\nsecret = 0123456789abcdef\n[backend:ollama]\nurl = http://h\n", NULL); /* each named section has one of this name */
     conf_case_good(&k);
     for (size_t i = 0; i < conf_sections_n; i++)
         for (size_t j = 0; j < conf_sections[i].params_n; j++)
@@ -138,7 +138,7 @@ static int is_completed(const struct conf_section *s, const struct conf_param *p
 {
     static const char *const keys[][2] = {{"supervisor", "control_socket"}, {"supervisor", "state_dir"},
                                           {"program", "command"}, {"program", "ready"},
-                                          {"program", "live"}};
+                                          {"program", "live"}, {"key", "secret"}, {"backend", "url"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i][0], s->name) == 0 && strcmp(keys[i][1], p->key) == 0)
             return 1;
@@ -215,10 +215,12 @@ static void test_the_help_is_an_ini_file_with_every_row(void **state)
                 fail_msg("--help has no %s", p->key);
         }
     }
-    conf_case_begin(&k); /* [program:NAME], all commented out, wants a command; nothing else is wrong with it */
+    conf_case_begin(&k); /* [program:NAME], all commented out, wants a command, a key its secret, a backend its url; nothing else is wrong */
     conf_case_load_bytes(&k, buf_data(&text), buf_size(&text), NULL);
-    assert_int_equal(k.diag.errors_n, 1);
-    assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), "[program:NAME] command", 22));
+    static const char *const wanted[] = {"[program:NAME] command", "[key:NAME] secret", "[backend:NAME] url"};
+    assert_int_equal(k.diag.errors_n, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), wanted[i], strlen(wanted[i])));
     conf_case_end(&k);
     buf_fini(&text);
 }
