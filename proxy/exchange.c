@@ -173,7 +173,7 @@ static void read_body(struct exchange *x)
 /* What is asked for by another API's words, in Ollama's. 0, or the exchange has ended. */
 static int translate(struct exchange *x)
 {
-    const struct translate_ops *ops = translate_ops_of(x->admission.route->api);
+    const struct translate_ops *ops = translate_ops_of(x->admission.route->api, x->upstream ? x->upstream->api : BACKEND_API_OLLAMA);
     struct translation *t = &x->answer.translation;
     struct buf out;
     char why[TRANSLATE_WHY_BYTES] = "";

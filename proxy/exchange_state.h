@@ -17,6 +17,7 @@
 #include "proxy/exchange_sink.h"
 #include "proxy/form.h"
 #include "proxy/relay.h"
+#include "proxy/upstream.h"
 
 enum exchange_state {
     EXCHANGE_BODY,
@@ -72,6 +73,7 @@ struct exchange {
     int is_json_doubted;       /* the body may be no JSON: its first character says */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
+    const struct upstream *upstream; /* who answers, chosen when its body is read; NULL: the Ollama of env->backend */
     const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
     struct ask ask;            /* what its body says as the backend gets it, once it was read */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */

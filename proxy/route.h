@@ -28,6 +28,9 @@ enum route_shape {
 /* What the request's body says, as far as it is read here. */
 enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_PRESET };
 
+/* What a backend speaks. */
+enum backend_api { BACKEND_API_OLLAMA, BACKEND_API_OPENAI };
+
 /* What answers a request while Ollama is asleep. */
 enum route_asleep {
     ASLEEP_WAKES,  /* Ollama, which is woken by it */

@@ -5,16 +5,13 @@
 #include "proxy/openai_embed.h"
 #include "proxy/openai_text.h"
 
-const struct translate_ops *translate_ops_of(enum route_api api)
+static const struct translate_ops *const ops[][2] = {
+    [API_OPENAI_CHAT] = {[BACKEND_API_OLLAMA] = &openai_chat_ops},
+    [API_OPENAI_TEXT] = {[BACKEND_API_OLLAMA] = &openai_text_ops},
+    [API_OPENAI_EMBED] = {[BACKEND_API_OLLAMA] = &openai_embed_ops},
+};
+
+const struct translate_ops *translate_ops_of(enum route_api api, enum backend_api backend)
 {
-    switch (api) {
-    case API_OPENAI_CHAT:
-        return &openai_chat_ops;
-    case API_OPENAI_TEXT:
-        return &openai_text_ops;
-    case API_OPENAI_EMBED:
-        return &openai_embed_ops;
-    default:
-        return NULL;
-    }
+    return api < sizeof ops / sizeof *ops ? ops[api][backend] : NULL;
 }

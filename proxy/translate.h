@@ -11,7 +11,7 @@
 #include "proxy/route.h"
 #include "proxy/translation.h"
 
-/* How this API is translated; NULL where it is not. */
-const struct translate_ops *translate_ops_of(enum route_api api);
+/* How this API is translated for a backend that speaks that one; NULL where it is not: what is asked for passes as it is. */
+const struct translate_ops *translate_ops_of(enum route_api api, enum backend_api backend);
 
 #endif

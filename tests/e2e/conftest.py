@@ -12,6 +12,7 @@ import standin as standin_module  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from process import clean_up  # noqa: E402
 from played_backend import PlayedBackend  # noqa: E402
+from played_openai import Authority, PlayedOpenai  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 
@@ -63,6 +64,28 @@ def before(sidecar):
         sidecar.configure("proxy", **{"backend": f"http://127.0.0.1:{backend.port}", "access_log": "json", **keys})
         sidecar.start("ollama-proxy")
         sidecar.process.wait_log(" listening ")
+        return backend
+
+    yield start
+    for backend in made:
+        backend.close()
+
+
+@pytest.fixture
+def authority(folder):  # noqa: F811
+    """A certificate authority; its certificate is at `path`."""
+    return Authority(folder)
+
+
+@pytest.fixture
+def openai_backend(sidecar):
+    """start(name, **keys of the backend, ini={…}) makes a backend that speaks OpenAI's API, and its section [backend:NAME]."""
+    made = []
+
+    def start(name="other", ini=None, **keys):
+        backend = PlayedOpenai(**keys)
+        made.append(backend)
+        sidecar.configure(f"backend:{name}", **{"url": backend.url, "api": "openai", **(ini or {})})
         return backend
 
     yield start

@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     head.length_bytes = -1;
     answer_init(&a, &deliver);
     answer_expect(&a, &routes[how & 3], is_stream, "m", is_comment ? CONF_HEARTBEAT_COMMENT : CONF_HEARTBEAT_CHUNK);
-    a.translation.ops = how & 8 ? translate_ops_of(API_OPENAI_CHAT) : NULL;
+    a.translation.ops = how & 8 ? translate_ops_of(API_OPENAI_CHAT, BACKEND_API_OLLAMA) : NULL;
     a.translation.is_stream = is_stream;
     a.translation.model = "m";
     if (size > 1 && data[1] == 0xfe)

@@ -49,7 +49,7 @@ static void are_events(const char *at, size_t n)
 
 static int one(uint8_t how, const char *json, size_t n, struct buf *out)
 {
-    struct translation t = {.ops = translate_ops_of(apis[how & 3]), .model = "m", .created_s = 1, .id = "i"};
+    struct translation t = {.ops = translate_ops_of(apis[how & 3], BACKEND_API_OLLAMA), .model = "m", .created_s = 1, .id = "i"};
     char why[TRANSLATE_WHY_BYTES] = "";
     int is_answer = how & 4;
     t.is_stream = (how & 8) && t.ops->nothing;

@@ -186,7 +186,7 @@ static void test_an_image_of_a_megabyte_is_copied_once(void **state)
     static const char wanted_after[] = "\"]}]}";
     size_t n = sizeof before - 1 + IMAGE + sizeof after - 1;
     char *request = malloc(n), why[TRANSLATE_WHY_BYTES];
-    struct translation t = {.ops = translate_ops_of(API_OPENAI_CHAT), .model = "m"};
+    struct translation t = {.ops = translate_ops_of(API_OPENAI_CHAT, BACKEND_API_OLLAMA), .model = "m"};
     struct buf out;
     assert_non_null(request);
     memcpy(request, before, sizeof before - 1);

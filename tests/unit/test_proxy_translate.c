@@ -22,7 +22,7 @@ static void test_the_paths_of_v1_that_are_translated(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct route *route;
         assert_int_equal(route_find(METHOD_POST, rows[i].path, strlen(rows[i].path), &route), ROUTE_FOUND);
-        const struct translate_ops *ops = translate_ops_of(route->api);
+        const struct translate_ops *ops = translate_ops_of(route->api, BACKEND_API_OLLAMA);
         assert_int_equal(ops != NULL, rows[i].target != NULL);
         if (!ops)
             continue;
@@ -44,7 +44,7 @@ static void test_what_is_read_for_its_model_is_ollamas_or_becomes_so(void **stat
             continue;
         read_n++;
         assert_int_equal(r->methods, METHOD_POST);
-        assert_int_equal(translate_ops_of(r->api) == NULL, r->dialect == DIALECT_OLLAMA);
+        assert_int_equal(translate_ops_of(r->api, BACKEND_API_OLLAMA) == NULL, r->dialect == DIALECT_OLLAMA);
         assert_int_not_equal(r->shape, SHAPE_OTHER);
     }
     assert_true(read_n > 0);

@@ -28,7 +28,7 @@ struct translate_case {
 static inline void case_init(struct translate_case *c, enum route_api api)
 {
     memset(c, 0, sizeof *c);
-    c->t = (struct translation){.ops = translate_ops_of(api), .model = "m", .created_s = 1700000000, .id = "cmpl-abc"};
+    c->t = (struct translation){.ops = translate_ops_of(api, BACKEND_API_OLLAMA), .model = "m", .created_s = 1700000000, .id = "cmpl-abc"};
     assert_non_null(c->t.ops);
     buf_init(&c->out, 0);
 }

@@ -1,0 +1,21 @@
+/*
+ * upstream: a backend of [backend:NAME], as a request sees it that goes there.
+ */
+#ifndef PROXY_UPSTREAM_H
+#define PROXY_UPSTREAM_H
+
+#include "proxy/backend.h"
+#include "proxy/queue.h"
+#include "proxy/route.h"
+
+/* All is borrowed from upstreams.c, which outlives every request. */
+struct upstream {
+    const char *name;        /* of its section */
+    enum backend_api api;
+    struct backend *backend; /* where it is, with its credentials */
+    struct queue *queue;     /* its own slots */
+    const char *path;        /* of its url, as what is asked for begins: "" or "/api"; never with /v1, nor a slash, at its end */
+    int is_hosted;           /* by https: it is told nothing of who asks */
+};
+
+#endif
