@@ -85,6 +85,21 @@ def test_last_chunk_has_the_counts(standin):
             assert answer[key] > 0, key
 
 
+def test_a_model_thinks_calls_tools_and_keeps_to_a_schema_as_its_script_says(standin):
+    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    backend, _ = standin("m", tokens=2, token_delay_ms=0, thinking="hm well", tool_calls=[call, call])
+    chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function"}], "stream": False}
+    answer = ask(backend.port, "POST", "/api/chat", chat).json
+    assert answer["message"] == {"role": "assistant", "content": "", "thinking": "hm well ", "tool_calls": [call, call]}
+    answer = ask(backend.port, "POST", "/api/chat", {**chat, "think": False, "messages": [{"role": "tool", "content": "5"}]}).json
+    assert answer["message"] == {"role": "assistant", "content": "t0 t1 "}
+    schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"enum": ["x", "y"]}}, "b": {"type": "integer"}}}
+    answer = ask(backend.port, "POST", "/api/generate", {**GENERATE, "format": schema, "think": False, "stream": False}).json
+    assert answer["response"] == '{"a": ["x"], "b": 7}' and "thinking" not in answer
+    answer = ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "logprobs": True, "think": False}).json
+    assert [one["token"] for one in answer["logprobs"]] == ["t0 ", "t1 "] and "top_logprobs" not in answer["logprobs"][0]
+
+
 def test_load_and_unload(standin):
     backend, _ = standin("m", load_s=0.2)
     began = time.monotonic()

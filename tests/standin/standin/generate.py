@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 
-from . import process, script
+from . import process, script, skills
 from .journal import note
 from .wire import Drop
 
@@ -17,12 +17,17 @@ class MidStreamError(Exception):
     """Becomes a line {"error": …} once the stream has begun."""
 
 
-def words(rules: dict, prompt: str, options) -> list:
+def words(rules: dict, prompt: str, request: dict) -> list:
     """The tokens of an answer."""
-    if "tokens" in rules:
+    options, said = request.get("options"), skills.speech(rules, request)
+    if said:
+        texts = said
+    elif "tokens" in rules:
         texts = [f"t{index} " for index in range(int(rules["tokens"]))]
     else:
         texts = [word + " " for word in SPEECH.split() + prompt.split()[:40]]
+    if not said:
+        texts = skills.thoughts(rules, request) + texts
     if "token_bytes" in rules:
         texts = [text.strip().ljust(int(rules["token_bytes"]) - 1, "x") + " " for text in texts]
     limit = options.get("num_predict") if isinstance(options, dict) else None
@@ -85,10 +90,10 @@ def _pause(conn, how: dict) -> None:
         conn.wait(min(left, 1))
 
 
-def tokens(conn, runner, rules: dict, prompt: str, options):
+def tokens(conn, runner, rules: dict, prompt: str, request: dict):
     """Yield each token's text when its time has come, and at last a dict of the counts and durations."""
-    name = runner.name
-    texts = words(rules, prompt, options)
+    name, options = runner.name, request.get("options")
+    texts = words(rules, prompt, request)
     pause = rules.get("token_delay_ms", 20) / 1000
     begun = time.monotonic_ns()
     conn.wait(rules.get("first_token_delay_ms", rules.get("token_delay_ms", 20)) / 1000)

@@ -1,7 +1,7 @@
 """/api/generate and /api/chat, and the way of every answer that consists of tokens."""
 import time
 
-from . import generate, names, runners, script, store
+from . import generate, names, runners, script, skills, store
 from .api import BUSY, Refuse, body_of, installed, loaded, unloads
 from .wire import dumps
 
@@ -15,27 +15,34 @@ class Native:
         self.model = request["model"]
         self.streams = request.get("stream") is not False
         self.chat = chat
+        self.top_n = (request.get("top_logprobs") or 0) if request.get("logprobs") else None
 
-    def _object(self, text: str, done: bool, reason: str = "") -> dict:
+    def _object(self, said: list, done: bool, reason: str = "") -> dict:
         value = {"model": self.model, "created_at": store.stamp(time.time())}
+        text = "".join(part for part in said if type(part) is str)  # pylint: disable=unidiomatic-typecheck
+        thought = "".join(part for part in said if isinstance(part, skills.Thought))
+        calls = [call for part in said if isinstance(part, skills.Calls) for call in part]
+        beside = {**({"thinking": thought} if thought else {}), **({"tool_calls": calls} if calls else {})}
+        if self.top_n is not None and text:
+            value["logprobs"] = skills.logprobs([part for part in said if isinstance(part, str)], self.top_n)
         if self.chat:
-            value["message"] = {"role": "assistant", "content": text}
+            value["message"] = {"role": "assistant", "content": text, **beside}
             if reason:
                 value["done_reason"] = reason
             value["done"] = done
         else:
-            value.update(response=text, done=done)
+            value.update(response=text, **beside, done=done)
             if reason:
                 value["done_reason"] = reason
         return value
 
-    def piece(self, text: str) -> bytes:
+    def piece(self, text) -> bytes:
         """One token."""
-        return dumps(self._object(text, False)) + b"\n"
+        return dumps(self._object([text], False)) + b"\n"
 
-    def whole(self, text: str, facts: dict) -> dict:
-        """The last line of a stream (without text), or the answer as one object."""
-        value = self._object(text, True, facts["done_reason"])
+    def whole(self, said: list, facts: dict) -> dict:
+        """The last line of a stream (nothing is said), or the answer as one object."""
+        value = self._object(said, True, facts["done_reason"])
         if not self.chat:
             value["context"] = list(range(1, min(64, facts["prompt_eval_count"] + facts["eval_count"]) + 1))
         for key in ("total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_count",
@@ -45,7 +52,7 @@ class Native:
 
     def last(self, facts: dict) -> list:
         """What ends a stream."""
-        return [dumps(self.whole("", facts)) + b"\n"]
+        return [dumps(self.whole([], facts)) + b"\n"]
 
     def error(self, text: str) -> bytes:
         """An error after the beginning."""
@@ -53,7 +60,7 @@ class Native:
 
     def nothing(self, reason: str) -> dict:
         """The answer to a request that only loads or unloads."""
-        return self._object("", True, reason)
+        return self._object([], True, reason)
 
 
 def generate_handler(conn):
@@ -105,7 +112,7 @@ def answer(conn, request: dict, shape, name, prompt: str) -> None:
             if not prompt:
                 conn.json(200, shape.nothing("load"))
                 return
-            source = _timed(generate.tokens(conn, runner, rules, prompt, request.get("options")), started, took)
+            source = _timed(generate.tokens(conn, runner, rules, prompt, request), started, took)
             if shape.streams:
                 _stream(conn, shape, source, rules.get("garbage_answer"))
             else:
@@ -150,4 +157,4 @@ def _gather(conn, shape, source) -> None:
                 texts.append(item)
     except generate.MidStreamError as error:
         raise Refuse(500, str(error)) from error
-    conn.json(200, shape.whole("".join(texts), facts))
+    conn.json(200, shape.whole(texts, facts))

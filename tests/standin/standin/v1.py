@@ -46,9 +46,9 @@ class Sse:
             parts.append(b"data: " + dumps({**self._object([]), "usage": self._usage(facts)}) + b"\n\n")
         return parts + [b"data: [DONE]\n\n"]
 
-    def whole(self, text: str, facts: dict) -> dict:
+    def whole(self, said: list, facts: dict) -> dict:
         """The answer as one object."""
-        return {**self._object([self._choice(text, facts["done_reason"])]), "usage": self._usage(facts)}
+        return {**self._object([self._choice("".join(said), facts["done_reason"])]), "usage": self._usage(facts)}
 
     def error(self, _text: str) -> bytes:
         """Ollama turns it into an empty delta; the stream then ends without [DONE]."""
@@ -56,7 +56,7 @@ class Sse:
 
     def nothing(self, reason: str) -> dict:
         """An empty prompt loads the model here, too."""
-        return self.whole("", {"done_reason": reason, "prompt_eval_count": 0, "eval_count": 0})
+        return self.whole([], {"done_reason": reason, "prompt_eval_count": 0, "eval_count": 0})
 
 
 def _body(conn) -> dict:
@@ -87,9 +87,9 @@ def completions(conn):
 
 
 def _native(request: dict) -> dict:
-    """max_tokens is the one option that shows in an answer of ours."""
+    """max_tokens is the one option that shows in an answer of ours; what is thought has no place in it."""
     limit = request.get("max_tokens")
-    return {"options": {"num_predict": limit}} if isinstance(limit, int) else {}
+    return {"think": False, **({"options": {"num_predict": limit}} if isinstance(limit, int) else {})}
 
 
 def _text(messages: list) -> str:

@@ -1,0 +1,56 @@
+"""What a model can do beside words, where a test's script has it do so: tools, thinking, answers by a schema, logprobs."""
+import json
+
+_VALUES = {"string": "word", "integer": 7, "number": 1.5, "boolean": True, "null": None}
+
+
+class Thought(str):
+    """A token of thinking."""
+
+
+class Calls(list):
+    """A message that calls tools: [{"function": {"name", "arguments"}}, …]."""
+
+
+def speech(rules: dict, request: dict):
+    """What is said in place of the usual words, piece by piece, or None. Thinking comes before it, or before the usual words."""
+    if _calls_tools(rules, request):
+        return [*thoughts(rules, request), Calls(rules["tool_calls"])]
+    wanted = request.get("format")
+    if wanted:
+        text = json.dumps(instance(wanted) if isinstance(wanted, dict) else {"answer": "word"})
+        return [*thoughts(rules, request), *(text[at:at + 5] for at in range(0, len(text), 5))]
+    return None
+
+
+def thoughts(rules: dict, request: dict) -> list:
+    """A model that thinks does so unless it is told not to."""
+    return [Thought(word + " ") for word in rules.get("thinking", "").split()] if request.get("think") is not False else []
+
+
+def instance(schema: dict):
+    """The least value that a JSON schema takes, with one item in each array."""
+    if schema.get("enum"):
+        return schema["enum"][0]
+    kind = schema.get("type")
+    if kind == "object":
+        return {name: instance(of) for name, of in (schema.get("properties") or {}).items()}
+    if kind == "array":
+        return [instance(schema.get("items") or {})]
+    return _VALUES.get(kind)
+
+
+def logprobs(texts: list, top_n: int) -> list:
+    """As newer versions of Ollama have them; what was not asked for is not there."""
+    def one(text, value):
+        return {"token": text, "logprob": value, "bytes": list(text.encode())}
+
+    return [{**one(text, -0.25), **({"top_logprobs": [one(text, -0.25 - n) for n in range(top_n)]} if top_n else {})}
+            for text in texts]
+
+
+def _calls_tools(rules: dict, request: dict) -> bool:
+    """A model that calls tools does so where it has some, until it is told what came of it."""
+    messages = request.get("messages") or [{}]
+    last = messages[-1] if isinstance(messages[-1], dict) else {}
+    return bool(rules.get("tool_calls") and request.get("tools")) and last.get("role") != "tool"
