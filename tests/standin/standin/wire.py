@@ -70,7 +70,8 @@ class Request:
     def images(self) -> list:
         """[bytes, sha256] of each image as Go's decoder would read it; [] where there is none."""
         try:
-            given = json.loads(self.body).get("images") or [] if b'"images"' in self.body else []
+            value = json.loads(self.body) if b'"images"' in self.body else {}
+            given = [image for holder in (value, *(value.get("messages") or [])) for image in holder.get("images") or []]
             decoded = [base64.b64decode(re.sub("[\r\n]", "", text), validate=True) for text in given]
         except (ValueError, TypeError, AttributeError):
             return []
