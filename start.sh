@@ -73,7 +73,7 @@ choose_preload() {
 }
 
 programs="ollama-supervisor ollama-proxy ollama-preload sidecarctl"
-sources="Makefile common supervisor proxy preload ctl"
+sources="Makefile common supervisor proxy preload ctl tools"
 # Another compiler or other libraries, as after a change of the channel: all is built again.
 built_with() { printf '%s\n' "$(command -v "${CC:-cc}" || true) ${REPLIT_CPPFLAGS:-} ${REPLIT_LDFLAGS:-}"; }
 

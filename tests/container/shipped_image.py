@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(ROOT, "build", "container")
 STANDIN = os.path.join(ROOT, "tests", "standin")
 SOURCES = ("Dockerfile", ".dockerignore", "Makefile", "scripts/deps", "scripts/install.mk", "scripts/lib.sh", "preload-models.txt", "models.json",
-           "common", "supervisor", "proxy", "preload", "ctl", "deploy/profiles")
+           "common", "supervisor", "proxy", "preload", "ctl", "tools", "deploy/profiles")
 BUILD_LIMIT_S = 1500
 # As https://github.com/ollama/ollama/blob/main/Dockerfile has it.
 OFFICIAL = """FROM {rootfs}
