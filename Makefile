@@ -58,6 +58,7 @@ ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
 # it has no .pc file in some distributions, its name is the same everywhere.
 INIH_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libinih.a)),$(shell $(PKG_CONFIG) --libs inih 2>/dev/null),-linih)
 CURL_LIBS = $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
+DL_LIBS := -ldl # dlopen(3), which is in libc itself since glibc 2.34
 CJSON_LIBS = $(shell $(PKG_CONFIG) --libs libcjson 2>/dev/null || echo -lcjson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
@@ -144,13 +145,13 @@ $(COMMON): $(call objects,common)
 	$(AR) rcs $@ $^
 
 $(BUILD)/ollama-supervisor: $(call objects,supervisor) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
 
 $(BUILD)/ollama-proxy: $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
 
 $(BUILD)/sidecarctl: $(call objects,tools) $(call objects,ctl) $(call objects,preload) $(COMMON)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(DL_LIBS) $(LDLIBS)
 
 # One file, under two names.
 $(BUILD)/ollama-preload: $(BUILD)/sidecarctl
@@ -176,13 +177,13 @@ $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wr
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
 
 # The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
 TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def 2>/dev/null) free sys_close_from
 $(BUILD)/torture/torture: $(filter-out %/child.o,$(call objects,tests/torture)) $(BUILD)/libsupervisor.a $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(DL_LIBS) $(LDLIBS)
 # Its children are started thousands of times: no sanitizer. Two names make it our own programs.
 $(BUILD)/torture/child: tests/torture/child.c common/contract.h
 	@mkdir -p $(@D)

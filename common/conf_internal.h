@@ -103,6 +103,8 @@ void conf_check_pins(const struct conf *c, struct diag *d);
 /* conf_keys.c: [key:NAME], conf_backends.c: [backend:NAME]; secrets in files are read, and told to c->secrets. 0 or -ENOMEM. */
 int conf_check_keys(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check_backends(struct conf *c, struct diag *d) WARN_UNUSED;
+/* conf_libraries.c, for --check: what is loaded only when it is needed can be loaded here. */
+void conf_check_libraries(const struct conf *c, struct diag *d);
 /* conf_keys.c: the entries of a list of models; mistakes into d. */
 void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
 /* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */

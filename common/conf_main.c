@@ -108,7 +108,13 @@ int conf_main(struct conf **out, const struct conf_options *o, char **environmen
     struct diag d;
     diag_init(&d);
     int error = (o->is_supervisor ? conf_load_to_start : conf_load)(out, o->file, environment, &d);
+    if (!error && o->is_check)
+        conf_check_libraries(*out, &d);
     unsigned errors_n = d.errors_n;
+    if (!error && errors_n > 0) {
+        conf_free(out);
+        error = -EINVAL;
+    }
     diag_print(&d);
     diag_fini(&d);
     if (error == -EINVAL) {

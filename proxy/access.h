@@ -39,6 +39,7 @@ struct access {
     enum access_end cut;    /* why it ends where it ends before its answer is whole */
     int status;             /* 0: none was sent */
     const char *code;       /* of an error of our own, a literal; or NULL */
+    const char *backend;    /* of [backend:NAME], who was asked; NULL: Ollama. Borrowed */
     enum contract_sleep asleep; /* Ollama's, where the answer is what was known of it; else AWAKE */
     char id[ACCESS_ID_BYTES];
     char client[IP_TEXT_BYTES];

@@ -129,7 +129,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     a->status = f->answer->status;
     buf_release(&a->in);
     int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
-    int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404));
+    int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404) ||
+                                   (a->is_key_ours && answer_is_about_key(a->status)));
     if (!a->translation.ops && !a->deliver->is_begun && !is_told) {
         a->state = ANSWER_PASS;
         pass_head(a, f);

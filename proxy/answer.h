@@ -34,6 +34,7 @@ struct answer {
     const char *model;       /* as asked for; borrowed */
     int status;              /* of what is gathered */
     int has_error;           /* an object that was to be translated, or a line that was to pass, is an error; it is in `in` */
+    int is_key_ours;         /* the backend is asked by a key of our own: what it says of that is not passed, but told */
     int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */
     int64_t heard_ms;        /* when the backend was heard last */
     int64_t first_ms;        /* … and first; 0: not yet */
@@ -54,6 +55,12 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
 int answer_may_beat(const struct answer *a);
 /* A heartbeat, where one may stand now: at the end of a line, or event, and where the client has taken all that there is. */
 void answer_beat(struct answer *a);
+
+/* An answer with this status is about who asks: by which key. */
+static inline int answer_is_about_key(int status)
+{
+    return status == 401 || status == 403;
+}
 
 /* The backend's answer begins, goes on (bytes: valid until the next flush, end or break), and a turn is over. Where it can't go on, a->fault says why. */
 void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms);

@@ -80,6 +80,12 @@ int backend_init(struct backend *b, struct loop *loop, const struct address *at,
     return resolve(b, at, why, why_n);
 }
 
+void backend_init_https(struct backend *b, struct loop *loop, struct https *https, const char *origin, const char *host)
+{
+    *b = (struct backend){.loop = loop, .https = https, .origin = origin};
+    snprintf(b->host, sizeof b->host, "%s", host);
+}
+
 void backend_fini(struct backend *b)
 {
     backend_drop_idle(b);

@@ -6,6 +6,7 @@
 
 #include "common/loop.h"
 #include "common/parse.h"
+#include "proxy/https.h"
 #include "proxy/message.h"
 
 enum { BACKEND_ADDRESSES = 4, BACKEND_IDLE_MAX = 64, BACKEND_READ_BYTES = 64 * 1024 };
@@ -29,12 +30,18 @@ struct backend {
     struct backend_idle idle[BACKEND_IDLE_MAX];
     struct backend_idle *kept, *free; /* the latest first */
     int is_keeping;   /* 0: connections are not kept any more */
+    struct https *https;       /* borrowed; NULL: by sockets of our own */
+    const char *origin;        /* … and then `https://HOST:PORT`; borrowed */
+    const char *authorization; /* the value of that field, for our own requests; borrowed; NULL: none */
+    int is_hosted;             /* by https: it is not told through whom it is asked */
     char *scratch;    /* BACKEND_READ_BYTES, into which every answer is read; owned */
     struct message spare; /* memory for an answer's head, which most need within one turn only */
 };
 
 /* Resolves the name, once. 0, or -errno with a sentence in why. */
 int backend_init(struct backend *b, struct loop *loop, const struct address *at, char *why, size_t why_n) WARN_UNUSED;
+/* One that is reached by libcurl: nothing is resolved, nothing kept. host: for the Host field. */
+void backend_init_https(struct backend *b, struct loop *loop, struct https *https, const char *origin, const char *host);
 void backend_fini(struct backend *b);
 
 /* The descriptor of a kept connection, now the caller's, and still watched: to be handed over (loop_hand_over) or removed at

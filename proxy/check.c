@@ -24,6 +24,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.loads = f->loads;
     in.cooldowns = f->cooldowns;
     in.pulls = f->pulls;
+    in.upstreams = f->upstreams;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
     if (health_write(&out, &in, &status) < 0)
@@ -49,6 +50,9 @@ static void check_health(struct check *c, struct backend *backend)
     char why[CONTRACT_REASON_BYTES];
     if (is_watched(&c->facts)) {
         enum health_api api = health_api_of_page(c->facts.page, why);
+        const struct contract_program *ollama = contract_find_program(c->facts.page, "ollama");
+        if (c->facts.is_ollama_optional && atomic_load(&ollama->state) == CONTRACT_DOWN)
+            api = HEALTH_API_READY;
         answer_health(c, api, why);
     } else if (ping_start(&c->ping, backend, on_ping, c, why, sizeof why) < 0) {
         answer_health(c, HEALTH_API_SILENT, why);

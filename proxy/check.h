@@ -19,6 +19,8 @@ struct check_facts {
     const struct queue *queue;
     const struct loads *loads;
     const struct cooldowns *cooldowns;
+    const struct upstreams *upstreams;
+    int is_ollama_optional; /* it is not started by itself, and others answer */
     const struct pulls *pulls;
     int64_t now_ms; /* for them */
     int is_backend_ours;

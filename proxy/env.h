@@ -22,6 +22,7 @@
 #include "proxy/trust.h"
 
 struct exchange;
+struct upstreams;
 
 /* It outlives every exchange. All that it points to is borrowed. */
 struct env {
@@ -31,6 +32,7 @@ struct env {
     struct contract_line *line;       /* never NULL */
     int channel_fd;                   /* -1 where there is no supervisor */
     struct backend *backend;
+    struct upstreams *upstreams;      /* those of [backend:NAME]; NULL: none. main's */
     struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */

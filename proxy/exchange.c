@@ -26,6 +26,9 @@ static void check(struct exchange *x)
     facts.is_backend_ours = env->conf->is_backend_ours;
     facts.cooldowns = &env->loader.cooldowns;
     facts.pulls = &env->puller.pulls;
+    facts.upstreams = env->upstreams;
+    const struct conf_program *ollama = env->upstreams ? conf_program(env->conf, "ollama") : NULL;
+    facts.is_ollama_optional = ollama && !ollama->autostart;
     facts.now_ms = loop_now_ms(env->loop);
     facts.uptime_ms = facts.now_ms - env->started_at_ms;
     x->check = calloc(1, sizeof *x->check);
@@ -209,7 +212,7 @@ static int translate(struct exchange *x)
 /* 0, or the exchange has ended. Where a preset chooses, that of the chosen model comes behind the gate: exchange_use_model. */
 static int pin(struct exchange *x)
 {
-    if (x->preset)
+    if (x->preset || x->upstream)
         return 0;
     int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
     if (error)
@@ -225,22 +228,30 @@ static int pin(struct exchange *x)
 static void expect_answer(struct exchange *x)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
-    x->answer.is_why_known = x->env->gate.view.is_api_watched && x->admission.route->needs_model;
+    x->answer.is_why_known = !x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model;
+    x->answer.is_key_ours = x->upstream != NULL;
     answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
     if (answer_may_beat(&x->answer))
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
+}
+
+/* It is known who answers: its body becomes what that backend wants. */
+static void prepare(struct exchange *x)
+{
+    if (exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
+        return;
+    read_body(x); /* as the backend will get it */
+    expect_answer(x);
+    exchange_find_wish(x);
+    exchange_pass_gate(x);
 }
 
 void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_end_upload(x) < 0 || exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
-            return;
-        read_body(x); /* as the backend will get it */
-        expect_answer(x);
-        exchange_find_wish(x);
-        exchange_pass_gate(x);
+        if (exchange_end_upload(x) == 0 && exchange_choose(x, prepare))
+            prepare(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
     }
@@ -287,6 +298,7 @@ void exchange_report(struct exchange *x, struct access *out)
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
+    out->backend = x->upstream ? x->upstream->name : NULL;
     out->asleep = x->asleep;
     out->wait_ms = x->wait_ms;
     out->load_ms = x->load_ms;

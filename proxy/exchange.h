@@ -1,6 +1,7 @@
 /*
  * exchange: one answer in the making, from a request's head to the answer's last byte.
  *
+ *     BODY -> CHOOSE -> GATE                           where backends are configured, and their lists are asked for
  *     BODY -> GATE -> QUEUE -> GATE -> FETCH -> RELAY -> END   what the backend answers; QUEUE where no slot is free
  *             GATE -> PULL -> GATE                             where none of its models is there; see exchange_pull.c
  *             GATE -> LOAD -> QUEUE, LOAD -> FETCH             where its model is to be loaded; see exchange_load.c

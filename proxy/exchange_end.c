@@ -24,7 +24,9 @@ void exchange_let_go(struct exchange *x)
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
-    env_leave_queue(x->env, &x->place);
+    exchange_leave_queue(x);
+    if (x->env->upstreams)
+        upstreams_leave(x->env->upstreams, &x->lists);
     if (x->check)
         check_fini(x->check);
     exchange_count_held(x, 0);

@@ -16,13 +16,19 @@ enum {
 static void fail_backend(struct exchange *x, const char *what, const char *why)
 {
     char text[320];
-    snprintf(text, sizeof text, "the backend at %s %s: %s", x->env->backend->host, what, why);
+    const char *host = x->relay.fetch.backend->host;
+    if (x->upstream)
+        snprintf(text, sizeof text, "the backend %s at %s %s: %s", x->upstream->name, host, what, why);
+    else
+        snprintf(text, sizeof text, "the backend at %s %s: %s", host, what, why);
     exchange_fail_why(x, text);
 }
 
 static int is_said_ready(const struct exchange *x)
 {
     const struct gate_view *view = &x->env->gate.view;
+    if (x->upstream)
+        return 1;
     gate_refresh(&x->env->gate);
     return !view->is_api_watched || view->ollama == CONTRACT_READY;
 }
@@ -40,7 +46,7 @@ static void on_refused(struct exchange *x, const char *why)
     }
     if (!x->refused_since_ms)
         x->refused_since_ms = now_ms;
-    else if (!x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
+    else if (x->upstream || !x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
         fail_backend(x, "takes no connection", why);
         return;
     }
@@ -64,6 +70,7 @@ static void begin_fetch(struct exchange *x)
     request.is_fresh = x->is_fresh_needed || exchange_is_streamed(x) || x->is_sent_once;
     exchange_count_held(x, 0);
     request.target = x->target;
+    request.upstream = x->upstream;
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
     request.tell = &x->env->tell;
@@ -88,6 +95,10 @@ static void tell_answer(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
     answer_error(&x->answer, text);
+    if (x->upstream && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
+        fail_backend(x, "does not take the key of its section", text);
+        return;
+    }
     exchange_tell_why(x, x->answer.status, text);
 }
 
@@ -113,9 +124,9 @@ static void on_begun(void *context)
     struct exchange *x = context;
     exchange_enter(x, EXCHANGE_RELAY);
     x->backend_status = x->relay.fetch.answer.status;
-    if (x->admission.route->needs_model && x->model != MODEL_UNLOADS && x->backend_status == 200) /* the backend's: ours may have been promised */
+    if (x->admission.route->needs_model && !x->upstream && x->model != MODEL_UNLOADS && x->backend_status == 200) /* the backend's: ours may have been promised */
         env_note_first_token(x->env);
-    if (x->admission.route->needs_model && x->backend_status == 404)
+    if (x->admission.route->needs_model && !x->upstream && x->backend_status == 404)
         puller_forget(&x->env->puller, x->ask.model);
     if (x->admission.route->asleep != ASLEEP_WAKES && x->backend_status == 200)
         exchange_note_read(x);
@@ -137,7 +148,7 @@ static void on_room(void *context)
 static void on_paused(void *context, int is_paused)
 {
     struct exchange *x = context;
-    if (is_paused || !x->admission.route->needs_model)
+    if (is_paused || !x->admission.route->needs_model || x->upstream)
         asked_leave(&x->env->asked, &x->asked);
     else
         asked_enter(&x->env->asked, &x->asked);

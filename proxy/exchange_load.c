@@ -71,7 +71,7 @@ static enum exchange_model model_use(struct exchange *x)
 void exchange_find_wish(struct exchange *x)
 {
     x->load.wish = (struct load_wish){.keep_alive_ms = ASK_KEEP_UNSAID};
-    x->model = model_use(x);
+    x->model = x->upstream ? MODEL_NONE : model_use(x);
 }
 
 int exchange_use_model(struct exchange *x, const char *model)

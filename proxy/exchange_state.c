@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = {"body", "gate", "pull", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
+static const char *const state_names[] = {"body", "choose", "gate", "pull", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -22,10 +22,17 @@ void exchange_count_time(struct exchange *x)
         x->wait_ms += passed_ms;
     else
         return;
+    exchange_tell_times(x);
+}
+
+void exchange_tell_times(struct exchange *x)
+{
     char *lines = x->deliver.lines;
     int n = 0;
+    if (x->upstream)
+        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Backend: %.60s\r\n", x->upstream->name);
     if (x->wait_ms > 0)
-        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
+        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
     if (x->load_ms > 0)
         n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Load-Ms: %lld\r\n", (long long)x->load_ms);
     if (x->queue_ms > 0)
@@ -122,6 +129,8 @@ void exchange_note_asked(struct exchange *x)
 void exchange_is_answered(struct exchange *x)
 {
     struct loads *loads = &x->env->loader.loads;
+    if (x->upstream) /* all of this is about Ollama */
+        return;
     x->is_with_backend = 1;
     if (x->admission.route->needs_model)
         asked_enter(&x->env->asked, &x->asked);
@@ -158,6 +167,20 @@ void exchange_was_answered(struct exchange *x, enum load_answer how)
 
 void exchange_lost_backend(struct exchange *x)
 {
+    if (x->upstream)
+        return;
     exchange_was_answered(x, LOAD_ANSWER_BAD);
     loads_forget_all(&x->env->loader.loads);
+}
+
+void exchange_leave_queue(struct exchange *x)
+{
+    const struct upstream *u = x->upstream;
+    if (!u) {
+        env_leave_queue(x->env, &x->place);
+        return;
+    }
+    queue_leave(u->queue, &x->place, loop_now_ms(x->env->loop));
+    if (queue_is_due(u->queue))
+        loop_defer(x->env->loop, u->queue_work);
 }

@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
- * backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
+ * backend), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
  * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
@@ -17,10 +17,11 @@
 #include "proxy/exchange_sink.h"
 #include "proxy/form.h"
 #include "proxy/relay.h"
-#include "proxy/upstream.h"
+#include "proxy/upstreams.h"
 
 enum exchange_state {
     EXCHANGE_BODY,
+    EXCHANGE_CHOOSE,
     EXCHANGE_GATE,
     EXCHANGE_PULL,
     EXCHANGE_LOAD,
@@ -74,6 +75,8 @@ struct exchange {
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     const struct upstream *upstream; /* who answers, chosen when its body is read; NULL: the Ollama of env->backend */
+    struct upstreams_ticket lists; /* waits for lists of models, as nobody is known to have its own */
+    void (*chosen)(struct exchange *x); /* … and goes on there */
     const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
     struct ask ask;            /* what its body says as the backend gets it, once it was read */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
@@ -127,6 +130,8 @@ struct exchange {
 void exchange_enter(struct exchange *x, enum exchange_state state);
 /* Brings wait_ms and queue_ms up to now, and the lines of the answer's head that tell them. */
 void exchange_count_time(struct exchange *x);
+/* … and by which backend it was answered. */
+void exchange_tell_times(struct exchange *x);
 /* It waits for something else than the backend's answer. */
 int exchange_is_waiting(const struct exchange *x);
 /* Arms the timer for what is due next. */
@@ -166,6 +171,12 @@ void exchange_wait_init(struct exchange *x, const struct exchange_way *way);
 void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
 void exchange_try_again_soon(struct exchange *x);
+
+/* Gives back its slot, or its place in line. */
+void exchange_leave_queue(struct exchange *x);
+
+/* exchange_upstream.c. Its body is whole: who is to answer (x->upstream). 1: it goes on; 0: chosen comes, or it has ended. */
+int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x)) WARN_UNUSED;
 
 /* exchange_generate.c. A body of POST /generate becomes one of Ollama's, with x->preset; nothing where it is another path's. 0, or -1: the exchange
  * has ended. */

@@ -11,9 +11,14 @@
 
 enum { PAUSE_MS = 100 }; /* before a refused connection is tried again */
 
+static struct queue *queue_of(const struct exchange *x)
+{
+    return x->upstream ? x->upstream->queue : &x->env->queue;
+}
+
 static int needs_slot(const struct exchange *x)
 {
-    return x->ticket.needs_model && x->env->queue.slots_n > 0;
+    return x->ticket.needs_model && queue_of(x)->slots_n > 0;
 }
 
 /* hold_timeout limits the waits together, from the first on, until it goes to the backend. */
@@ -89,7 +94,7 @@ static void go(struct exchange *x)
 /* Whatever needs a model takes a slot, what only loads or unloads it too: to load is work, and to unload has its turn. */
 static void take_slot(struct exchange *x)
 {
-    struct queue *queue = &x->env->queue;
+    struct queue *queue = queue_of(x);
     enum queue_verdict verdict = QUEUE_GO;
     if (needs_slot(x) && x->ask.model[0])
         verdict = queue_enter(queue, &x->place, x->ask.model, x->ticket.is_accepted, loop_now_ms(x->env->loop));
@@ -179,6 +184,10 @@ void exchange_pass_gate(struct exchange *x)
 {
     exchange_enter(x, EXCHANGE_GATE);
     x->ticket.needs_model = x->admission.route->needs_model;
+    if (x->upstream) { /* it is none of Ollama's business */
+        take_slot(x);
+        return;
+    }
     gate_refresh(&x->env->gate);
     if (exchange_answer_asleep(x))
         return;

@@ -33,7 +33,7 @@ static int is_bare(const char *text)
 
 static int has_supervisor(const struct exchange *x)
 {
-    return x->env->page && x->env->gate.view.is_api_watched;
+    return !x->upstream && x->env->page && x->env->gate.view.is_api_watched;
 }
 
 int exchange_adds_nothing(const char *text, const char *reason)

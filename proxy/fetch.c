@@ -14,6 +14,8 @@ enum { CACHE_LINE_BYTES = 64 };
 
 static void on_event(void *context, short revents);
 static void on_connect_timer(void *context, int64_t now_ms);
+static const struct https_ops call_ops;
+static const char was_closed[] = "the connection was closed";
 
 static int on_body(void *context, const char *bytes, size_t bytes_n)
 {
@@ -72,6 +74,7 @@ static void hang_up(struct fetch *f)
     loop_disarm(f->backend->loop, &f->timer);
     unwatch(f);
     sys_close(f->fd);
+    https_cancel(&f->call);
     f->fd = -1;
     f->state = FETCH_IDLE;
 }
@@ -143,6 +146,17 @@ static void go_on(struct fetch *f)
     f->is_watched = 1;
 }
 
+/* By libcurl. */
+static int start_call(struct fetch *f)
+{
+    const struct backend *b = f->backend;
+    const struct fetch_request *r = &f->request;
+    struct https_request request = {b->origin, r->head, r->head_n, r->body, r->body_n, FETCH_CONNECT_MS, r->is_fresh};
+    int error = https_start(&f->call, b->https, &request, &call_ops, f);
+    f->state = error ? FETCH_IDLE : FETCH_RUNNING;
+    return error;
+}
+
 int fetch_start(struct fetch *f, const struct fetch_request *request, char *why, size_t why_n)
 {
     int error = 0;
@@ -158,6 +172,10 @@ int fetch_start(struct fetch *f, const struct fetch_request *request, char *why,
     if (!error) {
         f->has_parser = 1;
         f->parser.is_bodiless = request->is_head;
+    }
+    if (!error && f->backend->https) {
+        error = start_call(f);
+    } else if (!error) {
         f->fd = request->is_fresh ? -EAGAIN : backend_take(f->backend);
         f->is_reused = f->fd >= 0;
         f->state = f->is_reused ? FETCH_RUNNING : FETCH_IDLE;
@@ -227,6 +245,8 @@ static void on_connected(struct fetch *f)
 
 int fetch_is_sent(const struct fetch *f)
 {
+    if (f->call)
+        return https_is_sent(f->call);
     return !f->is_deaf && f->is_body_over && f->sent_n == f->request.head_n + f->request.body_n &&
            buf_size(&f->out) == 0;
 }
@@ -243,12 +263,11 @@ static void finish(struct fetch *f, int has_rest)
     end(f, FETCH_DONE, "");
 }
 
-static void on_eof(struct fetch *f, int error)
+static void on_eof(struct fetch *f, const char *why, int is_whole)
 {
-    const char *why = error < 0 ? strerror(-error) : "the connection was closed";
     if (!f->parser.is_touched)
         end(f, FETCH_LOST, why);
-    else if (error == 0 && http1_finish(&f->parser) == HTTP1_END)
+    else if (is_whole && http1_finish(&f->parser) == HTTP1_END)
         end(f, FETCH_DONE, "");
     else
         end(f, FETCH_BROKEN, why);
@@ -261,25 +280,14 @@ static int announces_a_body(const struct message *answer)
     return answer->is_chunked || answer->length_bytes > 0;
 }
 
-static void read_answer(struct fetch *f)
+static void read_bytes(struct fetch *f, const char *bytes, size_t n)
 {
     size_t used_n = 0;
-    for (size_t i = 0; i < sizeof f->soon / sizeof *f->soon; i++) {
-        __builtin_prefetch(f->soon[i]);
-        __builtin_prefetch((const char *)f->soon[i] + CACHE_LINE_BYTES);
-    }
-    ssize_t n = sys_recv(f->fd, f->backend->scratch, BACKEND_READ_BYTES, 0);
-    if (n == -EAGAIN)
-        return;
-    if (n <= 0) {
-        on_eof(f, (int)n);
-        return;
-    }
     if (!f->parser.is_touched)
         message_move_memory(&f->backend->spare, &f->answer);
     for (;;) {
         size_t step_n;
-        enum http1_step step = http1_feed(&f->parser, f->backend->scratch + used_n, (size_t)n - used_n, &step_n);
+        enum http1_step step = http1_feed(&f->parser, bytes + used_n, n - used_n, &step_n);
         used_n += step_n;
         switch (step) {
         case HTTP1_MORE:
@@ -290,10 +298,10 @@ static void read_answer(struct fetch *f)
             message_move_memory(&f->answer, &f->backend->spare); /* read, and of no more use */
             if (!http1_is_complete(&f->parser))
                 continue;
-            finish(f, used_n < (size_t)n || announces_a_body(&f->answer));
+            finish(f, used_n < n || announces_a_body(&f->answer));
             return;
         case HTTP1_END:
-            finish(f, used_n < (size_t)n);
+            finish(f, used_n < n);
             return;
         case HTTP1_BAD:
             end(f, FETCH_GARBAGE, f->parser.refusal.why);
@@ -301,6 +309,37 @@ static void read_answer(struct fetch *f)
         }
     }
 }
+
+static void read_answer(struct fetch *f)
+{
+    for (size_t i = 0; i < sizeof f->soon / sizeof *f->soon; i++) {
+        __builtin_prefetch(f->soon[i]);
+        __builtin_prefetch((const char *)f->soon[i] + CACHE_LINE_BYTES);
+    }
+    ssize_t n = sys_recv(f->fd, f->backend->scratch, BACKEND_READ_BYTES, 0);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0) {
+        on_eof(f, n < 0 ? strerror((int)-n) : was_closed, n == 0);
+        return;
+    }
+    read_bytes(f, f->backend->scratch, (size_t)n);
+}
+
+static void on_call_bytes(void *context, const char *bytes, size_t bytes_n)
+{
+    read_bytes(context, bytes, bytes_n);
+}
+
+static void on_call_end(void *context, enum https_end how, const char *why)
+{
+    if (how == HTTPS_REFUSED)
+        end(context, FETCH_REFUSED, why);
+    else
+        on_eof(context, how == HTTPS_DONE ? was_closed : why, how == HTTPS_DONE);
+}
+
+static const struct https_ops call_ops = {on_call_bytes, on_call_end};
 
 static void on_event(void *context, short revents)
 {
@@ -322,14 +361,18 @@ static void on_event(void *context, short revents)
 void fetch_pause(struct fetch *f)
 {
     f->is_paused = 1;
-    if (f->state == FETCH_RUNNING)
+    if (f->call)
+        https_pause(f->call);
+    else if (f->state == FETCH_RUNNING)
         (void)!watch(f);
 }
 
 void fetch_resume(struct fetch *f)
 {
     f->is_paused = 0;
-    if (f->state == FETCH_RUNNING)
+    if (f->call)
+        https_resume(f->call);
+    else if (f->state == FETCH_RUNNING)
         (void)!watch(f); /* the loop has had room for this descriptor before */
 }
 

@@ -46,6 +46,7 @@ struct fetch {
     const void *soon[2]; /* what flush() will need first: brought into the cache while the kernel copies */
     enum { FETCH_IDLE, FETCH_CONNECTING, FETCH_RUNNING } state;
     int fd; /* owned; -1 where there is none */
+    struct https_call *call; /* owned; NULL where the backend is not reached by libcurl */
     struct http1 parser;     /* what a token needs is up to here */
     struct fetch_request request;
     size_t nth_address;

@@ -161,9 +161,13 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
                                                "access-control-allow-origin",
                                                "access-control-allow-credentials",
                                                NULL};
+    static const char *const dropped_hosted[] = {"content-length", "x-request-id", "access-control-allow-origin",
+                                                 "access-control-allow-credentials", "access-control-expose-headers", "set-cookie",
+                                                 "alt-svc", "strict-transport-security", "openai-organization", "openai-project",
+                                                 "anthropic-organization-id", NULL};
     const struct message *m = f->answer;
     int error = append_status(out, m);
-    error = error ? error : append_fields(out, m, f->is_cors_dropped ? dropped_cors : dropped, 0, 0);
+    error = error ? error : append_fields(out, m, f->is_hosted ? dropped_hosted : f->is_cors_dropped ? dropped_cors : dropped, 0, 0);
     error = error ? error : tell_via(f->tell, out, m);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : buf_append(out, f->extra, f->extra_n);

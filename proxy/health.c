@@ -251,6 +251,8 @@ static int write_object(struct buf *out, const struct health *h, const struct he
                                SIDECAR_VERSION, (long long)(in->uptime_ms / 1000), (unsigned long long)in->in_flight_n,
                                (unsigned long long)in->held_n, (unsigned long long)in->queued_n,
                                (unsigned long long)in->requests_n);
+    if (!error && in->upstreams)
+        error = upstreams_write(in->upstreams, out);
     if (!error && *h->error) {
         error = buf_text(out, ",\"error\":");
         error = error ? error : buf_json_string(out, h->error, strlen(h->error));

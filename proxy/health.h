@@ -9,6 +9,7 @@
 #include "proxy/cooldowns.h"
 #include "proxy/loads.h"
 #include "proxy/pulls.h"
+#include "proxy/upstreams.h"
 
 /* What is known of the backend's API. */
 enum health_api {
@@ -26,7 +27,8 @@ struct health_input {
     const char *api_reason;           /* words, or "" */
     const struct loads *loads;        /* NULL where none is known */
     const struct cooldowns *cooldowns; /* the same */
-    const struct pulls *pulls;        /* the same */
+    const struct pulls *pulls;          /* the same */
+    const struct upstreams *upstreams; /* NULL where none is configured */
     int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n;

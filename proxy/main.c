@@ -8,6 +8,7 @@
 #include "proxy/circle.h"
 #include "proxy/nap.h"
 #include "proxy/stalled.h"
+#include "proxy/upstreams.h"
 #include "proxy/resume.h"
 
 #include <errno.h>
@@ -227,6 +228,11 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         return error;
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
+    error = upstreams_new(&p->env.upstreams, &p->loop, conf, &p->env.gate, &p->backend, &p->env.tell);
+    if (error) {
+        snprintf(why, why_n, "%s", strerror(-error));
+        return error;
+    }
     nap_init(&p->nap, &p->env, &p->clients, &p->listeners);
     stalled_init(&p->stalled, &p->env);
     p->env.work_over = on_work_over;
@@ -272,6 +278,7 @@ static void close_rooms(struct proxy *p)
     (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
     nap_fini(&p->nap);
     stalled_fini(&p->stalled);
+    upstreams_free(&p->env.upstreams);
     env_fini(&p->env);
     if (p->backend.loop)
         backend_fini(&p->backend);

@@ -86,7 +86,9 @@ int own_request_write(struct buf *out, const struct backend *backend, const stru
     int error = buf_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", path, backend->host);
     if (body && !error)
         error = buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", buf_size(body));
-    error = error ? error : buf_printf(out, "%s\r\n", tell->via[1]);
+    if (backend->authorization && !error)
+        error = buf_printf(out, "Authorization: %s\r\n", backend->authorization);
+    error = error ? error : buf_printf(out, "%s\r\n", backend->is_hosted ? "" : tell->via[1]);
     return error || !body ? error : buf_append(out, buf_data(body), buf_size(body));
 }
 

@@ -5,6 +5,8 @@
  */
 #include "proxy/relay.h"
 
+#include "proxy/upstream_head.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -21,7 +23,7 @@ static void on_head(void *context, const struct message *answer)
 {
     struct relay *r = context;
     const struct deliver *d = r->answer->deliver;
-    struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours};
+    struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours, .is_hosted = r->is_hosted};
     if (forward_is_html(answer)) {
         r->answer->fault = "an HTML page, where an API was expected";
         return;
@@ -161,12 +163,13 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     f.tell = r->tell = request->tell;
     f.sender = request->sender;
     r->is_cors_ours = request->is_cors_ours;
+    r->is_hosted = request->upstream && request->upstream->is_hosted;
     r->answer->fault = NULL;
     r->watch = request->watch;
     r->is_work = request->is_work;
     ending_begin(r->ending, ENDING_NONE);
     buf_consume(&r->head, buf_size(&r->head));
-    int error = forward_request_head(&r->head, &f);
+    int error = request->upstream ? upstream_head(&r->head, &f, request->upstream) : forward_request_head(&r->head, &f);
     if (error) {
         snprintf(why, why_n, "out of memory");
         return error;

@@ -10,6 +10,7 @@
 #include "proxy/ending.h"
 #include "proxy/fetch.h"
 #include "proxy/forward.h"
+#include "proxy/upstream.h"
 
 enum {
     RELAY_HIGH_BYTES = 64 * 1024, /* a client that has not taken so much: the backend is not read any more */
@@ -45,6 +46,7 @@ enum relay_watch {
 
 struct relay_request {
     const struct message *request; /* borrowed */
+    const struct upstream *upstream; /* which the fetch leads to; borrowed; NULL: Ollama */
     const char *target;            /* borrowed; NULL: the request's own */
     const struct buf *body;        /* the held body; borrowed; NULL where it is streamed */
     const struct tell *tell;       /* borrowed until the end, as is sender */
@@ -64,7 +66,7 @@ struct relay {
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */
-    int is_cors_ours;
+    int is_cors_ours, is_hosted;
     enum forward_stream stream; /* the backend's */
     enum relay_watch watch;
     struct ending *ending;        /* borrowed */

@@ -55,6 +55,7 @@ class PlayedOpenai(PlayedBackend):
         self.answers: dict = {}
         self.tokens = ["to", "ken"]
         self.context = context
+        self.handshakes = 0
         self.journal: list = []   # what was asked of it but for lists of models
         self.listed: list = []    # … and those
         super().__init__(self._play)
@@ -70,6 +71,7 @@ class PlayedOpenai(PlayedBackend):
                 sock = self.context.wrap_socket(sock, server_side=True)
             except (OSError, ssl.SSLError):
                 return
+            self.handshakes += 1
             self._open.append(sock)
         super()._serve(sock)
 

@@ -1,0 +1,37 @@
+/*
+ * upstream_models: which models a backend lists: GET /v1/models of the OpenAI API ({"data":[{"id",…},…]}), bounded. Pure.
+ */
+#ifndef PROXY_UPSTREAM_MODELS_H
+#define PROXY_UPSTREAM_MODELS_H
+
+#include "common/buf.h"
+
+enum {
+    UPSTREAM_MODELS_N = 1024,
+    UPSTREAM_MODELS_BYTES = 256 * 1024,
+    UPSTREAM_NAME_BYTES = 200, /* the longest name is shorter, as that of a request */
+};
+
+struct upstream_models {
+    struct buf rows; /* of each its name and its object, a NUL behind either */
+    size_t models_n;
+};
+
+/* One of them: its name, and its object {"id","object","created","owned_by"}; both borrowed, and NUL-terminated. */
+struct upstream_model {
+    const char *name, *object;
+};
+
+void upstream_models_init(struct upstream_models *m);
+void upstream_models_fini(struct upstream_models *m);
+
+/* The answer, in the place of what was known. What has no name, a name that is too long, or no room, is left out, and so is one that
+ * came before. owner: where it is not said who owns it. 0; -EINVAL where it is no list, -ENOMEM: nothing has changed. */
+int upstream_models_read(struct upstream_models *m, const char *json, size_t json_n, const char *owner) WARN_UNUSED;
+
+/* The one behind `at`, all zero for the first; 1, or 0 behind the last. */
+int upstream_models_next(const struct upstream_models *m, struct upstream_model *at);
+/* The one of this name: byte by byte, or, with is_ollama, as Ollama tells names apart. 1 with *out, or 0. */
+int upstream_models_find(const struct upstream_models *m, const char *name, int is_ollama, struct upstream_model *out);
+
+#endif
