@@ -7,6 +7,7 @@
 
 #include "proxy/empty_token.h"
 #include "proxy/json_scan.h"
+#include "proxy/openai_models.h"
 #include "common/json_walk.h"
 #include "proxy/reply.h"
 
@@ -163,23 +164,32 @@ static int is_error(const char *json, size_t json_n)
     return memmem(json, json_n, "\"error\"", 7) && find_error(json, json_n, &error);
 }
 
+/* What is to be told as an error, in `in`. */
+static void note_error(struct answer *a, int status, const char *json, size_t json_n)
+{
+    a->has_error = 1;
+    a->status = status;
+    if (json == buf_data(&a->in))
+        return;
+    buf_release(&a->in);
+    if (buf_append(&a->in, json, json_n) < 0)
+        buf_release(&a->in);
+}
+
 /* One object of the backend's. */
 static void translate(struct answer *a, const char *json, size_t json_n)
 {
+    static const char no_model[] = "{\"error\":\"" OPENAI_MODELS_NONE "\"}";
     if (a->has_error || a->fault || a->translation.has_ended)
         return;
     if (is_error(json, json_n)) {
-        a->has_error = 1;
-        a->status = 500;
-        if (json != buf_data(&a->in)) {
-            buf_release(&a->in);
-            if (buf_append(&a->in, json, json_n) < 0)
-                buf_release(&a->in);
-        }
+        note_error(a, 500, json, json_n);
         return;
     }
     int error = a->translation.ops->object(&a->translation, json, json_n, &a->out);
-    if (error)
+    if (error == -ENOENT)
+        note_error(a, 404, no_model, sizeof no_model - 1);
+    else if (error)
         a->fault = error == -EINVAL ? "an object that is none of Ollama's" : "out of memory";
 }
 

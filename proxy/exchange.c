@@ -180,7 +180,7 @@ static int translate(struct exchange *x)
     struct translation *t = &x->answer.translation;
     struct buf out;
     char why[TRANSLATE_WHY_BYTES] = "";
-    if (!ops || x->request->method != METHOD_POST)
+    if (!ops)
         return 0;
     snprintf(t->id, sizeof t->id, "%s%llx", x->admission.route->api == API_OPENAI_TEXT ? "cmpl-" : "chatcmpl-",
              (unsigned long long)x->env->next_id++);
@@ -188,6 +188,10 @@ static int translate(struct exchange *x)
     t->model = x->ask.model;
     t->ops = ops;
     x->target = ops->target;
+    if (!ops->request) {
+        t->path = (struct json_text){message_at(x->request, x->request->path), x->request->path.n};
+        return 0;
+    }
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
     int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
     error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */

@@ -2,10 +2,9 @@
  * See exchange_state.h. While Ollama is asleep, or on its way up, what only reads is answered from what is known of it (asleep.h):
  * it wakes nobody and keeps nobody awake. What is not known waits as any request, and wakes it: better late than wrong.
  */
-#include "common/parse.h"
 #include "proxy/ask_show.h"
 #include "proxy/exchange_state.h"
-#include "proxy/known_model.h"
+#include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
 #include <errno.h>
@@ -22,7 +21,7 @@ static int read_key(const struct exchange *x, struct known_key *key)
         snprintf(key->name, sizeof key->name, "%s", x->admission.route->path);
         return 0;
     case ASLEEP_MODEL:
-        snprintf(key->name, sizeof key->name, "/v1/models");
+        snprintf(key->name, sizeof key->name, "/api/tags");
         return 0;
     case ASLEEP_SHOW:
         return message_find(m, "content-encoding", 0) >= 0 ? -EINVAL : ask_show_read(key, buf_data(&x->body), buf_size(&x->body));
@@ -40,42 +39,34 @@ void exchange_note_read(struct exchange *x)
         asleep_note(&x->env->asleep, &key);
 }
 
-static void answer_as(struct exchange *x, int status, const char *type, const char *bytes, size_t bytes_n)
+/* The line of an answer's head that says so. */
+static void tell_state(const struct exchange *x, char line[48])
 {
-    char line[48];
-    snprintf(line, sizeof line, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
-    reply_bytes(&x->deliver, status, type, bytes, bytes_n, line);
-    exchange_finish(x, EXCHANGE_CLEAN);
+    snprintf(line, 48, "X-Sidecar-State: %s\r\n", asleep_name(x->asleep));
 }
 
 static void answer(struct exchange *x, const char *type, const char *bytes, size_t bytes_n)
 {
-    answer_as(x, 200, type, bytes, bytes_n);
+    char line[48];
+    tell_state(x, line);
+    reply_bytes(&x->deliver, 200, type, bytes, bytes_n, line);
+    exchange_finish(x, EXCHANGE_CLEAN);
 }
 
-/* In Ollama's words (openai.go RetrieveWriter, v0.9.5: its type is that of a 500, whatever the status). The name is one of a model:
- * nothing in it is to be escaped. */
-static void answer_no_model(struct exchange *x, const char *name)
+/* As it would be told awake (openai_models.h). 1 where it was answered. */
+static int answer_models(struct exchange *x, const struct known_entry *tags)
 {
-    char text[CONTRACT_NAME_BYTES + 128];
-    int n = snprintf(text, sizeof text, "{\"error\":{\"message\":\"model '%s' not found\",\"type\":\"api_error\",\"param\":null,\"code\":null}}\n", name);
-    answer_as(x, 404, "application/json", text, (size_t)n);
-}
-
-/* 1 where it was answered. */
-static int answer_model(struct exchange *x, const struct known_entry *list)
-{
-    const struct message *m = x->request;
-    char name[CONTRACT_NAME_BYTES], why[PARSE_WHY_BYTES];
+    char line[48];
     struct buf out;
-    if (known_model_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0 || parse_model_name(name, why) < 0)
-        return 0; /* Ollama has other words for what is no name */
-    buf_init(&out, KNOWN_BODY_BYTES);
-    int error = known_model_write(list->body, list->body_n, name, &out);
-    if (error == 0)
-        answer(x, list->type, buf_data(&out), buf_size(&out));
-    else if (error == -ENOENT)
-        answer_no_model(x, name);
+    buf_init(&out, 0);
+    int error = openai_models_write(&x->answer.translation, tags->body, tags->body_n, &out);
+    tell_state(x, line);
+    if (error == 0) {
+        answer(x, "application/json", buf_data(&out), buf_size(&out));
+    } else if (error == -ENOENT) {
+        reply_error(&x->deliver, DIALECT_OPENAI, 404, "model_not_found", OPENAI_MODELS_NONE, line);
+        exchange_finish(x, EXCHANGE_CLEAN);
+    }
     buf_fini(&out);
     return error == 0 || error == -ENOENT;
 }
@@ -87,7 +78,7 @@ static int answer_known(struct exchange *x)
     if (!known)
         return 0;
     if (x->admission.route->asleep == ASLEEP_MODEL)
-        return answer_model(x, known);
+        return answer_models(x, known);
     answer(x, known->type, known->body, known->body_n);
     return 1;
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* What is asked for before each sleep; the first ones tell whether anything has changed. */
-static const char *const standing[] = {"/api/version", "/api/tags", "/", "/v1/models"};
+static const char *const standing[] = {"/api/version", "/api/tags", "/"};
 enum { STANDING = sizeof standing / sizeof *standing, TELLING = 2 };
 
 void known_init(struct known *k)

@@ -26,7 +26,7 @@ enum route_shape {
 };
 
 /* What the request's body says, as far as it is read here. */
-enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_PRESET };
+enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_PRESET, API_OPENAI_MODELS };
 
 /* What a backend speaks. */
 enum backend_api { BACKEND_API_OLLAMA, BACKEND_API_OPENAI };
@@ -36,7 +36,7 @@ enum route_asleep {
     ASLEEP_WAKES,  /* Ollama, which is woken by it */
     ASLEEP_KNOWN,  /* what it answered last, by the path */
     ASLEEP_SHOW,   /* … by the model; one that was never asked for wakes it */
-    ASLEEP_MODEL,  /* one of its list of models */
+    ASLEEP_MODEL,  /* its list of models, or one of it, in the words of another API */
     ASLEEP_LOADED, /* nothing is loaded */
 };
 

@@ -3,12 +3,14 @@
 
 #include "proxy/openai_chat.h"
 #include "proxy/openai_embed.h"
+#include "proxy/openai_models.h"
 #include "proxy/openai_text.h"
 
 static const struct translate_ops *const ops[][2] = {
     [API_OPENAI_CHAT] = {[BACKEND_API_OLLAMA] = &openai_chat_ops},
     [API_OPENAI_TEXT] = {[BACKEND_API_OLLAMA] = &openai_text_ops},
     [API_OPENAI_EMBED] = {[BACKEND_API_OLLAMA] = &openai_embed_ops},
+    [API_OPENAI_MODELS] = {[BACKEND_API_OLLAMA] = &openai_models_ops},
 };
 
 const struct translate_ops *translate_ops_of(enum route_api api, enum backend_api backend)

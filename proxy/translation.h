@@ -5,10 +5,25 @@
 #define PROXY_TRANSLATION_H
 
 #include "common/buf.h"
+#include "common/json_walk.h"
 
 enum { TRANSLATE_WHY_BYTES = 512, TRANSLATE_ID_BYTES = 32 };
 
 struct translate_ops;
+
+/* A model of a list. */
+struct translate_model {
+    const char *name;  /* borrowed */
+    const char *owner; /* … NULL: what its name says */
+    int64_t created_s; /* since 1970; 0: nobody knows */
+};
+
+/* What else decides about a list of models; each may be NULL. */
+struct translate_models {
+    void *context;
+    int (*is_listed)(void *context, const char *name); /* whether this client may know of it */
+    int (*next)(void *context, size_t nth, struct translate_model *out); /* those of other backends: 1, or 0 where there is no nth */
+};
 
 /* One request's. All zero: nothing is translated. */
 struct translation {
@@ -17,6 +32,8 @@ struct translation {
     int64_t created_s;           /* since 1970, for all of its events */
     char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; what is behind the last dash tells tool calls apart, too. Letters, digits, dashes */
     const char *code;            /* of a request that is refused, for machines, a literal; NULL: invalid_request */
+    struct json_text path;       /* of a request that has no body, as it came; borrowed */
+    const struct translate_models *models; /* of a list of them; borrowed; NULL: Ollama's, all of them */
     int is_stream;
     int is_usage_wanted; /* "stream_options": {"include_usage": true} */
     int is_base64;       /* "encoding_format": "base64" */
@@ -33,9 +50,9 @@ struct translate_ops {
     /* The client's body as Ollama's, appended to out; notes what the answer needs. 0; -EINVAL with a text in why
      * (TRANSLATE_WHY_BYTES) that says what is wrong, where, and what would be right: every mistake; -ENOMEM, -EFBIG. On
      * failure out is as it was. */
-    int (*request)(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why);
+    int (*request)(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why); /* NULL: there is no body */
     /* One object of Ollama's answer as the client's, appended to out: events, those that end the stream with the last; or the
-     * whole answer. 0, -EINVAL where it is no such object, -ENOMEM, -EFBIG. On failure out is as it was. */
+     * whole answer. 0, -EINVAL where it is no such object, -ENOENT where the model that was asked for is not in it, -ENOMEM, -EFBIG. On failure out is as it was. */
     int (*object)(struct translation *t, const char *json, size_t json_n, struct buf *out);
     /* An event that says nothing, for a stream that waits ([proxy] heartbeat = chunk); NULL where there is none. 0 or -errno. */
     int (*nothing)(struct translation *t, struct buf *out);

@@ -173,3 +173,31 @@ def test_other_refusals_of_ours_have_a_type(sidecar, before):
     before(*single({}), max_body="1K")
     assert error_of(ask(sidecar, "/v1/chat/completions", {"model": "m" * 2000}), 413) == ("invalid_request_error", None, "body_too_large")
     assert error_of(ask(sidecar, "/v1/nothing"), 404)[:2] == ("not_found_error", None)
+
+
+NAMES = ("m", "M:latest", "library/m", "library%2Fm:latest", "hf.co/who/what:q4", "hf.co%2Fwho%2Fwhat:Q4", "me/mine:1b", "nosuch", "m:1b", "me/m", "library/nosuch")
+
+
+def test_models_are_the_same_awake_and_asleep(sidecar):
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="300ms")
+    sidecar.boot("m,hf.co/who/what:q4,me/mine:1b")
+    paths = ["/v1/models", *(f"/v1/models/{name}" for name in NAMES)]
+    awake = {path: ask(sidecar, path, method="GET") for path in paths}
+    listed = valid(awake["/v1/models"].json, schema.MODELS)
+    assert {model["id"]: model["owned_by"] for model in listed["data"]} == {"m:latest": "library", "hf.co/who/what:q4": "who", "me/mine:1b": "me"}
+    assert all(model["created"] > 1_600_000_000 for model in listed["data"])
+    for name in NAMES[:7]:
+        one = valid(awake[f"/v1/models/{name}"].json, schema.MODEL, ".Model")
+        assert one["id"] == name.replace("%2F", "/") and one["created"] in [model["created"] for model in listed["data"]]
+    for name in NAMES[7:]:
+        assert error_of(awake[f"/v1/models/{name}"], 404) == ("not_found_error", "model", "model_not_found")
+    sidecar.wait_health(lambda health: health["state"] == "asleep")
+    for path in paths:
+        asleep = ask(sidecar, path, method="GET")
+        assert asleep.header("X-Sidecar-State") == "asleep"
+        assert (asleep.status, asleep.header("Content-Type"), asleep.body) == (awake[path].status, awake[path].header("Content-Type"), awake[path].body)
+
+
+def test_a_list_that_is_none_is_an_error(sidecar, before):
+    before(*single([1, 2]))
+    assert error_of(ask(sidecar, "/v1/models", method="GET"), 502)[0] == "api_error"

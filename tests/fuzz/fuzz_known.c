@@ -6,7 +6,7 @@
 #include "proxy/ask_show.h"
 #include "proxy/known_file.h"
 #include "proxy/known_list.h"
-#include "proxy/known_model.h"
+#include "proxy/openai_models.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -77,13 +77,16 @@ static void take_model(const char *text, size_t text_n)
     char name[CONTRACT_NAME_BYTES];
     const char *end = memchr(text, 0, text_n);
     struct buf out;
-    if (!end || known_model_name(text, (size_t)(end - text), name, sizeof name) < 0)
+    if (!end)
         return;
-    check(memchr(name, 0, sizeof name) != NULL);
+    struct translation t = {.path = {text, (size_t)(end - text)}};
+    int is_one = openai_models_name(text, t.path.n, name, sizeof name) == 0;
+    check(!is_one || memchr(name, 0, sizeof name) != NULL);
+    check(openai_models_time(text) >= 0);
     buf_init(&out, KNOWN_BODY_BYTES);
-    int error = known_model_write(end + 1, text_n - (size_t)(end + 1 - text), name, &out);
+    int error = openai_models_write(&t, end + 1, text_n - (size_t)(end + 1 - text), &out);
     check(error == 0 || error == -ENOENT || error == -EINVAL || error == -EFBIG || error == -ENOMEM);
-    check(error != 0 || buf_size(&out) > strlen(name));
+    check(error != 0 || buf_size(&out) > 0);
     buf_fini(&out);
 }
 

@@ -1,8 +1,7 @@
-/* proxy/known, known_file, known_model, ask_show: what is known of a sleeping Ollama, its bounds, and how it is kept and told. */
+/* proxy/known, known_file, ask_show: what is known of a sleeping Ollama, its bounds, and how it is kept and told. */
 #include "proxy/ask_show.h"
 #include "proxy/known_file.h"
 #include "proxy/known_list.h"
-#include "proxy/known_model.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { STANDING = 4, TOKEN = 4711 };
+enum { STANDING = 3, TOKEN = 4711 };
 
 static struct known known;
 
@@ -186,7 +185,7 @@ static void test_the_least_recently_used_is_forgotten_first_and_the_state_never(
     assert_non_null(told(show_key("m0", 0)));
     assert_non_null(told(show_key("new", 0)));
     assert_null(told(show_key("m1", 0)));
-    assert_non_null(told(path_key("/v1/models")));
+    assert_non_null(told(path_key("/api/tags")));
 }
 
 static void test_bodies_have_bounds_and_the_latest_used_ones_stay(void **state)
@@ -197,12 +196,12 @@ static void test_bodies_have_bounds_and_the_latest_used_ones_stay(void **state)
         snprintf(name, sizeof name, "m%d", i);
         note_show(name);
     }
-    ask_round("one", KNOWN_BODY_BYTES); /* four of the state, and four more */
+    ask_round("one", KNOWN_BODY_BYTES); /* three of the state, and five more */
     assert_true(known.bytes <= KNOWN_ALL_BYTES);
     assert_int_equal(known.bytes, KNOWN_ALL_BYTES);
     assert_non_null(told(show_key("m19", 0)));
-    assert_non_null(told(show_key("m16", 0)));
-    assert_null(told(show_key("m15", 0)));
+    assert_non_null(told(show_key("m15", 0)));
+    assert_null(told(show_key("m14", 0)));
     ask_round("two", KNOWN_BODY_BYTES + 1);
     assert_null(told(path_key("/api/tags")));
     assert_int_equal(known.bytes, 0);
@@ -320,49 +319,6 @@ static void test_a_file_that_was_cut_or_changed_is_none(void **state)
     buf_fini(&text);
 }
 
-static void assert_model(const char *path, const char *list, const char *wanted)
-{
-    char name[CONTRACT_NAME_BYTES];
-    struct buf out;
-    buf_init(&out, 4096);
-    assert_int_equal(known_model_name(path, strlen(path), name, sizeof name), 0);
-    int error = known_model_write(list, strlen(list), name, &out);
-    if (!wanted) {
-        assert_true(error == -ENOENT || error == -EINVAL);
-    } else {
-        assert_int_equal(error, 0);
-        assert_int_equal(buf_size(&out), strlen(wanted));
-        assert_memory_equal(buf_data(&out), wanted, strlen(wanted));
-    }
-    buf_fini(&out);
-}
-
-static void test_a_model_is_told_from_the_list_under_the_name_that_it_was_asked_by(void **state)
-{
-    (void)state;
-    static const char list[] = "{\"object\":\"list\",\"data\":[{\"id\":\"m:latest\",\"object\":\"model\",\"created\":12345678901234567890,"
-                               "\"owned_by\":\"library\"},{\"object\":\"model\",\"id\":\"hf.co/a/b:Q4\"}]}\n";
-    assert_model("/v1/models/M", list, "{\"id\":\"M\",\"object\":\"model\",\"created\":12345678901234567890,\"owned_by\":\"library\"}\n");
-    assert_model("/v1/models/hf.co%2Fa%2fb%3Aq4", list, "{\"object\":\"model\",\"id\":\"hf.co/a/b:q4\"}\n");
-    assert_model("/v1/models/hf.co/a/b:Q4", list, "{\"object\":\"model\",\"id\":\"hf.co/a/b:Q4\"}\n");
-    assert_model("/v1/models/m:other", list, NULL);
-    assert_model("/v1/models/m", "{\"object\":\"list\",\"data\":null}", NULL);
-    assert_model("/v1/models/m", "<html>", NULL);
-    assert_model("/v1/models/m", "{\"data\":[{\"id\":\"m\"}]}", "{\"id\":\"m\"}");
-}
-
-static void test_a_path_that_names_no_model_is_none(void **state)
-{
-    (void)state;
-    char name[CONTRACT_NAME_BYTES], longest[400];
-    assert_int_equal(known_model_name("/v1/models/", 11, name, sizeof name), -EINVAL);
-    assert_int_equal(known_model_name("/v1/models", 10, name, sizeof name), -EINVAL);
-    assert_int_equal(known_model_name("/v1/models/%zz", 14, name, sizeof name), -EINVAL);
-    memset(longest, 'a', sizeof longest);
-    memcpy(longest, "/v1/models/", 11);
-    assert_int_equal(known_model_name(longest, sizeof longest, name, sizeof name), -EINVAL);
-}
-
 static void assert_show(const char *json, const char *model, int is_verbose)
 {
     struct known_key key;
@@ -424,8 +380,6 @@ int main(void)
         EACH(test_what_is_kept_is_read_again_in_the_same_order),
         EACH(test_of_another_supervisor_nothing_is_fresh_but_it_is_asked_for_again),
         EACH(test_a_file_that_was_cut_or_changed_is_none),
-        EACH(test_a_model_is_told_from_the_list_under_the_name_that_it_was_asked_by),
-        EACH(test_a_path_that_names_no_model_is_none),
         EACH(test_a_show_is_known_by_its_model_and_how_much_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
