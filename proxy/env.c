@@ -213,6 +213,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 void env_fini(struct env *env)
 {
     asleep_fini(&env->asleep);
+    limits_fini(&env->limits);
     gpu_watch_fini(&env->gpu);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);

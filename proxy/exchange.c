@@ -63,6 +63,8 @@ static void start(struct exchange *x, const struct peer *peer)
         exchange_answer_options(x);
         return;
     }
+    if (exchange_pass_limits(x) < 0)
+        return;
     exchange_count_activity(x, 1);
     if (exchange_is_streamed(x))
         exchange_pass_gate(x);

@@ -18,6 +18,7 @@ enum {
 void exchange_let_go(struct exchange *x)
 {
     exchange_count_time(x);
+    exchange_take_tokens(x);
     gate_leave(&x->env->gate, &x->ticket);
     loads_leave(&x->env->loader.loads, &x->load);
     pulls_leave(&x->env->puller.pulls, &x->pull);

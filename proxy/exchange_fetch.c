@@ -58,7 +58,7 @@ static enum relay_watch watch_of(const struct exchange *x)
 {
     if (!x->admission.route->needs_model)
         return RELAY_WATCH_NONE;
-    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
+    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
 
 static void begin_fetch(struct exchange *x)
@@ -73,6 +73,7 @@ static void begin_fetch(struct exchange *x)
     request.upstream = x->upstream;
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
+    request.is_limited = x->limited.per_minute[LIMIT_REQUESTS] > 0 || x->limited.per_minute[LIMIT_TOKENS] > 0;
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
     request.watch = watch_of(x);

@@ -2,7 +2,7 @@
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
- * exchange_fetch.c (the backend), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
+ * exchange_fetch.c (the backend), exchange_limit.c and exchange_tokens.c (how much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -16,6 +16,7 @@
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
 #include "proxy/form.h"
+#include "proxy/limits.h"
 #include "proxy/relay.h"
 #include "proxy/upstreams.h"
 
@@ -81,6 +82,7 @@ struct exchange {
     struct ask ask;            /* what its body says as the backend gets it, once it was read */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
+    struct limits_who limited; /* whose limits it counts for; all zero: none is in force, or its tokens are taken */
     enum exchange_model model; /* what it means for its model */
     unsigned preset_options;   /* what its model is loaded with by the preset's word alone: bits, 1 << enum load_option */
     const struct preset *preset; /* whose models it may use; NULL: the client has named its model */
@@ -213,6 +215,11 @@ enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);
 extern const struct exchange_way exchange_way;
 extern const struct relay_ops exchange_relay_ops;
 void exchange_stalled(void *context, const char *why); /* for asked.h */
+
+/* exchange_limit.c. Its head is admitted: whether its sender may have one more request. 0, or -1: the exchange has ended, with 429. */
+int exchange_pass_limits(struct exchange *x) WARN_UNUSED;
+/* exchange_tokens.c. It ends: what its answer took. Once, whatever is called later. */
+void exchange_take_tokens(struct exchange *x);
 
 /* exchange_end.c. Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x);

@@ -153,21 +153,32 @@ static int append_status(struct buf *out, const struct message *m)
     return error ? error : buf_append(out, "\r\n", 2);
 }
 
+enum { DROPPED_MAX = 24 };
+
+static size_t add_names(const char **names, size_t n, const char *const *more)
+{
+    while (*more && n + 1 < DROPPED_MAX)
+        names[n++] = *more++;
+    return n;
+}
+
 int forward_answer_head(struct buf *out, const struct forward_answer *f)
 {
-    static const char *const dropped[] = {"content-length", "x-request-id", NULL};
-    static const char *const dropped_cors[] = {"content-length",
-                                               "x-request-id",
-                                               "access-control-allow-origin",
-                                               "access-control-allow-credentials",
-                                               NULL};
-    static const char *const dropped_hosted[] = {"content-length", "x-request-id", "access-control-allow-origin",
-                                                 "access-control-allow-credentials", "access-control-expose-headers", "set-cookie",
-                                                 "alt-svc", "strict-transport-security", "openai-organization", "openai-project",
-                                                 "anthropic-organization-id", NULL};
+    static const char *const always[] = {"content-length", "x-request-id", NULL};
+    static const char *const cors[] = {"access-control-allow-origin", "access-control-allow-credentials", NULL};
+    static const char *const hosted[] = {"access-control-expose-headers", "set-cookie", "alt-svc", "strict-transport-security",
+                                         "openai-organization", "openai-project", "anthropic-organization-id", NULL};
+    static const char *const limits[] = {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+                                         "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", NULL};
+    const char *names[DROPPED_MAX];
+    size_t n = add_names(names, 0, always);
+    n = f->is_cors_dropped || f->is_hosted ? add_names(names, n, cors) : n;
+    n = f->is_hosted ? add_names(names, n, hosted) : n;
+    n = f->is_limited ? add_names(names, n, limits) : n;
+    names[n] = NULL;
     const struct message *m = f->answer;
     int error = append_status(out, m);
-    error = error ? error : append_fields(out, m, f->is_hosted ? dropped_hosted : f->is_cors_dropped ? dropped_cors : dropped, 0, 0);
+    error = error ? error : append_fields(out, m, names, 0, 0);
     error = error ? error : tell_via(f->tell, out, m);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : buf_append(out, f->extra, f->extra_n);

@@ -33,6 +33,7 @@ struct forward_answer {
     size_t extra_n;
     int is_cors_dropped;    /* the backend's own CORS fields are left out */
     int is_hosted;          /* a hosted API: what it says to its customer, or to a browser of its own site, is left out */
+    int is_limited;         /* what the backend says of its rate limits is left out, as there are ours */
     int is_stream;          /* of unknown length: ask those in between not to gather */
     const char *encoding;   /* a line that says so, for a stream without Content-Encoding; NULL: none */
 };

@@ -239,6 +239,8 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     p->env.work_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
     if (!error)
+        error = limits_init(&p->env.limits, 0, conf->proxy.requests_per_minute > 0 || conf->proxy.tokens_per_minute > 0);
+    if (!error)
         error = prepare_signals(p);
     if (!error)
         error = read_origins(p);

@@ -33,7 +33,8 @@ static void on_head(void *context, const struct message *answer)
     f.stream = r->stream;
     f.tell = r->tell;
     f.extra = buf_data(&d->extra);
-    f.extra_n = r->is_cors_ours ? buf_size(&d->extra) : 0;
+    f.extra_n = buf_size(&d->extra);
+    f.is_limited = r->is_limited;
     answer_head(r->answer, &f, loop_now_ms(r->fetch.backend->loop));
     r->ops->begun(r->context);
 }
@@ -164,6 +165,7 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     f.sender = request->sender;
     r->is_cors_ours = request->is_cors_ours;
     r->is_hosted = request->upstream && request->upstream->is_hosted;
+    r->is_limited = request->is_limited;
     r->answer->fault = NULL;
     r->watch = request->watch;
     r->is_work = request->is_work;

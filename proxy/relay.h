@@ -52,6 +52,7 @@ struct relay_request {
     const struct tell *tell;       /* borrowed until the end, as is sender */
     const struct sender *sender;
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; the answer has ours */
+    int is_limited;                /* limits of ours are in force: the backend's own are not told */
     int is_fresh;                  /* not over a kept connection */
     enum relay_watch watch;
     int is_work;                   /* its bytes are progress */
@@ -66,7 +67,7 @@ struct relay {
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */
-    int is_cors_ours, is_hosted;
+    int is_cors_ours, is_hosted, is_limited;
     enum forward_stream stream; /* the backend's */
     enum relay_watch watch;
     struct ending *ending;        /* borrowed */

@@ -1,0 +1,24 @@
+/* See exchange_state.h. What an answer took of its sender's limits, at its end. */
+#include "proxy/exchange_state.h"
+
+enum { STREAM_BYTES_A_TOKEN = 128 }; /* of a stream that tells no counts: a line, or event, with one token has as many */
+
+/* What the answer says; where it says nothing, as one whose client has left, or of a backend that tells no usage, as many as a stream has
+ * had place for. */
+static int64_t tokens_of(const struct exchange *x)
+{
+    struct ending_facts facts;
+    int is_stream = x->ending.form == ENDING_NDJSON || x->ending.form == ENDING_SSE;
+    ending_read(&x->ending, &facts);
+    if (facts.prompt_tokens_n >= 0 || facts.tokens_n >= 0)
+        return (facts.prompt_tokens_n > 0 ? facts.prompt_tokens_n : 0) + (facts.tokens_n > 0 ? facts.tokens_n : 0);
+    return is_stream ? (int64_t)(x->deliver.body_bytes / STREAM_BYTES_A_TOKEN) : 0;
+}
+
+void exchange_take_tokens(struct exchange *x)
+{
+    struct limits_who who = x->limited;
+    x->limited = (struct limits_who){0};
+    if (who.per_minute[LIMIT_TOKENS] > 0 && x->backend_status == 200)
+        limits_take(&x->env->limits, &who, tokens_of(x), loop_now_ms(x->env->loop));
+}
