@@ -8,7 +8,7 @@
 #include "proxy/empty_token.h"
 #include "proxy/json_scan.h"
 #include "proxy/openai_models.h"
-#include "common/json_walk.h"
+#include "common/json_read.h"
 #include "proxy/reply.h"
 
 #include <errno.h>
@@ -20,10 +20,15 @@ void answer_init(struct answer *a, struct deliver *deliver)
     a->deliver = deliver;
     buf_init(&a->in, ANSWER_OBJECT_BYTES);
     buf_init(&a->out, 0); /* what is translated has its limit */
+    events_init(&a->events, ANSWER_OBJECT_BYTES);
 }
 
 void answer_fini(struct answer *a)
 {
+    const struct translate_ops *ops = a->translation.ops;
+    if (ops && ops->fini)
+        ops->fini(&a->translation);
+    events_fini(&a->events);
     buf_fini(&a->in);
     buf_fini(&a->out);
 }
@@ -37,7 +42,7 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
         [SHAPE_EVENTS] = {FORM_JSON, FORM_SSE},
     };
     int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;
-    a->form = a->translation.is_stream ? FORM_SSE : forms[route->shape][is_streamed];
+    a->form = forms[route->shape][a->translation.ops ? a->translation.is_stream : is_streamed];
     a->dialect = route->dialect;
     a->api = route->api;
     a->model = model;
@@ -138,12 +143,20 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
         return;
     }
     a->state = !is_good ? ANSWER_GATHER : a->translation.ops ? ANSWER_TRANSLATE : ANSWER_PASS;
+    a->pieces = !a->translation.ops            ? PIECES_WHOLE
+                : !a->translation.ops->is_openai ? (a->translation.is_stream ? PIECES_LINES : PIECES_WHOLE)
+                : f->stream == STREAM_SSE        ? PIECES_EVENTS
+                                                 : PIECES_WHOLE;
+    events_forget(&a->events);
     a->in.limit_bytes = is_good ? ANSWER_OBJECT_BYTES : ANSWER_ERROR_BYTES;
+    if (a->state == ANSWER_TRANSLATE && a->pieces == PIECES_EVENTS && !a->translation.is_stream)
+        a->fault = "a stream, where one object was asked for";
     if (forward_is_encoded(f->answer))
         a->fault = "an answer that is packed (Content-Encoding), which was not asked for";
 }
 
-/* The member "error" in which something is; 0 where there is none. */
+/* The member "error" in which something is, or the whole, where it says that it is one ("object": "error", as vLLM once wrote it); 0 where there
+ * is none. */
 static int find_error(const char *json, size_t json_n, struct json_value *out)
 {
     struct json_walk w = {json, json + json_n};
@@ -151,6 +164,10 @@ static int find_error(const char *json, size_t json_n, struct json_value *out)
     for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0) {
         if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.n > 2) {
             *out = m.value;
+            return 1;
+        }
+        if (json_match(m.name, "object") == JSON_EXACT && json_read_is(&m.value, "error")) {
+            *out = (struct json_value){JSON_OBJECT, json, json_n};
             return 1;
         }
     }
@@ -176,6 +193,13 @@ static void note_error(struct answer *a, int status, const char *json, size_t js
         buf_release(&a->in);
 }
 
+static void fault_of(struct answer *a, int error)
+{
+    const struct translation *t = &a->translation;
+    if (error)
+        a->fault = error != -EINVAL ? "out of memory" : t->fault ? t->fault : t->ops->is_openai ? "an object that is none of OpenAI's" : "an object that is none of Ollama's";
+}
+
 /* One object of the backend's. */
 static void translate(struct answer *a, const char *json, size_t json_n)
 {
@@ -189,8 +213,24 @@ static void translate(struct answer *a, const char *json, size_t json_n)
     int error = a->translation.ops->object(&a->translation, json, json_n, &a->out);
     if (error == -ENOENT)
         note_error(a, 404, no_model, sizeof no_model - 1);
-    else if (error)
-        a->fault = error == -EINVAL ? "an object that is none of Ollama's" : "out of memory";
+    else
+        fault_of(a, error);
+}
+
+static int take_event(void *context, const char *data, size_t data_n, int is_told_error)
+{
+    struct answer *a = context;
+    if (is_told_error && !a->has_error && !a->translation.has_ended)
+        note_error(a, 500, data, data_n);
+    else
+        translate(a, data, data_n);
+    return a->has_error || a->fault || a->translation.has_ended;
+}
+
+static void fault_of_events(struct answer *a, int error)
+{
+    if (error < 0)
+        a->fault = error == -EFBIG ? "an event that is too large" : "out of memory";
 }
 
 static void gather(struct answer *a, const char *bytes, size_t bytes_n)
@@ -238,8 +278,13 @@ void answer_take(struct answer *a, const char *bytes, size_t bytes_n)
 {
     if (a->fault || a->has_error)
         return;
-    if (a->state != ANSWER_TRANSLATE || !a->translation.is_stream) {
+    if (a->state != ANSWER_TRANSLATE || a->pieces == PIECES_WHOLE) {
         gather(a, bytes, bytes_n);
+        return;
+    }
+    if (a->pieces == PIECES_EVENTS) {
+        if (!a->translation.has_ended)
+            fault_of_events(a, events_take(&a->events, bytes, bytes_n, take_event, a));
         return;
     }
     for (const char *end = bytes + bytes_n; bytes < end && !a->has_error && !a->fault;) {
@@ -273,11 +318,22 @@ void answer_flush(struct answer *a, int64_t now_ms)
         send_events(a);
 }
 
+/* Of what an OpenAI-speaking backend sent. */
+static void end_events(struct answer *a)
+{
+    struct translation *t = &a->translation;
+    if (a->pieces == PIECES_EVENTS && !a->has_error && !a->fault && !t->has_ended)
+        fault_of_events(a, events_end(&a->events, take_event, a));
+    if (t->is_stream && t->ops->end && !a->has_error && !a->fault && !t->has_ended)
+        fault_of(a, t->ops->end(t, &a->out));
+}
+
 static int end_translation(struct answer *a)
 {
     struct deliver *d = a->deliver;
     if (!a->has_error && !is_blank(buf_data(&a->in), buf_size(&a->in)))
         translate(a, buf_data(&a->in), buf_size(&a->in));
+    end_events(a);
     if (a->has_error)
         return -EREMOTEIO;
     if (!a->fault && buf_size(&a->out) == 0 && !d->is_begun)
@@ -308,14 +364,16 @@ int answer_end(struct answer *a)
     return 0;
 }
 
-/* {"error": "text"}, or {"error": {"message": "text"}}. */
+/* {"error": "text"}, {"error": {"message": "text"}}; of other servers {"message": "text"}, {"detail": "text"}. */
 static ssize_t find_text(const char *json, size_t json_n, char text[ANSWER_TEXT_BYTES])
 {
     struct json_value error;
     ssize_t n = json_scan_string(json, json_n, "error", text, ANSWER_TEXT_BYTES);
     if (n <= 0 && find_error(json, json_n, &error) && error.kind == JSON_OBJECT)
         n = json_scan_string(error.at, error.n, "message", text, ANSWER_TEXT_BYTES);
-    return n;
+    if (n <= 0)
+        n = json_scan_string(json, json_n, "message", text, ANSWER_TEXT_BYTES);
+    return n <= 0 ? json_scan_string(json, json_n, "detail", text, ANSWER_TEXT_BYTES) : n;
 }
 
 void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES])

@@ -12,6 +12,7 @@
 
 #include "common/conf.h"
 #include "proxy/deliver.h"
+#include "proxy/events.h"
 #include "proxy/forward.h"
 #include "proxy/translate.h"
 
@@ -21,6 +22,8 @@ enum {
     ANSWER_TEXT_BYTES = ANSWER_ERROR_BYTES, /* of which the text is a part: it is told as it is */
 };
 
+/* How the objects come that are translated. */
+enum answer_pieces { PIECES_WHOLE, PIECES_LINES, PIECES_EVENTS };
 enum answer_form { FORM_OTHER, FORM_JSON, FORM_NDJSON, FORM_SSE };
 enum answer_state { ANSWER_WAIT, ANSWER_PASS, ANSWER_TRANSLATE, ANSWER_GATHER };
 
@@ -41,6 +44,8 @@ struct answer {
     uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
     const char *fault;       /* why it can't go on, a literal; or NULL */
     struct translation translation;
+    enum answer_pieces pieces;
+    struct events events;    /* one that is not whole */
     struct buf in;           /* gathered: an object that is not whole, or an error */
     struct buf out;          /* translated, and not sent */
 };

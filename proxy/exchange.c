@@ -6,6 +6,7 @@
 
 #include "proxy/exchange_state.h"
 #include "proxy/pin.h"
+#include "proxy/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,16 +187,27 @@ static int translate(struct exchange *x)
         return 0;
     snprintf(t->id, sizeof t->id, "%s%llx", x->admission.route->api == API_OPENAI_TEXT ? "cmpl-" : "chatcmpl-",
              (unsigned long long)x->env->next_id++);
-    t->created_s = sys_realtime_ms() / 1000;
+    int64_t now_ms = sys_realtime_ms();
+    t->created_s = now_ms / 1000;
+    t->now_ms = loop_now_ms(x->env->loop);
+    t->began_ms = t->now_ms - now_ms % 1000;
     t->model = x->ask.model;
     t->ops = ops;
-    x->target = ops->target;
     if (!ops->request) {
+        x->target = ops->target;
         t->path = (struct json_text){message_at(x->request, x->request->path), x->request->path.n};
         return 0;
     }
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
     int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
+    x->target = t->ops->target;
+    if (error == 1) {
+        read_body(x);
+        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), NULL);
+        buf_fini(&out);
+        exchange_finish(x, EXCHANGE_CLEAN);
+        return 1;
+    }
     error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */
     if (error) {
         buf_fini(&out);

@@ -103,18 +103,33 @@ static void tell_answer(struct exchange *x)
     exchange_tell_why(x, x->answer.status, text);
 }
 
-/* reasoning_effort is a hint: Ollama's own /v1 passes over it where it can't be followed, and its API refuses it. */
+/* reasoning_effort is a hint: Ollama's own /v1 passes over it where it can't be followed, and its API refuses it. So are options that not
+ * all backends know. */
 static int may_ask_less(const struct exchange *x)
 {
-    return x->answer.translation.is_think_asked && x->backend_status == 400 && !x->is_sent_once;
+    const struct translation *t = &x->answer.translation;
+    int is_refused = x->backend_status == 400 || (t->hints && x->backend_status == 422); /* as some servers written with FastAPI */
+    return (t->is_think_asked || t->hints) && is_refused && !x->is_sent_once;
 }
 
 static void ask_less(struct exchange *x)
 {
-    static const struct json_edit think = {0, "think", NULL, JSON_REMOVE};
-    static const struct json_edits all = {.items = &think, .items_n = 1};
-    x->answer.translation.is_think_asked = 0;
-    if (splice_body(&x->body, &all) < 0)
+    static const char *const think[] = {"think", NULL, NULL};
+    struct translation *t = &x->answer.translation;
+    size_t before_n = buf_size(&x->body);
+    const char *const *name = t->is_think_asked ? think : t->hints;
+    int error = 0;
+    while (!error && name && buf_size(&x->body) == before_n) {
+        struct json_edit items[JSON_EDITS_MAX];
+        struct json_edits all = {.items = items};
+        while (*name)
+            items[all.items_n++] = (struct json_edit){0, *name++, NULL, JSON_REMOVE};
+        error = splice_body(&x->body, &all);
+        name = name[1] ? name + 1 : NULL;
+    }
+    t->is_think_asked = 0;
+    t->hints = name;
+    if (error || buf_size(&x->body) == before_n)
         tell_answer(x);
     else
         exchange_pass_gate(x);

@@ -106,4 +106,4 @@ static int chat_request(struct translation *t, const char *json, size_t json_n, 
     return openai_ask_end(&a);
 }
 
-const struct translate_ops openai_chat_ops = {"/api/chat", chat_request, openai_chat_object, openai_chat_nothing};
+const struct translate_ops openai_chat_ops = {.target = "/api/chat", .request = chat_request, .object = openai_chat_object, .nothing = openai_chat_nothing};

@@ -126,4 +126,4 @@ static int embed_object(struct translation *t, const char *json, size_t json_n, 
     return json_write_end(&w);
 }
 
-const struct translate_ops openai_embed_ops = {"/api/embed", embed_request, embed_object, NULL};
+const struct translate_ops openai_embed_ops = {.target = "/api/embed", .request = embed_request, .object = embed_object};

@@ -84,4 +84,4 @@ static int text_nothing(struct translation *t, struct buf *out)
     return json_write_end(&a.w);
 }
 
-const struct translate_ops openai_text_ops = {"/api/generate", text_request, text_object, text_nothing};
+const struct translate_ops openai_text_ops = {.target = "/api/generate", .request = text_request, .object = text_object, .nothing = text_nothing};

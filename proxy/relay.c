@@ -46,6 +46,8 @@ static void on_body(void *context, const char *bytes, size_t bytes_n)
         atomic_fetch_add_explicit(&r->line->progress_bytes, bytes_n, memory_order_relaxed);
     if (r->answer->fault)
         return;
+    if (r->answer->state == ANSWER_TRANSLATE)
+        r->answer->translation.now_ms = loop_now_ms(r->fetch.backend->loop);
     ending_see(r->ending, bytes, bytes_n);
     answer_body(r->answer, bytes, bytes_n);
 }

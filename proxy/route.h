@@ -26,7 +26,9 @@ enum route_shape {
 };
 
 /* What the request's body says, as far as it is read here. */
-enum route_api { API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_PRESET, API_OPENAI_MODELS };
+enum route_api {
+    API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_EMBED_ONE, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_MODELS, API_PRESET,
+};
 
 /* What a backend speaks. */
 enum backend_api { BACKEND_API_OLLAMA, BACKEND_API_OPENAI };

@@ -1,6 +1,8 @@
 /* See translate.h. The one list of the APIs that are translated. */
 #include "proxy/translate.h"
 
+#include "proxy/ollama_chat.h"
+#include "proxy/ollama_embed.h"
 #include "proxy/openai_chat.h"
 #include "proxy/openai_embed.h"
 #include "proxy/openai_models.h"
@@ -11,6 +13,11 @@ static const struct translate_ops *const ops[][2] = {
     [API_OPENAI_TEXT] = {[BACKEND_API_OLLAMA] = &openai_text_ops},
     [API_OPENAI_EMBED] = {[BACKEND_API_OLLAMA] = &openai_embed_ops},
     [API_OPENAI_MODELS] = {[BACKEND_API_OLLAMA] = &openai_models_ops},
+    [API_CHAT] = {[BACKEND_API_OPENAI] = &ollama_chat_ops},
+    [API_GENERATE] = {[BACKEND_API_OPENAI] = &ollama_generate_ops},
+    [API_PRESET] = {[BACKEND_API_OPENAI] = &ollama_generate_ops},
+    [API_EMBED] = {[BACKEND_API_OPENAI] = &ollama_embed_ops},
+    [API_EMBED_ONE] = {[BACKEND_API_OPENAI] = &ollama_embed_one_ops},
 };
 
 const struct translate_ops *translate_ops_of(enum route_api api, enum backend_api backend)

@@ -1,6 +1,7 @@
 /*
  * translate: another API's requests as Ollama's own, and Ollama's answers as that API's. /v1 is translated here and not by
- * Ollama, as its own translation can neither set options nor tell an error in the middle of a stream.
+ * Ollama, as its own translation can neither set options nor tell an error in the middle of a stream. And the other way round,
+ * where a backend speaks OpenAI's API.
  *
  * Texts are copied as they stand, escapes included: numbers beyond 2^53 and \u0000 arrive as they were sent. What an answer
  * looks like is in the file of its API.

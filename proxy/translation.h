@@ -10,6 +10,7 @@
 enum { TRANSLATE_WHY_BYTES = 512, TRANSLATE_ID_BYTES = 32 };
 
 struct translate_ops;
+struct ollama_turn;
 
 /* A model of a list. */
 struct translate_model {
@@ -39,23 +40,36 @@ struct translation {
     int is_base64;       /* "encoding_format": "base64" */
     int is_function_wanted; /* of tools `functions` were sent, their forerunner: a call is a `function_call` then, and only one */
     int is_think_asked;  /* for steps of thinking, which an older Ollama, or a model that does not think, refuses */
+    const char *const *hints; /* members of the body that the backend may refuse, as not all know them: it is asked once more without. Groups, each ended by
+                               * NULL, the last by one more; each is left out in its turn. NULL: none */
+    int is_thinking_dropped; /* "think": false, at Ollama: what the model thinks all the same is not told */
     int has_begun;       /* an event of it has been written */
     int has_ended;       /* … and its last: nothing may come behind it */
     size_t calls_n;      /* tool calls that were written */
     uint64_t text_n;     /* characters that were written, where logprobs are counted by them */
+    int64_t began_ms, now_ms; /* the loop's, when created_s began, and as each piece comes: for those that tell how long it took */
+    const char *fault;        /* with -EINVAL: what is wrong with the backend's answer, a literal; NULL: nothing to say of it */
+    struct ollama_turn *turn; /* owned, and given back by ops->fini */
 };
 
 struct translate_ops {
     const char *target; /* what Ollama is asked: /api/chat */
     /* The client's body as Ollama's, appended to out; notes what the answer needs. 0; -EINVAL with a text in why
      * (TRANSLATE_WHY_BYTES) that says what is wrong, where, and what would be right: every mistake; -ENOMEM, -EFBIG. On
-     * failure out is as it was. */
-    int (*request)(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why); /* NULL: there is no body */
+     * failure out is as it was. 1: nobody is to be asked, and out is the whole answer. It may put other ops into *t, for this request. NULL: there is no body. */
+    int (*request)(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why);
     /* One object of Ollama's answer as the client's, appended to out: events, those that end the stream with the last; or the
      * whole answer. 0, -EINVAL where it is no such object, -ENOENT where the model that was asked for is not in it, -ENOMEM, -EFBIG. On failure out is as it was. */
     int (*object)(struct translation *t, const char *json, size_t json_n, struct buf *out);
     /* An event that says nothing, for a stream that waits ([proxy] heartbeat = chunk); NULL where there is none. 0 or -errno. */
     int (*nothing)(struct translation *t, struct buf *out);
+
+    /* Where the backend speaks OpenAI's API: objects come in events, `[DONE]` as one of them, or as one object whatever was asked for. */
+    int is_openai;
+    enum { OLLAMA_SAID_MESSAGE, OLLAMA_SAID_RESPONSE } said; /* the member of Ollama's answer for what is said */
+    /* The stream's end was not said: its last object, where it may be over. 0, or as object(). NULL: it is not. */
+    int (*end)(struct translation *t, struct buf *out);
+    void (*fini)(struct translation *t); /* NULL: nothing is to be given back */
 };
 
 #endif

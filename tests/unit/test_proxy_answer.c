@@ -48,7 +48,7 @@ static int say_nothing(struct translation *t, struct buf *out)
     return buf_text(out, "<>\n\n");
 }
 
-static const struct translate_ops ops = {"/api/chat", NULL, quote, say_nothing};
+static const struct translate_ops ops = {.target = "/api/chat", .object = quote, .nothing = say_nothing};
 
 static void begin(enum route_shape shape, int is_stream, int is_translated, int status, enum conf_heartbeat heartbeat)
 {
@@ -168,6 +168,108 @@ static void test_one_object_has_a_length_unless_something_was_promised(void **st
         assert_int_equal(memmem(buf_data(&s.sent), buf_size(&s.sent), "Content-Length: 12", 18) != NULL, !is_promised);
         end();
     }
+}
+
+/* Of a backend that speaks OpenAI's API, for a client of Ollama's. */
+static int quote_last(struct translation *t, struct buf *out)
+{
+    t->has_ended = 1;
+    return buf_text(out, "<end>\n");
+}
+
+static int quote_event(struct translation *t, const char *json, size_t json_n, struct buf *out)
+{
+    int is_done = json_n == 6 && memcmp(json, "[DONE]", 6) == 0;
+    return is_done ? quote_last(t, out) : buf_printf(out, "<%.*s@%d>\n", (int)json_n, json, (int)t->now_ms);
+}
+
+static const struct translate_ops openai_ops = {.target = "/v1/chat/completions", .object = quote_event, .is_openai = 1};
+static const struct translate_ops openai_ops_that_end = {.target = "/v1/chat/completions", .object = quote_event, .end = quote_last, .is_openai = 1};
+
+static void begin_openai(const struct translate_ops *of, int is_stream, enum forward_stream kind)
+{
+    static const struct route route = {.shape = SHAPE_LINES, .dialect = DIALECT_OLLAMA, .api = API_CHAT};
+    struct forward_answer f = {.answer = &s.head, .request_id = "i", .stream = kind};
+    begin(SHAPE_LINES, is_stream, 0, 200, CONF_HEARTBEAT_COMMENT);
+    s.answer.translation.ops = of;
+    answer_expect(&s.answer, &route, -1, "m", CONF_HEARTBEAT_COMMENT);
+    assert_int_equal(s.answer.form, is_stream ? FORM_NDJSON : FORM_JSON);
+    answer_head(&s.answer, &f, 5);
+    s.answer.translation.now_ms = 6;
+}
+
+static void test_events_become_lines_whatever_the_pieces_proxy_scenario_29(void **state)
+{
+    static const char events[] = "data: {\"a\":1}\r\n\r\n: ping\n\ndata: {\ndata: \"b\":2}\n\ndata: [DONE]\n\ndata: {\"late\":1}\n\n";
+    (void)state;
+    for (size_t piece_n = 1; piece_n <= sizeof events; piece_n++) {
+        begin_openai(&openai_ops, 1, STREAM_SSE);
+        for (size_t at = 0; at < sizeof events - 1; at += piece_n) {
+            size_t n = sizeof events - 1 - at < piece_n ? sizeof events - 1 - at : piece_n;
+            answer_body(&s.answer, events + at, n);
+            answer_flush(&s.answer, 7);
+        }
+        assert_int_equal(answer_end(&s.answer), 0);
+        assert_string_equal(body(), "<{\"a\":1}@6>\n<{\n\"b\":2}@6>\n<end>\n");
+        assert_true(has_final_chunk());
+        assert_non_null(memmem(buf_data(&s.sent), buf_size(&s.sent), "application/x-ndjson", 20));
+        end();
+    }
+}
+
+static void test_events_that_do_not_end_proxy_scenario_27(void **state)
+{
+    (void)state;
+    begin_openai(&openai_ops, 1, STREAM_SSE);
+    comes("data: {\"a\":1}\n\n");
+    assert_int_equal(answer_end(&s.answer), -ENODATA);
+    end();
+    begin_openai(&openai_ops_that_end, 1, STREAM_SSE); /* its reason was told */
+    comes("data: {\"a\":1}\n\ndata: {\"b\":1}");
+    assert_int_equal(answer_end(&s.answer), 0);
+    assert_string_equal(body(), "<{\"a\":1}@6>\n<{\"b\":1}@6>\n<end>\n");
+    end();
+}
+
+static void test_errors_among_events_proxy_scenario_28(void **state)
+{
+    static const struct {
+        const char *event, *error;
+    } cases[] = {
+        {"data: {\"error\":{\"message\":\"lost\",\"code\":500}}\n\n", "lost"},
+        {"data: {\"error\":\"lost\"}\n\n", "lost"},
+        {"event: error\ndata: {\"object\":\"error\",\"message\":\"lost\",\"code\":400}\n\n", "lost"},
+        {"error: {\"code\":500,\"message\":\"lost\"}\n\n", "lost"},
+        {"data: {\"object\":\"x\",\"error\":null}\n\nerror: lost\n\n", "the backend answered with status 500: lost"},
+    };
+    char text[ANSWER_TEXT_BYTES];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        begin_openai(&openai_ops, 1, STREAM_SSE);
+        comes("data: {\"a\":1}\n\n");
+        comes(cases[i].event);
+        comes("data: {\"b\":1}\n\ndata: [DONE]\n\n");
+        assert_true(s.answer.has_error);
+        assert_int_equal(answer_end(&s.answer), -EREMOTEIO);
+        answer_error(&s.answer, text);
+        assert_string_equal(text, cases[i].error);
+        end();
+    }
+}
+
+static void test_what_is_not_as_it_was_asked_for(void **state)
+{
+    (void)state;
+    begin_openai(&openai_ops_that_end, 1, STREAM_NONE); /* one object, over several lines */
+    comes("{\n\"a\"");
+    comes(":1}\n");
+    assert_int_equal(answer_end(&s.answer), 0);
+    assert_string_equal(body(), "<{\n\"a\":1}\n@6>\n<end>\n");
+    end();
+    begin_openai(&openai_ops, 0, STREAM_SSE);
+    comes("data: {\"a\":1}\n\n");
+    assert_string_equal(s.answer.fault, "a stream, where one object was asked for");
+    end();
 }
 
 static void test_an_error_that_comes_first_keeps_its_status(void **state)
@@ -301,6 +403,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_are_translated_whatever_the_pieces),
         cmocka_unit_test(test_a_stream_ends_once),
+        cmocka_unit_test(test_events_become_lines_whatever_the_pieces_proxy_scenario_29),
+        cmocka_unit_test(test_events_that_do_not_end_proxy_scenario_27),
+        cmocka_unit_test(test_errors_among_events_proxy_scenario_28),
+        cmocka_unit_test(test_what_is_not_as_it_was_asked_for),
         cmocka_unit_test(test_one_object_has_a_length_unless_something_was_promised),
         cmocka_unit_test(test_an_error_that_comes_first_keeps_its_status),
         cmocka_unit_test(test_an_error_among_tokens_ends_the_stream),
