@@ -3,7 +3,7 @@
  * which is answered here: Ollama is neither woken nor waited for.
  */
 #include "proxy/exchange_state.h"
-#include "proxy/known_model.h"
+#include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
 #include <stdio.h>
@@ -54,7 +54,7 @@ static void answer_list(struct exchange *x)
     if (known)
         upstreams_know_ollama(env->upstreams, known->body, known->body_n);
     if (x->admission.route->asleep == ASLEEP_MODEL) {
-        if (known_model_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0) {
+        if (openai_models_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0) {
             exchange_fail(x, 400, "invalid_request", "the name of the model is too long, or can't be read");
             return;
         }
