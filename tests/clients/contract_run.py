@@ -1,9 +1,12 @@
 """Asks every client for every case at once, and judges what they saw."""
+import importlib.util
 import os
 import sys
 
+import pytest
+
 from asking import HERE, ROOT, Asker
-from contract_cases import NODE, PYTHON, asks, tag_of
+from contract_cases import NODE, PENDING, PYTHON, asks, tag_of
 
 SEEN_WITHIN_S = 25
 
@@ -37,6 +40,13 @@ class Contract:
             asker.close()
 
 
+def expect_pending(request, client: str, case) -> None:
+    """A test of what is not there yet is to fail."""
+    reason, clients = PENDING.get(case.name, ("", ()))
+    if client in clients:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+
+
 def judge_error(case, client: str, saw: dict) -> None:
     """Its own kind of error, with what the proxy said."""
     error = saw["error"]
@@ -51,3 +61,10 @@ def judge_error(case, client: str, saw: dict) -> None:
         assert error["code"] == case.code, error
     if client == "openai (Python)":
         assert error["name"] == {400: "BadRequestError", 404: "NotFoundError"}.get(case.error, "InternalServerError"), error
+
+
+def has_clients() -> bool:
+    """Whether all are installed."""
+    packages = os.path.join(ROOT, "build", "node", "node_modules")
+    return (all(importlib.util.find_spec(name) for name in ("openai", "ollama", "langchain_openai", "langchain_ollama"))
+            and all(os.path.isdir(os.path.join(packages, name)) for name in ("openai", "ollama", "ai", "ai-sdk-ollama", "@ai-sdk/openai")))

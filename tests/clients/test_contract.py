@@ -1,31 +1,14 @@
 """The contract with clients: each of them does what its users do, and sees what it is to see."""
-import os
 import shutil
 import tempfile
 
 import pytest
 
-from contract_cases import CASES, CLIENTS, MODELS, OPENAI, PICTURE, SCRIPT, TEXTS, V1, asks, tag_of
-from contract_run import Contract, judge_error
+from contract_cases import CASES, MODELS, PENDING, PICTURE, SCRIPT, TEXTS, V1, asks, tag_of
+from contract_run import Contract, expect_pending, judge_error
 from contract_shapes import judge_answer
 from client import ask
 from sidecar import Sidecar
-
-NO_TYPES = "of logprobs there is no list of others where none were asked for"
-XFAIL = {  # case: why, for all clients or for some of them
-    "tool_choice": ("tool_choice is not read", V1),
-    "tool_none": ("tool_choice is not read", V1),
-    "several": ("n is not read", V1),
-    "embed_tokens": ("errors name no place", OPENAI),
-    "image_address": ("errors name no place", OPENAI),
-    "bad_value": ("errors name no place", OPENAI),
-    "unknown": ("errors have no code", OPENAI),
-    "retrieve": ("a slash in the name of a model is not read", OPENAI),
-    "retrieve_unknown": ("errors have no code", OPENAI),
-    "logprobs": (NO_TYPES, OPENAI),
-    "responses": ("there is no answer of ours", CLIENTS),
-}
-
 
 @pytest.fixture(scope="module", name="contract")
 def _contract():
@@ -77,9 +60,7 @@ def judge_backend(sidecar, client, case) -> None:
 
 @pytest.mark.parametrize("client, case", asks(), ids=lambda value: getattr(value, "name", value))
 def test_r4_1_each_client_sees_what_it_is_to_see(request, ready, seen, client, case):
-    reason, clients = XFAIL.get(case.name, ("", ()))
-    if client in clients:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    expect_pending(request, client, case)
     saw = seen[client, case.name]
     if case.error:
         judge_error(case, client, saw)
@@ -98,7 +79,7 @@ def test_r4_1_each_client_sees_what_it_is_to_see(request, ready, seen, client, c
 def test_r4_5_every_answer_is_valid_by_openais_own_types(seen, client):
     by_name = {case.name: case for case in CASES}
     for (who, name), saw in seen.items():
-        if who == client and name not in ("logprobs", "responses"):
+        if who == client and name not in PENDING:
             assert saw["wire"] or name == "timeout"
             for record in saw["wire"]:
                 judge_answer(record, by_name[name].is_left)

@@ -81,7 +81,7 @@ function openaiNode(ask, wire) {
     return { ...saw, ...countsOf(usage) };
   };
   const useTools = async (choice, more, finish) => {
-    const calls = choice.message.tool_calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, args: JSON.parse(args) }));
+    const calls = (choice.message.tool_calls ?? []).map(({ id, function: { name, arguments: args } }) => ({ id, name, args: JSON.parse(args) }));
     const messages = [...said, choice.message, ...calls.map(({ id, name }) => ({ role: "tool", tool_call_id: id, content: results[name] }))];
     return { ...callsOf(calls), finish: choice.finish_reason, text: (await finish(create({ tools, messages, ...more }))).text };
   };
@@ -89,7 +89,7 @@ function openaiNode(ask, wire) {
     const answer = await client.embeddings.create({ model, input: texts, ...more });
     return { ...floatsOf(answer.data.map(({ embedding }) => embedding)), in: answer.usage.prompt_tokens };
   };
-  const format = { response_format: zodResponseFormat(sight, "sight"), max_tokens: 64 };
+  const format = { response_format: zodResponseFormat(sight, "sight"), max_tokens: 128 };
   return {
     chat: async () => whole(await create({ max_tokens: ask.max_tokens })),
     stream: () => read(create({ stream: true })),
@@ -183,7 +183,7 @@ function aiSdk(ask, { chat, text, embedding, responses }) {
       const answer = await generate({ ...withoutHands, toolChoice: "none" });
       return { calls: answer.toolCalls, text: answer.text };
     },
-    schema: async () => ({ object: (await generateObject({ ...common, model: chat, schema: sight, maxOutputTokens: 64 })).object }),
+    schema: async () => ({ object: (await generateObject({ ...common, model: chat, schema: sight, maxOutputTokens: 128 })).object }),
     embed: async () => {
       const answer = await embedMany({ model: embedding, values: texts, maxRetries: 0 });
       return { ...floatsOf(answer.embeddings), in: answer.usage.tokens };
@@ -230,9 +230,9 @@ function ollamaJs(ask, wire) {
     chat: async () => whole(await chat({ options: { num_predict: ask.max_tokens } })),
     stream: () => read(chat({ stream: true })),
     length: async () => whole(await chat({ options: { num_predict: 3 } })),
-    tools: async () => useTools((await chat({ tools })).message.tool_calls, {}, async (answer) => whole(await answer)),
+    tools: async () => useTools((await chat({ tools })).message.tool_calls ?? [], {}, async (answer) => whole(await answer)),
     tools_stream: async () => useTools((await read(chat({ tools, stream: true }))).calls, { stream: true }, read),
-    schema: async () => ({ object: sight.parse(JSON.parse((await chat({ format: sightSchema, options: { num_predict: 64 } })).message.content)) }),
+    schema: async () => ({ object: sight.parse(JSON.parse((await chat({ format: sightSchema, options: { num_predict: 128 } })).message.content)) }),
     json_object: async () => ({ object: JSON.parse((await chat({ format: "json" })).message.content) }),
     embed: async () => {
       const answer = await client.embed({ model, input: texts });

@@ -52,7 +52,7 @@ class LangChain:
 
     def schema(self):
         """An object of a class."""
-        return {"object": self.chat_model().with_structured_output(Sight, method="json_schema").invoke(SAID).model_dump()}
+        return {"object": self.chat_model(**self.limit(128)).with_structured_output(Sight, method="json_schema").invoke(SAID).model_dump()}
 
     def image(self):
         """One inside of the message."""
@@ -64,7 +64,7 @@ class LangChain:
 
     def cancel(self):
         """Goes after some tokens."""
-        stream = self.chat_model().stream(SAID)
+        stream = self.chat_model(**self.limit(20000)).stream(SAID)
         for parts_n, _ in enumerate(stream, 1):
             if parts_n == LEFT_AFTER_N:
                 break
@@ -76,6 +76,7 @@ class LangChainOpenAi(LangChain):
     """langchain-openai."""
 
     with_usage = {"stream_usage": True}
+    limit = staticmethod(lambda tokens_n: {"max_tokens": tokens_n})
 
     def _common(self):
         return {"base_url": self.ask["url"] + "/v1", "model": self.model, "api_key": self.ask.get("key", "none"),
@@ -135,6 +136,7 @@ class LangChainOllama(LangChain):
     """langchain-ollama."""
 
     with_usage: dict = {}
+    limit = staticmethod(lambda tokens_n: {"num_predict": tokens_n})
 
     def _common(self):
         headers = {**self.headers, **({"Authorization": "Bearer " + self.ask["key"]} if "key" in self.ask else {})}

@@ -56,7 +56,7 @@ class OllamaPython:
 
     def schema(self):
         """An object of a class."""
-        return {"object": Sight.model_validate_json(self._chat(format=SIGHT, options={"num_predict": 64}).message.content).model_dump()}
+        return {"object": Sight.model_validate_json(self._chat(format=SIGHT, options={"num_predict": 128}).message.content).model_dump()}
 
     def json_object(self):
         """Any object."""

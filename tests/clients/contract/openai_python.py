@@ -47,9 +47,10 @@ class OpenAiPython:
         return {"text": old.choices[0].message.content, "finish": new.choices[0].finish_reason, **facts(new.usage)}
 
     def _answer_calls(self, message):
-        results = [{"role": "tool", "tool_call_id": call.id, "content": RESULTS[call.function.name]} for call in message.tool_calls]
-        calls = calls_of((call.id, call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls)
-        return calls, [*SAID, message.model_dump(include={"role", "content", "tool_calls"}), *results]
+        made = message.tool_calls or []
+        results = [{"role": "tool", "tool_call_id": call.id, "content": RESULTS[call.function.name]} for call in made]
+        calls = calls_of((call.id, call.function.name, json.loads(call.function.arguments)) for call in made)
+        return calls, [*SAID, message.model_dump(include={"role", "content", "tool_calls"}, exclude_none=True), *results]
 
     def tools(self):
         """Calls, their results, the answer."""
@@ -76,12 +77,12 @@ class OpenAiPython:
 
     def schema(self):
         """An object of a class."""
-        sight = self.client.chat.completions.parse(model=self.model, messages=SAID, response_format=Sight, max_tokens=64).choices[0].message.parsed
+        sight = self.client.chat.completions.parse(model=self.model, messages=SAID, response_format=Sight, max_tokens=128).choices[0].message.parsed
         return {"object": sight.model_dump()}
 
     def schema_stream(self):
         """The same as a stream."""
-        with self.client.chat.completions.stream(model=self.model, messages=SAID, response_format=Sight, max_tokens=64) as stream:
+        with self.client.chat.completions.stream(model=self.model, messages=SAID, response_format=Sight, max_tokens=128) as stream:
             return {"object": stream.get_final_completion().choices[0].message.parsed.model_dump()}
 
     def json_object(self):
@@ -160,7 +161,7 @@ class OpenAiPython:
     def thinking(self):
         """Thoughts beside words."""
         message = self._create(reasoning_effort="high").choices[0].message
-        return {"text": message.content, "reasoning": message.reasoning, "same": self._read(self._create(stream=True))["reasoning"]}
+        return {"text": message.content, "reasoning": getattr(message, "reasoning", None), "same": self._read(self._create(stream=True))["reasoning"]}
 
     def logprobs(self):
         """Of each token, and two that it might have been."""
