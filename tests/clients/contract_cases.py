@@ -98,13 +98,8 @@ PENDING = {
     "tool_choice": ("tool_choice is not read", V1),
     "tool_none": ("tool_choice is not read", V1),
     "several": ("n is not read", V1),
-    "embed_tokens": ("errors name no place", OPENAI),
-    "image_address": ("errors name no place", OPENAI),
-    "bad_value": ("errors name no place", OPENAI),
-    "unknown": ("errors have no code", OPENAI),
     "retrieve": ("a slash in the name of a model is not read", OPENAI),
     "retrieve_unknown": ("errors have no code", OPENAI),
-    "logprobs": ("of logprobs there is no list of others where none were asked for", OPENAI),
     "responses": ("there is no answer of ours", CLIENTS),
 }
 
