@@ -10,6 +10,7 @@ sys.path[:0] = [os.path.join(TESTS, "real"), os.path.join(TESTS, "e2e")]
 
 from asking import Askers  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from contract_run import Contract  # noqa: E402
 from pauses import Pauses  # noqa: E402
 from real_ollama import RealModels, real_ollama  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
@@ -26,6 +27,14 @@ def real_models(tmp_path_factory):
 def askers():
     """The processes that have the clients in them (asking.py)."""
     made = Askers()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def contract():
+    """The processes that do what users do (contract_run.py)."""
+    made = Contract()
     yield made
     made.close()
 

@@ -5,17 +5,10 @@ import tempfile
 import pytest
 
 from contract_cases import CASES, MODELS, PENDING, PICTURE, SCRIPT, TEXTS, V1, asks, tag_of
-from contract_run import Contract, expect_pending, judge_error
+from contract_run import expect_pending, judge_error
 from contract_shapes import judge_answer
 from client import ask
 from sidecar import Sidecar
-
-@pytest.fixture(scope="module", name="contract")
-def _contract():
-    made = Contract()
-    yield made
-    made.close()
-
 
 @pytest.fixture(scope="module", name="ready")
 def _ready():

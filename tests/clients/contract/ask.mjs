@@ -17,7 +17,7 @@ const results = { add: "42", weather: "rain" };
 const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const texts = ["one", "two words"];
 const leftAfter = 3;
-const timeout = 1000;
+const timeout = 3000;
 const sight = z.object({ kind: z.enum(["cat", "dog"]), is_tame: z.boolean() });
 const sightSchema = z.toJSONSchema(sight);
 const parameters = {

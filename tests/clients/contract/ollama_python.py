@@ -1,11 +1,14 @@
 """ollama of PyPI, as its users use it: a method for each case."""
 import base64
 import json
+import os
+import threading
 
 import httpx
 import ollama
 from shared import LEFT_AFTER_N, PICTURE, RESULTS, SAID, TEXTS, TIMEOUT_S, TOOLS, Sight, floats, recording
 
+lock = threading.Lock()  # while a variable is set, as a client reads it when it is made
 SIGHT = Sight.model_json_schema()
 
 
@@ -15,8 +18,12 @@ class OllamaPython:
     def __init__(self, ask):
         self.ask, self.model = ask, ask["model"]
         headers = {"X-Request-Id": ask["tag"], **({"Authorization": "Bearer " + ask["key"]} if "key" in ask else {})}
-        self.client = ollama.Client(host=ask["url"], headers=headers, transport=recording(httpx, ask["wire"]),
-                                    timeout=TIMEOUT_S if ask["case"] == "timeout" else None)
+        with lock:
+            if "variable" in ask:
+                os.environ["OLLAMA_API_KEY"] = ask["variable"]
+            self.client = ollama.Client(host=ask["url"], headers=headers, transport=recording(httpx, ask["wire"]),
+                                        timeout=TIMEOUT_S if ask["case"] == "timeout" else None)
+            os.environ.pop("OLLAMA_API_KEY", None)
 
     def _chat(self, said=None, **more):
         return self.client.chat(self.model, said or SAID, **more)

@@ -10,7 +10,7 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADh
 ADDRESS = "http://127.0.0.1:1/cat.png"
 TEXTS = ["one", "two words"]
 LEFT_AFTER_N = 3
-TIMEOUT_S = 1
+TIMEOUT_S = 3
 
 
 class Add(pydantic.BaseModel):
