@@ -447,9 +447,15 @@ void sys_trim_memory(void)
 #endif
 }
 
+int sys_random_secret(void *bytes, size_t bytes_n)
+{
+    ssize_t n = getrandom(bytes, bytes_n, 0);
+    return n == (ssize_t)bytes_n ? 0 : n < 0 ? -errno : -EIO;
+}
+
 void sys_random(void *bytes, size_t bytes_n)
 {
-    if (getrandom(bytes, bytes_n, 0) == (ssize_t)bytes_n)
+    if (sys_random_secret(bytes, bytes_n) == 0)
         return;
     struct timespec ts = {0};
     clock_gettime(CLOCK_MONOTONIC, &ts);

@@ -219,6 +219,8 @@ int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name),
 /* Gives the kernel back what was freed and libc keeps; nothing where libc can't. malloc_trim(3) */
 void sys_trim_memory(void);
 
+/* Fills bytes from the kernel's generator, for secrets: 0, or -errno where it has none. getrandom(2) */
+int sys_random_secret(void *bytes, size_t bytes_n) WARN_UNUSED;
 /* Fills bytes from the kernel's generator; falls back to the clock. getrandom(2) */
 void sys_random(void *bytes, size_t bytes_n);
 

@@ -13,6 +13,7 @@
 #include "ctl/change.h"
 #include "ctl/ctl.h"
 #include "ctl/health.h"
+#include "ctl/new_key.h"
 #include "ctl/plain.h"
 #include "ctl/status.h"
 #include "ctl/tail.h"
@@ -38,6 +39,7 @@ static const char usage[] =
     "                    what programs wrote last (10 lines; all programs), with -f also what they write from now on\n"
     "  health [--ready]  one line of GET /health (or /ready); exit 0 only when it answers 200\n"
     "  dump              the configuration in force, and where each value comes from\n"
+    "  new-key           makes a key for [key:NAME]: the key, and the hash that stands in supervisor.ini\n"
     "  help              this text\n"
     "\n"
     "  -s SOCKET  where the supervisor's control socket is\n"
@@ -84,6 +86,7 @@ static const struct verb {
     {"stop", run_stop, ONE_ARGUMENT},       {"restart", run_restart, ONE_ARGUMENT},
     {"reload", run_reload, NO_ARGUMENT},    {"tail", tail_run, ANY_ARGUMENTS},
     {"health", health_run, NO_ARGUMENT},    {"dump", change_dump, NO_ARGUMENT},
+    {"new-key", new_key_run, NO_ARGUMENT},
 };
 
 static int usage_error(const char *what, const char *word)
@@ -243,6 +246,8 @@ int ctl_main(int argc, char **argv)
     code = check_words(&o, verb);
     if (code >= 0)
         return code;
+    if (verb->run == new_key_run) /* it needs no supervisor, and no configuration */
+        return new_key_run(NULL);
     if (!o.socket_path && load_conf(&conf, o.file) < 0) {
         fputs("sidecarctl: the configuration can't be read; say by -s SOCKET where the supervisor listens\n", stderr);
         return CTL_USAGE;

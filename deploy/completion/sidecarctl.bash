@@ -33,7 +33,7 @@ _sidecarctl()
     health:-*) words='--ready -s -c --json' ;;
     ?*:-*) words='-s -c --json' ;;
     :-*) words='-s -c -h --json --help --version' ;;
-    :*) words='status start stop restart reload tail health dump help' ;;
+    :*) words='status start stop restart reload tail health dump new-key help' ;;
     start:* | stop:* | restart:*) [ "$names" -gt 0 ] || words=$(_sidecarctl_programs "${asked[@]}") ;;
     tail:*) words=$(_sidecarctl_programs "${asked[@]}") ;;
     esac

@@ -28,7 +28,7 @@ function __sidecarctl_takes_program
     contains -- $operands[1] $argv[2..-1]; and test "$argv[1]" != one -o (count $operands) = 1
 end
 
-set -l verbs status start stop restart reload tail health dump help
+set -l verbs status start stop restart reload tail health dump new-key help
 complete -c sidecarctl -f
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a status -d 'What runs: a row for each program'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a start -d 'Start a program'
@@ -38,6 +38,7 @@ complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a reload -d 
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a tail -d 'What programs wrote last'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a health -d 'One line of GET /health'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a dump -d 'The configuration in force'
+complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a new-key -d 'Make a key for [key:NAME]'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a help -d 'The verbs and options'
 complete -c sidecarctl -n '__sidecarctl_takes_program one start stop restart' -a '(__sidecarctl_programs)' -d Program
 complete -c sidecarctl -n '__sidecarctl_takes_program any tail' -a '(__sidecarctl_programs)' -d Program
