@@ -59,8 +59,11 @@ static int is_named_by(const char *pattern, const char *name, size_t name_n)
            strncasecmp(pattern + name_n, ":latest", n - name_n) == 0; /* m:lat* of m, which is m:latest */
 }
 
+/* A name with a scheme would be one thing here and another to Ollama, which looks behind the last :// (types/model, v0.9.5). */
 int conf_names_model(const struct list *models, const char *name, size_t name_n)
 {
+    if (memmem(name, name_n, "://", 3))
+        return 0;
     for (size_t i = 0; i < models->items_n; i++)
         if (is_named_by(models->items[i], name, name_n))
             return 1;

@@ -139,6 +139,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     l.error = log_begin_line(&l.text, LOG_INFO, "access", is_json ? LOG_JSON : LOG_TEXT);
     add_word(&l, "id", a->id);
     add_word(&l, "client", a->client);
+    add_word(&l, "key", a->key);
     add_span(&l, "method", m, m->method_name, METHOD_BYTES);
     add_span(&l, "path", m, m->path, PATH_BYTES);
     add_text(&l, "model", a->model, strlen(a->model), sizeof a->model);

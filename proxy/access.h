@@ -43,6 +43,7 @@ struct access {
     enum contract_sleep asleep; /* Ollama's, where the answer is what was known of it; else AWAKE */
     char id[ACCESS_ID_BYTES];
     char client[IP_TEXT_BYTES];
+    const char *key;        /* the name of the key that it came with, which outlives it; or NULL */
     char model[CONTRACT_NAME_BYTES];
     struct ending_facts facts;
 };

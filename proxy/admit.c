@@ -70,12 +70,69 @@ static int is_cross_site(const struct message *m)
     return !((m->method & (METHOD_GET | METHOD_HEAD)) && mode && text_is(mode, mode_n, "navigate"));
 }
 
-static void decide_trust(struct admission *a, const struct trust_rules *rules, const struct message *m)
+/* What the right of a path is called in [key:NAME] rights. */
+static const char *right_name(enum route_right right, unsigned *bit)
 {
-    int origin = message_find(m, "origin", 0);
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } rows[] = {[RIGHT_NONE] = {NULL, 0},
+                [RIGHT_INFERENCE] = {"inference", CONF_RIGHT_INFERENCE},
+                [RIGHT_OBSERVE] = {"observe", CONF_RIGHT_OBSERVE},
+                [RIGHT_MANAGE] = {"manage", CONF_RIGHT_MANAGE}};
+    *bit = rows[right].bit;
+    return rows[right].name;
+}
+
+/* 401 has to say how one may come in. RFC 9110 section 15.5.2, RFC 6750 section 3 */
+static void refuse_key(struct admission *a, const struct message *m, const char *code, const char *text)
+{
+    static const char not_read[] = "; a key in the query is not read";
+    refuse(a, 401, code);
+    snprintf(a->text, sizeof a->text, "%s%s", text, m->query.n > 0 ? not_read : "");
+    snprintf(a->lines, sizeof a->lines, "WWW-Authenticate: Bearer realm=\"ollama-sidecar\"%s\r\n",
+             strcmp(code, "invalid_api_key") == 0 ? ", error=\"invalid_token\"" : "");
+}
+
+/* What came as a key. Where one came, whose it is and what it may do is all that counts, and not from where, or under which name. */
+static enum keys_found find_key(struct admission *a, const struct keys *keys, const struct message *m, enum route_right right)
+{
+    size_t at;
+    enum keys_found found = right == RIGHT_NONE ? KEYS_NONE : keys_find(keys, m, &at);
+    if (found == KEYS_KNOWN) {
+        a->key = keys->items[at].conf;
+        a->key_index = keys->items[at].index;
+    }
+    return found;
+}
+
+static void decide_key(struct admission *a, const struct message *m, enum keys_found found)
+{
+    unsigned bit;
+    const char *right = right_name(a->route->right, &bit);
+    if (found == KEYS_UNKNOWN) {
+        refuse_key(a, m, "invalid_api_key", "the key is none of those that are known here ([key:NAME] in supervisor.ini)");
+    } else if (found == KEYS_MALFORMED) {
+        refuse_key(a, m, "invalid_api_key", "the key can't be read: send it as `Authorization: Bearer KEY`, or as `x-api-key: KEY`");
+    } else if (found == KEYS_SEVERAL) {
+        refuse(a, 400, "several_keys");
+        snprintf(a->text, sizeof a->text, "there is more than one key in Authorization and x-api-key: send one");
+    } else if (!(conf_key_rights(a->key) & bit)) {
+        refuse(a, 403, "not_permitted");
+        snprintf(a->text, sizeof a->text, "the key %s may not do this; [key:%s] rights would permit it, with %s", a->key->name, a->key->name, right);
+    }
+}
+
+static void decide_trust(struct admission *a, const struct admit_rules *all, const struct message *m)
+{
+    const struct trust_rules *rules = all->trust;
+    int origin = message_find(m, "origin", 0), has_keys = all->keys->items_n > 0;
     struct trust_request r = {.right = a->status ? RIGHT_NONE : a->route->right, .sender = &a->sender};
-    if (m->method == METHOD_OPTIONS && r.right != RIGHT_NONE) /* it carries no right yet, and does nothing */
-        r.right = RIGHT_OBSERVE;
+    if (m->method == METHOD_OPTIONS && r.right != RIGHT_NONE) /* it carries no right yet, and does nothing; no browser sends a key with it */
+        r.right = has_keys ? RIGHT_NONE : RIGHT_OBSERVE;
+    enum keys_found found = has_keys ? find_key(a, all->keys, m, r.right) : KEYS_NONE;
+    if (found != KEYS_NONE)
+        r.right = RIGHT_NONE;
     r.host = (struct trust_name){message_at(m, m->authority), m->authority.n};
     r.asked = (struct trust_name){message_at(m, a->sender.host), a->sender.host.n};
     if (origin >= 0) {
@@ -86,7 +143,11 @@ static void decide_trust(struct admission *a, const struct trust_rules *rules, c
         r.is_cross_site = is_cross_site(m);
     }
     trust_decide(rules, &r, &a->trust);
-    if (!a->trust.is_allowed) {
+    if (!a->trust.is_allowed && has_keys && a->trust.origin != TRUST_ORIGIN_FOREIGN) {
+        char text[ADMIT_TEXT_BYTES];
+        snprintf(text, sizeof text, "%s; or send a key: `Authorization: Bearer KEY`", a->trust.why);
+        refuse_key(a, m, "missing_api_key", text);
+    } else if (!a->trust.is_allowed) {
         refuse(a, 403, a->trust.origin == TRUST_ORIGIN_FOREIGN ? "foreign_origin" : "not_permitted");
         snprintf(a->text, sizeof a->text, "%s", a->trust.why);
         a->lines[0] = '\0';
@@ -94,6 +155,8 @@ static void decide_trust(struct admission *a, const struct trust_rules *rules, c
         refuse(a, 400, "bad_origin");
         snprintf(a->text, sizeof a->text, "more than one Origin header");
         a->lines[0] = '\0';
+    } else if (found != KEYS_NONE) {
+        decide_key(a, m, found);
     }
 }
 
@@ -120,12 +183,13 @@ void admit(const struct admit_rules *rules, const struct message *m, const struc
     a->origin = (struct span){0, 0};
     a->status = 0;
     a->code = NULL;
+    a->key = NULL;
     a->text[0] = a->lines[0] = '\0';
     sender_read(&a->sender, m, peer, &rules->trust->trusted);
     if (is_circle(a, rules, m))
         return;
     find_route(a, m);
-    decide_trust(a, rules->trust, m);
+    decide_trust(a, rules, m);
     if (a->status == 0 && !admit_is_streamed(a, m) && m->length_bytes > rules->max_body_bytes) {
         refuse(a, 413, "body_too_large");
         snprintf(a->text, sizeof a->text, "the body has %lld bytes; [proxy] max_body takes %lld",

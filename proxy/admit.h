@@ -4,18 +4,21 @@
 #ifndef PROXY_ADMIT_H
 #define PROXY_ADMIT_H
 
+#include "proxy/keys.h"
 #include "proxy/message.h"
 #include "proxy/route.h"
 #include "proxy/tell.h"
 #include "proxy/trust.h"
 
-enum { ADMIT_TEXT_BYTES = TRUST_WHY_BYTES, ADMIT_LINES_BYTES = 128, ADMIT_ID_BYTES = 129 };
+enum { ADMIT_TEXT_BYTES = TRUST_WHY_BYTES + 96, ADMIT_LINES_BYTES = 128, ADMIT_ID_BYTES = 129 };
 
 struct admission {
     const struct route *route; /* NULL where it was refused for its path */
     enum route_dialect dialect;
     struct sender sender;      /* who asks: sender.client is the client's address */
     struct trust_answer trust;
+    const struct conf_key *key; /* it came with this one; NULL: with none, or there are none; borrowed from the rules */
+    size_t key_index;          /* … its place in conf->keys */
     struct span origin;        /* in the request; n = 0: none */
     int status;                /* 0: admitted; else the status of the refusal, with code, text and lines */
     const char *code;
@@ -27,6 +30,7 @@ struct admit_rules {
     const struct trust_rules *trust;
     const struct tell *tell;
     int64_t max_body_bytes; /* of a body that would be held */
+    const struct keys *keys;
     const char *backend;    /* for the refusal of a request that went round in a circle */
 };
 

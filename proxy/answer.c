@@ -7,6 +7,7 @@
 
 #include "proxy/empty_token.h"
 #include "proxy/json_scan.h"
+#include "proxy/key_models.h"
 #include "proxy/openai_models.h"
 #include "common/json_read.h"
 #include "proxy/reply.h"
@@ -137,12 +138,13 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
     int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404) ||
                                    (a->is_key_ours && answer_is_about_key(a->status)));
-    if (!a->translation.ops && !a->deliver->is_begun && !is_told) {
+    int is_read = a->translation.ops || (a->deliver->shown && !a->deliver->is_head_request);
+    if (!is_read && !a->deliver->is_begun && !is_told) {
         a->state = ANSWER_PASS;
         pass_head(a, f);
         return;
     }
-    a->state = !is_good ? ANSWER_GATHER : a->translation.ops ? ANSWER_TRANSLATE : ANSWER_PASS;
+    a->state = !is_good ? ANSWER_GATHER : is_read ? ANSWER_TRANSLATE : ANSWER_PASS;
     a->pieces = !a->translation.ops            ? PIECES_WHOLE
                 : !a->translation.ops->is_openai ? (a->translation.is_stream ? PIECES_LINES : PIECES_WHOLE)
                 : f->stream == STREAM_SSE        ? PIECES_EVENTS
@@ -210,7 +212,8 @@ static void translate(struct answer *a, const char *json, size_t json_n)
         note_error(a, 500, json, json_n);
         return;
     }
-    int error = a->translation.ops->object(&a->translation, json, json_n, &a->out);
+    const struct translate_ops *ops = a->translation.ops;
+    int error = ops ? ops->object(&a->translation, json, json_n, &a->out) : buf_append(&a->out, json, json_n);
     if (error == -ENOENT)
         note_error(a, 404, no_model, sizeof no_model - 1);
     else
@@ -328,12 +331,27 @@ static void end_events(struct answer *a)
         fault_of(a, t->ops->end(t, &a->out));
 }
 
+/* A list of models is shown as far as its key may see it. */
+static void narrow(struct answer *a)
+{
+    struct deliver *d = a->deliver;
+    struct buf all = a->out;
+    buf_init(&a->out, 0);
+    int error = key_models_show(d->shown, buf_data(&all), buf_size(&all), &a->out);
+    if (error)
+        a->fault = error == -EINVAL ? "something else than a list of models" : "out of memory";
+    buf_fini(&all);
+    d->shown = NULL; /* it is done */
+}
+
 static int end_translation(struct answer *a)
 {
     struct deliver *d = a->deliver;
     if (!a->has_error && !is_blank(buf_data(&a->in), buf_size(&a->in)))
         translate(a, buf_data(&a->in), buf_size(&a->in));
     end_events(a);
+    if (d->shown && !a->has_error && !a->fault)
+        narrow(a);
     if (a->has_error)
         return -EREMOTEIO;
     if (!a->fault && buf_size(&a->out) == 0 && !d->is_begun)

@@ -7,6 +7,8 @@
 
 #include "common/buf.h"
 
+struct list;
+
 enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024, DELIVER_LINES_BYTES = 232 };
 
 /* What stands behind it: a connection. None of these calls back. */
@@ -42,6 +44,7 @@ struct deliver {
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];
     struct buf extra;                /* lines for the heads of our own answers */
+    const struct list *shown;        /* of a list of models, those that its key may see; borrowed; NULL: all */
     const char *vary;                /* … and for every head, a literal: whole lines; NULL: none */
     const char *encoding;            /* … and for heads of streams, likewise */
     char lines[DELIVER_LINES_BYTES]; /* … and for every head: whole lines with their ends, or "" */

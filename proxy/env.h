@@ -16,6 +16,7 @@
 #include "proxy/gate.h"
 #include "proxy/gpu_watch.h"
 #include "proxy/limits.h"
+#include "proxy/keys.h"
 #include "proxy/loader.h"
 #include "proxy/puller.h"
 #include "proxy/queue.h"
@@ -50,6 +51,7 @@ struct env {
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct trust_rules trust;         /* for main to fill in */
     struct limits limits;             /* … too */
+    struct keys keys;                 /* … this, too */
     struct tell tell;
     struct timer review_timer;        /* looks at the page again while somebody waits */
     int64_t started_at_ms;

@@ -45,7 +45,7 @@ static void start(struct exchange *x, const struct peer *peer)
 {
     struct admission *a = &x->admission;
     const struct env *env = x->env;
-    struct admit_rules rules = {&env->trust, &env->tell, env->conf->proxy.max_body_bytes, env->backend->host};
+    struct admit_rules rules = {&env->trust, &env->tell, env->conf->proxy.max_body_bytes, &env->keys, env->backend->host};
     atomic_fetch_add(&x->env->line->requests_n, 1);
     admit(&rules, x->request, peer, a);
     if (admit_cors_lines(a, x->request, &x->deliver.extra) < 0) {
@@ -56,6 +56,7 @@ static void start(struct exchange *x, const struct peer *peer)
         exchange_fail_with(x, a->status, a->code, a->text, a->lines);
         return;
     }
+    x->deliver.shown = a->key ? exchange_shown_models(x) : NULL;
     if (a->route->kind != ROUTE_BACKEND) {
         check(x);
         return;
@@ -248,7 +249,7 @@ static void expect_answer(struct exchange *x)
     const struct conf_proxy *conf = &x->env->conf->proxy;
     x->answer.is_why_known = !x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model;
     x->answer.is_key_ours = x->upstream != NULL;
-    answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, (enum conf_heartbeat)conf->heartbeat);
+    answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
     if (answer_may_beat(&x->answer))
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
 }
@@ -256,7 +257,7 @@ static void expect_answer(struct exchange *x)
 /* It is known who answers: its body becomes what that backend wants. */
 static void prepare(struct exchange *x)
 {
-    if (exchange_generate(x) < 0 || translate(x) < 0 || pin(x) < 0)
+    if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || translate(x) < 0 || pin(x) < 0)
         return;
     read_body(x); /* as the backend will get it */
     expect_answer(x);
@@ -268,7 +269,7 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_end_upload(x) == 0 && exchange_choose(x, prepare))
+        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0 && exchange_choose(x, prepare))
             prepare(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
@@ -310,6 +311,7 @@ void exchange_report(struct exchange *x, struct access *out)
     snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
     if (x->admission.sender.client)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
+    out->key = x->admission.key ? x->admission.key->name : NULL;
     snprintf(out->model, sizeof out->model, "%s", x->ask.model);
     out->status = x->deliver.status;
     if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */

@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
- * backend), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
+ * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
  * exchange_fetch.c (the backend), exchange_limit.c and exchange_tokens.c (how much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
@@ -188,6 +188,14 @@ int exchange_generate(struct exchange *x) WARN_UNUSED;
 int exchange_answer_asleep(struct exchange *x);
 /* The backend has answered what only reads: it may be asked for again while it sleeps. */
 void exchange_note_read(struct exchange *x);
+
+/* exchange_key.c. Whether its key may use the models that it names: of a body as it came, or, is_generated, of what POST /generate made of
+ * one, and of its preset. 0, or -1: the exchange has ended. */
+int exchange_check_key(struct exchange *x, int is_generated) WARN_UNUSED;
+/* The models that its key may see, where it asks for a list of them; NULL: all. */
+const struct list *exchange_shown_models(const struct exchange *x);
+/* What its client's heartbeats are. */
+enum conf_heartbeat exchange_heartbeat(const struct exchange *x);
 
 /* exchange_pull.c. Which of the models that it may use is there. */
 enum exchange_found {

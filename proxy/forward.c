@@ -107,10 +107,11 @@ static int append_line(struct buf *out, const char *name, const char *value)
 
 int forward_request_head(struct buf *out, const struct forward_request *f)
 {
-    static const char *const dropped[] = {"host",   "content-length", "expect", "accept-encoding", "x-request-id",
-                                          "origin", NULL};
-    static const char *const dropped_but_origin[] = {"host",         "content-length", "expect", "accept-encoding",
-                                                     "x-request-id", NULL};
+    enum { KEYS_N = 3, ORIGIN_N = 1 };
+    static const char *const names[] = {"authorization", "x-api-key", "api-key", /* where keys are ours */
+                                        "origin",                                /* where CORS is */
+                                        "host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
+    const char *const *dropped = f->tell->are_keys_ours ? names : names + KEYS_N + (f->is_origin_dropped ? 0 : ORIGIN_N);
     enum { MORE_BYTES = 512 }; /* what we add, mostly: memory is asked for once */
     const struct message *m = f->request;
     char *room;
@@ -122,7 +123,7 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     error = error ? error : buf_text(out, " HTTP/1.1\r\n");
     error = error ? error : append_line(out, "Host: ", f->host);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
-    error = error ? error : append_fields(out, m, f->is_origin_dropped ? dropped : dropped_but_origin, f->sender->has_fields, f->target != NULL);
+    error = error ? error : append_fields(out, m, dropped, f->sender->has_fields, f->target != NULL);
     if (!error && f->target) /* the body is ours, too */
         error = append_line(out, "Content-Type: ", "application/json");
     error = error ? error : tell_backend(f->tell, out, m, f->sender);

@@ -238,6 +238,8 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     p->env.work_over = on_work_over;
     p->env.work_over_context = p;
     error = trust_rules_init(&p->env.trust, conf);
+    error = error ? error : keys_init(&p->env.keys, conf);
+    p->env.tell.are_keys_ours = p->env.keys.items_n > 0;
     if (!error)
         error = limits_init(&p->env.limits, 0, conf->proxy.requests_per_minute > 0 || conf->proxy.tokens_per_minute > 0);
     if (!error)
@@ -287,6 +289,7 @@ static void close_rooms(struct proxy *p)
     sys_close(p->signal_fd);
     list_fini(&p->origins);
     trust_rules_fini(&p->env.trust);
+    keys_fini(&p->env.keys);
     loop_fini(&p->loop);
     contract_release(&p->contract);
     conf_free(&p->conf);

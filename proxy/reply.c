@@ -4,6 +4,7 @@
  */
 #include "proxy/reply.h"
 
+#include "proxy/key_models.h"
 #include "proxy/mistakes.h"
 
 #include <string.h>
@@ -78,7 +79,7 @@ static void give_up(struct deliver *d)
     deliver_break(d);
 }
 
-void reply_bytes(struct deliver *d, int status, const char *type, const char *bytes, size_t bytes_n, const char *lines)
+static void send_bytes(struct deliver *d, int status, const char *type, const char *bytes, size_t bytes_n, const char *lines)
 {
     int error = append_head(d, status, type && *type ? type : NULL, lines);
     error = error ? error : deliver_begin(d, 0, (int64_t)bytes_n);
@@ -88,6 +89,26 @@ void reply_bytes(struct deliver *d, int status, const char *type, const char *by
     }
     deliver_body(d, bytes, bytes_n);
     deliver_end(d);
+}
+
+/* A list of models is shown as far as its key may see it; one that can't be read is not shown. */
+static void send_shown(struct deliver *d, const char *type, const char *bytes, size_t bytes_n, const char *lines)
+{
+    struct buf shown;
+    buf_init(&shown, 0);
+    if (key_models_show(d->shown, bytes, bytes_n, &shown) < 0)
+        give_up(d);
+    else
+        send_bytes(d, 200, type, buf_data(&shown), buf_size(&shown), lines);
+    buf_fini(&shown);
+}
+
+void reply_bytes(struct deliver *d, int status, const char *type, const char *bytes, size_t bytes_n, const char *lines)
+{
+    if (d->shown && status == 200)
+        send_shown(d, type, bytes, bytes_n, lines);
+    else
+        send_bytes(d, status, type, bytes, bytes_n, lines);
 }
 
 void reply_json(struct deliver *d, int status, const char *json, size_t json_n, const char *lines)

@@ -11,6 +11,7 @@ enum { TELL_NAME_BYTES = 32, TELL_VIA_BYTES = 48 };
 
 struct tell {
     int is_sender_told;         /* [proxy] forwarded */
+    int are_keys_ours;          /* what clients send as a key is for us: the backend is not told */
     char name[TELL_NAME_BYTES]; /* our pseudonym: sidecar-0123456789abcdef */
     char via[2][TELL_VIA_BYTES]; /* the line for what came by HTTP/1.0, and by HTTP/1.1, with its CRLF */
     size_t via_n;

@@ -259,6 +259,8 @@ static void test_which_models_a_list_names(void **state)
         {"hf.co/a/*", "hf.co/b/x", 0},
         {"*", "hf.co/a/b", 1},
         {"*", "", 1},
+        {"*", "https://m", 0},
+        {"hf.co/*", "hf.co/://evil", 0},
         {"m", "", 0},
         {"", "m", 0},
     };

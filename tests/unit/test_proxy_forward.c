@@ -43,6 +43,38 @@ static void assert_text(struct buf *out, const char *expected)
     buf_fini(out);
 }
 
+/* What clients send as a key is for us, where there are keys; else it is nobody's business. */
+static void test_a_key_is_passed_on_only_where_there_are_none(void **state)
+{
+    (void)state;
+    static const char head[] = "GET / HTTP/1.1\r\nHost: c\r\nA: 1\r\nAUTHORIZATION: Bearer k\r\nX-Api-Key: k\r\nB: 2\r\nAPI-key: k\r\nOrigin: o\r\n\r\n";
+    static const struct {
+        int are_keys_ours, is_origin_dropped;
+        const char *expected;
+    } cases[] = {
+        {1, 0, "A: 1\r\nB: 2\r\n"},
+        {1, 1, "A: 1\r\nB: 2\r\n"},
+        {0, 1, "A: 1\r\nAUTHORIZATION: Bearer k\r\nX-Api-Key: k\r\nB: 2\r\nAPI-key: k\r\n"},
+        {0, 0, "A: 1\r\nAUTHORIZATION: Bearer k\r\nX-Api-Key: k\r\nB: 2\r\nAPI-key: k\r\nOrigin: o\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[512];
+        struct message m;
+        struct buf out;
+        struct tell told;
+        snprintf(expected, sizeof expected, "GET / HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: ours\r\n%s" VIA "\r\n", cases[i].expected);
+        parse(&m, HTTP1_REQUEST, head);
+        buf_init(&out, 0);
+        struct sender sender = sender_of(&m, &told);
+        told.are_keys_ours = cases[i].are_keys_ours;
+        struct forward_request f = {.request = &m, .host = "back:1", .request_id = "ours", .is_origin_dropped = cases[i].is_origin_dropped,
+                                    .tell = &told, .sender = &sender};
+        assert_int_equal(forward_request_head(&out, &f), 0);
+        assert_text(&out, expected);
+        message_fini(&m);
+    }
+}
+
 static void test_a_request_in_one_form(void **state)
 {
     (void)state;
@@ -175,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_in_one_form),
+        cmocka_unit_test(test_a_key_is_passed_on_only_where_there_are_none),
         cmocka_unit_test(test_another_target_has_another_type),
         cmocka_unit_test(test_a_body_gets_its_length),
         cmocka_unit_test(test_an_answer_keeps_its_fields),
