@@ -9,6 +9,7 @@
 
 enum {
     REFUSED_LIMIT_MS = 5000, /* a backend that is said to be ready may refuse so long */
+    SLOW_MS = 1000, /* a name, or a connection, for which so long was waited is not tried once more */
     RETRIES_MAX = 1,
     LOST_LOADS_MAX = 10, /* as many as an Ollama may die within restart_window, by default */
 };
@@ -44,7 +45,8 @@ static void on_refused(struct exchange *x, const char *why)
         exchange_pass_gate(x);
         return;
     }
-    if (!x->refused_since_ms)
+    int is_slow = x->upstream && loop_monotonic_ms(x->env->loop) - x->asked_at_ms > SLOW_MS;
+    if (!x->refused_since_ms && !is_slow)
         x->refused_since_ms = now_ms;
     else if (x->upstream || !x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
         fail_backend(x, "takes no connection", why);
@@ -97,6 +99,7 @@ static void tell_answer(struct exchange *x)
     char text[ANSWER_TEXT_BYTES];
     answer_error(&x->answer, text);
     if (x->upstream && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
+        snprintf(text, sizeof text, "status %d", x->answer.status); /* its words may have a part of the key in them */
         fail_backend(x, "does not take the key of its section", text);
         return;
     }

@@ -6,6 +6,7 @@
 #include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum { LIST_BYTES = 8 << 20 };
@@ -19,62 +20,49 @@ static int may_leave(const struct route *route)
 
 static int is_list(const struct exchange *x)
 {
-    const struct route *route = x->admission.route;
-    return route->asleep == ASLEEP_MODEL || (route->asleep == ASLEEP_KNOWN && strcmp(route->path, "/v1/models") == 0);
+    return x->admission.route->api == API_OPENAI_MODELS;
 }
 
-/* What is written of the models: all, or the one of this name. */
-struct listing {
-    struct buf out;
-    const char *name; /* NULL: all */
-    int is_first;
+/* The models of all backends, one after the other, without those that came before. */
+struct others {
+    const struct upstreams *all;
+    size_t row;
+    struct upstream_model at;
 };
 
-static int list_model(void *context, const struct upstream *upstream, const struct upstream_model *model)
+static int next_model(void *context, size_t nth, struct translate_model *out)
 {
-    struct listing *l = context;
-    int error = 0;
-    if (l->name && !(upstream ? strcmp(l->name, model->name) == 0 : model_name_equal(l->name, strlen(l->name), model->name, strlen(model->name))))
+    struct others *o = context;
+    (void)nth;
+    if (!upstreams_next_model(o->all, &o->row, &o->at))
         return 0;
-    if (!l->name && !l->is_first)
-        error = buf_text(&l->out, ",");
-    l->is_first = 0;
-    error = error ? error : buf_text(&l->out, model->object);
-    return error ? error : l->name != NULL;
+    *out = (struct translate_model){.name = o->at.name, .owner = o->at.owner, .created_s = (int64_t)o->at.created_s};
+    return 1;
 }
 
 static void answer_list(struct exchange *x)
 {
     struct env *env = x->env;
     const struct message *m = x->request;
-    const struct known_key key = {.kind = KNOWN_PATH, .name = "/v1/models"};
+    const struct known_key key = {.kind = KNOWN_PATH, .name = "/api/tags"};
     const struct known_entry *known = asleep_state(&env->asleep, &env->gate.view) != CONTRACT_AWAKE ? asleep_answer(&env->asleep, &key) : NULL;
-    struct listing l = {.is_first = 1};
-    char name[CONTRACT_NAME_BYTES], text[CONTRACT_NAME_BYTES + 64];
+    struct others others = {.all = env->upstreams, .row = 1};
+    struct translate_models rules = {.context = &others, .next = next_model};
+    struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
+    struct buf out;
     if (known)
         upstreams_know_ollama(env->upstreams, known->body, known->body_n);
-    if (x->admission.route->asleep == ASLEEP_MODEL) {
-        if (openai_models_name(message_at(m, m->path), m->path.n, name, sizeof name) < 0) {
-            exchange_fail(x, 400, "invalid_request", "the name of the model is too long, or can't be read");
-            return;
-        }
-        l.name = name;
-    }
-    buf_init(&l.out, LIST_BYTES);
-    int result = l.name ? 0 : buf_text(&l.out, "{\"object\":\"list\",\"data\":[");
-    result = result < 0 ? result : upstreams_each_model(env->upstreams, list_model, &l);
-    if (result >= 0 && !l.name)
-        result = buf_text(&l.out, "]}");
-    if (result < 0) {
+    buf_init(&out, LIST_BYTES);
+    int error = openai_models_write(&t, buf_data(&env->upstreams->tags), buf_size(&env->upstreams->tags), &out);
+    if (error == -ENOENT) {
+        exchange_fail(x, 404, "model_not_found", OPENAI_MODELS_NONE);
+    } else if (error) {
         exchange_fail(x, 500, NULL, "out of memory");
-    } else if (l.name && l.is_first) {
-        snprintf(text, sizeof text, "model '%s' not found", name);
-        exchange_fail(x, 404, "model_not_found", text);
     } else {
-        reply_json(&x->deliver, 200, buf_data(&l.out), buf_size(&l.out), NULL);
+        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), NULL);
         exchange_finish(x, EXCHANGE_CLEAN);
     }
-    buf_fini(&l.out);
+    buf_fini(&out);
 }
 
 /* 1 where it goes on. */
@@ -100,7 +88,7 @@ static void on_lists(void *context)
     const struct upstream *upstream;
     if (is_list(x))
         answer_list(x);
-    else if (upstreams_choose(x->env->upstreams, &x->lists, x->ask.model, &upstream) && use(x, upstream))
+    else if (upstreams_choose(x->env->upstreams, NULL, x->ask.model, &upstream) && use(x, upstream))
         x->chosen(x);
 }
 

@@ -23,9 +23,10 @@ struct https {
     struct timer timer;
     struct deferred work;
     struct https_call *first, **last; /* those that have something to tell */
+    struct https_call *orphans;       /* whose names are still being looked up */
     struct https_call *told;          /* who is being told; NULL: none, or it was cancelled meanwhile */
     struct buf bytes;                 /* … its bytes */
-    size_t calls_n;
+    size_t calls_n, most_n;           /* under way, and at once since there were none */
 };
 
 struct https_call {
@@ -38,9 +39,14 @@ struct https_call {
     void *context;
     struct buf bytes;       /* that came */
     size_t body_n;
+    int64_t connect_ms;
     int is_paused, is_held; /* by the caller; libcurl was told so */
     int is_interim, is_body; /* the head that comes is one of 1xx; it is over */
-    int is_over;
+    int is_over;            /* there is no more to come */
+    int is_done;            /* … and libcurl says so */
+    int is_looked_up;       /* its host's name is being looked up, or was */
+    int is_orphan;          /* nobody wants it any more */
+    struct timer limit;     /* of the connection */
     CURLcode result;
     char why[CURL_ERROR_SIZE];
 };
@@ -72,6 +78,33 @@ static void put_on(struct https_call *call)
     loop_defer(h->loop, &h->work);
 }
 
+static void free_call(struct https_call *call)
+{
+    const struct https_library *curl = call->https->curl;
+    if (call->easy)
+        curl->easy_cleanup(call->easy);
+    curl->slist_free_all(call->fields);
+    buf_fini(&call->bytes);
+    free(call);
+}
+
+static void forget(struct https_call *call)
+{
+    struct https *h = call->https;
+    struct https_call **at = &h->orphans;
+    while (*at && *at != call)
+        at = &(*at)->next;
+    if (*at)
+        *at = call->next;
+    loop_disarm(h->loop, &call->limit);
+    (void)h->curl->multi_remove_handle(h->multi, call->easy);
+    free_call(call);
+    if (--h->calls_n == 0 && h->most_n > KEPT_CONNECTIONS) { /* libc would keep what so many needed */
+        h->most_n = 0;
+        sys_trim_memory();
+    }
+}
+
 /* libcurl's word for a call that is over. */
 static void collect(struct https *h)
 {
@@ -80,8 +113,13 @@ static void collect(struct https *h)
         struct https_call *call = NULL;
         if (m->msg != CURLMSG_DONE || h->curl->easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&call) != CURLE_OK || !call)
             continue;
+        call->is_done = 1;
+        if (call->is_orphan) {
+            forget(call);
+            continue;
+        }
+        call->result = call->is_over ? call->result : m->data.result;
         call->is_over = 1;
-        call->result = m->data.result;
         put_on(call);
     }
 }
@@ -109,7 +147,7 @@ static void tell(struct https *h, struct https_call *call)
     if (h->told != call)
         return;
     h->told = NULL;
-    if (call->is_over && !call->is_paused) {
+    if (call->is_over && !call->is_paused) { /* also where the limit was over first */
         const char *why = *call->why ? call->why : h->curl->easy_strerror(call->result);
         call->ops->end(call->context, end_of(call), why);
     } else if (call->is_held && !call->is_paused) {
@@ -234,6 +272,38 @@ static size_t take_bytes(char *bytes, size_t one, size_t n, void *context)
     return n;
 }
 
+/* CURLOPT_RESOLVER_START_FUNCTION(3) */
+static int note_lookup(void *resolver, void *reserved, void *context)
+{
+    struct https_call *call = context;
+    (void)resolver, (void)reserved;
+    call->is_looked_up = 1;
+    return 0;
+}
+
+/* CURLOPT_OPENSOCKETFUNCTION(3). As libcurl opens them by itself. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    const struct https_call *call = context;
+    (void)purpose;
+    int fd = call->is_orphan ? -1 : sys_socket(address->family, address->socktype, address->protocol);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static void on_limit(void *context, int64_t now_ms)
+{
+    struct https_call *call = context;
+    curl_off_t at_us = 0;
+    (void)now_ms;
+    (void)call->https->curl->easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &at_us);
+    if (at_us > 0 || call->is_over)
+        return;
+    call->is_over = 1;
+    call->result = CURLE_OPERATION_TIMEDOUT;
+    snprintf(call->why, sizeof call->why, "no connection within %d s", (int)(call->connect_ms / 1000));
+    put_on(call);
+}
+
 int https_new(struct https **out, struct loop *loop, char *why, size_t why_n)
 {
     const struct https_library *curl = https_library(why, why_n);
@@ -260,11 +330,19 @@ int https_new(struct https **out, struct loop *loop, char *why, size_t why_n)
     return 0;
 }
 
+/* At the end of the program: what could only be freed by waiting for a resolver. */
+static struct https *left;
+
 void https_free(struct https **out)
 {
     struct https *h = *out;
     if (!h)
         return;
+    if (h->orphans) {
+        left = h;
+        *out = NULL;
+        return;
+    }
     (void)h->curl->multi_cleanup(h->multi);
     loop_disarm(h->loop, &h->timer);
     buf_fini(&h->bytes);
@@ -343,12 +421,15 @@ static int set_options(struct https_call *call, const struct https_request *r, c
     SET(CURLOPT_WRITEFUNCTION, take_bytes);
     SET(CURLOPT_WRITEDATA, (void *)call);
     SET(CURLOPT_ERRORBUFFER, call->why);
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_ms);
+    SET(CURLOPT_RESOLVER_START_FUNCTION, note_lookup);
+    SET(CURLOPT_RESOLVER_START_DATA, (void *)call);
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    SET(CURLOPT_OPENSOCKETDATA, (void *)call);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, (long)SILENT_S);
     SET(CURLOPT_TCP_KEEPINTVL, (long)ASK_S);
-    SET(CURLOPT_FRESH_CONNECT, (long)r->is_fresh);
+    SET(CURLOPT_FRESH_CONNECT, (long)(r->is_fresh && r->body)); /* what only reads libcurl asks for again by itself */
     if (authorities && *authorities)
         SET(CURLOPT_CAINFO, authorities);
     if (strncmp(r->origin, "https:", 6) != 0)
@@ -361,23 +442,14 @@ static int set_options(struct https_call *call, const struct https_request *r, c
     return is_set;
 }
 
-static void free_call(struct https_call *call)
-{
-    const struct https_library *curl = call->https->curl;
-    if (call->easy)
-        curl->easy_cleanup(call->easy);
-    curl->slist_free_all(call->fields);
-    buf_fini(&call->bytes);
-    free(call);
-}
-
 int https_start(struct https_call **out, struct https *h, const struct https_request *request, const struct https_ops *ops, void *context)
 {
     struct buf url;
     struct https_call *call = h->calls_n < HTTPS_CALLS_MAX ? calloc(1, sizeof *call) : NULL;
     if (!call)
         return h->calls_n < HTTPS_CALLS_MAX ? -ENOMEM : -ENOBUFS;
-    *call = (struct https_call){.https = h, .ops = ops, .context = context, .body_n = request->body_n};
+    *call = (struct https_call){.https = h, .ops = ops, .context = context, .body_n = request->body_n, .connect_ms = request->connect_ms};
+    timer_init(&call->limit, on_limit, call);
     buf_init(&call->bytes, 0); /* what comes has its limit */
     buf_init(&url, 0);
     call->easy = h->curl->easy_init();
@@ -392,8 +464,18 @@ int https_start(struct https_call **out, struct https *h, const struct https_req
         return error;
     }
     h->calls_n++;
+    h->most_n = h->calls_n > h->most_n ? h->calls_n : h->most_n;
+    loop_arm(h->loop, &call->limit, loop_now_ms(h->loop) + request->connect_ms);
     *out = call;
     return 0;
+}
+
+/* To end such a call libcurl would wait for its resolver, and we with it: it is left to itself, and gets no socket (open_socket). */
+static int is_being_looked_up(const struct https_call *call)
+{
+    curl_off_t at_us = 0;
+    (void)call->https->curl->easy_getinfo(call->easy, CURLINFO_NAMELOOKUP_TIME_T, &at_us);
+    return call->is_looked_up && !call->is_done && at_us == 0;
 }
 
 void https_cancel(struct https_call **out)
@@ -406,9 +488,14 @@ void https_cancel(struct https_call **out)
     if (h->told == call)
         h->told = NULL;
     take_off(call);
-    (void)h->curl->multi_remove_handle(h->multi, call->easy);
-    free_call(call);
-    h->calls_n--;
+    if (is_being_looked_up(call)) {
+        loop_disarm(h->loop, &call->limit);
+        call->is_orphan = 1;
+        call->next = h->orphans;
+        h->orphans = call;
+    } else {
+        forget(call);
+    }
 }
 
 void https_pause(struct https_call *call)

@@ -1,4 +1,4 @@
-/* See upstream_models.h. The objects are written anew: a hosted API tells more of its account than our clients should see. */
+/* See upstream_models.h. Nothing else of it is kept: a hosted API tells more of its account than our clients should see. */
 #include "proxy/upstream_models.h"
 
 #include "common/json_read.h"
@@ -20,16 +20,18 @@ void upstream_models_fini(struct upstream_models *m)
 int upstream_models_next(const struct upstream_models *m, struct upstream_model *at)
 {
     const char *end = buf_data(&m->rows) + buf_size(&m->rows);
-    const char *next = at->object ? at->object + strlen(at->object) + 1 : buf_data(&m->rows);
+    const char *next = at->owner ? at->owner + strlen(at->owner) + 1 : buf_data(&m->rows);
     if (next >= end)
         return 0;
-    *at = (struct upstream_model){next, next + strlen(next) + 1};
+    memcpy(&at->created_s, next, sizeof at->created_s);
+    at->name = next + sizeof at->created_s;
+    at->owner = at->name + strlen(at->name) + 1;
     return 1;
 }
 
 int upstream_models_find(const struct upstream_models *m, const char *name, int is_ollama, struct upstream_model *out)
 {
-    struct upstream_model at = {NULL, NULL};
+    struct upstream_model at = {.name = NULL};
     while (upstream_models_next(m, &at)) {
         if (is_ollama ? !model_name_equal(at.name, strlen(at.name), name, strlen(name)) : strcmp(at.name, name) != 0)
             continue;
@@ -39,31 +41,28 @@ int upstream_models_find(const struct upstream_models *m, const char *name, int 
     return 0;
 }
 
-static int write_row(struct buf *out, const char *name, const struct json_value *created, const struct json_value *owner, const char *owner_else)
+/* The text of a string that is none too long, and has no NUL in it; its length, or -EINVAL. */
+static ssize_t read_name(const struct json_value *value, char out[UPSTREAM_NAME_BYTES])
 {
-    char owned_by[UPSTREAM_NAME_BYTES];
-    ssize_t n = owner->kind == JSON_STRING ? json_decode(json_read_text(owner), owned_by, sizeof owned_by) : -EINVAL;
-    int error = buf_append(out, name, strlen(name) + 1);
-    error = error ? error : buf_text(out, "{\"id\":");
-    error = error ? error : buf_json_string(out, name, strlen(name));
-    error = error ? error : buf_printf(out, ",\"object\":\"model\",\"created\":%llu,\"owned_by\":", (unsigned long long)json_read_count(created));
-    error = error ? error : n < 0 ? buf_json_string(out, owner_else, strlen(owner_else)) : buf_json_string(out, owned_by, (size_t)n);
-    return error ? error : buf_append(out, "}", 2);
+    ssize_t n = value->kind == JSON_STRING ? json_decode(json_read_text(value), out, UPSTREAM_NAME_BYTES) : -EINVAL;
+    return n > 0 && strlen(out) == (size_t)n ? n : -EINVAL;
 }
 
-/* 0, or -ENOMEM. */
-static int add(struct upstream_models *m, const struct json_value *item, const char *owner)
+static int write_row(struct buf *out, const char *name, uint64_t created_s, const char *owner)
 {
-    static const char *const names[] = {"id", "created", "owned_by"};
-    struct json_value values[3];
+    int error = buf_append(out, &created_s, sizeof created_s);
+    error = error ? error : buf_append(out, name, strlen(name) + 1);
+    return error ? error : buf_append(out, owner, strlen(owner) + 1);
+}
+
+/* Where there is room for it, and none of its name. 0, or -ENOMEM. */
+static int add(struct upstream_models *m, const struct upstream_model *model)
+{
     struct upstream_model there;
-    char name[UPSTREAM_NAME_BYTES];
-    json_read_object(item, names, 3, JSON_EXACT, values);
-    ssize_t n = values[0].kind == JSON_STRING ? json_decode(json_read_text(&values[0]), name, sizeof name) : -EINVAL;
-    if (n <= 0 || strlen(name) != (size_t)n || m->models_n == UPSTREAM_MODELS_N || upstream_models_find(m, name, 0, &there))
+    if (m->models_n == UPSTREAM_MODELS_N || upstream_models_find(m, model->name, 0, &there))
         return 0;
     size_t before_n = buf_size(&m->rows);
-    int error = write_row(&m->rows, name, &values[1], &values[2], owner);
+    int error = write_row(&m->rows, model->name, model->created_s, model->owner);
     if (error)
         buf_truncate(&m->rows, before_n);
     else
@@ -71,24 +70,61 @@ static int add(struct upstream_models *m, const struct json_value *item, const c
     return error == -EFBIG ? 0 : error;
 }
 
+static int add_item(struct upstream_models *m, const struct json_value *item, const char *owner)
+{
+    static const char *const names[] = {"id", "name", "model", "created", "owned_by"};
+    struct json_value values[5];
+    char name[UPSTREAM_NAME_BYTES], owned_by[UPSTREAM_NAME_BYTES];
+    json_read_object(item, names, 5, JSON_EXACT, values);
+    if (read_name(&values[0], name) < 0 && read_name(&values[1], name) < 0 && read_name(&values[2], name) < 0)
+        return 0;
+    struct upstream_model model = {name, read_name(&values[4], owned_by) < 0 ? owner : owned_by, json_read_count(&values[3])};
+    return add(m, &model);
+}
+
+/* What was made takes the place of what was there; or it is dropped. */
+static int replace(struct upstream_models *m, struct upstream_models *made, int error)
+{
+    struct upstream_models dropped = error ? *made : *m;
+    if (!error)
+        *m = *made;
+    upstream_models_fini(&dropped);
+    return error;
+}
+
+int upstream_models_narrow(struct upstream_models *m, const struct list *names, const char *owner)
+{
+    struct upstream_models made;
+    struct upstream_model at = {.name = NULL};
+    int error = 0;
+    upstream_models_init(&made);
+    for (size_t i = 0; i < names->items_n && !error; i++) {
+        struct upstream_model named = {names->items[i], owner, 0};
+        size_t n = strlen(named.name);
+        if (n > 0 && n < UPSTREAM_NAME_BYTES && named.name[n - 1] != '*' && !upstream_models_find(m, named.name, 1, &at))
+            error = add(&made, &named);
+    }
+    for (at = (struct upstream_model){.name = NULL}; !error && upstream_models_next(m, &at);)
+        if (conf_names_model(names, at.name, strlen(at.name)))
+            error = add(&made, &at);
+    return replace(m, &made, error);
+}
+
 int upstream_models_read(struct upstream_models *m, const char *json, size_t json_n, const char *owner)
 {
-    static const char *const data_name = "data";
+    static const char *const names[] = {"data", "models"};
     struct json_walk w = {json, json + json_n};
-    struct json_value data, item;
+    struct json_value lists[2], item;
     struct json_items items;
     struct upstream_models read;
     int error = 0;
-    if (json_read_members(&w, &data_name, 1, JSON_EXACT, &data) < 0 || data.kind != JSON_ARRAY)
+    if (json_read_members(&w, names, 2, JSON_EXACT, lists) < 0)
+        return -EINVAL;
+    const struct json_value *data = lists[0].kind == JSON_ARRAY ? &lists[0] : &lists[1]; /* llama-server says both */
+    if (data->kind != JSON_ARRAY)
         return -EINVAL;
     upstream_models_init(&read);
-    for (json_items_init(&items, &data); !error && json_items_next(&items, &item);)
-        error = add(&read, &item, owner);
-    if (error) {
-        upstream_models_fini(&read);
-        return error;
-    }
-    upstream_models_fini(m);
-    *m = read;
-    return 0;
+    for (json_items_init(&items, data); !error && json_items_next(&items, &item);)
+        error = add_item(&read, &item, owner);
+    return replace(m, &read, error);
 }

@@ -14,6 +14,12 @@ static int is_ollama(const struct upstreams_row *row)
     return !row->conf;
 }
 
+/* The owner has said what it has. */
+static int is_named(const struct upstreams_row *row)
+{
+    return row->conf && row->conf->models.items_n > 0;
+}
+
 /* A list is of use: what has `models` needs none, and an Ollama that sleeps, or is not up yet, is left alone. */
 static int is_listed(const struct upstreams_row *row)
 {
@@ -33,6 +39,24 @@ static void note_failure(struct upstreams_row *row, const char *why)
         log_event(LOG_WARNING, "backend_failed", "backend=%s url=%s reason=\"%s\"", row->upstream.name, row->origin, row->why);
 }
 
+/* 0, or -errno: nothing has changed. */
+static int know(struct upstreams_row *row, const char *json, size_t json_n)
+{
+    struct buf tags;
+    buf_init(&tags, 0);
+    int error = is_ollama(row) ? buf_append(&tags, json, json_n) : 0;
+    error = error ? error : upstream_models_read(&row->models, json, json_n, row->upstream.name);
+    if (!error && is_named(row))
+        error = upstream_models_narrow(&row->models, &row->conf->models, row->upstream.name);
+    if (is_ollama(row) && !error) {
+        struct buf before = row->all->tags;
+        row->all->tags = tags;
+        tags = before;
+    }
+    buf_fini(&tags);
+    return error;
+}
+
 static void note_list(struct upstreams_row *row, const struct own_answer *answer)
 {
     char why[UPSTREAMS_WHY_BYTES];
@@ -42,7 +66,7 @@ static void note_list(struct upstreams_row *row, const struct own_answer *answer
         snprintf(why, sizeof why, "status %d: it does not take the key of [backend:%s]", answer->status, row->upstream.name);
     else if (answer->status != 200)
         snprintf(why, sizeof why, "its list of models: status %d", answer->status);
-    else if (answer->is_unread || upstream_models_read(&row->models, answer->bytes, answer->bytes_n, row->upstream.name) < 0)
+    else if (answer->is_unread || know(row, answer->bytes, answer->bytes_n) < 0)
         snprintf(why, sizeof why, "what came is no list of models: does its API begin below this url?");
     else {
         if (row->state == UPSTREAMS_FAILED && !is_ollama(row))
@@ -103,14 +127,13 @@ static int find(struct upstreams *u, const char *model, const struct upstream **
 {
     *out = NULL;
     for (size_t i = 1; i < u->rows_n; i++) {
-        const struct list *names = &u->rows[i].conf->models;
-        if (names->items_n > 0 && conf_names_model(names, model, strlen(model))) {
+        if (is_named(&u->rows[i]) && conf_names_model(&u->rows[i].conf->models, model, strlen(model))) {
             *out = &u->rows[i].upstream;
             return 1;
         }
     }
     for (size_t i = 0; i < u->rows_n; i++) {
-        if ((!is_ollama(&u->rows[i]) && u->rows[i].conf->models.items_n > 0) || !has_model(&u->rows[i], model))
+        if (is_named(&u->rows[i]) || !has_model(&u->rows[i], model))
             continue;
         *out = is_ollama(&u->rows[i]) ? NULL : &u->rows[i].upstream;
         return 1;
@@ -145,7 +168,7 @@ int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char
     (void)ask_all(u, FRESH_MS);
     if (find(u, model, out))
         return 1;
-    return ask_all(u, ASK_AGAIN_MS) ? wait(u, t, model) : 1;
+    return t && ask_all(u, ASK_AGAIN_MS) ? wait(u, t, model) : 1;
 }
 
 int upstreams_refresh(struct upstreams *u, struct upstreams_ticket *t)
@@ -172,26 +195,39 @@ static void on_review(void *context)
     }
 }
 
-int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void *context)
+static int is_before(const struct upstreams *u, size_t row, const char *name)
 {
-    for (size_t i = 0; i < u->rows_n; i++) {
-        struct upstream_model at = {NULL, NULL}, other;
-        while (upstream_models_next(&u->rows[i].models, &at)) {
-            size_t before = 0;
-            while (before < i && !upstream_models_find(&u->rows[before].models, at.name, before == 0, &other))
-                before++;
-            int result = before < i ? 0 : fn(context, is_ollama(&u->rows[i]) ? NULL : &u->rows[i].upstream, &at);
-            if (result)
-                return result;
-        }
+    struct upstream_model other;
+    for (size_t i = 0; i < row; i++)
+        if (upstream_models_find(&u->rows[i].models, name, is_ollama(&u->rows[i]), &other))
+            return 1;
+    return 0;
+}
+
+int upstreams_next_model(const struct upstreams *u, size_t *row, struct upstream_model *at)
+{
+    for (; *row < u->rows_n; (*row)++) {
+        while (upstream_models_next(&u->rows[*row].models, at))
+            if (!is_before(u, *row, at->name))
+                return 1;
+        *at = (struct upstream_model){.name = NULL};
     }
     return 0;
+}
+
+int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void *context)
+{
+    struct upstream_model at = {.name = NULL};
+    int result = 0;
+    for (size_t row = 0; !result && upstreams_next_model(u, &row, &at);)
+        result = fn(context, row == 0 ? NULL : &u->rows[row].upstream, &at);
+    return result;
 }
 
 void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n)
 {
     if (u->rows[0].models.models_n == 0)
-        (void)!upstream_models_read(&u->rows[0].models, json, json_n, "library");
+        (void)!know(&u->rows[0], json, json_n);
 }
 
 int upstreams_write(const struct upstreams *u, struct buf *out)
@@ -256,6 +292,8 @@ static int set_up_row(struct upstreams_row *row, const struct conf_backend *conf
     row->upstream = (struct upstream){.name = conf->name, .api = BACKEND_API_OPENAI, .queue = &row->queue, .path = row->path,
                                       .queue_work = &row->queue_work, .why = row->why, .is_hosted = url.is_https};
     queue_init(&row->queue, (size_t)conf->slots, waiting);
+    if (is_named(row) && upstream_models_narrow(&row->models, &conf->models, conf->name) < 0)
+        return -ENOMEM;
     row->queue_work = (struct deferred){.fn = on_queue_work, .context = row};
     if (!error) {
         size_t path_n = url.path_n >= 3 && memcmp(url.path + url.path_n - 3, "/v1", 3) == 0 ? url.path_n - 3 : url.path_n;
@@ -286,9 +324,9 @@ static int set_up_ollama(struct upstreams_row *row, struct backend *ollama)
 {
     static const struct own_rules rules = {.answer_bytes = LIST_BYTES, .limit_ms = LIST_MS};
     row->upstream = (struct upstream){.name = "ollama", .api = BACKEND_API_OLLAMA, .backend = ollama, .path = ""};
-    snprintf(row->list_path, sizeof row->list_path, "/v1/models");
+    snprintf(row->list_path, sizeof row->list_path, "/api/tags");
     own_request_init(&row->list, ollama, &rules, on_list, row);
-    return 0;
+    return know(row, "{\"models\":[]}", strlen("{\"models\":[]}"));
 }
 
 int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *conf, struct gate *gate, struct backend *ollama,
@@ -338,6 +376,7 @@ void upstreams_free(struct upstreams **out)
         upstream_models_fini(&row->models);
     }
     https_free(&u->https);
+    buf_fini(&u->tags);
     free(u);
     *out = NULL;
 }

@@ -2,7 +2,7 @@
  * upstreams: the backends of [backend:NAME] beside Ollama: where they are, what they have, and which of them a request goes to.
  *
  * Who has a model: a backend whose `models` names it, in the file's order; else Ollama, where it lists it; else the first backend
- * that lists it; else Ollama, which will say what is wrong. Lists (GET /v1/models) are asked for at the start, and again when they are
+ * that lists it; else Ollama, which will say what is wrong. Lists (GET /v1/models; Ollama's: /api/tags) are asked for at the start, and again when they are
  * used and older than 30 s; a model that nobody has, and a client that asks for the list, wait for fresh ones, which are asked for once a
  * second at the most. A list that can't be had stays what it was.
  */
@@ -57,6 +57,7 @@ struct upstreams {
     const struct tell *tell;
     struct https *https;          /* owned; NULL where nothing needs it */
     struct deferred review_work;
+    struct buf tags;              /* the last list of Ollama's, as it came; {"models":[]} before there is one */
     struct upstreams_ticket *first;
     size_t rows_n;
     struct upstreams_row rows[];
@@ -68,17 +69,21 @@ int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *
 /* Nobody may wait, and no request may be under way. */
 void upstreams_free(struct upstreams **u);
 
-/* Who answers for this model: 1 with *out (NULL: Ollama); or 0: t waits, and its fn comes, never from within. Called again from there it
- * does not wait. */
+/* Who answers for this model: 1 with *out (NULL: Ollama); or 0: t waits, and its fn comes, never from within. t NULL, as from
+ * there: as far as is known now. */
 int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char *model, const struct upstream **out);
 /* Fresh lists: 1 where they are as fresh as they can be; or 0, as above. */
 int upstreams_refresh(struct upstreams *u, struct upstreams_ticket *t);
 void upstreams_leave(struct upstreams *u, struct upstreams_ticket *t);
 
+/* The model behind *at (all zero for the first), in the lists from *row on (1: those of all backends but Ollama), without names that an
+ * earlier list has: 1, or 0 behind the last. */
+int upstreams_next_model(const struct upstreams *u, size_t *row, struct upstream_model *at);
 /* Each model of each list, Ollama's first, a name once. upstream: NULL for Ollama's. Ends where fn says other than 0, and returns that. */
 typedef int upstreams_model_fn(void *context, const struct upstream *upstream, const struct upstream_model *model);
 int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void *context);
-/* Ollama's list, as known from elsewhere: of one that sleeps since before we began. */
+/* Ollama's list (the answer to GET /api/tags), as known from elsewhere: of one that sleeps since before we began. Nothing where there is
+ * one already, or this is none. */
 void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n);
 /* `"backends":[{"name","state","models_n","error"}…]` with a comma before it, for /health. 0 or -errno. */
 int upstreams_write(const struct upstreams *u, struct buf *out) WARN_UNUSED;

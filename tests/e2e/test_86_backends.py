@@ -26,8 +26,8 @@ def ollama(sidecar):
 
     def play(request):
         line = request[0].split(b"\r\n")[0]
-        if b"/v1/models" in line:
-            return single({"object": "list", "data": [{"id": name, "object": "model", "created": 5, "owned_by": "library"} for name in names]})
+        if b"/api/tags" in line:
+            return single({"models": [{"name": name, "model": name, "modified_at": "1970-01-01T00:00:05Z"} for name in names]})
         if b"/api/chat" in line:
             return single({"model": "local", "message": {"role": "assistant", "content": "from ollama"}, "done": True, "done_reason": "stop"})
         return single({"error": "model not found"}, status="404 Not Found")
@@ -46,7 +46,7 @@ def start(sidecar):
 
 def inferences(ollama):
     """What Ollama was asked for but lists."""
-    return [request for request, _ in ollama.requests if b"/v1/models" not in request] + ollama.loads
+    return [request for request, _ in ollama.requests if b"/api/tags" not in request] + ollama.loads
 
 
 def test_a_stream_passes_byte_by_byte(sidecar, ollama, openai_backend):
@@ -119,14 +119,15 @@ def test_a_new_model_is_found_when_it_is_asked_for(sidecar, ollama, openai_backe
 def test_lists_are_merged(sidecar, ollama, openai_backend):
     openai_backend("first", models=["a/b", "local:latest"])
     openai_backend("second", models=["c", "a/b"])
+    openai_backend("third", models=["hidden", "seen-1"], ini={"models": "seen-*, named"})
     start(sidecar)
     listed = ask(sidecar, "/v1/models", None, "GET")
     assert listed.json["object"] == "list" and [(m["id"], m["owned_by"]) for m in listed.json["data"]] == \
-        [("local:latest", "library"), ("a/b", "played"), ("c", "played")]
+        [("local:latest", "library"), ("a/b", "played"), ("c", "played"), ("named", "third"), ("seen-1", "played")]
     one = ask(sidecar, "/v1/models/a%2Fb", None, "GET")
     assert one.json == {"id": "a/b", "object": "model", "created": 1700000000, "owned_by": "played"}
     assert ask(sidecar, "/v1/models/a/b", None, "GET").json == one.json
-    assert ask(sidecar, "/v1/models/local", None, "GET").json["id"] == "local:latest"
+    assert ask(sidecar, "/v1/models/local", None, "GET").json == {"id": "local", "object": "model", "created": 5, "owned_by": "library"}
     missing = ask(sidecar, "/v1/models/nobodys", None, "GET")
     assert missing.status == 404 and missing.json["error"]["code"] == "model_not_found"
 
@@ -163,7 +164,7 @@ def test_one_that_is_not_there(sidecar, ollama, openai_backend):
     answer = ask(sidecar, "/v1/chat/completions", CHAT)
     assert answer.status == 502 and "takes no connection" in answer.json["error"]["message"] and "other" in answer.json["error"]["message"]
     (row,) = ask(sidecar, "/health", None, "GET").json["backends"]
-    assert row["name"] == "other" and row["state"] == "failed" and row["models_n"] == 0 and "refused" in row["error"]
+    assert row["name"] == "other" and row["state"] == "failed" and row["models_n"] == 1 and "refused" in row["error"]
     assert sidecar.process.tail(10**6).count("backend_failed") == 1
     assert ask(sidecar, "/v1/chat/completions", {**CHAT, "model": "local"}).header("X-Sidecar-Backend") is None
 

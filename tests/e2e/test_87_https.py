@@ -47,6 +47,7 @@ def test_a_stream(sidecar, hosted):
     assert asked.headers["authorization"] == f"Bearer {KEY}" and asked.headers["user-agent"] == "a client"
     told = {"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "cookie", "expect"}
     assert not told & set(asked.headers)
+    until(lambda: backend.listed, 10, "its list to be asked for")
     assert backend.listed[0].headers["user-agent"] == "ollama-sidecar" and "via" not in backend.listed[0].headers
 
 
@@ -227,3 +228,32 @@ def test_a_good_configuration_is_checked(sidecar, authority, openai_backend):
     openai_backend("hosted", context=authority.context())
     sidecar.write_ini()
     assert sidecar.run("ollama-supervisor", "-c", sidecar.ini, "--check").returncode == 0
+
+
+@pytest.mark.limit(60)
+def test_a_name_server_that_is_silent_holds_nobody_else(sidecar, openai_backend):
+    """Neither while a name is looked up, nor when its client leaves, nor when the time is over."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.53.53.53", 53))
+    servers = sidecar.write("resolv.conf", "nameserver 127.53.53.53\noptions timeout:30 attempts:1\n")
+    sidecar.before = ["unshare", "-m", "sh", "-c", f'mount --bind {servers} /etc/resolv.conf && exec "$@"', "sh"]
+    openai_backend("good", ini={"models": "n"})
+    sidecar.configure("proxy", backend="http://127.0.0.1:9")
+    sidecar.configure("backend:lost", url="https://lost.example.com", api="openai", models="m")
+    sidecar.start("ollama-proxy")
+    sidecar.process.wait_log(" listening ")
+    server.settimeout(10)
+    server.recv(512)
+    good = {**CHAT, "model": "n"}
+    with sidecar.connect() as leaving:
+        leaving.send("POST", PATH, CHAT)
+        assert sidecar.ask("POST", PATH, good, timeout=2).status == 200
+    for _ in range(5):
+        assert sidecar.ask("POST", PATH, good, timeout=2).status == 200
+    waiting = sidecar.background("POST", PATH, CHAT, timeout=25)
+    sidecar.process.wait_log("backend_failed .*backend=lost", timeout=10)  # its list: 3 s
+    assert sidecar.ask("POST", PATH, good, timeout=2).status == 200
+    answer = waiting.result(25)
+    assert answer.status == 502 and "no connection within 10 s" in answer.json["error"]["message"]
+    assert sidecar.ask("POST", PATH, good, timeout=2).status == 200
+    server.close()
