@@ -38,7 +38,7 @@ static void find_route(struct admission *a, const struct message *m)
     case ROUTE_UNKNOWN:
         refuse(a, 404, "unknown_path");
         snprintf(a->text, sizeof a->text, "there is no path %.*s here%s", m->path.n > 100 ? 100 : (int)m->path.n, path,
-                 is_known_without_slash(m, path) ? "; leave out the slash at its end" : "");
+                 is_known_without_slash(m, path) ? "; leave out the slash at its end" : route_hint(path, m->path.n));
         return;
     case ROUTE_WRONG_METHOD:
         refuse(a, 405, "wrong_method");

@@ -8,6 +8,7 @@
 #include "proxy/empty_token.h"
 #include "proxy/json_scan.h"
 #include "proxy/key_models.h"
+#include "proxy/lacks.h"
 #include "proxy/openai_models.h"
 #include "common/json_read.h"
 #include "proxy/reply.h"
@@ -44,7 +45,8 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
     };
     int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;
     a->form = forms[route->shape][a->translation.ops ? a->translation.is_stream : is_streamed];
-    a->dialect = route->dialect;
+    a->is_late_api = lacks_may(route);
+    a->dialect = a->form == FORM_SSE && a->is_late_api && route->dialect == DIALECT_OPENAI ? DIALECT_RESPONSES : route->dialect;
     a->api = route->api;
     a->model = model;
     a->heartbeat = heartbeat;
@@ -137,7 +139,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     buf_release(&a->in);
     int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
     int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404) ||
-                                   (a->is_key_ours && answer_is_about_key(a->status)));
+                                   (a->is_key_ours && answer_is_about_key(a->status)) ||
+                                  (a->is_late_api && (a->status == 404 || a->status == 405 || a->status == 501)));
     int is_read = a->translation.ops || (a->deliver->shown && !a->deliver->is_head_request);
     if (!is_read && !a->deliver->is_begun && !is_told) {
         a->state = ANSWER_PASS;

@@ -36,6 +36,7 @@ struct answer {
     enum conf_heartbeat heartbeat;
     const char *model;       /* as asked for; borrowed */
     int status;              /* of what is gathered */
+    int is_late_api;         /* not every backend has it: that it is not there is not passed, but told */
     int has_error;           /* an object that was to be translated, or a line that was to pass, is an error; it is in `in` */
     int is_key_ours;         /* the backend is asked by a key of our own: what it says of that is not passed, but told */
     int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */

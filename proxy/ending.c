@@ -36,7 +36,7 @@ static void keep_head(struct ending *e, const char *bytes, size_t n)
 {
     size_t line_n = n;
     const char *line = bytes;
-    if (e->form != ENDING_JSON) {
+    if (e->form == ENDING_NDJSON || e->form == ENDING_SSE) {
         while (line_n > 0 && bytes[line_n - 1] == '\n')
             line_n--;
         const char *before = line_n > 0 ? memrchr(bytes, '\n', line_n) : NULL;
@@ -113,7 +113,7 @@ static void on_usage(void *context, struct json_text name, struct json_text valu
         note_number(&f->tokens_n, value);
 }
 
-/* `response` of the events of /v1/responses. */
+/* `response` of the events of /v1/responses, and `message` of Anthropic's message_start. */
 static void on_response(void *context, struct json_text name, struct json_text value, int is_cut)
 {
     if (!is_cut && json_text_is(name, "usage"))
@@ -135,6 +135,13 @@ static void look_into_choices(struct ending_facts *f, struct json_text value)
 {
     if (value.n > 2 && value.at[value.n - 1] == ']')
         (void)json_from_back(value.at, value.n - 1, on_choice, f);
+}
+
+/* … where its beginning is not there: the usage stands behind all that was said. */
+static void look_into_response(struct ending_facts *f, struct json_text value)
+{
+    if (value.n > 2 && value.at[value.n - 1] == '}')
+        (void)json_from_back(value.at, value.n, on_response, f);
 }
 
 static int is_last_event(struct json_text type)
@@ -174,6 +181,7 @@ static void on_member(void *context, struct json_text name, struct json_text val
         f->has_error = 1;
     } else if (is_cut) {
         look_into_choices(f, value);
+        look_into_response(f, value);
     } else if (json_text_is(name, "done")) {
         f->is_done |= json_text_is(value, "true");
     } else if (json_text_is(name, "done_reason")) {
@@ -248,12 +256,32 @@ static void read_events(struct ending_facts *f, struct json_text text, struct js
     }
 }
 
+static void on_start(void *context, struct json_text name, struct json_text value, int is_cut)
+{
+    struct ending_facts *f = context;
+    if (json_text_is(name, "message") || json_text_is(name, "usage"))
+        json_from_front(value.at, value.n, on_start, f);
+    else if (!is_cut && json_text_is(name, "input_tokens"))
+        note_number(&f->prompt_tokens_n, value);
+}
+
+/* What the first event says of the prompt, where the last ones have not. */
+static void read_start(struct ending_facts *f, struct json_text head)
+{
+    for (struct json_text line; f->prompt_tokens_n < 0 && head.n > 0; head.at += line.n, head.n -= line.n) {
+        const char *newline = memchr(head.at, '\n', head.n);
+        line = (struct json_text){head.at, newline ? (size_t)(newline + 1 - head.at) : head.n};
+        struct json_text data = trim(without_data(line));
+        json_from_front(data.at, data.n, on_start, f);
+    }
+}
+
 /* Behind the last place where it was said that more follows. */
 static struct json_text behind_open(enum ending_form form, struct json_text text)
 {
     const char *open = form == ENDING_NDJSON ? open_line : open_event;
     size_t open_n = form == ENDING_NDJSON ? OPEN_LINE_N : OPEN_EVENT_N;
-    for (const char *at; form != ENDING_JSON && text.n > 0 && (at = memmem(text.at, text.n, open, open_n));) {
+    for (const char *at; (form == ENDING_NDJSON || form == ENDING_SSE) && text.n > 0 && (at = memmem(text.at, text.n, open, open_n));) {
         text.n -= (size_t)(at - text.at) + open_n;
         text.at = at + open_n;
     }
@@ -289,8 +317,11 @@ void ending_read(const struct ending *e, struct ending_facts *out)
         text.n--;
     if (ended_n - text.n > BLANK_LINES)
         return; /* the line before may be one that was dropped */
-    if (e->form == ENDING_SSE) {
-        read_events(out, text, head, is_begin_known);
+    if (e->form == ENDING_SSE || e->form == ENDING_MESSAGES) {
+        int is_start = e->form == ENDING_MESSAGES;
+        read_events(out, text, is_start ? (struct json_text){head.at, 0} : head, is_begin_known);
+        if (is_start)
+            read_start(out, head);
         return;
     }
     struct json_text line = take_line(&text, is_begin_known, &is_whole);

@@ -10,7 +10,7 @@
 #include "common/sys.h"
 
 enum {
-    ENDING_HEAD_BYTES = 320,  /* `done_reason` stands before `context`, an array of any size, the counts behind it */
+    ENDING_HEAD_BYTES = 512,  /* `done_reason` stands before `context`, an array of any size, the counts behind it; message_start */
     ENDING_TAIL_BYTES = 2048, /* a power of two. The last events: the reason, the usage, [DONE] */
     ENDING_REASON_BYTES = 24,
 };
@@ -20,13 +20,14 @@ enum ending_form {
     ENDING_NDJSON, /* ollama docs/api.md: the last line has "done": true */
     ENDING_SSE,    /* the OpenAI API: `finish_reason`, then `data: [DONE]` */
     ENDING_JSON,   /* one object */
+    ENDING_MESSAGES, /* Anthropic's events: the prompt's tokens are in the first one, `message_start`; the rest at the end */
 };
 
 /* All zero: nobody wants to know. */
 struct ending {
     enum ending_form form;
     int is_line_begun; /* the last line has bytes already */
-    size_t head_n;     /* of the last line */
+    size_t head_n;     /* of the last line; of Anthropic's events the first bytes of all */
     size_t tail_n;     /* seen since what was dropped last; the last ENDING_TAIL_BYTES of it are kept */
     char head[ENDING_HEAD_BYTES];
     char tail[ENDING_TAIL_BYTES]; /* a ring: byte i of what was seen is at i % ENDING_TAIL_BYTES */

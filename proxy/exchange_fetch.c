@@ -97,6 +97,8 @@ static void begin_fetch(struct exchange *x)
 static void tell_answer(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
+    if (exchange_lacks_path(x))
+        return;
     answer_error(&x->answer, text);
     if (x->upstream && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
         snprintf(text, sizeof text, "status %d", x->answer.status); /* its words may have a part of the key in them */

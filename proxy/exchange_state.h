@@ -2,7 +2,7 @@
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
- * exchange_fetch.c (the backend), exchange_limit.c and exchange_tokens.c (how much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
+ * exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
  * its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -223,6 +223,9 @@ enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit);
 extern const struct exchange_way exchange_way;
 extern const struct relay_ops exchange_relay_ops;
 void exchange_stalled(void *context, const char *why); /* for asked.h */
+
+/* exchange_lacks.c. The backend's error is that it does not have the path: 1, and the exchange has ended, with 501. */
+int exchange_lacks_path(struct exchange *x);
 
 /* exchange_limit.c. Its head is admitted: whether its sender may have one more request. 0, or -1: the exchange has ended, with 429. */
 int exchange_pass_limits(struct exchange *x) WARN_UNUSED;

@@ -8,7 +8,7 @@ enum { STREAM_BYTES_A_TOKEN = 128 }; /* of a stream that tells no counts: a line
 static int64_t tokens_of(const struct exchange *x)
 {
     struct ending_facts facts;
-    int is_stream = x->ending.form == ENDING_NDJSON || x->ending.form == ENDING_SSE;
+    int is_stream = x->ending.form != ENDING_NONE && x->ending.form != ENDING_JSON;
     ending_read(&x->ending, &facts);
     if (facts.prompt_tokens_n >= 0 || facts.tokens_n >= 0)
         return (facts.prompt_tokens_n > 0 ? facts.prompt_tokens_n : 0) + (facts.tokens_n > 0 ? facts.tokens_n : 0);

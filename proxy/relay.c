@@ -16,7 +16,9 @@ static enum ending_form ending_form(const struct relay *r, const struct message 
         return ENDING_NONE;
     if (r->stream == STREAM_NONE)
         return r->watch == RELAY_WATCH_ALL ? ENDING_JSON : ENDING_NONE;
-    return r->stream == STREAM_NDJSON ? ENDING_NDJSON : ENDING_SSE;
+    if (r->stream == STREAM_NDJSON)
+        return ENDING_NDJSON;
+    return r->answer->dialect == DIALECT_ANTHROPIC ? ENDING_MESSAGES : ENDING_SSE;
 }
 
 static void on_head(void *context, const struct message *answer)

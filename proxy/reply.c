@@ -156,7 +156,7 @@ static const char *anthropic_type(int status)
         return "request_too_large";
     if (status == 503)
         return "overloaded_error";
-    return openai_type(status);
+    return status == 504 ? "timeout_error" : openai_type(status);
 }
 
 /* What an error is about: the place of the first mistake in a body that is refused, as the text begins with it. */
@@ -168,14 +168,33 @@ static int append_param(struct buf *out, int status, const char *code, const cha
     return place_n > 0 ? buf_json_string(out, text, place_n) : buf_text(out, "null");
 }
 
-static int append_openai(struct buf *out, int status, const char *code, const char *text)
+/* What stands between the braces of an error of OpenAI's. */
+static int append_members(struct buf *out, const char *type, int status, const char *code, const char *text)
 {
-    int error = buf_text(out, "{\"error\":{\"message\":");
+    int error = buf_text(out, "\"message\":");
     error = error ? error : buf_json_string(out, text, strlen(text));
-    error = error ? error : buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(status));
+    error = error ? error : buf_printf(out, ",\"type\":\"%s\",\"param\":", type);
     error = error ? error : append_param(out, status, code, text);
     error = error ? error : buf_text(out, ",\"code\":");
-    return error ? error : code ? buf_printf(out, "\"%s\"}", code) : buf_text(out, "null}");
+    return error ? error : code ? buf_printf(out, "\"%s\"", code) : buf_text(out, "null");
+}
+
+static int append_openai(struct buf *out, int status, const char *code, const char *text)
+{
+    int error = buf_text(out, "\"error\":{");
+    error = error ? error : append_members(out, openai_type(status), status, code, text);
+    return error ? error : buf_text(out, "}");
+}
+
+/* The event `error` of /v1/responses has an error's members itself. OpenAI's clients know errors in streams by a member of that name, so
+ * it has that as well. https://platform.openai.com/docs/api-reference/responses-streaming/error */
+static int append_responses(struct buf *out, int status, const char *code, const char *text)
+{
+    int error = buf_text(out, "{\"sequence_number\":0,");
+    error = error ? error : append_members(out, "error", status, code, text);
+    error = error ? error : buf_text(out, ",");
+    error = error ? error : append_openai(out, status, code, text);
+    return error ? error : buf_text(out, "}");
 }
 
 static int append_error(struct buf *out, enum route_dialect dialect, int status, const char *code, const char *text)
@@ -187,7 +206,9 @@ static int append_error(struct buf *out, enum route_dialect dialect, int status,
         error = error ? error : buf_json_string(out, text, strlen(text));
         break;
     case DIALECT_OPENAI:
-        error = append_openai(out, status, code, text);
+    case DIALECT_RESPONSES:
+        error = buf_text(out, "{");
+        error = error ? error : append_openai(out, status, code, text);
         break;
     case DIALECT_ANTHROPIC:
         error = buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));
@@ -242,9 +263,9 @@ int reply_append_tail(struct buf *out, const struct deliver *d, int is_event, in
     }
     if (!is_at_line)
         error = buf_text(out, d->last[1] == '\n' ? "\n" : "\n\n");
-    if (!error && dialect == DIALECT_ANTHROPIC)
+    if (!error && (dialect == DIALECT_ANTHROPIC || dialect == DIALECT_RESPONSES))
         error = buf_text(out, "event: error\n");
     error = error ? error : buf_text(out, "data: ");
-    error = error ? error : append_error(out, dialect, status, code, text);
+    error = error ? error : (dialect == DIALECT_RESPONSES ? append_responses(out, status, code, text) : append_error(out, dialect, status, code, text));
     return error ? error : buf_text(out, "\n\n");
 }

@@ -58,6 +58,7 @@ static const struct route routes[] = {
     {"/v1/embeddings", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS, SHAPE_JSON, API_OPENAI_EMBED},
     {"/v1/responses", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS, SHAPE_EVENTS, API_OTHER},
     {"/v1/messages", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_ANTHROPIC, INFERS, SHAPE_EVENTS, API_OTHER},
+    {"/v1/messages/count_tokens", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_ANTHROPIC, READS, SHAPE_JSON, API_OTHER},
     {"/v1/audio/transcriptions", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS, SHAPE_OTHER, API_OTHER},
     {"/v1/images/generations", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS, SHAPE_JSON, API_OTHER},
     {"/v1/images/edits", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OPENAI, INFERS, SHAPE_JSON, API_OTHER},
@@ -154,6 +155,13 @@ enum route_dialect route_dialect(const char *path, size_t path_n)
     if (path_n >= 12 && memcmp(path, "/v1/messages", 12) == 0 && (path_n == 12 || strchr("/?#; ", path[12])))
         return DIALECT_ANTHROPIC;
     return path_n >= 4 && memcmp(path, "/v1/", 4) == 0 ? DIALECT_OPENAI : DIALECT_OLLAMA;
+}
+
+const char *route_hint(const char *path, size_t path_n)
+{
+    static const char responses[] = "/v1/responses/";
+    int is_response = path_n >= sizeof responses - 1 && memcmp(path, responses, sizeof responses - 1) == 0;
+    return is_response ? ": responses are not kept; send all of the conversation as input" : "";
 }
 
 void route_allow(const struct route *r, char *out, size_t out_n)

@@ -15,7 +15,12 @@ enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY };
 enum route_body { ROUTE_HELD, ROUTE_STREAMED };
 
 /* The shape of errors. */
-enum route_dialect { DIALECT_OLLAMA, DIALECT_OPENAI, DIALECT_ANTHROPIC };
+enum route_dialect {
+    DIALECT_OLLAMA,
+    DIALECT_OPENAI,
+    DIALECT_ANTHROPIC,
+    DIALECT_RESPONSES, /* OpenAI's, within a stream whose events have names; of no route */
+};
 
 /* What an answer is to look like: as what a client is kept waiting (answer.h). */
 enum route_shape {
@@ -63,6 +68,9 @@ enum route_verdict route_find(enum method method, const char *path, size_t path_
 
 /* What a sender under this path expects an error to look like, known path or not. */
 enum route_dialect route_dialect(const char *path, size_t path_n);
+
+/* What to do without a path that is not there, as a clause; "" where nothing is known. */
+const char *route_hint(const char *path, size_t path_n);
 
 /* `GET, HEAD`: for the Allow header. RFC 9110 section 10.2.1 */
 void route_allow(const struct route *r, char *out, size_t out_n);

@@ -2,6 +2,7 @@
  * translated, bits 4 and 5 the status, bit 6 empty tokens instead of comments. In the rest 0xff ends a piece, 0xfe is a heartbeat. What is sent is
  * framed well; it ends with the final chunk only where all is well; what passes through arrives whole, with heartbeats where a line ends. */
 #include "proxy/answer.h"
+#include "proxy/lacks.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -96,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const int statuses[] = {200, 200, 404, 500};
     static const struct route routes[] = {
         {.shape = SHAPE_JSON}, {.shape = SHAPE_LINES, .api = API_CHAT}, {.shape = SHAPE_EVENTS, .dialect = DIALECT_OPENAI, .api = API_OPENAI_CHAT},
-        {.shape = SHAPE_EVENTS, .dialect = DIALECT_ANTHROPIC}};
+        {.shape = SHAPE_EVENTS, .dialect = DIALECT_ANTHROPIC, .methods = METHOD_POST}};
     if (size < 1)
         return 0;
     int how = data[0], is_stream = !!(how & 4), is_comment = !(how & 64);
@@ -131,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (error && error != -EREMOTEIO && error != -EBADMSG && error != -ENODATA)
         abort();
     if (error == -EREMOTEIO) {
+        (void)lacks_path(a.status, buf_data(&a.in), buf_size(&a.in));
         answer_error(&a, text);
         if (!memchr(text, '\0', sizeof text) || !*text)
             abort();

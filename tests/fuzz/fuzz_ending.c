@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ending_facts of_whole, of_cut;
     if (size < 2)
         return 0;
-    enum ending_form form = (enum ending_form)(data[0] % 4);
+    enum ending_form form = (enum ending_form)(data[0] % 5);
     uint32_t random = data[1] * 2654435761u + 1;
     const char *bytes = (const char *)data + 2;
     size_t n = size - 2;

@@ -15,6 +15,11 @@
 #define EVENT "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n"
 #define LAST_EVENT "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}\n\n"
 
+#define START_EVENT "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":" \
+    "\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"cache_read_input_tokens\":3," \
+    "\"input_tokens\":25,\"output_tokens\":1}}}\n\n"
+#define DELTA_EVENT "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"{}\"}}\n\n"
+
 struct row {
     enum ending_form form;
     const char *text;
@@ -84,6 +89,13 @@ static const struct row rows[] = {
     {ENDING_SSE, "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"output\":[],\"usage\":"
                  "{\"input_tokens\":4,\"output_tokens\":5}}}\n\n", 1, 0, 4, 5, ""},
     /* one object */
+    {ENDING_MESSAGES, START_EVENT DELTA_EVENT "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},"
+                      "\"usage\":{\"output_tokens\":5}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", 1, 0, 25, 5, "end_turn"},
+    {ENDING_MESSAGES, "event: ping\ndata: {\"type\": \"ping\"}\n\n" START_EVENT "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"max_tokens\"},"
+                      "\"usage\":{\"input_tokens\":4,\"output_tokens\":5}}\n\n", 1, 0, 4, 5, "max_tokens"},
+    {ENDING_MESSAGES, START_EVENT DELTA_EVENT, 0, 0, 25, -1, ""},
+    {ENDING_MESSAGES, START_EVENT "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"x\"}}\n\n", 0, 1, 25, -1, ""},
+    {ENDING_MESSAGES, START_EVENT "data: {\"error\":\"x\"", 0, 0, 25, -1, ""},
     {ENDING_JSON, "{\"id\":\"1\",\n \"choices\":[{\"message\":{},\"finish_reason\":\"length\"}],\n \"usage\":{\"prompt_tokens\":7,"
                   "\"completion_tokens\":5}}\n", 1, 0, 7, 5, "length"},
     {ENDING_JSON, "{\"embeddings\":[[0.5]],\"total_duration\":1,\"prompt_eval_count\":3}", 1, 0, 3, -1, ""},
@@ -133,6 +145,35 @@ static void test_a_last_line_of_3_mb(void **state)
     free(text);
 }
 
+/* The last event of /v1/responses has the whole answer once more; its type stands before that, or, where names are sorted, behind it. */
+static void test_a_response_of_any_length(void **state)
+{
+    (void)state;
+    static const char *const frames[][2] = {
+        {"event: response.completed\ndata: {\"type\":\"response.completed\",\"sequence_number\":9,\"response\":{\"output\":[{\"text\":\"",
+         "\"}],\"usage\":{\"input_tokens\":7,\"output_tokens\":5,\"total_tokens\":12},\"user\":null,\"metadata\":{}}}\n\n"},
+        {"data: {\"response\":{\"output\":[{\"text\":\"",
+         "\"}],\"usage\":{\"input_tokens\":7,\"output_tokens\":5}},\"sequence_number\":9,\"type\":\"response.incomplete\"}\n\n"},
+    };
+    for (size_t i = 0; i < 2; i++)
+        for (size_t text_n = 0; text_n < 10000; text_n += 997) {
+            struct ending_facts f;
+            size_t a_n = strlen(frames[i][0]), b_n = strlen(frames[i][1]);
+            char *text = malloc(a_n + text_n + b_n);
+            assert_non_null(text);
+            memcpy(text, frames[i][0], a_n);
+            memset(text + a_n, 'x', text_n);
+            memcpy(text + a_n + text_n, frames[i][1], b_n);
+            for (size_t piece_n = 1; piece_n < 5000; piece_n = piece_n * 7 + 1) {
+                read_in_pieces(ENDING_SSE, text, a_n + text_n + b_n, piece_n, &f);
+                assert_int_equal(f.is_done, 1);
+                assert_int_equal(f.prompt_tokens_n, 7);
+                assert_int_equal(f.tokens_n, 5);
+            }
+            free(text);
+        }
+}
+
 static void test_a_long_last_event(void **state)
 {
     (void)state;
@@ -167,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_facts_do_not_depend_on_the_pieces),
         cmocka_unit_test(test_a_last_line_of_3_mb),
+        cmocka_unit_test(test_a_response_of_any_length),
         cmocka_unit_test(test_a_long_last_event),
         cmocka_unit_test(test_a_new_answer_forgets_the_one_before),
     };
