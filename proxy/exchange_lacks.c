@@ -27,7 +27,8 @@ int exchange_lacks_path(struct exchange *x)
     if (!lacks_may(route) || !lacks_path(x->answer.status, buf_data(&x->answer.in), buf_size(&x->answer.in)))
         return 0;
     write_version(x, version, sizeof version);
-    snprintf(text, sizeof text, "the backend at %s%s does not have %s%s", backend->host, version, route->path, lacks_advice(route->path));
+    snprintf(text, sizeof text, "the backend %s%sat %s%s does not have %s%s", x->upstream ? x->upstream->name : "", x->upstream ? " " : "", backend->host,
+             version, route->path, lacks_advice(route->path));
     exchange_fail_with(x, 501, "not_implemented", text, "x-should-retry: false\r\n"); /* OpenAI's and Anthropic's clients try a 5xx again */
     return 1;
 }

@@ -3,6 +3,7 @@
  * which is answered here: Ollama is neither woken nor waited for.
  */
 #include "proxy/exchange_state.h"
+#include "proxy/lacks.h"
 #include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
@@ -14,7 +15,7 @@ enum { LIST_BYTES = 8 << 20 };
 /* What is asked for can be said in the words of such a backend. */
 static int may_leave(const struct route *route)
 {
-    return route->needs_model && route->shape != SHAPE_OTHER &&
+    return (route->needs_model || lacks_may(route)) && route->shape != SHAPE_OTHER &&
            (route->dialect != DIALECT_OLLAMA || translate_ops_of(route->api, BACKEND_API_OPENAI));
 }
 

@@ -9,7 +9,7 @@ static int begins(const char *at, size_t n)
 {
     static const char *const words[] = {
         "404 page not found", "not found\"", "file not found\"", "method not allowed\"", "invalid url", "invalid path", "unexpected endpoint",
-        "unknown endpoint", "there is no path", "this path takes", "cannot post", "no route", "route not found", "endpoint not found",
+        "unknown endpoint", "there is no path", "no such path", "this path takes", "cannot post", "no route", "route not found", "endpoint not found",
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) <= n && strncasecmp(at, words[i], strlen(words[i])) == 0)

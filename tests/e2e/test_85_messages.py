@@ -158,6 +158,28 @@ def test_a_backend_that_has_it_not_is_501_in_words(sidecar, before, name):
         assert logged(sidecar)["code"] == "not_implemented"
 
 
+@EACH
+def test_a_backend_beside_ollama_has_it_and_its_tokens_count(sidecar, before, openai_backend, path):
+    other = openai_backend(models=["theirs"], key="sk-theirs", ini={"key": "sk-theirs"})
+    ollama = before(*NONE["gin"], tokens_per_minute=60)
+    other.answers[path + "?beta=true"] = steps(*BEGIN[path], *FINISH[path])
+    other.answers["/v1/messages/count_tokens"] = single({"input_tokens": 7})
+    headers = [("x-api-key", "sk-of-the-client"), ("anthropic-version", "2023-06-01"), ("anthropic-beta", "a-1")]
+    answer = ask(sidecar, path + "?beta=true", {**STREAM, "model": "theirs"}, headers)
+    assert answer.status == 200 and answer.clean and answer.body == b"".join(BEGIN[path] + FINISH[path])
+    (asked,) = other.journal
+    assert asked.headers["authorization"] == "Bearer sk-theirs" and "x-api-key" not in asked.headers
+    assert (asked.headers["anthropic-version"], asked.headers["anthropic-beta"]) == ("2023-06-01", "a-1")
+    line = logged(sidecar)
+    assert (line["backend"], line["prompt_tokens"], line["generated_tokens"]) == ("other", 25, 5)
+    count = ask(sidecar, "/v1/messages/count_tokens", {**ASK, "model": "theirs"})
+    assert count.json == {"input_tokens": 7} and count.header("x-ratelimit-remaining-tokens") in ("30", "31")
+    assert not [head for head, _ in ollama.requests if b"/v1/me" in head or b"/v1/resp" in head]
+    other.answers.clear()
+    answer = ask(sidecar, path, {**STREAM, "model": "theirs"})
+    assert answer.status == 501 and f"the backend other at 127.0.0.1:{other.port} does not have {path}" in answer.json["error"]["message"]
+
+
 def test_what_is_not_there_of_a_backend_that_has_it_stays_a_404(sidecar, before):
     for message in ("model 'm' not found", "Response with id 'x' not found."):
         before(*single({"error": {"message": message, "type": "not_found_error"}}, "404 Not Found"))

@@ -31,7 +31,7 @@ static void test_routers_words(void **state)
         "{\"error\":{\"code\":404,\"message\":\"File Not Found\",\"type\":\"not_found_error\"}}",
         "{\"error\":{\"message\":\"Invalid URL (POST /v1/messages)\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}",
         "{\"error\":\"Unexpected endpoint or method. (POST /v1/messages)\"}",
-        "\n{\"error\":\"there is no path /v1/messages here\"}",
+        "{\"error\":{\"message\":\"no such path: /v1/messages\"}}", "\n{\"error\":\"there is no path /v1/messages here\"}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_int_equal(lacks(404, texts[i]), 1);
