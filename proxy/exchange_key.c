@@ -4,6 +4,7 @@
  */
 #include "proxy/exchange_state.h"
 #include "proxy/key_models.h"
+#include "proxy/lacks.h"
 #include "proxy/openai_models.h"
 
 #include <stdio.h>
@@ -41,7 +42,7 @@ static int refuse_unread(struct exchange *x)
 /* Whether its body has to name a model. */
 static int is_of_a_model(const struct route *r)
 {
-    return r->body == ROUTE_HELD && (r->needs_model || r->asleep == ASLEEP_SHOW || (r->right == RIGHT_MANAGE && r->is_activity));
+    return r->body == ROUTE_HELD && (r->needs_model || lacks_may(r) || r->asleep == ASLEEP_SHOW || (r->right == RIGHT_MANAGE && r->is_activity));
 }
 
 static int check_preset(struct exchange *x, const struct list *models)

@@ -7,12 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Who has no key counts for his address; whom a trusted proxy does not name, for the proxy's. */
+/* Who has a key has its limits alone. Who has none counts for his address; whom a trusted proxy does not name, for the proxy's. */
 static void find_who(const struct exchange *x, struct limits_who *who)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
+    const struct conf_key *key = x->admission.key;
     const struct sender *sender = &x->admission.sender;
     struct ip ip = sender->peer->ip;
+    if (key) {
+        *who = (struct limits_who){.per_minute = {key->requests_per_minute, key->tokens_per_minute}, .key = key->name};
+        who->key_index = x->admission.key_index;
+        return;
+    }
     if (sender->is_known && sender->client != sender->peer->text && ip_parse(sender->client, strlen(sender->client), &ip) < 0)
         ip = sender->peer->ip;
     *who = (struct limits_who){.per_minute = {conf->requests_per_minute, conf->tokens_per_minute}};

@@ -180,7 +180,8 @@ int limits_lines(const struct limits_verdict *v, struct buf *out)
 void limits_text(const struct limits_who *who, const struct limits_verdict *v, char *out, size_t out_n)
 {
     const char *noun = nouns[v->refused_by];
-    snprintf(out, out_n, "%s may have %lld %s a minute ([%s%s] %s_per_minute): try again in %lld s", who->key ? "this key" : "without a key an address",
-             (long long)v->left[v->refused_by].limit, noun, who->key ? "key:" : "proxy", who->key ? who->key : "", noun,
+    int is_one = v->left[v->refused_by].limit == 1;
+    snprintf(out, out_n, "%s may have %lld %.*s a minute ([%s%s] %s_per_minute): try again in %lld s", who->key ? "this key" : "without a key an address",
+             (long long)v->left[v->refused_by].limit, (int)strlen(noun) - is_one, noun, who->key ? "key:" : "proxy", who->key ? who->key : "", noun,
              (long long)limits_retry_s(v));
 }

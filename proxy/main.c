@@ -241,7 +241,7 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
     error = error ? error : keys_init(&p->env.keys, conf);
     p->env.tell.are_keys_ours = p->env.keys.items_n > 0;
     if (!error)
-        error = limits_init(&p->env.limits, 0, conf->proxy.requests_per_minute > 0 || conf->proxy.tokens_per_minute > 0);
+        error = limits_init(&p->env.limits, conf->keys_n, conf->proxy.requests_per_minute > 0 || conf->proxy.tokens_per_minute > 0);
     if (!error)
         error = prepare_signals(p);
     if (!error)

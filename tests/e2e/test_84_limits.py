@@ -53,6 +53,7 @@ def test_r4_9_limits_beyond_so_many_requests_a_minute_429_in_every_dialect(sidec
         assert "[proxy] requests_per_minute" in message(answer.json) and 20 <= int(answer.header("Retry-After")) <= 30, path
         assert told(answer)[:2] == (2, 0)
     assert len(backend.requests) == 2
+    sidecar.process.wait_log(r'"path":"/v1/messages"')
     logged = [json.loads(text) for text in sidecar.process.logged(r'"event":"access"')]
     assert [row["code"] for row in logged] == [None] * 2 + ["rate_limit_exceeded"] * len(SHAPES)
     assert {row["ended"] for row in logged[2:]} == {"refused"}
@@ -175,6 +176,25 @@ def test_whom_nobody_trusts_may_say_what_he_likes(sidecar, before):
     before(*WHOLE, requests_per_minute=1)
     assert ask(sidecar, headers=[("X-Forwarded-For", "192.0.2.1")]).status == 200
     assert ask(sidecar, headers=[("X-Forwarded-For", "192.0.2.2")]).status == 429
+
+
+def test_r4_9_limits_a_key_has_its_own_and_no_other(sidecar, before):
+    sidecar.configure("key:alice", secret="alice-s-own-key-16", requests_per_minute=2, tokens_per_minute=60)
+    sidecar.configure("key:bob", secret="bob-s-own-key-of-16", rights="inference, manage")
+    backend = before(*WHOLE, requests_per_minute=1, trusted_proxies="loopback", open="yes")
+    alice, bob = ("Authorization", "Bearer alice-s-own-key-16"), ("x-api-key", "bob-s-own-key-of-16")
+    assert told(ask(sidecar, headers=[alice])) == (2, 1, "30s")
+    again = ask(sidecar, "/v1/chat/completions", headers=[alice, ("X-Forwarded-For", "192.0.2.7")])
+    assert told(again)[:2] == (2, 0) and told(again, "tokens")[:2] in ((60, 55), (60, 56))
+    answer = ask(sidecar, "/v1/messages", headers=[("x-api-key", "alice-s-own-key-16"), ("X-Forwarded-For", "192.0.2.8")])
+    assert answer.status == 429 and "this key may have 2 requests a minute ([key:alice] requests_per_minute)" in answer.json["error"]["message"]
+    for _ in range(3):
+        answer = ask(sidecar, headers=[bob])
+        assert answer.status == 200 and told(answer) is None and told(answer, "tokens") is None
+    assert [ask(sidecar).status, ask(sidecar).status] == [200, 429]
+    wrong = ask(sidecar, headers=[("Authorization", "Bearer nobody-s")])  # counts for nothing
+    assert wrong.status == 401 and told(wrong) is None
+    assert len(backend.requests) == 6
 
 
 def test_a_web_page_may_read_what_is_left(sidecar, before):

@@ -180,6 +180,15 @@ def test_a_backend_beside_ollama_has_it_and_its_tokens_count(sidecar, before, op
     assert answer.status == 501 and f"the backend other at 127.0.0.1:{other.port} does not have {path}" in answer.json["error"]["message"]
 
 
+def test_a_key_for_some_models_counts_tokens_of_those(sidecar, before):
+    sidecar.configure("key:alice", secret="alice-s-own-key-16", models="mine")
+    backend = before(*single({"input_tokens": 7}))
+    for model, status in (("mine", 200), ("m", 404), ("mine:latest", 200)):
+        for path in (MESSAGES, RESPONSES, "/v1/messages/count_tokens"):
+            assert ask(sidecar, path, {**ASK, "model": model}, [("x-api-key", "alice-s-own-key-16")]).status == status, path
+    assert all(json.loads(body)["model"].startswith("mine") for _, body in backend.requests) and len(backend.requests) == 6
+
+
 def test_what_is_not_there_of_a_backend_that_has_it_stays_a_404(sidecar, before):
     for message in ("model 'm' not found", "Response with id 'x' not found."):
         before(*single({"error": {"message": message, "type": "not_found_error"}}, "404 Not Found"))

@@ -226,6 +226,9 @@ static void test_words(void **state)
     struct limits_verdict v = {.refused_by = LIMIT_REQUESTS, .retry_ms = 1, .left = {{60, 0, 0}, {1000, 0, 0}}};
     limits_text(&who, &v, text, sizeof text);
     assert_string_equal(text, "without a key an address may have 60 requests a minute ([proxy] requests_per_minute): try again in 1 s");
+    v.left[LIMIT_REQUESTS].limit = 1;
+    limits_text(&who, &v, text, sizeof text);
+    assert_string_equal(text, "without a key an address may have 1 request a minute ([proxy] requests_per_minute): try again in 1 s");
     who.key = "alice";
     v.refused_by = LIMIT_TOKENS;
     v.retry_ms = 1001;
