@@ -92,6 +92,7 @@ struct contract_line {
     _Atomic int64_t loaded_at_ms;      /* monotonic, as those below: the first load since Ollama started; 0: none so far */
     _Atomic int64_t first_token_at_ms; /* the first byte of an answer that needed a model, since then */
     _Atomic uint32_t pulls_n;          /* models that are pulled because somebody asks for them; those that Ollama's death has interrupted, too */
+    _Atomic uint32_t repaired_n;       /* tool calls that models wrote as text, and that clients got as calls */
 };
 
 struct contract_program {

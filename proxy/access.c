@@ -153,6 +153,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     add_number(&l, "prompt_tokens", a->facts.prompt_tokens_n);
     add_number(&l, "generated_tokens", a->facts.tokens_n);
     add_text(&l, "finish", a->facts.reason, strlen(a->facts.reason), sizeof a->facts.reason);
+    add_number(&l, "tool_calls_repaired", a->repaired_n);
     add_duration(&l, "load_ms", a->facts.load_ns);
     add_duration(&l, "prompt_ms", a->facts.prompt_ns);
     add_duration(&l, "eval_ms", a->facts.eval_ns);

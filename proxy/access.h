@@ -33,6 +33,7 @@ struct access {
     int64_t wait_ms;        /* for Ollama and its model */
     int64_t load_ms;        /* for its model to be loaded by us */
     int64_t queue_ms;       /* for a slot */
+    int64_t repaired_n;     /* tool calls that its model wrote as text */
     uint64_t in_bytes;
     uint64_t written_before_bytes; /* by this connection, for earlier requests */
     enum access_end ended;

@@ -413,7 +413,10 @@ void answer_break(struct answer *a, int status, const char *code, const char *te
 {
     struct deliver *d = a->deliver;
     struct buf tail;
+    const struct translate_ops *ops = a->translation.ops;
     buf_init(&tail, 0);
+    if (ops && ops->rest && !a->translation.has_ended && a->translation.is_stream)
+        (void)!ops->rest(&a->translation, &a->out); /* memory is short: what is told is the break */
     deliver_body(d, buf_data(&a->out), buf_size(&a->out));
     int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE, is_at_line = is_between(a);
     if (text && has_room && (a->form == FORM_NDJSON || a->form == FORM_SSE || (a->form == FORM_JSON && is_at_line)) &&

@@ -27,6 +27,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.upstreams = f->upstreams;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
+    in.repaired_n = atomic_load(&f->line->repaired_n);
     if (health_write(&out, &in, &status) < 0)
         reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);
     else

@@ -320,6 +320,7 @@ void exchange_report(struct exchange *x, struct access *out)
     out->code = x->code;
     out->backend = x->upstream ? x->upstream->name : NULL;
     out->asleep = x->asleep;
+    out->repaired_n = (int64_t)x->answer.translation.repaired_n;
     out->wait_ms = x->wait_ms;
     out->load_ms = x->load_ms;
     out->queue_ms = x->queue_ms;

@@ -36,6 +36,8 @@ void exchange_let_go(struct exchange *x)
 
 void exchange_finish(struct exchange *x, enum exchange_end end)
 {
+    if (x->answer.translation.repaired_n > 0)
+        atomic_fetch_add(&x->env->line->repaired_n, (uint32_t)x->answer.translation.repaired_n);
     exchange_let_go(x);
     exchange_drop_body(x);
     exchange_enter(x, EXCHANGE_END);

@@ -247,10 +247,10 @@ static int write_object(struct buf *out, const struct health *h, const struct he
     error = error ? error
                   : buf_printf(out,
                                "]},\"version\":\"%s\",\"uptime_s\":%lld,"
-                               "\"requests\":{\"in_flight\":%llu,\"held\":%llu,\"queued\":%llu,\"total\":%llu}",
+                               "\"requests\":{\"in_flight\":%llu,\"held\":%llu,\"queued\":%llu,\"total\":%llu,\"tool_calls_repaired\":%llu}",
                                SIDECAR_VERSION, (long long)(in->uptime_ms / 1000), (unsigned long long)in->in_flight_n,
                                (unsigned long long)in->held_n, (unsigned long long)in->queued_n,
-                               (unsigned long long)in->requests_n);
+                               (unsigned long long)in->requests_n, (unsigned long long)in->repaired_n);
     if (!error && in->upstreams)
         error = upstreams_write(in->upstreams, out);
     if (!error && *h->error) {

@@ -31,7 +31,7 @@ struct health_input {
     const struct upstreams *upstreams; /* NULL where none is configured */
     int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
-    uint64_t in_flight_n, held_n, queued_n, requests_n;
+    uint64_t in_flight_n, held_n, queued_n, requests_n, repaired_n;
 };
 
 /* What the page says of the backend, where it is the supervisor's own. reason: what to say about it. */

@@ -3,6 +3,8 @@
 
 #include "proxy/openai_chat_answer.h"
 #include "proxy/openai_message.h"
+#include "proxy/openai_repair.h"
+#include "proxy/repair.h"
 
 #include <errno.h>
 
@@ -46,6 +48,15 @@ static void write_format(struct openai_ask *a, const struct json_value *format)
     } else if (!json_read_is(&v[0], "text")) {
         mistakes_add(&a->mistakes, "response_format.type: must be text, json_object or json_schema");
     }
+}
+
+/* Whether the answer is to be JSON: a call may look just like it. */
+static int wants_json(const struct json_value *format)
+{
+    static const char *const format_names[] = {"type"};
+    struct json_value type;
+    json_read_object(format, format_names, 1, JSON_FOLDED, &type);
+    return json_read_is(&type, "json_object") || json_read_is(&type, "json_schema");
 }
 
 /* OpenAI's steps, and those of others, as the nearest of Ollama's. */
@@ -102,8 +113,11 @@ static int chat_request(struct translation *t, const char *json, size_t json_n, 
     write_copied(&a, LOGPROBS, OPENAI_BOOLEAN, "true or false");
     write_copied(&a, TOP_LOGPROBS, OPENAI_KIND(JSON_NUMBER), "a whole number");
     write_copied(&a, TOOLS, OPENAI_KIND(JSON_ARRAY), "an array");
+    if (openai_is_there(&values[TOOLS]) && !wants_json(&values[RESPONSE_FORMAT]))
+        t->repair = repair_new(&values[TOOLS]);
     openai_messages(&a, &values[MESSAGES]);
     return openai_ask_end(&a);
 }
 
-const struct translate_ops openai_chat_ops = {.target = "/api/chat", .request = chat_request, .object = openai_chat_object, .nothing = openai_chat_nothing};
+const struct translate_ops openai_chat_ops = {
+    .target = "/api/chat", .request = chat_request, .object = openai_chat_object, .nothing = openai_chat_nothing, .rest = openai_chat_rest, .fini = openai_repair_fini};

@@ -6,6 +6,7 @@
 
 #include "proxy/openai_answer.h"
 #include "proxy/openai_logprobs.h"
+#include "proxy/openai_repair.h"
 
 #include <errno.h>
 
@@ -180,14 +181,36 @@ int openai_chat_object(struct translation *t, const char *json, size_t json_n, s
     struct json_value values[OBJECT_N], said[SAID_N];
     struct json_walk walk = {json, json + json_n};
     struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = json_write_begin(out)};
+    struct openai_repaired repaired = {.calls_n = 0};
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, values) < 0 ||
         (values[MESSAGE].kind != JSON_OBJECT && !openai_answer_is_done(&a)))
         return -EINVAL;
     json_read_object(&values[MESSAGE], said_names, SAID_N, JSON_EXACT, said);
+    int is_own = has_calls(said) || values[LOGPROBS].kind == JSON_ARRAY; /* what is told token by token stays as it is */
+    enum openai_repair_how how = is_own ? OPENAI_REPAIR_STOP : openai_answer_is_done(&a) ? OPENAI_REPAIR_END : OPENAI_REPAIR_GO_ON;
+    if (!t->is_stream && how == OPENAI_REPAIR_GO_ON)
+        how = OPENAI_REPAIR_END;
+    a.w.error = openai_repair(t, &repaired, how, &said[CONTENT], &said[TOOL_CALLS]);
     if (t->is_stream)
         write_chunks(&a, said);
     else
         write_whole(&a, said);
+    openai_repaired_fini(&repaired);
+    return json_write_end(&a.w);
+}
+
+int openai_chat_rest(struct translation *t, struct buf *out)
+{
+    static const struct json_value none = {JSON_NULL, NULL, 0};
+    struct json_value values[OBJECT_N], said[SAID_N];
+    json_read_object(&none, object_names, OBJECT_N, JSON_EXACT, values);
+    json_read_object(&none, said_names, SAID_N, JSON_EXACT, said);
+    struct openai_answer a = {.t = t, .kind = &kind, .values = values, .w = json_write_begin(out)};
+    struct openai_repaired repaired = {.calls_n = 0};
+    a.w.error = openai_repair(t, &repaired, OPENAI_REPAIR_STOP, &said[CONTENT], &said[TOOL_CALLS]);
+    if (openai_has_text(&said[CONTENT]))
+        write_chunk(&a, said, WITH_CONTENT, 0);
+    openai_repaired_fini(&repaired);
     return json_write_end(&a.w);
 }
 

@@ -9,5 +9,6 @@
 /* The functions of struct translate_ops. */
 int openai_chat_object(struct translation *t, const char *json, size_t json_n, struct buf *out);
 int openai_chat_nothing(struct translation *t, struct buf *out);
+int openai_chat_rest(struct translation *t, struct buf *out);
 
 #endif

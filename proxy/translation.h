@@ -11,6 +11,7 @@ enum { TRANSLATE_WHY_BYTES = 512, TRANSLATE_ID_BYTES = 32 };
 
 struct translate_ops;
 struct ollama_turn;
+struct repair;
 
 /* A model of a list. */
 struct translate_model {
@@ -46,6 +47,8 @@ struct translation {
     int has_begun;       /* an event of it has been written */
     int has_ended;       /* … and its last: nothing may come behind it */
     size_t calls_n;      /* tool calls that were written */
+    struct repair *repair; /* of calls that the model writes as text; owned; NULL: none are looked for */
+    size_t repaired_n;   /* … that were found */
     uint64_t text_n;     /* characters that were written, where logprobs are counted by them */
     int64_t began_ms, now_ms; /* the loop's, when created_s began, and as each piece comes: for those that tell how long it took */
     const char *fault;        /* with -EINVAL: what is wrong with the backend's answer, a literal; NULL: nothing to say of it */
@@ -70,6 +73,8 @@ struct translate_ops {
     /* The stream's end was not said: its last object, where it may be over. 0, or as object(). NULL: it is not. */
     int (*end)(struct translation *t, struct buf *out);
     void (*fini)(struct translation *t); /* NULL: nothing is to be given back */
+    /* What was held back of a stream that breaks off, as events; NULL: nothing ever is. 0 or -errno. */
+    int (*rest)(struct translation *t, struct buf *out);
 };
 
 #endif

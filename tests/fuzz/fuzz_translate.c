@@ -2,6 +2,7 @@
  * stream, bit 4 the counts or base64, bit 5 a small limit. What comes out is JSON, or events of it without a line end inside; a
  * refusal says why and leaves nothing behind; a second time gives the same. */
 #include "common/json_walk.h"
+#include "proxy/repair.h"
 #include "proxy/translate.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
     if (buf_text(out, "before") < 0)
         abort();
     int error = is_answer ? t.ops->object(&t, json, n, out) : t.ops->request(&t, json, n, out, why);
+    repair_free(&t.repair);
     if (memcmp(buf_data(out), "before", 6) != 0 || (error && buf_size(out) != 6))
         abort();
     if (error && error != -EINVAL && error != -EFBIG)

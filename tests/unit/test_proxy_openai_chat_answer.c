@@ -162,6 +162,41 @@ static void test_functions_are_one_call(void **state)
     case_fini(&c);
 }
 
+static void with_tools(struct translate_case *c)
+{
+    assert_int_equal(case_request(c, "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}"), 0);
+    assert_non_null(c->t.repair);
+}
+
+static void test_a_call_that_is_written_as_text(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    case_init(&c, API_OPENAI_CHAT);
+    with_tools(&c);
+    becomes(&c, SAID("\"content\":\"a \\u003ctool_call\\u003e{\\\"name\\\": \\\"f\\\", \\\"arg\""), CHUNK("{\"role\":\"assistant\",\"content\":\"a \"}", "null"));
+    becomes(&c, SAID("\"content\":\"uments\\\": {\\\"a\\\": 1}}\""), CHUNK("{\"content\":\"\"}", "null"));
+    becomes(&c, SAID("\"content\":\"\\u003c/tool_call\\u003e\""),
+            CHUNK("{\"content\":null,\"tool_calls\":[{\"index\":0,\"id\":\"call_abc_0\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 1}\"}}]}", "null"));
+    becomes(&c, LAST("\"content\":\"\\n\"", "stop"), CHUNK("{}", "\"tool_calls\"") DONE);
+    assert_int_equal(c.t.repaired_n, 1);
+    case_fini(&c);
+}
+
+static void test_what_is_held_is_told_where_the_stream_breaks(void **state)
+{
+    (void)state;
+    struct translate_case c;
+    case_init(&c, API_OPENAI_CHAT);
+    with_tools(&c);
+    becomes(&c, SAID("\"content\":\"{\\\"na\""), CHUNK("{\"role\":\"assistant\",\"content\":\"\"}", "null"));
+    assert_int_equal(case_keep(&c, c.t.ops->rest(&c.t, &c.out)), 0);
+    assert_string_equal(c.text, CHUNK("{\"content\":\"{\\\"na\"}", "null"));
+    assert_int_equal(case_keep(&c, c.t.ops->rest(&c.t, &c.out)), 0);
+    assert_string_equal(c.text, "");
+    case_fini(&c);
+}
+
 static void test_logprobs_have_all_members(void **state)
 {
     (void)state;
@@ -236,6 +271,8 @@ int main(void)
         cmocka_unit_test(test_logprobs_are_handed_on),
         cmocka_unit_test(test_whole_answers),
         cmocka_unit_test(test_functions_are_one_call),
+        cmocka_unit_test(test_a_call_that_is_written_as_text),
+        cmocka_unit_test(test_what_is_held_is_told_where_the_stream_breaks),
         cmocka_unit_test(test_logprobs_have_all_members),
         cmocka_unit_test(test_the_model_is_the_one_that_answered),
         cmocka_unit_test(test_an_event_that_says_nothing),
