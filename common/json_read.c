@@ -8,13 +8,21 @@
 #include <string.h>
 #include <strings.h>
 
+/* Whether a name may be another writing of one that begins with this letter: its first character is the same, or is escaped, or beyond
+ * ASCII. Most are not, and nothing is looked at but that. An empty one has its quote there. */
+static int may_begin(struct json_text name, char first)
+{
+    char c = *name.at;
+    return c == first || (c >= 'A' && c <= 'Z' && c - 'A' + 'a' == first) || c == '\\' || (unsigned char)c >= 0x80;
+}
+
 static size_t name_index(struct json_text name, const char *const *names, size_t names_n, enum json_match least)
 {
     for (size_t i = 0; i < names_n; i++)
-        if (strlen(names[i]) == name.n && memcmp(names[i], name.at, name.n) == 0)
+        if (*names[i] == *name.at && strlen(names[i]) == name.n && memcmp(names[i], name.at, name.n) == 0)
             return i;
     for (size_t i = 0; i < names_n && least == JSON_FOLDED; i++)
-        if (json_match(name, names[i]) != JSON_OTHER)
+        if (may_begin(name, *names[i]) && json_match(name, names[i]) != JSON_OTHER)
             return i;
     return names_n;
 }
@@ -71,7 +79,12 @@ int json_items_next(struct json_items *items, struct json_value *out)
 int json_read_is(const struct json_value *value, const char *text)
 {
     char decoded[64];
-    return value->kind == JSON_STRING && json_decode(json_read_text(value), decoded, sizeof decoded) >= 0 && strcasecmp(decoded, text) == 0;
+    size_t text_n = strlen(text);
+    if (value->kind != JSON_STRING || value->n < text_n + 2) /* decoded, it does not become longer */
+        return 0;
+    if (value->n == text_n + 2 && memcmp(value->at + 1, text, text_n) == 0) /* as nearly always */
+        return 1;
+    return json_decode(json_read_text(value), decoded, sizeof decoded) >= 0 && strcasecmp(decoded, text) == 0;
 }
 
 uint64_t json_read_count(const struct json_value *value)
