@@ -5,8 +5,6 @@
 #include "proxy/exchange.h"
 
 #include "proxy/exchange_state.h"
-#include "proxy/pin.h"
-#include "proxy/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -170,79 +168,6 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
         exchange_abort(x, ACCESS_FAILED, "out of memory");
 }
 
-/* What its body says. */
-static void read_body(struct exchange *x)
-{
-    if (x->admission.route->shape != SHAPE_OTHER)
-        (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
-}
-
-/* What is asked for by another API's words, in Ollama's. 0, or the exchange has ended. */
-static int translate(struct exchange *x)
-{
-    const struct translate_ops *ops = translate_ops_of(x->admission.route->api, x->upstream ? x->upstream->api : BACKEND_API_OLLAMA);
-    struct translation *t = &x->answer.translation;
-    struct buf out;
-    char why[TRANSLATE_WHY_BYTES] = "";
-    if (!ops)
-        return 0;
-    snprintf(t->id, sizeof t->id, "%s%llx", x->admission.route->api == API_OPENAI_TEXT ? "cmpl-" : "chatcmpl-",
-             (unsigned long long)x->env->next_id++);
-    int64_t now_ms = sys_realtime_ms();
-    t->created_s = now_ms / 1000;
-    t->now_ms = loop_now_ms(x->env->loop);
-    t->began_ms = t->now_ms - now_ms % 1000;
-    t->model = x->ask.model;
-    t->ops = ops;
-    if (!ops->request) {
-        x->target = ops->target;
-        t->path = (struct json_text){message_at(x->request, x->request->path), x->request->path.n};
-        return 0;
-    }
-    buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
-    int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
-    x->target = t->ops->target;
-    if (error == 1) {
-        read_body(x);
-        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), NULL);
-        buf_fini(&out);
-        exchange_finish(x, EXCHANGE_CLEAN);
-        return 1;
-    }
-    error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out)); /* names of tools may be added */
-    if (error) {
-        buf_fini(&out);
-        read_body(x); /* the access log names its model all the same */
-        if (error == -EINVAL)
-            exchange_fail(x, 400, t->code ? t->code : "invalid_request", why);
-        else if (error == -EFBIG)
-            exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
-        else if (error == -ENOBUFS)
-            exchange_fail_for_bodies(x);
-        else
-            exchange_abort(x, ACCESS_FAILED, "out of memory");
-        return error;
-    }
-    buf_fini(&x->body);
-    x->body = out;
-    return 0;
-}
-
-/* 0, or the exchange has ended. Where a preset chooses, that of the chosen model comes behind the gate: exchange_use_model. */
-static int pin(struct exchange *x)
-{
-    if (x->preset || x->upstream)
-        return 0;
-    int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
-    if (error)
-        read_body(x); /* for the access log, too */
-    if (error == -E2BIG)
-        exchange_fail(x, 400, "too_many_names", "the body names an option that is pinned here again and again");
-    else if (error)
-        exchange_abort(x, ACCESS_FAILED, "out of memory");
-    return error;
-}
-
 /* From here on its client waits. */
 static void expect_answer(struct exchange *x)
 {
@@ -257,9 +182,9 @@ static void expect_answer(struct exchange *x)
 /* It is known who answers: its body becomes what that backend wants. */
 static void prepare(struct exchange *x)
 {
-    if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || translate(x) < 0 || pin(x) < 0)
+    if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
         return;
-    read_body(x); /* as the backend will get it */
+    exchange_read_body(x); /* as the backend will get it */
     expect_answer(x);
     exchange_find_wish(x);
     exchange_pass_gate(x);

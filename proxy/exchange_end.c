@@ -21,6 +21,7 @@ void exchange_let_go(struct exchange *x)
     exchange_take_tokens(x);
     gate_leave(&x->env->gate, &x->ticket);
     loads_leave(&x->env->loader.loads, &x->load);
+    capabilities_leave(&x->capable);
     pulls_leave(&x->env->puller.pulls, &x->pull);
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = {"body", "choose", "gate", "pull", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
+static const char *const state_names[] = {"body", "choose", "gate", "pull", "show", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -18,7 +18,7 @@ void exchange_count_time(struct exchange *x)
         x->queue_ms += passed_ms;
     else if (x->state == EXCHANGE_LOAD)
         x->load_ms += passed_ms;
-    else if (x->state == EXCHANGE_GATE || x->state == EXCHANGE_PULL || x->state == EXCHANGE_PAUSE)
+    else if (x->state == EXCHANGE_GATE || x->state == EXCHANGE_PULL || x->state == EXCHANGE_SHOW || x->state == EXCHANGE_PAUSE)
         x->wait_ms += passed_ms;
     else
         return;
@@ -50,8 +50,8 @@ void exchange_enter(struct exchange *x, enum exchange_state state)
 
 int exchange_is_waiting(const struct exchange *x)
 {
-    return x->state == EXCHANGE_GATE || x->state == EXCHANGE_PULL || x->state == EXCHANGE_LOAD || x->state == EXCHANGE_QUEUE ||
-           x->state == EXCHANGE_PAUSE;
+    return x->state == EXCHANGE_GATE || x->state == EXCHANGE_PULL || x->state == EXCHANGE_SHOW || x->state == EXCHANGE_LOAD ||
+           x->state == EXCHANGE_QUEUE || x->state == EXCHANGE_PAUSE;
 }
 
 static int64_t earlier_ms(int64_t a_ms, int64_t b_ms)
@@ -90,6 +90,7 @@ void exchange_drop_body(struct exchange *x)
 {
     exchange_drop_form(x);
     buf_release(&x->body);
+    buf_release(&x->asked_body);
     env_body_gone(x->env, &x->body_share);
 }
 

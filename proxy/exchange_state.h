@@ -1,9 +1,11 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
- * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether it is there), exchange_load.c (its model), exchange_asleep.c (while Ollama sleeps),
- * exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state and
- * its counts).
+ * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether
+ * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
+ * Ollama sleeps), exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
+ * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state
+ * and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
 #define PROXY_EXCHANGE_STATE_H
@@ -25,6 +27,7 @@ enum exchange_state {
     EXCHANGE_CHOOSE,
     EXCHANGE_GATE,
     EXCHANGE_PULL,
+    EXCHANGE_SHOW,
     EXCHANGE_LOAD,
     EXCHANGE_QUEUE,
     EXCHANGE_PAUSE,
@@ -80,6 +83,8 @@ struct exchange {
     void (*chosen)(struct exchange *x); /* … and goes on there */
     const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
     struct ask ask;            /* what its body says as the backend gets it, once it was read */
+    struct buf asked_body;     /* … as the client sent it, where it may have to be translated otherwise for its model; else nothing */
+    struct capabilities_ticket capable; /* waits to know what its model is able to */
     struct load_ticket load;   /* waits for its model to be loaded; has its wish */
     struct load *answered_by;  /* counted there while it is with the backend; NULL: not */
     struct limits_who limited; /* whose limits it counts for; all zero: none is in force, or its tokens are taken */
@@ -208,6 +213,14 @@ void exchange_pull_init(struct exchange *x, void (*look_again)(struct exchange *
 enum exchange_found exchange_find_installed(struct exchange *x) WARN_UNUSED;
 /* The backend says that its model is not there: 1 where it is to look again, as it may be pulled; 0: it goes on, or has ended. */
 int exchange_miss_model(struct exchange *x) WARN_UNUSED;
+
+/* exchange_translate.c. Its body as the backend's API has it, and with what is pinned. 0, or the exchange has ended. */
+int exchange_translate(struct exchange *x) WARN_UNUSED;
+/* What its body says. */
+void exchange_read_body(struct exchange *x);
+/* Its body is one that its model can take: 1. 0: it waits to know what that is able to, and go_on comes; -1: it has ended. Who needs
+ * nothing that not every model has waits for nothing. */
+int exchange_suit_model(struct exchange *x) WARN_UNUSED;
 
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));

@@ -114,11 +114,21 @@ static void take_slot(struct exchange *x)
     }
 }
 
+static void wait_for_show(struct exchange *x)
+{
+    exchange_count_held(x, 1);
+    exchange_enter(x, EXCHANGE_SHOW);
+    limit_wait(x);
+}
+
 /* First it waits for its model, loaded in whatever way: all who wait are told then where it can't be loaded. With its slot it
  * sees to it that it is loaded as it needs it. */
 static void find_model_and_slot(struct exchange *x)
 {
-    if (has_model(x, 0))
+    int suits = exchange_suit_model(x);
+    if (suits == 0)
+        wait_for_show(x);
+    else if (suits > 0 && has_model(x, 0))
         take_slot(x);
 }
 

@@ -92,6 +92,12 @@ void json_write_string(struct json_write *w, const char *bytes, size_t bytes_n)
         w->error = buf_json_string(w->out, bytes, bytes_n);
 }
 
+void json_write_quoted(struct json_write *w, const char *bytes, size_t bytes_n)
+{
+    if (!w->error)
+        w->error = buf_json_text(w->out, bytes, bytes_n);
+}
+
 void json_write_number(struct json_write *w, uint64_t number)
 {
     if (!w->error)

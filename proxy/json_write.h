@@ -31,6 +31,8 @@ void json_write_member(struct json_write *w, const char *name, const struct json
 void json_write_safely(struct json_write *w, const struct json_value *value);
 /* Bytes as a string, with quotes, escaped. */
 void json_write_string(struct json_write *w, const char *bytes, size_t bytes_n);
+/* … without quotes: a piece of a string. */
+void json_write_quoted(struct json_write *w, const char *bytes, size_t bytes_n);
 /* In decimal. */
 void json_write_number(struct json_write *w, uint64_t number);
 /* The content of a string, decoded: JSON that stood in a string. *at: where it begins in the buffer, until that is written to

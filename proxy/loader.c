@@ -22,6 +22,14 @@ static enum load_verdict may_begin(void *context, const char *model, const struc
     return l->loads.loading_n > 0 && cooldowns_is_suspect(&l->cooldowns, model) ? LOAD_LATER : LOAD_BEGIN;
 }
 
+/* Who asked for what it is able to has learnt what it is. */
+static void on_capable(void *context, const char *model, const char *json, size_t json_n)
+{
+    struct loader *l = context;
+    if (l->fit.limit_bytes > 0)
+        fit_learn(&l->fit, model, json, json_n);
+}
+
 void loader_init(struct loader *l, struct backend *backend, const struct tell *tell, struct waiting *waiting,
                  int64_t keep_alive_ms, int64_t cooldown_ms, const struct loader_ops *ops)
 {
@@ -29,6 +37,7 @@ void loader_init(struct loader *l, struct backend *backend, const struct tell *t
     l->loads.may = may_begin;
     l->loads.may_context = l;
     cooldowns_init(&l->cooldowns, cooldown_ms);
+    capabilities_init(&l->capabilities, backend, tell, on_capable, l);
     l->backend = backend;
     l->tell = tell;
     l->ops = *ops;
@@ -42,6 +51,7 @@ void loader_fini(struct loader *l)
         load_request_free(&l->under_way[i].request);
         show_request_free(&l->under_way[i].show);
     }
+    capabilities_fini(&l->capabilities);
 }
 
 static void tell_end(const struct loader *l, const struct load *load, const struct load_result *result)
@@ -135,6 +145,7 @@ static void on_shown(void *context, const char *json, size_t json_n)
     struct load_result result = {.end = LOAD_ENDED_FAILED, .status = 500, .text = text, .is_untried = !place->request};
     place->show = NULL; /* it frees itself */
     fit_learn(&l->fit, load->model, json, json_n);
+    capabilities_learn(&l->capabilities, load->model, json, json_n);
     if (json && fit_judge(&l->fit, load->model, &load->options, text) == FIT_NOT) {
         fit_tell(&l->fit, load->model, &load->options, text);
         load_request_free(&place->request);
@@ -194,6 +205,7 @@ void loader_stalled(struct loader *l, const char *why)
 void loader_models_changed(struct loader *l)
 {
     fit_forget(&l->fit);
+    capabilities_forget(&l->capabilities);
     tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "changed");
 }
 
@@ -204,6 +216,8 @@ void loader_see_backend(struct loader *l, int32_t pid, uint32_t deaths_n)
         loads_forget_all(&l->loads);
     if (is_another)
         fit_forget(&l->fit);
+    if (is_another)
+        capabilities_forget(&l->capabilities);
     if (is_another && deaths_n == l->backend_deaths_n)
         tell_rest_is_over(cooldowns_forget(&l->cooldowns), "*", "restarted");
     if (pid) {

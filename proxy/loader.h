@@ -5,6 +5,7 @@
 #ifndef PROXY_LOADER_H
 #define PROXY_LOADER_H
 
+#include "proxy/capabilities.h"
 #include "proxy/cooldowns.h"
 #include "proxy/fit.h"
 #include "proxy/load_request.h"
@@ -34,6 +35,7 @@ struct loader {
     struct loads loads;
     struct cooldowns cooldowns;
     struct fit fit;           /* all zero: each load fits */
+    struct capabilities capabilities; /* of models; what is asked for them is asked once for both */
     struct loader_rest rest;  /* of the last loader_look that said so */
     struct backend *backend;  /* borrowed, as is tell */
     const struct tell *tell;

@@ -26,11 +26,18 @@ enum openai_ask_member {
     OPENAI_TOP_P,
     OPENAI_FREQUENCY_PENALTY,
     OPENAI_PRESENCE_PENALTY,
+    OPENAI_ANSWERS,
+    OPENAI_OPTIONS,
+    OPENAI_TOP_K,
+    OPENAI_MIN_P,
+    OPENAI_REPEAT_PENALTY,
+    OPENAI_NUM_CTX,
     OPENAI_ASK_N,
 };
 #define OPENAI_ASK_NAMES                                                                                               \
     "model", "stream", "stream_options", "keep_alive", "stop", "max_tokens", "max_completion_tokens", "seed",          \
-        "temperature", "top_p", "frequency_penalty", "presence_penalty"
+        "temperature", "top_p", "frequency_penalty", "presence_penalty", "n", "options", "top_k", "min_p",             \
+        "repeat_penalty", "num_ctx"
 
 /* A request under way from one API to the other. */
 struct openai_ask {
@@ -48,8 +55,13 @@ void openai_ask_model(struct openai_ask *a);
 void openai_ask_stream(struct openai_ask *a);
 /* keep_alive, where it is there: an extension of ours, as Ollama's own /v1 does not read it. */
 void openai_ask_keep_alive(struct openai_ask *a);
-/* `options`, from the members of this API. penalty: what stands for a penalty that is not there; NULL: nothing. */
+/* `options`, from the members of this API, and those that Ollama's clients send beside them. penalty: what stands for a penalty that is
+ * not there; NULL: nothing. */
 void openai_ask_options(struct openai_ask *a, const char *penalty);
+/* The same of a request that generates nothing: `options` and num_ctx alone, and nothing where neither is there. */
+void openai_ask_load_options(struct openai_ask *a);
+/* Refuses more than one answer: `n`, or what else is called so. */
+void openai_ask_one(struct openai_ask *a, const struct json_value *value, const char *name);
 /* The closing brace. 0; -EINVAL with every mistake in why, or the buffer's error: it is as it was before then. */
 int openai_ask_end(struct openai_ask *a);
 
@@ -62,6 +74,12 @@ static inline int openai_is_there(const struct json_value *value)
 /* Of the kinds of a value, for json_kinds: what may be there. */
 #define OPENAI_KIND(kind) (1U << (kind))
 #define OPENAI_BOOLEAN (OPENAI_KIND(JSON_TRUE) | OPENAI_KIND(JSON_FALSE))
+/* Whether it is a number, or the text of one in a string, as some agents send it: *out is that number. */
+int openai_is_number(const struct json_value *value, struct json_value *out);
+/* A number of this API as one of Ollama's, of however many digits. least: the least that a whole number may be; -1: whatever; of others
+ * OPENAI_ANY_NUMBER. 1 where it is there, and right: *out is it. */
+enum { OPENAI_ANY_NUMBER = -2 };
+int openai_is_count(struct openai_ask *a, const struct json_value *value, const char *name, int least, struct json_value *out);
 /* 1 where it is there and of one of these kinds; what: what it may be, for the mistake that another kind is. */
 int openai_is_a(struct openai_ask *a, const struct json_value *value, unsigned kinds, const char *name, const char *what);
 

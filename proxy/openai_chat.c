@@ -11,40 +11,48 @@
 enum {
     MESSAGES = OPENAI_ASK_N,
     TOOLS,
+    TOOL_CHOICE,
+    FUNCTIONS,
+    FUNCTION_CALL,
     RESPONSE_FORMAT,
     REASONING,
     REASONING_EFFORT,
+    THINK,
     LOGPROBS,
     TOP_LOGPROBS,
     CHAT_N,
 };
-static const char *const names[] = {OPENAI_ASK_NAMES, "messages", "tools", "response_format", "reasoning", "reasoning_effort", "logprobs", "top_logprobs"};
+static const char *const names[] = {OPENAI_ASK_NAMES,   "messages",  "tools",            "tool_choice", "functions", "function_call",
+                                    "response_format", "reasoning", "reasoning_effort", "think",       "logprobs",  "top_logprobs"};
 
 enum { ADDED_BYTES = 1024 };
 
-/* The schema as it stands: Ollama makes a grammar of it. It may be absent. */
-static void write_schema(struct openai_ask *a, const struct json_value *json_schema)
+/* The schema as it stands: Ollama makes a grammar of it, and keeps to it strictly always. It is inside of json_schema, or beside its
+ * type as in the Responses API. */
+static void write_schema(struct openai_ask *a, const struct json_value *inside, const struct json_value *beside)
 {
     static const char *const schema_names[] = {"schema"};
-    struct json_value schema;
-    if (json_schema->kind != JSON_OBJECT)
-        mistakes_add(&a->mistakes, "response_format.json_schema: must be an object with a schema");
-    json_read_object(json_schema, schema_names, 1, JSON_FOLDED, &schema);
-    if (openai_is_a(a, &schema, OPENAI_KIND(JSON_OBJECT), "response_format.json_schema.schema", "an object"))
+    const char *name = inside->kind == JSON_OBJECT ? "response_format.json_schema.schema" : "response_format.schema";
+    struct json_value schema = *beside;
+    if (inside->kind == JSON_OBJECT)
+        json_read_object(inside, schema_names, 1, JSON_FOLDED, &schema);
+    if (openai_is_a(a, &schema, OPENAI_KIND(JSON_OBJECT), name, "an object"))
         json_write_member(&a->w, "format", &schema);
+    else if (!openai_is_there(&schema))
+        mistakes_add(&a->mistakes, "response_format.json_schema: must be an object with a schema");
 }
 
 static void write_format(struct openai_ask *a, const struct json_value *format)
 {
-    static const char *const format_names[] = {"type", "json_schema"};
-    struct json_value v[2];
+    static const char *const format_names[] = {"type", "json_schema", "schema"};
+    struct json_value v[3];
     if (!openai_is_a(a, format, OPENAI_KIND(JSON_OBJECT), "response_format", "an object"))
         return;
-    json_read_object(format, format_names, 2, JSON_FOLDED, v);
+    json_read_object(format, format_names, 3, JSON_FOLDED, v);
     if (json_read_is(&v[0], "json_object")) {
         json_write_text(&a->w, ",\"format\":\"json\"");
     } else if (json_read_is(&v[0], "json_schema")) {
-        write_schema(a, &v[1]);
+        write_schema(a, &v[1], &v[2]);
     } else if (!json_read_is(&v[0], "text")) {
         mistakes_add(&a->mistakes, "response_format.type: must be text, json_object or json_schema");
     }
@@ -57,6 +65,19 @@ static int wants_json(const struct json_value *format)
     struct json_value type;
     json_read_object(format, format_names, 1, JSON_FOLDED, &type);
     return json_read_is(&type, "json_object") || json_read_is(&type, "json_schema");
+}
+
+/* A hint: a model that does not think, or an Ollama that knows no steps, does without it. */
+static void ask_to_think(struct openai_ask *a, const char *think, size_t think_n)
+{
+    int is_hint = *think != 'f'; /* false is none */
+    if (is_hint)
+        a->t->needs |= TRANSLATE_THINKING;
+    a->t->is_think_asked = is_hint && !(a->t->lacks & TRANSLATE_THINKING);
+    if (is_hint && !a->t->is_think_asked)
+        return;
+    json_write_text(&a->w, ",\"think\":");
+    json_write_bytes(&a->w, think, think_n);
 }
 
 /* OpenAI's steps, and those of others, as the nearest of Ollama's. */
@@ -75,30 +96,35 @@ static void write_think(struct openai_ask *a)
         json_read_object(&a->values[REASONING], reasoning_names, 1, JSON_FOLDED, &effort);
         name = "reasoning.effort";
     }
-    if (!openai_is_there(&effort) || json_read_is(&effort, ""))
+    if (!openai_is_there(&effort) || json_read_is(&effort, "")) {
+        const struct json_value *think = &a->values[THINK];
+        if (openai_is_a(a, think, OPENAI_BOOLEAN | OPENAI_KIND(JSON_STRING), "think", "true, false or a step such as \"low\""))
+            ask_to_think(a, think->at, think->n);
         return;
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (json_read_is(&effort, rows[i].effort)) {
-            json_write_text(&a->w, ",\"think\":");
-            json_write_text(&a->w, rows[i].think);
-            a->t->is_think_asked = i > 0;
+            ask_to_think(a, rows[i].think, strlen(rows[i].think));
             return;
         }
     }
     mistakes_add(&a->mistakes, "%s: must be none, minimal, low, medium, high, xhigh or max", name);
 }
 
-static void write_copied(struct openai_ask *a, int member, unsigned kinds, const char *what)
+static void write_logprobs(struct openai_ask *a)
 {
-    const struct json_value *value = &a->values[member];
-    if (openai_is_a(a, value, kinds, names[member], what))
-        json_write_member(&a->w, names[member], value);
+    struct json_value number;
+    if (openai_is_a(a, &a->values[LOGPROBS], OPENAI_BOOLEAN, "logprobs", "true or false"))
+        json_write_member(&a->w, "logprobs", &a->values[LOGPROBS]);
+    if (openai_is_count(a, &a->values[TOP_LOGPROBS], "top_logprobs", -1, &number))
+        json_write_member(&a->w, "top_logprobs", &number);
 }
 
 static int chat_request(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why)
 {
     struct json_value values[CHAT_N];
     struct openai_ask a;
+    struct openai_tools tools;
     char *room;
     if (openai_ask_read(&a, t, (struct json_text){json, json_n}, names, CHAT_N, values, out, why) < 0)
         return -EINVAL;
@@ -106,16 +132,18 @@ static int chat_request(struct translation *t, const char *json, size_t json_n, 
         a.w.error = buf_reserve(out, json_n + ADDED_BYTES, &room);
     openai_ask_model(&a);
     openai_ask_stream(&a);
+    openai_ask_one(&a, &values[OPENAI_ANSWERS], "n");
     openai_ask_keep_alive(&a);
     openai_ask_options(&a, NULL);
     write_format(&a, &values[RESPONSE_FORMAT]);
     write_think(&a);
-    write_copied(&a, LOGPROBS, OPENAI_BOOLEAN, "true or false");
-    write_copied(&a, TOP_LOGPROBS, OPENAI_KIND(JSON_NUMBER), "a whole number");
-    write_copied(&a, TOOLS, OPENAI_KIND(JSON_ARRAY), "an array");
-    if (openai_is_there(&values[TOOLS]) && !wants_json(&values[RESPONSE_FORMAT]))
-        t->repair = repair_new(&values[TOOLS]);
-    openai_messages(&a, &values[MESSAGES]);
+    write_logprobs(&a);
+    openai_tools_read(&a, &tools, &(struct openai_tools_sent){&values[TOOLS], &values[TOOL_CHOICE], &values[FUNCTIONS], &values[FUNCTION_CALL]});
+    openai_tools_write(&a, &tools);
+    repair_free(&t->repair); /* of the first time, where it is translated once more */
+    if (openai_is_there(&tools.list) && !wants_json(&values[RESPONSE_FORMAT]))
+        t->repair = repair_new(&tools.list);
+    openai_messages(&a, &values[MESSAGES], &tools);
     return openai_ask_end(&a);
 }
 

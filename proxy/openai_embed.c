@@ -53,14 +53,15 @@ static void read_encoding(struct openai_ask *a)
 
 static int embed_request(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why)
 {
-    struct json_value values[EMBED_N];
+    struct json_value values[EMBED_N], dimensions;
     struct openai_ask a;
     if (openai_ask_read(&a, t, (struct json_text){json, json_n}, names, EMBED_N, values, out, why) < 0)
         return -EINVAL;
     openai_ask_model(&a);
     openai_ask_keep_alive(&a);
-    if (openai_is_a(&a, &values[DIMENSIONS], OPENAI_KIND(JSON_NUMBER), "dimensions", "a whole number"))
-        json_write_member(&a.w, "dimensions", &values[DIMENSIONS]);
+    openai_ask_load_options(&a);
+    if (openai_is_count(&a, &values[DIMENSIONS], "dimensions", 1, &dimensions))
+        json_write_member(&a.w, "dimensions", &dimensions);
     read_encoding(&a);
     write_input(&a);
     return openai_ask_end(&a);

@@ -7,7 +7,10 @@
 
 #include "proxy/openai_ask.h"
 
-/* At the content of message number `index`: its texts as one string, then `,"images":[…]` where it has any. */
-void openai_parts(struct openai_ask *a, size_t index, const struct json_value *parts);
+/* What of message number `index` is text, in an open string; content: whatever was sent, an array of parts or not. What a part of another
+ * kind is, is left out. is_behind: something stands there already. 1 where anything stands there now. */
+int openai_parts_text(struct openai_ask *a, const struct json_value *content, int is_behind);
+/* Behind that string: `,"images":[…]`, where it has any. */
+void openai_parts_images(struct openai_ask *a, size_t index, const struct json_value *content);
 
 #endif

@@ -9,8 +9,8 @@
 
 static const struct openai_kind kind = {"text_completion", "text_completion"};
 
-enum { PROMPT = OPENAI_ASK_N, SUFFIX, TEXT_N };
-static const char *const names[] = {OPENAI_ASK_NAMES, "prompt", "suffix"};
+enum { PROMPT = OPENAI_ASK_N, SUFFIX, ECHO, BEST_OF, COUNT, TEXT_N };
+static const char *const names[] = {OPENAI_ASK_NAMES, "prompt", "suffix", "echo", "best_of", "logprobs"};
 
 enum { RESPONSE = ANSWER_N, LOGPROBS, OBJECT_N };
 static const char *const object_names[] = {OPENAI_ANSWER_NAMES, "response", "logprobs"};
@@ -32,6 +32,18 @@ static void write_prompt(struct openai_ask *a)
     json_write_member(&a->w, "prompt", &prompt);
 }
 
+/* Here it is how many others each token is told with. */
+static void write_logprobs(struct openai_ask *a)
+{
+    const struct json_value *count = &a->values[COUNT];
+    struct json_value number;
+    if (count->kind == JSON_FALSE || (count->kind != JSON_TRUE && !openai_is_count(a, count, "logprobs", -1, &number)))
+        return;
+    json_write_text(&a->w, ",\"logprobs\":true");
+    if (count->kind != JSON_TRUE && json_read_count(&number) > 0)
+        json_write_member(&a->w, "top_logprobs", &number);
+}
+
 static int text_request(struct translation *t, const char *json, size_t json_n, struct buf *out, char *why)
 {
     struct json_value values[TEXT_N];
@@ -40,8 +52,13 @@ static int text_request(struct translation *t, const char *json, size_t json_n, 
         return -EINVAL;
     openai_ask_model(&a);
     openai_ask_stream(&a);
+    openai_ask_one(&a, &values[OPENAI_ANSWERS], "n");
+    openai_ask_one(&a, &values[BEST_OF], "best_of");
+    if (values[ECHO].kind == JSON_TRUE)
+        mistakes_add(&a.mistakes, "echo: must be false, as Ollama does not repeat the prompt; put it before the answer yourself");
     openai_ask_keep_alive(&a);
     openai_ask_options(&a, "0.0");
+    write_logprobs(&a);
     write_prompt(&a);
     if (openai_is_a(&a, &values[SUFFIX], OPENAI_KIND(JSON_STRING), "suffix", "a string"))
         json_write_member(&a.w, "suffix", &values[SUFFIX]);

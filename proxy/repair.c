@@ -26,7 +26,7 @@ static int add_name(char *names, size_t *used_n, const struct json_value *tool)
     static const char *const tool_names[] = {"function"}, *const function_names[] = {"name"};
     struct json_value function, name;
     json_read_object(tool, tool_names, 1, JSON_FOLDED, &function);
-    json_read_object(&function, function_names, 1, JSON_FOLDED, &name);
+    json_read_object(function.kind == JSON_OBJECT ? &function : tool, function_names, 1, JSON_FOLDED, &name); /* functions of old stand bare */
     if (name.kind != JSON_STRING || *used_n + REPAIR_NAME_BYTES >= NAMES_BYTES)
         return 0;
     ssize_t n = json_decode(json_read_text(&name), names + *used_n, REPAIR_NAME_BYTES);

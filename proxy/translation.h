@@ -7,7 +7,7 @@
 #include "common/buf.h"
 #include "common/json_walk.h"
 
-enum { TRANSLATE_WHY_BYTES = 512, TRANSLATE_ID_BYTES = 32 };
+enum { TRANSLATE_WHY_BYTES = 1024, TRANSLATE_ID_BYTES = 32 };
 
 struct translate_ops;
 struct ollama_turn;
@@ -25,6 +25,13 @@ struct translate_models {
     void *context;
     int (*is_listed)(void *context, const char *name); /* whether this client may know of it */
     int (*next)(void *context, size_t nth, struct translate_model *out); /* those of other backends: 1, or 0 where there is no nth */
+};
+
+/* What a model has to be able to for a request: bits. */
+enum translate_need {
+    TRANSLATE_TOOLS = 1,    /* its template has a place for tools, their calls and their results */
+    TRANSLATE_IMAGES = 2,   /* it sees */
+    TRANSLATE_THINKING = 4, /* it thinks, where it is asked to */
 };
 
 /* One request's. All zero: nothing is translated. */
@@ -46,6 +53,8 @@ struct translation {
     int is_thinking_dropped; /* "think": false, at Ollama: what the model thinks all the same is not told */
     int has_begun;       /* an event of it has been written */
     int has_ended;       /* … and its last: nothing may come behind it */
+    unsigned needs;      /* bits of translate_need that make a difference to this request; the request's translator writes them */
+    unsigned lacks;      /* … those that its model is known not to have: its body does without them. Set before it is translated once more */
     size_t calls_n;      /* tool calls that were written */
     struct repair *repair; /* of calls that the model writes as text; owned; NULL: none are looked for */
     size_t repaired_n;   /* … that were found */

@@ -38,6 +38,11 @@ def single(value, status="200 OK") -> list:
     return [head("application/json", framing=f"Content-Length: {len(body)}", status=status), body]
 
 
+def able(*capabilities) -> list:
+    """A model that can complete, and do this."""
+    return single({"capabilities": ["completion", *capabilities]})
+
+
 LAST = line(True, done_reason="stop", total_duration=9, prompt_eval_count=3, eval_count=2)
 
 # Answers that break where they are translated: what is sent, what its client is told, how the log calls it.
@@ -67,13 +72,15 @@ class Held:
 
 
 class PlayedBackend:
-    """Plays a list of steps (bytes, RESET, CLOSE, HANG) for each request; play(request) chooses it. Models load at once: the
-    proxy's own requests for that are answered, and are in `loads` alone."""
+    """Plays a list of steps (bytes, RESET, CLOSE, HANG) for each request; play(request) chooses it. Models load at once, and are able to
+    all that there is: the proxy's own requests for that are answered, and are in `loads` and `shows` alone."""
 
     def __init__(self, play):
         self.play = play
         self.loaded = LOADED      # what answers a load
         self.hangs_loading = False  # … and then nothing more comes
+        self.shown = able("tools", "vision", "thinking")  # what answers POST /api/show: steps, or what gives them
+        self.shows: list = []     # … who asked
         self.requests: list = []  # (head, body) of each
         self.loads: list = []     # … of those that only load a model
         self.cuts = 0             # connections that the other side left before the answer was over
@@ -135,8 +142,9 @@ class PlayedBackend:
             if self.hangs_loading:
                 sock.recv(1)
             return False
-        self.requests.append(request)
-        for step in self.play(request):
+        is_show = request[0].startswith(b"POST /api/show ")
+        (self.shows if is_show else self.requests).append(request)
+        for step in (self.shown(request) if callable(self.shown) else self.shown) if is_show else self.play(request):
             if step is RESET:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return False

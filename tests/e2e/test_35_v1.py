@@ -123,7 +123,7 @@ def error_of(answer):
     return answer.json["error"]["message"]
 
 
-@pytest.mark.parametrize("path, body", [("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": 7}, {"content": []}]}),
+@pytest.mark.parametrize("path, body", [("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, {}]}),
                                         ("/v1/completions", {"model": "m", "prompt": [1, 2]}), ("/v1/embeddings", {"model": "m", "input": 3}),
                                         ("/v1/chat/completions", b"no json"), ("/v1/completions", b"")])
 def test_a_request_that_is_wrong_never_reaches_the_backend(sidecar, before, path, body):

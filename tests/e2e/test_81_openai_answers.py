@@ -134,8 +134,8 @@ def test_embeddings_are_valid(sidecar, before, encoding):
 
 @pytest.mark.parametrize("path, body, param", [
     ("/v1/chat/completions", {"messages": []}, "model"),
-    ("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "x"}, 7]}]},
-     "messages[1].content[0].type"),
+    ("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "image_url"}, 7]}]},
+     "messages[1].content[0].image_url"),
     ("/v1/chat/completions", {**CHAT, "response_format": {"type": "x"}, "stop": [1]}, "stop[0]"),
     ("/v1/completions", {"model": "m"}, "prompt"),
     ("/v1/embeddings", {"model": "m", "input": ["a", 3]}, "input[1]"),

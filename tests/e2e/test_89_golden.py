@@ -65,7 +65,7 @@ def test_a_shape(sidecar, before, request, name):
     if golden.all("pending"):
         request.applymarker(pytest.mark.xfail(strict=True, reason=golden.text("pending")))
     ollama = Ollama(golden.text("model can").split(), golden.answers() or [UNEXPECTED])
-    before(play=ollama)
+    before(play=ollama).shown = ollama
     wanted = json.loads(golden.request()[3])
     answer = ask(sidecar, golden)
     assert answer.clean

@@ -1,4 +1,5 @@
-/* An answer to POST /api/show, and what is estimated of it. */
+/* An answer to POST /api/show, what is estimated of it, and what it says that the model is able to. */
+#include "proxy/capabilities.h"
 #include "proxy/model_shape.h"
 
 #include <stdlib.h>
@@ -16,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(json, data, size);
     int error = model_shape_read(&shape, json, size);
+    if (capabilities_read(json, size) & ~(unsigned)CAPABILITIES_ALL)
+        abort();
     free(json);
     if (error)
         return 0;

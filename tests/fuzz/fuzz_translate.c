@@ -1,5 +1,5 @@
 /* Requests of /v1 and answers of Ollama, translated. The first byte: bits 0 and 1 the API, bit 2 whether it is an answer, bit 3 a
- * stream, bit 4 the counts or base64, bit 5 a small limit. What comes out is JSON, or events of it without a line end inside; a
+ * stream, bit 4 the counts or base64, bit 5 a small limit, bit 6 a model without tools that does not think, bit 7 one that does not see. What comes out is JSON, or events of it without a line end inside; a
  * refusal says why and leaves nothing behind; a second time gives the same. */
 #include "common/json_walk.h"
 #include "proxy/repair.h"
@@ -55,6 +55,7 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
     int is_answer = how & 4;
     t.is_stream = (how & 8) && t.ops->nothing;
     t.is_usage_wanted = t.is_base64 = !!(how & 16);
+    t.lacks = (how & 64 ? TRANSLATE_TOOLS | TRANSLATE_THINKING : 0) | (how & 128 ? TRANSLATE_IMAGES : 0);
     buf_init(out, how & 32 ? 200 : 0);
     if (buf_text(out, "before") < 0)
         abort();

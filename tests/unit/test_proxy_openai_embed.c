@@ -12,6 +12,7 @@ static void test_requests(void **state)
         {"{\"model\":\"m\",\"input\":\"\"}", "{\"model\":\"m\",\"input\":[\"\"]}", 0},
         {"{\"model\":\"m\",\"input\":[\"a\", \"\"],\"encoding_format\":\"float\",\"user\":\"u\"}", "{\"model\":\"m\",\"input\":[\"a\", \"\"]}", 0},
         {"{\"model\":\"m\",\"input\":\"a\",\"encoding_format\":\"base64\"}", "{\"model\":\"m\",\"input\":\"a\"}", 1},
+        {"{\"model\":\"m\",\"input\":\"a\",\"options\":{\"num_thread\": 2},\"num_ctx\":512,\"temperature\":1}", "{\"model\":\"m\",\"options\":{\"num_thread\": 2,\"num_ctx\":512},\"input\":\"a\"}", 0},
         {"{\"model\":\"m\",\"input\":\"a\",\"dimensions\":8,\"keep_alive\":\"1h\"}", "{\"model\":\"m\",\"keep_alive\":\"1h\",\"dimensions\":8,\"input\":\"a\"}", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -34,9 +35,10 @@ static void test_mistakes(void **state)
     } rows[] = {
         {"{}", "model: missing; it must be the name of a model, as GET /v1/models lists them; input: missing; it must be a string, or an array of strings"},
         {"{\"model\":\"m\",\"input\":5}", "input: must be a string, or an array of strings, not a number"},
+        {"{\"model\":\"m\",\"input\":\"a\",\"dimensions\":0}", "dimensions: must be at least 1; where there is to be no limit, leave it out"},
         {"{\"model\":\"m\",\"input\":[]}", "input: empty; at least one text is needed"},
         {"{\"model\":\"m\",\"input\":[\"a\",1,2]}", "input[1]: must be a string; tokens are not taken"},
-        {"{\"model\":\"m\",\"input\":\"a\",\"encoding_format\":\"hex\",\"dimensions\":\"8\"}", "dimensions: must be a whole number, not a string; encoding_format: must be float or base64"},
+        {"{\"model\":\"m\",\"input\":\"a\",\"encoding_format\":\"hex\",\"dimensions\":\"few\"}", "dimensions: must be a whole number, not a string; encoding_format: must be float or base64"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         case_refused(API_OPENAI_EMBED, rows[i].request, rows[i].why);

@@ -16,7 +16,11 @@ static void test_requests(void **state)
         {"{\"model\":\"m\",\"prompt\":\"a\\u0000\"}", BEGIN OPTIONS ",\"prompt\":\"a\\u0000\"}"},
         {"{\"model\":\"m\",\"prompt\":[ \"a\" ]}", BEGIN OPTIONS ",\"prompt\":\"a\"}"},
         {"{\"model\":\"m\",\"prompt\":\"a\",\"suffix\":\"z\"}", BEGIN OPTIONS ",\"prompt\":\"a\",\"suffix\":\"z\"}"},
-        {"{\"model\":\"m\",\"prompt\":\"a\",\"suffix\":null,\"echo\":true,\"best_of\":2,\"logprobs\":3}", BEGIN OPTIONS ",\"prompt\":\"a\"}"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"suffix\":null,\"echo\":false,\"best_of\":1,\"n\":null,\"logprobs\":null}", BEGIN OPTIONS ",\"prompt\":\"a\"}"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":3}", BEGIN OPTIONS ",\"logprobs\":true,\"top_logprobs\":3,\"prompt\":\"a\"}"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":0}", BEGIN OPTIONS ",\"logprobs\":true,\"prompt\":\"a\"}"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":true}", BEGIN OPTIONS ",\"logprobs\":true,\"prompt\":\"a\"}"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":false}", BEGIN OPTIONS ",\"prompt\":\"a\"}"},
         {"{\"model\":\"m\",\"prompt\":\"a\",\"frequency_penalty\":0.5,\"presence_penalty\":1,\"max_tokens\":7,\"seed\":1,\"stop\":[\"x\"],\"stream\":true,\"keep_alive\":0}",
          "{\"model\":\"m\",\"stream\":true,\"keep_alive\":0,\"options\":{\"temperature\":1.0,\"top_p\":1.0,\"frequency_penalty\":0.5,\"presence_penalty\":1,\"seed\":1,\"num_predict\":7,\"stop\":[\"x\"]},\"prompt\":\"a\"}"},
     };
@@ -35,6 +39,10 @@ static void test_mistakes(void **state)
         {"{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]}", "prompt: one prompt at a time; send a request for each"},
         {"{\"model\":\"m\",\"prompt\":[1]}", "prompt: must be a string, or an array of one string; tokens are not taken"},
         {"{\"model\":\"m\",\"prompt\":[[1,2]]}", "prompt: must be a string, or an array of one string; tokens are not taken"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"n\":3,\"best_of\":2,\"echo\":true}",
+         "n: must be 1, as one answer is made; send a request for each; best_of: must be 1, as one answer is made; send a request for each; "
+         "echo: must be false, as Ollama does not repeat the prompt; put it before the answer yourself"},
+        {"{\"model\":\"m\",\"prompt\":\"a\",\"logprobs\":\"many\"}", "logprobs: must be a whole number, not a string"},
         {"{\"model\":\"m\",\"prompt\":\"a\",\"suffix\":1}", "suffix: must be a string, not a number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
