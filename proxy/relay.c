@@ -132,7 +132,9 @@ static void on_end(void *context, enum fetch_end end, const char *why)
         spoil(r);
         return;
     }
-    enum relay_end how = r->answer->translation.has_ended ? RELAY_DONE : judge(r, end); /* what comes behind its end is nobody's */
+    const struct answer *a = r->answer;
+    int is_told = a->state == ANSWER_TRANSLATE && a->has_error && (end == FETCH_DONE || end == FETCH_BROKEN);
+    enum relay_end how = a->translation.has_ended ? RELAY_DONE : is_told ? RELAY_TOLD : judge(r, end); /* what comes behind its end is nobody's */
     if (how == RELAY_ERROR && r->answer->state != ANSWER_PASS)
         how = RELAY_TOLD;
     else if (how == RELAY_DONE)
