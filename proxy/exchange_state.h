@@ -1,7 +1,7 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
- * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_pull.c (which model, and whether
+ * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
  * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state
@@ -184,6 +184,14 @@ void exchange_leave_queue(struct exchange *x);
 
 /* exchange_upstream.c. Its body is whole: who is to answer (x->upstream). 1: it goes on; 0: chosen comes, or it has ended. */
 int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x)) WARN_UNUSED;
+
+/* exchange_lists.c. For Ollama's clients, where there are upstreams: all models, as /api/tags has them; */
+void exchange_answer_tags(struct exchange *x);
+/* the model that /api/show is asked for, into x->ask (0, or -1: none can be read), and what is shown of one of an upstream's; */
+int exchange_read_shown(struct exchange *x);
+void exchange_answer_show(struct exchange *x, const struct upstream *upstream);
+/* what needs no Ollama where there is none, as it was never started, or has failed: 1 where it was answered. */
+int exchange_answer_for_ollama(struct exchange *x);
 
 /* exchange_generate.c. A body of POST /generate becomes one of Ollama's, with x->preset; nothing where it is another path's. 0, or -1: the exchange
  * has ended. */

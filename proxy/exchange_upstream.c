@@ -21,7 +21,7 @@ static int may_leave(const struct route *route)
 
 static int is_list(const struct exchange *x)
 {
-    return x->admission.route->api == API_OPENAI_MODELS;
+    return x->admission.route->api == API_OPENAI_MODELS || x->admission.route->api == API_TAGS;
 }
 
 /* The models of all backends, one after the other, without those that came before. */
@@ -53,6 +53,10 @@ static void answer_list(struct exchange *x)
     struct buf out;
     if (known)
         upstreams_know_ollama(env->upstreams, known->body, known->body_n);
+    if (x->admission.route->api == API_TAGS) {
+        exchange_answer_tags(x);
+        return;
+    }
     buf_init(&out, LIST_BYTES);
     int error = openai_models_write(&t, buf_data(&env->upstreams->tags), buf_size(&env->upstreams->tags), &out);
     if (error == -ENOENT) {
@@ -66,10 +70,19 @@ static void answer_list(struct exchange *x)
     buf_fini(&out);
 }
 
+static int is_show(const struct exchange *x)
+{
+    return x->admission.route->api == API_SHOW;
+}
+
 /* 1 where it goes on. */
 static int use(struct exchange *x, const struct upstream *upstream)
 {
     char text[320];
+    if (upstream && is_show(x)) {
+        exchange_answer_show(x, upstream);
+        return 0;
+    }
     x->upstream = upstream;
     exchange_tell_times(x);
     if (upstream && !upstream->backend) {
@@ -97,7 +110,9 @@ int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
 {
     struct upstreams *all = x->env->upstreams;
     const struct upstream *upstream = NULL;
-    if (!all || !(is_list(x) || may_leave(x->admission.route)))
+    if (all && exchange_answer_for_ollama(x))
+        return 0;
+    if (!all || !(is_list(x) || is_show(x) || may_leave(x->admission.route)))
         return 1;
     x->lists = (struct upstreams_ticket){.fn = on_lists, .context = x};
     x->chosen = chosen;
@@ -108,7 +123,7 @@ int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
             exchange_enter(x, EXCHANGE_CHOOSE);
         return 0;
     }
-    if (ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) < 0 || !x->ask.model[0])
+    if (is_show(x) ? exchange_read_shown(x) < 0 : ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) < 0 || !x->ask.model[0])
         return 1; /* Ollama, or its translator, will say what is wrong with it */
     if (upstreams_choose(all, &x->lists, x->ask.model, &upstream))
         return use(x, upstream);

@@ -33,6 +33,7 @@ enum route_shape {
 /* What the request's body says, as far as it is read here. */
 enum route_api {
     API_OTHER, API_GENERATE, API_CHAT, API_EMBED, API_EMBED_ONE, API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_MODELS, API_PRESET,
+    API_TAGS, API_SHOW,
 };
 
 /* What a backend speaks. */

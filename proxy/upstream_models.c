@@ -24,7 +24,8 @@ int upstream_models_next(const struct upstream_models *m, struct upstream_model 
     if (next >= end)
         return 0;
     memcpy(&at->created_s, next, sizeof at->created_s);
-    at->name = next + sizeof at->created_s;
+    memcpy(&at->context_n, next + sizeof at->created_s, sizeof at->context_n);
+    at->name = next + sizeof at->created_s + sizeof at->context_n;
     at->owner = at->name + strlen(at->name) + 1;
     return 1;
 }
@@ -48,11 +49,12 @@ static ssize_t read_name(const struct json_value *value, char out[UPSTREAM_NAME_
     return n > 0 && strlen(out) == (size_t)n ? n : -EINVAL;
 }
 
-static int write_row(struct buf *out, const char *name, uint64_t created_s, const char *owner)
+static int write_row(struct buf *out, const struct upstream_model *model)
 {
-    int error = buf_append(out, &created_s, sizeof created_s);
-    error = error ? error : buf_append(out, name, strlen(name) + 1);
-    return error ? error : buf_append(out, owner, strlen(owner) + 1);
+    int error = buf_append(out, &model->created_s, sizeof model->created_s);
+    error = error ? error : buf_append(out, &model->context_n, sizeof model->context_n);
+    error = error ? error : buf_append(out, model->name, strlen(model->name) + 1);
+    return error ? error : buf_append(out, model->owner, strlen(model->owner) + 1);
 }
 
 /* Where there is room for it, and none of its name. 0, or -ENOMEM. */
@@ -62,7 +64,7 @@ static int add(struct upstream_models *m, const struct upstream_model *model)
     if (m->models_n == UPSTREAM_MODELS_N || upstream_models_find(m, model->name, 0, &there))
         return 0;
     size_t before_n = buf_size(&m->rows);
-    int error = write_row(&m->rows, model->name, model->created_s, model->owner);
+    int error = write_row(&m->rows, model);
     if (error)
         buf_truncate(&m->rows, before_n);
     else
@@ -72,13 +74,15 @@ static int add(struct upstream_models *m, const struct upstream_model *model)
 
 static int add_item(struct upstream_models *m, const struct json_value *item, const char *owner)
 {
-    static const char *const names[] = {"id", "name", "model", "created", "owned_by"};
-    struct json_value values[5];
+    static const char *const names[] = {"id", "name", "model", "created", "owned_by", "max_model_len", "meta"}, *const meta_names[] = {"n_ctx_train"};
+    struct json_value values[7], context;
     char name[UPSTREAM_NAME_BYTES], owned_by[UPSTREAM_NAME_BYTES];
-    json_read_object(item, names, 5, JSON_EXACT, values);
+    json_read_object(item, names, 7, JSON_EXACT, values);
     if (read_name(&values[0], name) < 0 && read_name(&values[1], name) < 0 && read_name(&values[2], name) < 0)
         return 0;
-    struct upstream_model model = {name, read_name(&values[4], owned_by) < 0 ? owner : owned_by, json_read_count(&values[3])};
+    json_read_object(&values[6], meta_names, 1, JSON_EXACT, &context); /* llama-server's; vLLM has max_model_len */
+    uint64_t context_n = json_read_count(values[5].kind == JSON_NUMBER ? &values[5] : &context);
+    struct upstream_model model = {name, read_name(&values[4], owned_by) < 0 ? owner : owned_by, json_read_count(&values[3]), context_n};
     return add(m, &model);
 }
 
@@ -99,7 +103,7 @@ int upstream_models_narrow(struct upstream_models *m, const struct list *names, 
     int error = 0;
     upstream_models_init(&made);
     for (size_t i = 0; i < names->items_n && !error; i++) {
-        struct upstream_model named = {names->items[i], owner, 0};
+        struct upstream_model named = {names->items[i], owner, 0, 0};
         size_t n = strlen(named.name);
         if (n > 0 && n < UPSTREAM_NAME_BYTES && named.name[n - 1] != '*' && !upstream_models_find(m, named.name, 1, &at))
             error = add(&made, &named);

@@ -15,7 +15,7 @@ enum {
 };
 
 struct upstream_models {
-    struct buf rows; /* of each the time, its name and its owner, a NUL behind either */
+    struct buf rows; /* of each its numbers, its name and its owner, a NUL behind either */
     size_t models_n;
 };
 
@@ -23,6 +23,7 @@ struct upstream_models {
 struct upstream_model {
     const char *name, *owner; /* borrowed */
     uint64_t created_s;       /* since 1970; 0: it does not say */
+    uint64_t context_n;       /* tokens; 0: likewise */
 };
 
 void upstream_models_init(struct upstream_models *m);

@@ -226,3 +226,56 @@ def test_heartbeats_proxy_scenario_25(sidecar, ollama, openai_backend, heartbeat
         if heartbeat == "chunk":
             assert json.loads(first)["message"]["content"] == ""
     until(lambda: backend.cuts == 1, 5, "the backend's connection to be closed")
+
+
+def test_lists_are_merged(sidecar, other, ollama):
+    answer = ask(sidecar, "/api/tags", method="GET")
+    local, remote = answer.json["models"]
+    assert answer.status == 200 and answer.json["more"] == 12345678901234567890 and b"12345678901234567890" in answer.body
+    assert local["name"] == "local:latest" and local["digest"] == "d" * 64
+    assert remote["name"] == remote["model"] == "m" and len(remote["digest"]) == 64 and remote["modified_at"].startswith("2023-11-14T")
+    assert ask(sidecar, "/api/tags", method="GET").body == answer.body
+    assert ask(sidecar, "/api/tags", method="HEAD").status == 200
+    other.models.append("n")
+    until(lambda: "n" in [model["name"] for model in ask(sidecar, "/api/tags", method="GET").json["models"]], 5, "a model that is new there")
+    for name in ("model", "name"):
+        shown = ask(sidecar, "/api/show", {name: "m"}).json
+        assert shown["capabilities"] == ["completion", "tools"] and shown["model_info"]["general.architecture"] == "openai" and shown["details"]
+    assert ask(sidecar, "/api/show", {"model": "local"}).json == {"template": "of ollama"}
+    assert ask(sidecar, "/api/ps", method="GET").json == {"models": []} and ask(sidecar, "/api/version", method="GET").json == {"version": "0.9.5"}
+
+
+def test_an_ollama_that_is_not_there_keeps_nobody_waiting(sidecar, ollama, other):
+    names = lambda: [model["name"] for model in ask(sidecar, "/api/tags", method="GET").json["models"]]  # noqa: E731
+    assert names() == ["local:latest", "m"]
+    ollama.close()
+    for _ in range(3):
+        assert names() == ["local:latest", "m"]  # as it said last
+    assert lines(ask(sidecar, "/api/chat", CHAT))[-1]["done"]
+
+
+def test_without_any_ollama(sidecar, openai_backend):
+    openai_backend()
+    sidecar.configure("program:ollama", command="/nonexistent/ollama", autostart="no", required="no")
+    sidecar.start()
+    sidecar.process.wait_log(" listening ")
+    assert [model["name"] for model in ask(sidecar, "/api/tags", method="GET").json["models"]] == ["m"]
+    assert ask(sidecar, "/", method="HEAD").status == 200 and ask(sidecar, "/", method="GET").body == b"Ollama is running"
+    assert ask(sidecar, "/api/ps", method="GET").json == {"models": []} and ask(sidecar, "/api/version", method="GET").json["version"]
+    assert ask(sidecar, "/api/show", {"model": "m"}).json["capabilities"]
+    assert lines(ask(sidecar, "/api/chat", CHAT))[-1]["done"]
+    assert not [line for line in sidecar.process.tail(10**6).splitlines() if " wanted " in line]
+
+
+def test_lists_are_as_long_as_a_key_may_see(sidecar, ollama, openai_backend):
+    openai_backend(models=("m", "secret"))
+    sidecar.configure("key:narrow", secret="sk-0123456789abcdef0123456789", models="m", rights="inference, observe")
+    sidecar.start("ollama-proxy")
+    sidecar.process.wait_log(" listening ")
+    headers = [("Authorization", "Bearer sk-0123456789abcdef0123456789")]
+    for path, member, name in (("/api/tags", "models", "name"), ("/v1/models", "data", "id")):
+        with sidecar.connect() as connection:
+            answer = connection.request("GET", path, None, headers)
+            assert [model[name] for model in answer.json[member]] == ["m"]
+    with sidecar.connect() as connection:
+        assert connection.request("POST", "/api/show", {"model": "secret"}, headers).status == 404

@@ -1,0 +1,107 @@
+/*
+ * See exchange_state.h. What Ollama's clients read of models, where backends are configured beside it: theirs are among them, and nobody waits
+ * for an Ollama that sleeps, or is not up, or that there is not at all.
+ */
+#include "proxy/ask_show.h"
+#include "proxy/exchange_state.h"
+#include "proxy/ollama_tags.h"
+#include "proxy/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LIST_BYTES = 8 << 20 };
+
+static void answer(struct exchange *x, int error, const struct buf *json)
+{
+    if (error) {
+        exchange_fail(x, 500, NULL, "out of memory");
+        return;
+    }
+    reply_json(&x->deliver, 200, buf_data(json), buf_size(json), NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+struct others {
+    const struct upstreams *all;
+    size_t row;
+    struct upstream_model at;
+};
+
+static int next(void *context, struct upstream_model *out)
+{
+    struct others *o = context;
+    int is_there = upstreams_next_model(o->all, &o->row, &o->at);
+    *out = o->at;
+    return is_there;
+}
+
+void exchange_answer_tags(struct exchange *x)
+{
+    const struct upstreams *all = x->env->upstreams;
+    struct others others = {.all = all, .row = 1};
+    struct buf out;
+    buf_init(&out, LIST_BYTES);
+    answer(x, ollama_tags_write(buf_data(&all->tags), buf_size(&all->tags), next, &others, &out), &out);
+    buf_fini(&out);
+}
+
+int exchange_read_shown(struct exchange *x)
+{
+    struct known_key key;
+    if (ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) == 0 && x->ask.model[0])
+        return 0;
+    if (ask_show_read(&key, buf_data(&x->body), buf_size(&x->body)) < 0) /* it may be called `name` */
+        return -1;
+    snprintf(x->ask.model, sizeof x->ask.model, "%s", key.name);
+    return 0;
+}
+
+struct shown {
+    const struct upstream *upstream;
+    struct upstream_model model;
+};
+
+static int find(void *context, const struct upstream *upstream, const struct upstream_model *model)
+{
+    struct shown *s = context;
+    if (upstream != s->upstream || strcmp(model->name, s->model.name) != 0)
+        return 0;
+    s->model = *model;
+    return 1;
+}
+
+/* Its backend may not list it: the owner has said that it has it. */
+void exchange_answer_show(struct exchange *x, const struct upstream *upstream)
+{
+    struct shown shown = {upstream, {x->ask.model, upstream->name, 0, 0}};
+    struct buf out;
+    (void)upstreams_each_model(x->env->upstreams, find, &shown);
+    buf_init(&out, LIST_BYTES);
+    answer(x, ollama_tags_show(&shown.model, &out), &out);
+    buf_fini(&out);
+}
+
+/* `/` is what Ollama's command asks first, and the version by whose API we answer (docs/backends.md). */
+int exchange_answer_for_ollama(struct exchange *x)
+{
+    static const struct {
+        const char *path, *type, *answer;
+    } rows[] = {
+        {"/api/ps", "application/json; charset=utf-8", "{\"models\":[]}"},
+        {"/", "text/plain; charset=utf-8", "Ollama is running"},
+        {"/api/version", "application/json; charset=utf-8", "{\"version\":\"0.9.5\"}"},
+    };
+    const struct env *env = x->env;
+    gate_refresh(&x->env->gate);
+    const struct gate_view *view = &env->gate.view;
+    int is_gone = view->is_api_watched && (view->ollama == CONTRACT_DOWN || view->ollama == CONTRACT_FAILED);
+    for (size_t i = 0; is_gone && asleep_state(&env->asleep, view) == CONTRACT_AWAKE && i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(x->admission.route->path, rows[i].path) != 0)
+            continue;
+        reply_bytes(&x->deliver, 200, rows[i].type, rows[i].answer, strlen(rows[i].answer), NULL);
+        exchange_finish(x, EXCHANGE_CLEAN);
+        return 1;
+    }
+    return 0;
+}

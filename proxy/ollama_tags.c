@@ -1,0 +1,97 @@
+/* See ollama_tags.h. */
+#include "proxy/ollama_tags.h"
+
+#include "common/hash.h"
+#include "common/json_read.h"
+#include "proxy/json_write.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static const uint64_t year_10000_s = UINT64_C(253402300800);
+
+/* The first year is Go's time of nothing, which Ollama's command shows as never. */
+static void write_time(struct json_write *w, uint64_t created_s)
+{
+    char text[40] = "0001-01-01T00:00:00Z";
+    time_t at = created_s < year_10000_s ? (time_t)created_s : 0;
+    struct tm tm;
+    if (at > 0 && gmtime_r(&at, &tm))
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    json_write_text(w, "\"modified_at\":\"");
+    json_write_text(w, text);
+    json_write_text(w, "\"");
+}
+
+static void write_digest(struct json_write *w, const struct upstream_model *m)
+{
+    uint64_t hash = hash_bytes(hash_bytes(HASH_START, m->name, strlen(m->name)), m->owner, strlen(m->owner));
+    json_write_text(w, ",\"size\":0,\"digest\":\"");
+    for (int i = 0; i < 4; i++, hash = hash_add(hash, 0)) {
+        char text[17];
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
+        json_write_text(w, text);
+    }
+    json_write_text(w, "\"");
+}
+
+static void write_details(struct json_write *w, const struct upstream_model *m)
+{
+    json_write_text(w, ",\"details\":{\"parent_model\":\"\",\"format\":\"\",\"family\":");
+    json_write_string(w, m->owner, strlen(m->owner));
+    json_write_text(w, ",\"families\":null,\"parameter_size\":\"\",\"quantization_level\":\"\"}");
+}
+
+static void write_entry(struct json_write *w, const struct upstream_model *m)
+{
+    json_write_text(w, "{\"name\":");
+    json_write_string(w, m->name, strlen(m->name));
+    json_write_text(w, ",\"model\":");
+    json_write_string(w, m->name, strlen(m->name));
+    json_write_text(w, ",");
+    write_time(w, m->created_s);
+    write_digest(w, m);
+    write_details(w, m);
+    json_write_text(w, "}");
+}
+
+int ollama_tags_write(const char *tags, size_t tags_n, int (*next)(void *context, struct upstream_model *out), void *context, struct buf *out)
+{
+    static const char *const names[] = {"models"};
+    struct json_walk walk = {tags, tags + tags_n};
+    struct json_value models, item;
+    struct json_items items;
+    struct upstream_model model;
+    struct json_write w = json_write_begin(out);
+    if (json_read_members(&walk, names, 1, JSON_EXACT, &models) < 0 || models.kind != JSON_ARRAY)
+        return -EINVAL;
+    json_items_init(&items, &models);
+    int is_first = !json_items_next(&items, &item);
+    const char *place = models.at + models.n - 1;
+    json_write_bytes(&w, tags, (size_t)(place - tags));
+    for (; next(context, &model); is_first = 0) {
+        json_write_text(&w, is_first ? "" : ",");
+        write_entry(&w, &model);
+    }
+    json_write_bytes(&w, place, (size_t)(tags + tags_n - place));
+    return json_write_end(&w);
+}
+
+/* Ollama's command insists on general.architecture, and reads the context's length by its name. What such a model can do nobody says: that
+ * it calls tools is believed, as clients that are told otherwise would not try. */
+int ollama_tags_show(const struct upstream_model *m, struct buf *out)
+{
+    struct json_write w = json_write_begin(out);
+    json_write_text(&w, "{\"license\":\"\",\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\"");
+    write_details(&w, m);
+    json_write_text(&w, ",\"model_info\":{\"general.architecture\":\"openai\"");
+    if (m->context_n > 0) {
+        json_write_text(&w, ",\"openai.context_length\":");
+        json_write_number(&w, m->context_n);
+    }
+    json_write_text(&w, "},\"capabilities\":[\"completion\",\"tools\"],");
+    write_time(&w, m->created_s);
+    json_write_text(&w, "}");
+    return json_write_end(&w);
+}

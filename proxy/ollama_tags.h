@@ -1,0 +1,19 @@
+/*
+ * ollama_tags: models of a backend that speaks OpenAI's API as Ollama lists and shows its own (GET /api/tags, POST /api/show). Pure.
+ * Source: ollama docs/api.md and api/types.go (ListModelResponse, ShowResponse), v0.9.5; which members its own command needs: cmd/cmd.go.
+ *
+ * What is not known of them is empty, or 0. A digest is made of the names, and so stays the same.
+ */
+#ifndef PROXY_OLLAMA_TAGS_H
+#define PROXY_OLLAMA_TAGS_H
+
+#include "common/buf.h"
+#include "proxy/upstream_models.h"
+
+/* Appends Ollama's list ({"models":[…]}), all of it as it stands, with these models behind its own: next gives one after the other (1 with
+ * *out, then 0). 0; -EINVAL where that is no list; -ENOMEM, -EFBIG. On failure out is as it was. */
+int ollama_tags_write(const char *tags, size_t tags_n, int (*next)(void *context, struct upstream_model *out), void *context, struct buf *out) WARN_UNUSED;
+/* Appends what /api/show says of it. 0 or -errno, likewise. */
+int ollama_tags_show(const struct upstream_model *m, struct buf *out) WARN_UNUSED;
+
+#endif
