@@ -9,7 +9,7 @@ from sidecar import Sidecar
 
 AGENT, READER, NARROW = "agent-0123456789abcdef", "reader-0123456789abcdef", "narrow-0123456789abcdef"
 NAMES = {401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError", 429: "RateLimitError"}
-OPENAI_S = (*OPENAI, "langchain-openai")  # what raises the errors of OpenAI's own packages
+
 ROUNDS = 3
 
 
@@ -52,7 +52,7 @@ def judge(client, saw, status) -> str:
     """Its own kind of error; the words."""
     error = saw["error"]
     assert error and error["status_code"] == status, saw
-    if client in OPENAI_S:
+    if client in OPENAI:
         assert error["name"] == NAMES[status]
     return error["message"]
 
