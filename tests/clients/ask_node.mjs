@@ -74,7 +74,8 @@ const versionOf = (name) => JSON.parse(readFileSync(`node_modules/${name}/packag
 say({
   versions: {
     Node: process.versions.node, "ollama (Node)": versionOf("ollama"), "openai (Node)": versionOf("openai"), ai: versionOf("ai"),
-    "ai-sdk-ollama": versionOf("ai-sdk-ollama"), "@ai-sdk/openai-compatible": versionOf("@ai-sdk/openai-compatible"),
+    "ai-sdk-ollama": versionOf("ai-sdk-ollama"), "@ai-sdk/openai": versionOf("@ai-sdk/openai"),
+    "@ai-sdk/openai-compatible": versionOf("@ai-sdk/openai-compatible"),
   },
 });
 createInterface({ input: process.stdin }).on("line", (line) => answerOne(JSON.parse(line)));

@@ -1,14 +1,18 @@
 """The contract with clients: each of them does what its users do, and sees what it is to see."""
+import os
 import shutil
 import tempfile
 
 import pytest
 
+from asking import ROOT
+from client import ask
 from contract_cases import CASES, MODELS, PENDING, PICTURE, SCRIPT, TEXTS, V1, asks, tag_of
 from contract_run import expect_pending, judge_error
 from contract_shapes import judge_answer
-from client import ask
+from contract_table import with_contract_table
 from sidecar import Sidecar
+
 
 @pytest.fixture(scope="module", name="ready")
 def _ready():
@@ -76,3 +80,9 @@ def test_r4_5_every_answer_is_valid_by_openais_own_types(seen, client):
             assert saw["wire"] or name == "timeout"
             for record in saw["wire"]:
                 judge_answer(record, by_name[name].is_left)
+
+
+def test_the_table_of_the_documents_is_that_of_the_cases():
+    with open(os.path.join(ROOT, "docs", "clients.md"), encoding="utf-8") as file:
+        page = file.read()
+    assert page == with_contract_table(page), "docs/clients.md is stale: run scripts/clients-table"
