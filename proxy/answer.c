@@ -275,7 +275,8 @@ static void end_line(struct answer *a, const char *line, size_t line_n)
         return;
     }
     gather(a, line, line_n);
-    translate(a, buf_data(&a->in), buf_size(&a->in));
+    if (!is_blank(buf_data(&a->in), buf_size(&a->in)))
+        translate(a, buf_data(&a->in), buf_size(&a->in));
     if (!a->has_error)
         buf_consume(&a->in, buf_size(&a->in));
 }

@@ -120,7 +120,7 @@ static void comes(const char *text)
 
 static void test_lines_are_translated_whatever_the_pieces(void **state)
 {
-    static const char lines[] = "{\"a\":1}\n{\"b\":2}\r\n\n{\"c\":3}";
+    static const char lines[] = "{\"a\":1}\n{\"b\":2}\r\n \r\n\n{\"c\":3}";
     (void)state;
     for (size_t piece_n = 1; piece_n <= sizeof lines; piece_n++) {
         begin(SHAPE_EVENTS, 1, 1, 200, CONF_HEARTBEAT_COMMENT);
