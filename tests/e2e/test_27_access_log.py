@@ -15,8 +15,8 @@ from played_backend import END, HANG, LAST, RESET, chunk, head, line, single
 from sidecar import ROOT, program
 from waiting import SLACK, until
 
-KEYS = ["ts", "level", "module", "event", "id", "client", "key", "method", "path", "model", "status", "ended", "code", "state", "in_bytes",
-        "out_bytes", "prompt_tokens", "generated_tokens", "finish", "tool_calls_repaired", "load_ms", "prompt_ms", "eval_ms", "wait_ms", "load_wait_ms", "queue_ms",
+KEYS = ["ts", "level", "module", "event", "id", "client", "key", "method", "path", "model", "status", "ended", "code", "backend", "state",
+        "in_bytes", "out_bytes", "prompt_tokens", "generated_tokens", "finish", "tool_calls_repaired", "load_ms", "prompt_ms", "eval_ms", "wait_ms", "load_wait_ms", "queue_ms",
         "first_byte_ms", "total_ms", "agent"]
 PING = {"model": "m", "prompt": "x"}
 
@@ -342,7 +342,7 @@ def test_the_text_form_as_documented(sidecar, before):
     post(sidecar, headers=[("X-Request-Id", "r1"), ("User-Agent", "curl/8.5")])
     assert sidecar.process.wait_log(
         r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info proxy access id=r1 client=127\.0\.0\.1 key=- method="POST" '
-        r'path="/api/generate" model="m" status=200 ended=done code=- state=- in_bytes=\d+ out_bytes=\d+ prompt_tokens=3 '
+        r'path="/api/generate" model="m" status=200 ended=done code=- backend=- state=- in_bytes=\d+ out_bytes=\d+ prompt_tokens=3 '
         r'generated_tokens=2 finish="stop" tool_calls_repaired=0 load_ms=- prompt_ms=- eval_ms=- wait_ms=0 load_wait_ms=\d+ queue_ms=0 first_byte_ms=\d+ '
         r'total_ms=\d+ agent="curl/8\.5"$')
 

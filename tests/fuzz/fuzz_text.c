@@ -30,6 +30,10 @@ static void parse_all(const char *text)
         abort();
     (void)!parse_backend(text, &a, why);
     (void)!parse_http_url(text, &a, path, sizeof path, why);
+    struct url url;
+    if (parse_url(text, &url, why) == 0 && (!url.address.host[0] || url.address.port == 0 || url.path < text || url.path + url.path_n > text + strlen(text) ||
+                                            (url.path_n > 0 && (url.path[0] != '/' || url.path[url.path_n - 1] == '/'))))
+        abort();
     parse_ollama_host(text, &a);
     (void)!address_to_sockaddr(&a, &at, &at_n);
     (void)address_is_loopback(&a);
