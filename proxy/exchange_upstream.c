@@ -27,9 +27,16 @@ static int is_list(const struct exchange *x)
 /* The models of all backends, one after the other, without those that came before. */
 struct others {
     const struct upstreams *all;
+    const struct list *shown; /* those that its key may see; NULL: all */
     size_t row;
     struct upstream_model at;
 };
+
+static int may_see(void *context, const char *name)
+{
+    const struct others *o = context;
+    return !o->shown || conf_names_model(o->shown, name, strlen(name));
+}
 
 static int next_model(void *context, size_t nth, struct translate_model *out)
 {
@@ -47,8 +54,8 @@ static void answer_list(struct exchange *x)
     const struct message *m = x->request;
     const struct known_key key = {.kind = KNOWN_PATH, .name = "/api/tags"};
     const struct known_entry *known = asleep_state(&env->asleep, &env->gate.view) != CONTRACT_AWAKE ? asleep_answer(&env->asleep, &key) : NULL;
-    struct others others = {.all = env->upstreams, .row = 1};
-    struct translate_models rules = {.context = &others, .next = next_model};
+    struct others others = {.all = env->upstreams, .shown = exchange_shown_models(x), .row = 1};
+    struct translate_models rules = {.context = &others, .is_listed = may_see, .next = next_model};
     struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
     struct buf out;
     if (known)

@@ -4,7 +4,7 @@
  */
 #include "proxy/https.h"
 
-#include "proxy/https_library.h"
+#include "proxy/https_head.h"
 
 #include "common/buf.h"
 #include "proxy/message.h"
@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 enum { KEPT_CONNECTIONS = 16, SILENT_S = 60, ASK_S = 15, HEAD_BYTES = 128 * 1024 };
 
@@ -350,58 +349,6 @@ void https_free(struct https **out)
     *out = NULL;
 }
 
-/* One field of the head for libcurl, which writes Host and Content-Length itself, and wants a semicolon for an empty one.
- * CURLOPT_HTTPHEADER(3) */
-static int add_field(struct https_call *call, const char *line, size_t n, struct buf *text)
-{
-    const char *colon = memchr(line, ':', n);
-    if (!colon || (n > 5 && text_is(line, 5, "host:")) || (n > 15 && text_is(line, 15, "content-length:")))
-        return 0;
-    size_t value_at = (size_t)(colon - line) + 1;
-    while (value_at < n && line[value_at] == ' ')
-        value_at++;
-    buf_consume(text, buf_size(text));
-    int error = value_at < n ? buf_append(text, line, n) : buf_append(text, line, (size_t)(colon - line));
-    error = error || value_at < n ? error : buf_append(text, ";", 1);
-    error = error ? error : buf_append(text, "", 1);
-    struct curl_slist *fields = error ? NULL : call->https->curl->slist_append(call->fields, buf_data(text));
-    if (!fields)
-        return -ENOMEM;
-    call->fields = fields;
-    return 0;
-}
-
-/* Takes the head apart: its fields, and the url into text. 0 or -errno. */
-static int read_head(struct https_call *call, const struct https_request *r, struct buf *url)
-{
-    static const char *const ours[] = {"Expect:", "Accept:", "User-Agent: ollama-sidecar"}; /* for libcurl's own, where the head has none */
-    const char *end = memmem(r->head, r->head_n, "\r\n", 2), *space = end ? memchr(r->head, ' ', (size_t)(end - r->head)) : NULL;
-    const char *target = space ? space + 1 : NULL, *target_end = target ? memchr(target, ' ', (size_t)(end - target)) : NULL;
-    struct buf text;
-    int error = 0;
-    if (!target_end)
-        return -EINVAL;
-    buf_init(&text, 0);
-    for (const char *line = end + 2, *whole = r->head + r->head_n; !error && line < whole; line = end + 2) {
-        end = memmem(line, (size_t)(whole - line), "\r\n", 2);
-        if (!end)
-            break;
-        error = add_field(call, line, (size_t)(end - line), &text);
-    }
-    for (size_t i = 0; i < sizeof ours / sizeof *ours && !error; i++) {
-        int is_there = 0;
-        for (const struct curl_slist *f = call->fields; f; f = f->next)
-            is_there |= strncasecmp(f->data, ours[i], strcspn(ours[i], ":") + 1) == 0;
-        struct curl_slist *fields = is_there ? call->fields : call->https->curl->slist_append(call->fields, ours[i]);
-        error = fields ? 0 : -ENOMEM;
-        call->fields = fields ? fields : call->fields;
-    }
-    buf_fini(&text);
-    error = error ? error : buf_text(url, r->origin);
-    error = error ? error : buf_append(url, target, (size_t)(target_end - target));
-    return error ? error : buf_append(url, "", 1);
-}
-
 #define SET(option, value) is_set = is_set && curl->easy_setopt(call->easy, option, value) == CURLE_OK
 
 /* 1 where libcurl takes all of it. What a system's older libcurl lacks is none of these. */
@@ -453,7 +400,7 @@ int https_start(struct https_call **out, struct https *h, const struct https_req
     buf_init(&call->bytes, 0); /* what comes has its limit */
     buf_init(&url, 0);
     call->easy = h->curl->easy_init();
-    int error = call->easy ? read_head(call, request, &url) : -ENOMEM;
+    int error = call->easy ? https_head_read(h->curl, request->head, request->head_n, request->origin, &call->fields, &url) : -ENOMEM;
     if (!error && !set_options(call, request, buf_data(&url)))
         error = -ENOMEM;
     buf_fini(&url);

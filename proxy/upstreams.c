@@ -122,22 +122,37 @@ static int has_model(const struct upstreams_row *row, const char *model)
     return upstream_models_find(&row->models, model, is_ollama(row), &found);
 }
 
-/* 1 with *out, or 0: nobody is known to have it. */
-static int find(struct upstreams *u, const char *model, const struct upstream **out)
+/* The owner's word comes first: 1 with *out, or 0. */
+static int find_named(struct upstreams *u, const char *model, const struct upstream **out)
+{
+    for (size_t i = 1; i < u->rows_n; i++) {
+        if (!is_named(&u->rows[i]) || !conf_names_model(&u->rows[i].conf->models, model, strlen(model)))
+            continue;
+        *out = &u->rows[i].upstream;
+        return 1;
+    }
+    return 0;
+}
+
+/* Who lists it: 1 with *out (NULL: Ollama), or 0: nobody. */
+static int find_listed(struct upstreams *u, const char *model, const struct upstream **out)
 {
     *out = NULL;
-    for (size_t i = 1; i < u->rows_n; i++) {
-        if (is_named(&u->rows[i]) && conf_names_model(&u->rows[i].conf->models, model, strlen(model))) {
-            *out = &u->rows[i].upstream;
-            return 1;
-        }
-    }
     for (size_t i = 0; i < u->rows_n; i++) {
         if (is_named(&u->rows[i]) || !has_model(&u->rows[i], model))
             continue;
         *out = is_ollama(&u->rows[i]) ? NULL : &u->rows[i].upstream;
         return 1;
     }
+    return 0;
+}
+
+/* It is not known yet who is the first to list a model: a list comes for the first time. */
+static int is_unsettled(const struct upstreams *u)
+{
+    for (size_t i = 0; i < u->rows_n; i++)
+        if (u->rows[i].is_asking && u->rows[i].state == UPSTREAMS_UNKNOWN)
+            return 1;
     return 0;
 }
 
@@ -166,7 +181,11 @@ void upstreams_leave(struct upstreams *u, struct upstreams_ticket *t)
 int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char *model, const struct upstream **out)
 {
     (void)ask_all(u, FRESH_MS);
-    if (find(u, model, out))
+    if (find_named(u, model, out))
+        return 1;
+    if (t && is_unsettled(u))
+        return wait(u, t, model);
+    if (find_listed(u, model, out))
         return 1;
     return t && ask_all(u, ASK_AGAIN_MS) ? wait(u, t, model) : 1;
 }
@@ -181,11 +200,11 @@ static void on_review(void *context)
 {
     struct upstreams *u = context;
     const struct upstream *found;
-    int is_any = 0;
+    int is_any = 0, is_settled = !is_unsettled(u);
     for (size_t i = 0; i < u->rows_n; i++)
         is_any |= is_awaited(&u->rows[i]);
     for (struct upstreams_ticket *t = u->first; t;) {
-        if (is_any && !(t->model && find(u, t->model, &found))) {
+        if (is_any && !(t->model && is_settled && find_listed(u, t->model, &found))) {
             t = t->next;
             continue;
         }

@@ -132,6 +132,18 @@ def test_lists_are_merged(sidecar, ollama, openai_backend):
     assert missing.status == 404 and missing.json["error"]["code"] == "model_not_found"
 
 
+def test_a_key_sees_its_models_only(sidecar, ollama, openai_backend):
+    openai_backend(models=["a/b", "seen"])
+    sidecar.configure("key:x", secret=KEY, rights="inference, observe", models="seen, local")
+    start(sidecar)
+    own = {"Authorization": f"Bearer {KEY}"}
+    assert [m["id"] for m in ask(sidecar, "/v1/models", None, "GET", **own).json["data"]] == ["local:latest", "seen"]
+    assert ask(sidecar, "/v1/models/seen", None, "GET", **own).status == 200
+    assert ask(sidecar, "/v1/models/a/b", None, "GET", **own).status == 404
+    assert ask(sidecar, "/v1/chat/completions", {**CHAT, "model": "seen"}, **own).header("X-Sidecar-Backend") == "other"
+    assert ask(sidecar, "/v1/chat/completions", {**CHAT, "model": "a/b"}, **own).status == 404
+
+
 def test_errors_of_a_backend_proxy_scenario_27(sidecar, ollama, openai_backend):
     other = openai_backend(key=KEY, ini={"key": KEY})
     start(sidecar)
