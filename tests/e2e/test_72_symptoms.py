@@ -39,6 +39,12 @@ def busy(sidecar):
         return sidecar.generate().body.decode()
 
 
+def too_much_in_a_minute(sidecar):
+    sidecar.configure("proxy", requests_per_minute="2")
+    sidecar.boot("m")
+    return [sidecar.generate().body.decode() for _ in range(3)][-1]
+
+
 def too_large(sidecar):
     test_57_memory.boot(sidecar)
     return sidecar.generate(options=test_57_memory.LARGE).body.decode()
@@ -182,6 +188,7 @@ def a_mistake(sidecar):
 MADE = {
     a_client_that_leaves: ["… info proxy access id=…"],
     busy: ['{"error":"too many requests are waiting'],
+    too_much_in_a_minute: ['{"error":"without a key an address may have'],
     too_large: ['{"error":"model requires more system memory'],
     half_an_answer: ['{"error":"the backend broke off', "… warning proxy answer_broken"],
     a_port_that_is_taken: ["… error supervisor listen_failed", "… error supervisor boot_failed"],

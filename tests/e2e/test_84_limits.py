@@ -136,6 +136,16 @@ def test_r4_9_limits_tokens_are_what_the_answer_says(sidecar, before, name):
     assert told(ask(sidecar, path, {"stream": is_stream}), "tokens")[1] in (55, 56)
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+def test_tokens_of_a_backend_beside_ollama_count_too(sidecar, before, openai_backend, path, is_stream):
+    openai_backend(models=["theirs"])
+    before(*WHOLE, tokens_per_minute=60, access_log="off")
+    body = {"model": "theirs", "stream": is_stream, **({"stream_options": {"include_usage": True}} if is_stream else {})}
+    assert told(ask(sidecar, path, body), "tokens")[1] == 60
+    assert told(ask(sidecar, path, body), "tokens")[1] in (55, 56)
+
+
 def test_an_answer_may_take_more_than_there_is_and_the_next_is_told_when(sidecar, before):
     before(*single({**COUNTS, "response": "t", "eval_count": 600 - 3}), tokens_per_minute=60)
     assert ask(sidecar).status == 200
@@ -145,19 +155,29 @@ def test_an_answer_may_take_more_than_there_is_and_the_next_is_told_when(sidecar
     assert ask(sidecar, "/api/copy").status == 200  # has no tokens
 
 
-def test_who_leaves_before_the_counts_has_taken_what_he_got(sidecar, before):
+DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"t"}}\n\n'
+LEFT = {  # what is sent, and how many tokens of it are known
+    "lines": ("/api/generate", head(), b"", line(), 0),
+    "events": ("/v1/responses", head(SSE), b"", b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"t"}\n\n', 0),
+    "messages": ("/v1/messages", head(SSE), b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":25}}}\n\n', DELTA, 25),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_who_leaves_before_the_counts_has_taken_what_he_got(sidecar, before, name):
     """Estimated from the bytes of the stream: 128 for a token."""
-    lines = 10000 // len(line())
-    backend = before(play=lambda request: [head(), *lines * [chunk(line())], HANG] if b'"stream": true' in request[1] else WHOLE,
-                     tokens_per_minute=60)
+    path, begin, first, token, known = LEFT[name]
+    steps = [begin, *([chunk(first)] if first else []), *(10000 // len(token)) * [chunk(token)], HANG]
+    backend = before(play=lambda request: steps if b'"stream": true' in request[1] else WHOLE, tokens_per_minute=60)
     with sidecar.connect() as connection:
-        pieces = connection.request("POST", "/api/generate", {**ASK, "stream": True}).pieces()
+        pieces = connection.request("POST", path, {**ASK, "stream": True}).pieces()
         got = 0
-        while got < lines * len(line()):
+        while got < len(first) + 10000 // len(token) * len(token):
             got += len(next(pieces)[1])
     until(lambda: backend.cuts, 5, "the backend to be left")
     answer = ask(sidecar)
-    assert answer.status == 429 and 15 <= int(answer.header("Retry-After")) <= 19
+    owed = got // 128 + known - 60
+    assert answer.status == 429 and owed - 2 <= int(answer.header("Retry-After")) <= owed + 1
 
 
 def test_each_address_behind_a_trusted_proxy_counts_for_itself(sidecar, before):
