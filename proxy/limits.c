@@ -150,7 +150,7 @@ int64_t limits_retry_s(const struct limits_verdict *v)
 static void duration_text(int64_t ms, char *out, size_t out_n)
 {
     long long s = (ms + 999) / 1000;
-    if (ms < 1000)
+    if (ms > 0 && ms < 1000)
         snprintf(out, out_n, "%lldms", (long long)ms);
     else if (s < 60)
         snprintf(out, out_n, "%llds", s);

@@ -214,6 +214,7 @@ static void test_lines_of_the_head(void **state)
     told(60, 0, 0, "x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 59\r\nx-ratelimit-reset-requests: 1s\r\n");
     told(6000, 100, 10, "x-ratelimit-limit-requests: 6000\r\nx-ratelimit-remaining-requests: 5999\r\nx-ratelimit-reset-requests: 10ms\r\n"
                         "x-ratelimit-limit-tokens: 100\r\nx-ratelimit-remaining-tokens: 90\r\nx-ratelimit-reset-tokens: 6s\r\n");
+    told(0, 100, 0, "x-ratelimit-limit-tokens: 100\r\nx-ratelimit-remaining-tokens: 100\r\nx-ratelimit-reset-tokens: 0s\r\n");
     told(0, 100, 600, "x-ratelimit-limit-tokens: 100\r\nx-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 6m0s\r\n");
     told(0, 1, 61, "x-ratelimit-limit-tokens: 1\r\nx-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1h1m0s\r\n");
 }
