@@ -59,8 +59,7 @@ int answer_may_beat(const struct answer *a)
     return a->heartbeat != CONF_HEARTBEAT_OFF && a->form != FORM_OTHER && !d->is_head_request && !d->is_ended && has_room;
 }
 
-/* Nothing but heartbeats has gone since the end of a line, or from the start on. */
-static int is_between(const struct answer *a)
+int answer_is_between(const struct answer *a)
 {
     const struct deliver *d = a->deliver;
     if (d->body_bytes == a->quiet_bytes)
@@ -100,7 +99,7 @@ static void send_out(struct answer *a)
 void answer_beat(struct answer *a)
 {
     const struct deliver_sink *sink = a->deliver->sink;
-    if (!answer_may_beat(a) || !is_between(a) || sink->pending_bytes(sink->context) > 0 || buf_size(&a->out) > 0)
+    if (!answer_may_beat(a) || !answer_is_between(a) || sink->pending_bytes(sink->context) > 0 || buf_size(&a->out) > 0)
         return;
     if (append_beat(a) < 0 || (!a->deliver->is_begun && reply_begin(a->deliver, type_of(a->form)) < 0)) {
         buf_release(&a->out);
@@ -138,7 +137,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     a->status = f->answer->status;
     buf_release(&a->in);
     int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
-    int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->api == API_PRESET && a->status == 404) ||
+    int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->is_fallback && a->status >= 400) ||
+                                  (a->api == API_PRESET && a->status == 404) ||
                                    (a->is_key_ours && answer_is_about_key(a->status)) ||
                                   (a->is_late_api && (a->status == 404 || a->status == 405 || a->status == 501)));
     int is_read = a->translation.ops || (a->deliver->shown && !a->deliver->is_head_request);
@@ -248,7 +248,7 @@ static void gather(struct answer *a, const char *bytes, size_t bytes_n)
 
 int answer_withhold(struct answer *a, const char *bytes, size_t bytes_n)
 {
-    if (a->form != FORM_NDJSON || bytes[bytes_n - 1] != '\n' || !is_between(a) || a->deliver->framing == DELIVER_LENGTH)
+    if (a->form != FORM_NDJSON || bytes[bytes_n - 1] != '\n' || !answer_is_between(a) || a->deliver->framing == DELIVER_LENGTH)
         return 0;
     deliver_flush(a->deliver);
     a->state = ANSWER_GATHER;
@@ -419,7 +419,7 @@ void answer_break(struct answer *a, int status, const char *code, const char *te
     if (ops && ops->rest && !a->translation.has_ended && a->translation.is_stream)
         (void)!ops->rest(&a->translation, &a->out); /* memory is short: what is told is the break */
     deliver_body(d, buf_data(&a->out), buf_size(&a->out));
-    int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE, is_at_line = is_between(a);
+    int has_room = d->framing == DELIVER_CHUNKED || d->framing == DELIVER_CLOSE, is_at_line = answer_is_between(a);
     if (text && has_room && (a->form == FORM_NDJSON || a->form == FORM_SSE || (a->form == FORM_JSON && is_at_line)) &&
         reply_append_tail(&tail, d, a->form == FORM_SSE, is_at_line, a->dialect, status, code, text) == 0)
         deliver_body(d, buf_data(&tail), buf_size(&tail));

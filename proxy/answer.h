@@ -39,6 +39,7 @@ struct answer {
     int is_late_api;         /* not every backend has it: that it is not there is not passed, but told */
     int has_error;           /* an object that was to be translated, or a line that was to pass, is an error; it is in `in` */
     int is_key_ours;         /* the backend is asked by a key of our own: what it says of that is not passed, but told */
+    int is_fallback;         /* its errors are told as answers ([proxy] fallback_answer) */
     int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */
     int64_t heard_ms;        /* when the backend was heard last */
     int64_t first_ms;        /* … and first; 0: not yet */
@@ -59,6 +60,8 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
 
 /* Whether a heartbeat may come before, or in, this answer at all. */
 int answer_may_beat(const struct answer *a);
+/* Whether nothing but heartbeats has gone since the end of a line, or of an event, or from the start on. */
+int answer_is_between(const struct answer *a);
 /* A heartbeat, where one may stand now: at the end of a line, or event, and where the client has taken all that there is. */
 void answer_beat(struct answer *a);
 

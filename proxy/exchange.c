@@ -172,7 +172,8 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
 static void expect_answer(struct exchange *x)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
-    x->answer.is_why_known = !x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model;
+    x->answer.is_fallback = exchange_may_fall_back(x);
+    x->answer.is_why_known = x->answer.is_fallback || (!x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model);
     x->answer.is_key_ours = x->upstream != NULL;
     answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
     if (answer_may_beat(&x->answer))
@@ -238,7 +239,7 @@ void exchange_report(struct exchange *x, struct access *out)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
     out->key = x->admission.key ? x->admission.key->name : NULL;
     snprintf(out->model, sizeof out->model, "%s", x->ask.model);
-    out->status = x->deliver.status;
+    out->status = x->told_status ? x->told_status : x->deliver.status;
     if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;

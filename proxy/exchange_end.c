@@ -62,6 +62,10 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
               x->deliver.request_id, x->admission.sender.client, status, text);
     x->code = code;
     x->ended = access_end_of(status, code);
+    if (exchange_fall_back(x, status, code, text)) {
+        exchange_finish(x, EXCHANGE_CLEAN);
+        return;
+    }
     if (x->deliver.is_begun) { /* a heartbeat has promised an answer */
         answer_break(&x->answer, status, code, text);
         exchange_finish(x, EXCHANGE_BROKEN);
@@ -128,7 +132,8 @@ void exchange_tell(struct exchange *x, int status, const char *text)
     }
     const char *code = told_code(status, text);
     exchange_count_time(x);
-    reply_error(&x->deliver, x->admission.dialect, told_status(x, status, code), code, text, NULL);
+    if (!exchange_fall_back(x, told_status(x, status, code), code, text))
+        reply_error(&x->deliver, x->admission.dialect, told_status(x, status, code), code, text, NULL);
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
@@ -149,6 +154,10 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
               (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : NULL;
     x->ended = ended;
+    if (!is_told && ended != ACCESS_CLIENT_GONE && ended != ACCESS_CLIENT_STALLED && exchange_fall_back(x, 500, code, text)) {
+        exchange_finish(x, EXCHANGE_CLEAN);
+        return;
+    }
     answer_break(&x->answer, x->answer.state == ANSWER_GATHER ? told_status(x, x->answer.status, code) : 500, code, is_told ? NULL : text);
     exchange_finish(x, EXCHANGE_BROKEN);
 }

@@ -99,6 +99,7 @@ struct exchange {
     struct relay relay;
     struct asked asked;        /* among those who wait for a byte of the backend's */
     enum access_end ended;
+    int told_status;           /* of an error that was told as an answer; 0: none was */
     const char *code;          /* of an error of our own, a literal; or NULL */
     const struct exchange_way *way; /* borrowed */
     void (*go_on)(struct exchange *x); /* when its model is there */
@@ -266,6 +267,9 @@ void exchange_fail_upload(struct exchange *x, int status, const char *why);
 void exchange_fail_for_bodies(struct exchange *x);
 /* Now and honestly: an error, or, where the answer has begun, an end that can be seen as one. Nothing where it has ended. */
 void exchange_break_off(struct exchange *x, enum access_end ended, const char *text);
+/* exchange_fallback.c. Whether its errors are told as answers; and this one: 1, and it may end; 0: it can't be, or is not to be. */
+int exchange_may_fall_back(const struct exchange *x);
+int exchange_fall_back(struct exchange *x, int status, const char *code, const char *text) WARN_UNUSED;
 /* The backend's own words for what went wrong, with its status, as the client's API writes errors. */
 void exchange_tell(struct exchange *x, int status, const char *text);
 /* exchange_why.c. As exchange_fail with 502, exchange_break_off and exchange_tell, with the reason that the supervisor knows of what

@@ -5,7 +5,8 @@ import json
 import pytest
 
 import openai_schema as schema
-from played_backend import END, chunk, head, single
+from played_backend import BROKEN, END, Held, chunk, head, single
+from waiting import until
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 TEXT = {"model": "m", "prompt": "hi"}
@@ -201,3 +202,116 @@ def test_models_are_the_same_awake_and_asleep(sidecar):
 def test_a_list_that_is_none_is_an_error(sidecar, before):
     before(*single([1, 2]))
     assert error_of(ask(sidecar, "/v1/models", method="GET"), 502)[0] == "api_error"
+
+
+# errors as answers
+
+OLLAMA_CHAT = {"model": "m", "messages": CHAT["messages"]}
+FALLS_BACK = pytest.mark.parametrize("path, body", [("/v1/chat/completions", CHAT), ("/v1/completions", TEXT), ("/api/chat", OLLAMA_CHAT),
+                                                    ("/api/generate", TEXT)])
+
+
+def told(answer, path):
+    """(text, reason) of a whole and valid answer, in whatever form."""
+    assert answer.status == 200 and answer.clean
+    kind = answer.header("Content-Type")
+    if path.startswith("/api"):
+        values = [json.loads(one) for one in answer.body.splitlines()]
+        assert all(value["model"] == "m" and value["created_at"] for value in values) and [value["done"] for value in values] == [False] * (len(values) - 1) + [True]
+        return "".join(value["message"]["content"] if path == "/api/chat" else value["response"] for value in values), values[-1]["done_reason"]
+    _, one, name, piece, piece_name = KINDS[path]
+    if kind == "text/event-stream":
+        choices = [value["choices"][0] for value in events(answer, piece, piece_name) if value["choices"]]
+    else:
+        choices = valid(answer.json, one, name)["choices"]
+    text = "".join(choice.get("text") or choice.get("delta", choice.get("message", {})).get("content") or "" for choice in choices)
+    return text, choices[-1]["finish_reason"]
+
+
+def logged(sidecar):
+    """(status, ended, code) of the one request."""
+    def look():
+        return [json.loads(text) for text in sidecar.process.log if '"event":"access"' in text]
+    (one,) = until(look, 5, "an access line", sidecar.process.tail)
+    return one["status"], one["ended"], one["code"]
+
+
+@FALLS_BACK
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("status, text, code", [("404 Not Found", "model \"m\" not found", "model_not_found"), ("500 Oh", "out of memory", "backend_error"),
+                                                ("400 Bad Request", "what is that", "backend_error")])
+def test_an_error_is_told_as_an_answer(sidecar, before, path, body, stream, status, text, code):
+    before(*single({"error": text}, status), fallback_answer="yes")
+    answer = ask(sidecar, path, {**body, "stream": stream})
+    assert told(answer, path) == (f"Error: {text}", "stop") and answer.header("X-Sidecar-Error") == code
+    assert (answer.header("Content-Type") in ("text/event-stream", "application/x-ndjson")) == stream
+    assert logged(sidecar)[0] == int(status.split()[0])
+
+
+@FALLS_BACK
+def test_an_error_of_ours_too(sidecar, before, path, body):
+    backend = before(fallback_answer="yes")
+    backend.close()
+    answer = ask(sidecar, path, {**body, "stream": True})
+    text, reason = told(answer, path)
+    assert text.startswith("Error: the backend at ") and reason == "stop" and answer.header("X-Sidecar-Error") == "backend_error"
+    assert logged(sidecar) == (502, "backend_unreachable", "backend_error")
+
+
+def test_mistakes_of_a_request_too(sidecar, before):
+    before(*single({}), fallback_answer="yes")
+    for stream in (True, False):
+        answer = ask(sidecar, "/v1/chat/completions", {"model": "m", "stream": stream})
+        text, reason = told(answer, "/v1/chat/completions")
+        assert text.startswith("Error: messages: ") and reason == "stop" and answer.header("X-Sidecar-Error") == "invalid_request"
+
+
+@FALLS_BACK
+@pytest.mark.parametrize("name", [name for name in BROKEN if name != "no object"])
+def test_in_the_middle_of_a_stream_it_comes_behind_what_was_said(sidecar, before, path, body, name):
+    steps, words, ended = BROKEN[name]
+    play = Held(*steps)
+    play.steps = [head(), chunk(json.dumps(says("to")).encode() + b"\n"), *play.steps]
+    before(play=play, fallback_answer="yes")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", path, {**body, "stream": True})
+        pieces = answer.pieces()
+        first = next(pieces)[1]
+        assert b'"to"' in first
+        play.go.set()
+        answer._body = first + b"".join(data for _, data in pieces)  # pylint: disable=protected-access
+        text, reason = told(answer, path)
+    assert text.startswith(f"to\n\nError: {words}") and reason == "stop"
+    assert logged(sidecar)[1] == ended
+
+
+def test_behind_a_heartbeat_the_promised_object_comes(sidecar, before):
+    play = Held(*single({"error": "out of memory"}, "500 Oh"))
+    before(play=play, fallback_answer="yes", heartbeat_after="50ms")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/v1/chat/completions", CHAT)
+        pieces = answer.pieces()
+        assert next(pieces)[1] == b" "
+        play.go.set()
+        body = b"".join(data for _, data in pieces)
+    assert answer.clean and valid(json.loads(body), schema.CHAT)["choices"][0]["message"]["content"] == "Error: out of memory"
+
+
+def test_what_is_no_inference_stays_an_error(sidecar, before):
+    before(*single({"error": "model 'm' not found"}, "404 Not Found"), fallback_answer="yes")
+    for path, body in (("/v1/embeddings", EMBED), ("/api/embed", EMBED)):
+        answer = ask(sidecar, path, body)
+        assert answer.status == 404 and "error" in answer.json and not answer.header("X-Sidecar-Error")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
+def test_who_is_not_let_in_gets_an_error(sidecar, before, path):
+    before(*single({}), fallback_answer="yes")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", path, CHAT, headers=[("Origin", "https://elsewhere.example")])
+        assert answer.status == 403 and "error" in answer.json
+
+
+def test_it_is_off_by_default(sidecar, before):
+    before(*single({"error": "out of memory"}, "500 Oh"))
+    assert error_of(ask(sidecar, "/v1/chat/completions", CHAT), 500)[0] == "api_error"
