@@ -4,6 +4,7 @@
  * POST with options num_predict, interval_us and phase_us in its body: application/x-ndjson, chunked; the head and the
  * first token at once, the second after phase_us, each further one interval_us after the one before by the clock (a
  * late one does not shift the rest). One chunk and one write a token; "response" is CLOCK_MONOTONIC in nanoseconds.
+ * To /api/chat what is said is in `message`; there the interval may also be the seed, which is all that a translated request keeps.
  * Anything else: a small answer with a length. Connections are kept. One thread; deadlines in a heap and one timerfd.
  */
 #include "bench.h"
@@ -18,6 +19,7 @@ struct stream {
     size_t in_n;
     int64_t due_ns, interval_ns;
     long left_n;    /* tokens to come */
+    int is_chat;    /* said in a message */
     size_t place_n; /* in the heap, from 1; 0: none is due */
 };
 
@@ -91,7 +93,8 @@ static int send_token(struct stream *s, const char *head)
     char line[256], out[1024];
     int is_last = --s->left_n == 0;
     int line_n = snprintf(line, sizeof line,
-                          "{\"model\":\"bench\",\"created_at\":\"2026-01-01T00:00:00.000000000Z\",\"response\":\"%lld\",\"done\":%s}\n",
+                          s->is_chat ? "{\"model\":\"bench\",\"created_at\":\"2026-01-01T00:00:00.000000000Z\",\"message\":{\"role\":\"assistant\",\"content\":\"%lld\"},\"done\":%s}\n"
+                                     : "{\"model\":\"bench\",\"created_at\":\"2026-01-01T00:00:00.000000000Z\",\"response\":\"%lld\",\"done\":%s}\n",
                           (long long)now_ns(), is_last ? "true" : "false");
     int out_n = snprintf(out, sizeof out, "%s%x\r\n%s\r\n%s", head, (unsigned)line_n, line, is_last ? "0\r\n\r\n" : "");
     return send_all(s, out, (size_t)out_n);
@@ -112,7 +115,10 @@ static int answer(struct stream *s, const char *body)
     if (memcmp(s->in, "POST", 4) != 0)
         return send_all(s, small, sizeof small - 1);
     s->left_n = option(body, "\"num_predict\":");
+    s->is_chat = strncmp(s->in, "POST /api/chat ", 15) == 0;
     s->interval_ns = option(body, "\"interval_us\":") * 1000;
+    if (s->interval_ns == 0)
+        s->interval_ns = option(body, "\"seed\":") * 1000;
     s->due_ns = now_ns() + option(body, "\"phase_us\":") * 1000;
     if (s->left_n < 1)
         s->left_n = 1;
