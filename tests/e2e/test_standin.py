@@ -88,7 +88,8 @@ def test_last_chunk_has_the_counts(standin):
 def test_a_model_thinks_calls_tools_and_keeps_to_a_schema_as_its_script_says(standin):
     call = {"function": {"name": "f", "arguments": {"a": 1}}}
     backend, _ = standin("m", tokens=2, token_delay_ms=0, thinking="hm well", tool_calls=[call, call])
-    chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function"}], "stream": False}
+    chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function", "function": {"name": "f"}}],
+            "stream": False}
     answer = ask(backend.port, "POST", "/api/chat", chat).json
     assert answer["message"] == {"role": "assistant", "content": "", "thinking": "hm well ", "tool_calls": [call, call]}
     answer = ask(backend.port, "POST", "/api/chat", {**chat, "think": False, "messages": [{"role": "tool", "content": "5"}]}).json

@@ -123,7 +123,7 @@ function openaiNode(ask, wire) {
     image: async () => whole(await create({ messages: saidWith(`data:image/png;base64,${picture}`) })),
     image_address: () => create({ messages: saidWith("http://127.0.0.1:1/cat.png") }),
     unknown: () => create({ model: "absent" }),
-    bad_value: () => create({ messages: [said[0], { role: "user", content: 7 }], temperature: "hot" }),
+    bad_value: () => create({ temperature: "hot", max_tokens: "few" }),
     several: () => create({ n: 2 }),
     cancel: async () => leave(await create({ stream: true, max_tokens: 20000 })),
     timeout: () => create({}, { timeout }),

@@ -140,7 +140,7 @@ class OpenAiPython:
 
     def bad_value(self):
         """A number that is none, in a place that is told."""
-        return self._create(messages=[SAID[0], {"role": "user", "content": 7}], temperature="hot")
+        return self._create(temperature="hot", max_tokens="few")
 
     def several(self):
         """More than one answer."""

@@ -14,8 +14,9 @@ class Calls(list):
 
 def speech(rules: dict, request: dict):
     """What is said in place of the usual words, piece by piece, or None. Thinking comes before it, or before the usual words."""
-    if _calls_tools(rules, request):
-        return [*thoughts(rules, request), Calls(rules["tool_calls"])]
+    calls = _calls(rules, request)
+    if calls:
+        return [*thoughts(rules, request), calls]
     wanted = request.get("format")
     if wanted:
         text = json.dumps(instance(wanted) if isinstance(wanted, dict) else {"answer": "word"})
@@ -49,8 +50,10 @@ def logprobs(texts: list, top_n: int) -> list:
             for text in texts]
 
 
-def _calls_tools(rules: dict, request: dict) -> bool:
-    """A model that calls tools does so where it has some, until it is told what came of it."""
+def _calls(rules: dict, request: dict) -> Calls:
+    """A model that calls tools calls those that it has, until it is told what came of it."""
     messages = request.get("messages") or [{}]
-    last = messages[-1] if isinstance(messages[-1], dict) else {}
-    return bool(rules.get("tool_calls") and request.get("tools")) and last.get("role") != "tool"
+    if isinstance(messages[-1], dict) and messages[-1].get("role") == "tool":
+        return Calls()
+    given = {(tool.get("function") or {}).get("name") for tool in request.get("tools") or [] if isinstance(tool, dict)}
+    return Calls(call for call in rules.get("tool_calls", ()) if call["function"]["name"] in given)
