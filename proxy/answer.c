@@ -44,7 +44,11 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
         [SHAPE_EVENTS] = {FORM_JSON, FORM_SSE},
     };
     int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;
-    a->form = forms[route->shape][a->translation.ops ? a->translation.is_stream : is_streamed];
+    const struct translate_ops *ops = a->translation.ops;
+    if (ops && !ops->is_openai && a->translation.is_stream) /* Ollama's lines become events: of /v1, and where Accept asks for them */
+        a->form = FORM_SSE;
+    else
+        a->form = forms[route->shape][ops ? a->translation.is_stream : is_streamed];
     a->is_late_api = lacks_may(route);
     a->dialect = a->form == FORM_SSE && a->is_late_api && route->dialect == DIALECT_OPENAI ? DIALECT_RESPONSES : route->dialect;
     a->api = route->api;
