@@ -149,7 +149,7 @@ static char secret_c[] = "C=sesame-from-b-and-c";
 
 static void load_with_secrets(void)
 {
-    char *environment[] = {secret_c, NULL};
+    static char *environment[] = {secret_c, NULL}; /* borrowed for as long as the configuration */
     scratch_text(&k.scratch, "b", "b=sesame=0123456789\n");
     scratch_text(&k.scratch, "e", "e\n");
     conf_case_load(&k, text_with_secrets, environment);
@@ -220,7 +220,7 @@ static void test_a_changed_file_is_a_change(void **state)
     load_with_secrets();
     assert_int_equal(conf_section_values(k.conf, "proxy", &before), 0);
     scratch_text(&k.scratch, "e", "other\n");
-    char *environment[] = {secret_c, NULL};
+    static char *environment[] = {secret_c, NULL}; /* borrowed for as long as the configuration */
     conf_case_load(&k, text_with_secrets, environment);
     assert_int_equal(conf_section_values(k.conf, "proxy", &after), 0);
     assert_int_not_equal(buf_size(&before), buf_size(&after));
