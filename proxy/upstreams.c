@@ -99,21 +99,20 @@ static void ask(struct upstreams_row *row, int64_t older_ms)
         note_failure(row, "out of memory");
 }
 
-/* For one that has failed nobody waits: it is asked all the same. */
-static int is_awaited(const struct upstreams_row *row)
+/* For one that has failed nobody waits: it is asked all the same. Nor does who wants a model, for one whose owner has said what it has. */
+static int is_awaited(const struct upstreams *u, const char *model)
 {
-    return row->is_asking && row->state != UPSTREAMS_FAILED;
+    for (size_t i = 0; i < u->rows_n; i++)
+        if (u->rows[i].is_asking && u->rows[i].state != UPSTREAMS_FAILED && !(model && is_named(&u->rows[i])))
+            return 1;
+    return 0;
 }
 
-static int ask_all(struct upstreams *u, int64_t older_ms)
+static void ask_all(struct upstreams *u, int64_t older_ms)
 {
-    int is_any = 0;
     gate_refresh(u->gate);
-    for (size_t i = 0; i < u->rows_n; i++) {
+    for (size_t i = 0; i < u->rows_n; i++)
         ask(&u->rows[i], older_ms);
-        is_any |= is_awaited(&u->rows[i]);
-    }
-    return is_any;
 }
 
 static int has_model(const struct upstreams_row *row, const char *model)
@@ -151,7 +150,7 @@ static int find_listed(struct upstreams *u, const char *model, const struct upst
 static int is_unsettled(const struct upstreams *u)
 {
     for (size_t i = 0; i < u->rows_n; i++)
-        if (u->rows[i].is_asking && u->rows[i].state == UPSTREAMS_UNKNOWN)
+        if (u->rows[i].is_asking && u->rows[i].state == UPSTREAMS_UNKNOWN && !is_named(&u->rows[i]))
             return 1;
     return 0;
 }
@@ -180,19 +179,21 @@ void upstreams_leave(struct upstreams *u, struct upstreams_ticket *t)
 
 int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char *model, const struct upstream **out)
 {
-    (void)ask_all(u, FRESH_MS);
+    ask_all(u, FRESH_MS);
     if (find_named(u, model, out))
         return 1;
     if (t && is_unsettled(u))
         return wait(u, t, model);
-    if (find_listed(u, model, out))
+    if (find_listed(u, model, out) || !t)
         return 1;
-    return t && ask_all(u, ASK_AGAIN_MS) ? wait(u, t, model) : 1;
+    ask_all(u, ASK_AGAIN_MS);
+    return is_awaited(u, model) ? wait(u, t, model) : 1;
 }
 
 int upstreams_refresh(struct upstreams *u, struct upstreams_ticket *t)
 {
-    return ask_all(u, ASK_AGAIN_MS) ? wait(u, t, NULL) : 1;
+    ask_all(u, ASK_AGAIN_MS);
+    return is_awaited(u, NULL) ? wait(u, t, NULL) : 1;
 }
 
 /* Lists have come. From its fn whoever waited may wait for the next ones, or end others: from the start again, each time. */
@@ -200,11 +201,9 @@ static void on_review(void *context)
 {
     struct upstreams *u = context;
     const struct upstream *found;
-    int is_any = 0, is_settled = !is_unsettled(u);
-    for (size_t i = 0; i < u->rows_n; i++)
-        is_any |= is_awaited(&u->rows[i]);
+    int is_settled = !is_unsettled(u);
     for (struct upstreams_ticket *t = u->first; t;) {
-        if (is_any && !(t->model && is_settled && find_listed(u, t->model, &found))) {
+        if (is_awaited(u, t->model) && !(t->model && is_settled && find_listed(u, t->model, &found))) {
             t = t->next;
             continue;
         }
@@ -375,7 +374,7 @@ int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *
     if (error)
         upstreams_free(out);
     else
-        (void)ask_all(u, 0);
+        ask_all(u, 0);
     return error;
 }
 

@@ -116,6 +116,18 @@ def test_a_new_model_is_found_when_it_is_asked_for(sidecar, ollama, openai_backe
     assert len(other.listed) - before <= 3
 
 
+def test_a_list_that_does_not_come_holds_nobody_who_does_not_need_it(sidecar, ollama, openai_backend):
+    slow = openai_backend("slow", models=["x"], ini={"models": "x"})
+    slow.answers["/v1/models"] = [HANG]
+    openai_backend("good")
+    start(sidecar)
+    for model, name in (("x", "slow"), ("m", "good"), ("local", None), ("nobodys", None)):
+        answer = sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": model}, timeout=2)
+        assert answer.header("X-Sidecar-Backend") == name
+    listed = ask(sidecar, "/v1/models", None, "GET")  # 3 s
+    assert sorted(m["id"] for m in listed.json["data"]) == ["local:latest", "m", "x"]
+
+
 def test_lists_are_merged(sidecar, ollama, openai_backend):
     openai_backend("first", models=["a/b", "local:latest"])
     openai_backend("second", models=["c", "a/b"])
