@@ -7,7 +7,7 @@
 #include "common/buf.h"
 #include "common/json_walk.h"
 
-enum { TRANSLATE_WHY_BYTES = 1024, TRANSLATE_ID_BYTES = 32 };
+enum { TRANSLATE_WHY_BYTES = 1024, TRANSLATE_ID_BYTES = 32, TRANSLATE_FRAME_BYTES = 208 };
 
 struct translate_ops;
 struct ollama_turn;
@@ -58,6 +58,8 @@ struct translation {
     size_t calls_n;      /* tool calls that were written */
     struct repair *repair; /* of calls that the model writes as text; owned; NULL: none are looked for */
     size_t repaired_n;   /* … that were found */
+    char frame[TRANSLATE_FRAME_BYTES]; /* what all events of the stream begin with, as it was written last; frame_n 0: nothing yet, or it does not fit */
+    uint16_t frame_n, frame_model, frame_model_n; /* … and where in it the model stands */
     uint64_t text_n;     /* characters that were written, where logprobs are counted by them */
     int64_t began_ms, now_ms; /* the loop's, when created_s began, and as each piece comes: for those that tell how long it took */
     const char *fault;        /* with -EINVAL: what is wrong with the backend's answer, a literal; NULL: nothing to say of it */
