@@ -2,7 +2,7 @@
  * See exchange_state.h. What Ollama's clients read of models, where backends are configured beside it: theirs are among them, and nobody waits
  * for an Ollama that sleeps, or is not up, or that there is not at all.
  */
-#include "proxy/ask_show.h"
+#include "common/json_read.h"
 #include "proxy/exchange_state.h"
 #include "proxy/ollama_tags.h"
 #include "proxy/reply.h"
@@ -48,13 +48,14 @@ void exchange_answer_tags(struct exchange *x)
 
 int exchange_read_shown(struct exchange *x)
 {
-    struct known_key key;
-    if (ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) == 0 && x->ask.model[0])
-        return 0;
-    if (ask_show_read(&key, buf_data(&x->body), buf_size(&x->body)) < 0) /* it may be called `name` */
+    static const char *const names[] = {"model", "name"}; /* the latter is what it was called once, and what Ollama's command still says */
+    struct json_walk walk = {buf_data(&x->body), buf_data(&x->body) + buf_size(&x->body)};
+    struct json_value v[2];
+    if (json_read_members(&walk, names, 2, JSON_FOLDED, v) < 0)
         return -1;
-    snprintf(x->ask.model, sizeof x->ask.model, "%s", key.name);
-    return 0;
+    const struct json_value *name = v[0].kind == JSON_STRING && v[0].n > 2 ? &v[0] : &v[1];
+    ssize_t n = name->kind == JSON_STRING ? json_decode(json_read_text(name), x->ask.model, sizeof x->ask.model) : -1;
+    return n > 0 && strlen(x->ask.model) == (size_t)n ? 0 : -1;
 }
 
 struct shown {

@@ -78,19 +78,19 @@ int ollama_tags_write(const char *tags, size_t tags_n, int (*next)(void *context
     return json_write_end(&w);
 }
 
-/* Ollama's command insists on general.architecture, and reads the context's length by its name. What such a model can do nobody says: that
- * it calls tools is believed, as clients that are told otherwise would not try. */
+/* Ollama's command insists on these members of model_info where it is there at all, and ends in a panic without. What such a model can do
+ * nobody says: that it calls tools is believed, as clients that are told otherwise would not try. */
 int ollama_tags_show(const struct upstream_model *m, struct buf *out)
 {
     struct json_write w = json_write_begin(out);
     json_write_text(&w, "{\"license\":\"\",\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\"");
     write_details(&w, m);
-    json_write_text(&w, ",\"model_info\":{\"general.architecture\":\"openai\"");
     if (m->context_n > 0) {
-        json_write_text(&w, ",\"openai.context_length\":");
+        json_write_text(&w, ",\"model_info\":{\"general.architecture\":\"openai\",\"general.parameter_count\":0,\"openai.embedding_length\":0,\"openai.context_length\":");
         json_write_number(&w, m->context_n);
+        json_write_text(&w, "}");
     }
-    json_write_text(&w, "},\"capabilities\":[\"completion\",\"tools\"],");
+    json_write_text(&w, ",\"capabilities\":[\"completion\",\"tools\"],");
     write_time(&w, m->created_s);
     json_write_text(&w, "}");
     return json_write_end(&w);

@@ -115,10 +115,11 @@ static void ask_all(struct upstreams *u, int64_t older_ms)
         ask(&u->rows[i], older_ms);
 }
 
-static int has_model(const struct upstreams_row *row, const char *model)
+/* is_loose: NAME is NAME:latest too, as at Ollama: another one may stand behind this backend. */
+static int has_model(const struct upstreams_row *row, const char *model, int is_loose)
 {
     struct upstream_model found;
-    return upstream_models_find(&row->models, model, is_ollama(row), &found);
+    return upstream_models_find(&row->models, model, is_loose || is_ollama(row), &found);
 }
 
 /* The owner's word comes first: 1 with *out, or 0. */
@@ -137,10 +138,11 @@ static int find_named(struct upstreams *u, const char *model, const struct upstr
 static int find_listed(struct upstreams *u, const char *model, const struct upstream **out)
 {
     *out = NULL;
-    for (size_t i = 0; i < u->rows_n; i++) {
-        if (is_named(&u->rows[i]) || !has_model(&u->rows[i], model))
+    for (size_t i = 0; i < 2 * u->rows_n; i++) {
+        const struct upstreams_row *row = &u->rows[i % u->rows_n];
+        if (is_named(row) || !has_model(row, model, i >= u->rows_n))
             continue;
-        *out = is_ollama(&u->rows[i]) ? NULL : &u->rows[i].upstream;
+        *out = is_ollama(row) ? NULL : &row->upstream;
         return 1;
     }
     return 0;

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from client import ask as direct
 from played_backend import CLOSE, END, HANG, RESET, PlayedBackend, chunk, head, single
 from played_openai import USAGE, error, event, part
 from waiting import until
@@ -238,10 +239,10 @@ def test_lists_are_merged(sidecar, other, ollama):
     assert ask(sidecar, "/api/tags", method="HEAD").status == 200
     other.models.append("n")
     until(lambda: "n" in [model["name"] for model in ask(sidecar, "/api/tags", method="GET").json["models"]], 5, "a model that is new there")
-    for name in ("model", "name"):
-        shown = ask(sidecar, "/api/show", {name: "m"}).json
-        assert shown["capabilities"] == ["completion", "tools"] and shown["model_info"]["general.architecture"] == "openai" and shown["details"]
-    assert ask(sidecar, "/api/show", {"model": "local"}).json == {"template": "of ollama"}
+    for body in ({"model": "m"}, {"model": "", "system": "", "template": "", "options": None, "name": "m"}):
+        shown = ask(sidecar, "/api/show", body).json
+        assert shown["capabilities"] == ["completion", "tools"] and shown["details"]["family"] == "played"
+    assert ask(sidecar, "/api/show", {"model": "local"}).body == direct(ollama.port, "POST", "/api/show", {"model": "local"}).body
     assert ask(sidecar, "/api/ps", method="GET").json == {"models": []} and ask(sidecar, "/api/version", method="GET").json == {"version": "0.9.5"}
 
 
@@ -265,6 +266,15 @@ def test_without_any_ollama(sidecar, openai_backend):
     assert ask(sidecar, "/api/show", {"model": "m"}).json["capabilities"]
     assert lines(ask(sidecar, "/api/chat", CHAT))[-1]["done"]
     assert not [line for line in sidecar.process.tail(10**6).splitlines() if " wanted " in line]
+
+
+def test_names_are_as_loose_as_at_ollama(sidecar, ollama, openai_backend):
+    other = openai_backend(models=("far:latest", "plain"))
+    sidecar.start("ollama-proxy")
+    sidecar.process.wait_log(" listening ")
+    for name in ("far", "far:latest", "plain:latest"):
+        assert lines(ask(sidecar, "/api/chat", {**CHAT, "model": name}))[-1]["model"] == name
+    assert [request.json["model"] for request in other.journal] == ["far", "far:latest", "plain:latest"]
 
 
 def test_lists_are_as_long_as_a_key_may_see(sidecar, ollama, openai_backend):
