@@ -1,4 +1,5 @@
 """Whether answers are what OpenAI's own types say, strictly; and what no type says of a stream."""
+import functools
 import json
 
 import openai.types as types
@@ -18,8 +19,11 @@ class Models(pydantic.BaseModel):
     data: list[types.Model]
 
 
+_adapter = functools.cache(pydantic.TypeAdapter)
+
+
 def _is_valid(kind, value) -> None:
-    pydantic.TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    _adapter(kind).validate_json(json.dumps(value), strict=True)
 
 
 def _is_chunk(path: str, value) -> None:

@@ -19,7 +19,7 @@ def _ready():
     """A sidecar before the stand-in, with all models of the cases."""
     folder = tempfile.mkdtemp(prefix="sc-")
     made = Sidecar(folder)
-    made.configure("proxy", access_log="json")
+    made.configure("proxy", access_log="json", heartbeat_after="60s")  # errors have their status, however busy the machine is
     made.installed = ",".join(MODELS)
     made.backend.script(**SCRIPT)
     made.start()

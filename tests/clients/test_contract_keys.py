@@ -23,6 +23,7 @@ def _ready():
     """A sidecar with keys."""
     folder = tempfile.mkdtemp(prefix="sc-")
     made = Sidecar(folder)
+    made.configure("proxy", heartbeat_after="60s")  # errors have their status, however busy the machine is
     made.configure("key:agent", secret=AGENT, rights="inference, observe")
     made.configure("key:reader", secret=READER, rights="observe")
     made.configure("key:narrow", secret=NARROW, rights="inference, observe", models="tiny")

@@ -1,8 +1,10 @@
 """A backend that speaks OpenAI's API, as vLLM and llama-server do: models, chat, completions, embeddings, by http or https; it
 keeps a journal of what it saw, and fails as a test wants."""
+import base64
 import json
 import os
 import ssl
+import struct
 import subprocess
 import threading
 
@@ -100,8 +102,10 @@ class PlayedOpenai(PlayedBackend):
                                                       for name in self.models]})
         if path == "/v1/embeddings":
             texts = request.json["input"] if isinstance(request.json["input"], list) else [request.json["input"]]
+            packed = base64.b64encode(struct.pack("<2f", 0.5, -0.25)).decode()
+            vector = packed if request.json.get("encoding_format") == "base64" else [0.5, -0.25]
             return single({"object": "list", "model": request.json["model"], "usage": {"prompt_tokens": 3, "total_tokens": 3},
-                           "data": [{"object": "embedding", "index": i, "embedding": [0.5, -0.25]} for i in range(len(texts))]})
+                           "data": [{"object": "embedding", "index": i, "embedding": vector} for i in range(len(texts))]})
         if path not in ("/v1/chat/completions", "/v1/completions"):
             return error("404 Not Found", f"no such path: {request.path}")
         return self.stream(request) if request.json.get("stream") else self.whole(request)

@@ -66,7 +66,7 @@ def _ready(models):
     made = Sidecar(folder)
     models.use(made)
     made.env["OLLAMA_MODELS"] = os.path.join(folder, "models")
-    made.configure("proxy", access_log="json")
+    made.configure("proxy", access_log="json", heartbeat_after="60s")  # errors have their status, however busy the machine is
     made.configure("pin:*", num_thread=1, use_mmap="client")  # several threads would wait for each other on a busy machine
     made.start()
     made.wait_ready(timeout=30)
