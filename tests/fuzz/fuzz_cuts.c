@@ -1,6 +1,8 @@
 /* Answers of Ollama's, translated and passed, in pieces of other sizes: each time the same. The first byte: bits 0 and 1 the API, bit 2 a
- * stream, bit 3 translated, bit 4 with counts; the second the size of a piece. What is translated grows within a bound, too. */
+ * stream, bit 3 translated, bit 4 with counts, bit 5 with tools,
+ * so that calls in text are found; the second the size of a piece. What is translated grows within a bound, too. */
 #include "proxy/answer.h"
+#include "proxy/repair.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -8,6 +10,8 @@
 #include <stdlib.h>
 
 enum { GROWTH = 64, GROWTH_BYTES = 4096 }; /* an event for each object, however small; a name and an id for each call */
+
+static const char tools_text[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"find_order\"}}]";
 
 struct played {
     struct buf sent;
@@ -84,6 +88,10 @@ static void play(int how, const char *text, size_t n, size_t piece_n, struct pla
     a.translation.model = "m";
     a.translation.created_s = 1;
     snprintf(a.translation.id, sizeof a.translation.id, "chatcmpl-1");
+    if ((how & 32) && a.translation.ops && a.translation.ops->fini) {
+        struct json_value tools = {JSON_ARRAY, tools_text, sizeof tools_text - 1};
+        a.translation.repair = repair_new(&tools);
+    }
     answer_head(&a, &f, 1);
     for (size_t at = 0; at < n && !a.fault && !a.has_error; at += piece_n) {
         size_t of_n = n - at < piece_n ? n - at : piece_n;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GROWTH = 64, GROWTH_BYTES = 4096 }; /* a tool's name for each of its answers, however small; an event or a call for each object */
+
 static const enum route_api apis[] = {API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_CHAT};
 
 static void is_object(const char *at, size_t n)
@@ -70,6 +72,8 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
     if (!memchr(why, '\0', sizeof why))
         abort();
     buf_consume(out, 6);
+    if (buf_size(out) > GROWTH * n + GROWTH_BYTES)
+        abort();
     if (error)
         return error;
     if (is_answer && t.is_stream) {
