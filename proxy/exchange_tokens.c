@@ -17,8 +17,8 @@ static int64_t tokens_of(const struct exchange *x)
 
 void exchange_take_tokens(struct exchange *x)
 {
-    struct limits_who who = x->limited;
-    x->limited = (struct limits_who){0};
-    if (who.per_minute[LIMIT_TOKENS] > 0 && x->backend_status == 200)
-        limits_take(&x->env->limits, &who, tokens_of(x), loop_now_ms(x->env->loop));
+    int64_t *per_minute = &x->limited.per_minute[LIMIT_TOKENS];
+    if (*per_minute > 0 && x->backend_status == 200)
+        limits_take(&x->env->limits, &x->limited, tokens_of(x), loop_now_ms(x->env->loop));
+    *per_minute = 0; /* once */
 }

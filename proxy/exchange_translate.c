@@ -25,7 +25,7 @@ static int translate(struct exchange *x)
     const struct translate_ops *ops = translate_ops_of(x->admission.route->api, x->upstream ? x->upstream->api : BACKEND_API_OLLAMA);
     struct translation *t = &x->answer.translation;
     struct buf out;
-    char why[TRANSLATE_WHY_BYTES] = "";
+    char why[TRANSLATE_WHY_BYTES]; /* of a translator that refuses */
     if (!ops)
         return 0;
     if (!t->id[0]) { /* else a part of its answer may be there already */
@@ -44,6 +44,7 @@ static int translate(struct exchange *x)
         return 0;
     }
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
+    why[0] = '\0';
     int error = ops->request(t, buf_data(&x->body), buf_size(&x->body), &out, why);
     x->target = t->ops->target;
     if (error == 1) {
