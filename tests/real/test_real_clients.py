@@ -51,8 +51,9 @@ LOOKS = {
     "schema": is_sight, "schema_stream": is_sight, "text": is_text, "text_stream": is_counted, "thinking": is_text,
     "models": lambda value: value["ids"] == sorted(MODELS), "retrieve": lambda value: value["id"] == "me/tiny:v1",
     "embed": lambda value: len(value["vectors"]) == len(TEXTS), "embed_float": lambda value: len(value["vectors"]) == len(TEXTS),
-    "cancel": lambda value: value["parts_n"] == 3,
 }
+# No "cancel": a client that leaves while Ollama 0.9.5 hands on a token may leave its model occupied for ever (ChatHandler's `ch <- res` has no
+# reader then), until stall_timeout ends that. What our clients' leaving does is seen before the stand-in.
 # These look themselves whether what they asked for has been done, which such a model does not.
 THEIR_OWN = {("openai (Python)", "tools_stream"), *((client, "tool_choice") for client in AI_SDK)}
 TRIED = [(client, case) for client, case in asks() if (case.name in LOOKS or case.error > 0) and (client, case.name) not in THEIR_OWN]
