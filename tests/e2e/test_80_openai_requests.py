@@ -133,7 +133,7 @@ ROWS = [pytest.param(path, sent, wanted, id=f"{path}-{field}-{i}") for path, fie
         for i, (sent, wanted) in enumerate(cases_of(path, field))]
 
 
-def test_each_row_of_the_table_is_a_test_and_no_other_R4_1():
+def test_each_row_of_the_table_is_a_test_and_no_other_r4_1():
     assert set(NAMED) == set(BODIES)
     for path, fields in NAMED.items():
         assert len(fields) == len(set(fields)) and set(CASES[path]) <= set(fields)
@@ -209,7 +209,7 @@ BROKEN = [None, 5, [], {}, {"role": None}, "bare", {"role": "robot", "content": 
           {"role": "tool", "tool_call_id": None, "content": {"ok": True}}]
 
 
-def test_broken_items_do_not_fail_R4_4(ask):
+def test_broken_items_do_not_fail_r4_4(ask):
     answer, (sent,) = ask(CHAT, {"model": "m", "messages": BROKEN})
     assert answer.status == 200 and answer.json["choices"][0]["message"]["content"] == "t"
     assert sent["messages"] == [
@@ -250,7 +250,7 @@ def test_a_model_with_tools_gets_them_natively(ask):
     assert sent["messages"][3] == {"role": "tool", "content": "42", "tool_name": "f", "tool_call_id": "c1"}
 
 
-def test_a_model_without_tools_is_told_of_them_R4_4(ask):
+def test_a_model_without_tools_is_told_of_them_r4_4(ask):
     ask.backend.shown = able()
     answer, (sent,) = ask(CHAT, AGENT)
     assert answer.status == 200 and "tools" not in sent and [m["role"] for m in sent["messages"]] == ["system", "system", "user", "assistant", "user"]
@@ -262,7 +262,7 @@ def test_a_model_without_tools_is_told_of_them_R4_4(ask):
 
 @pytest.mark.parametrize("tools", [{"tools": [TOOL]}, {"tools": [{"type": "function", **TOOL["function"]}]}, {"functions": [TOOL["function"]]},
                                    {"tools": [OTHER, TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}}])
-def test_what_it_is_told_to_write_is_read_as_a_call_R4_4(ask, tools):
+def test_what_it_is_told_to_write_is_read_as_a_call_r4_4(ask, tools):
     """The form in which a call is explained is the one that is looked for in the answer."""
     ask.backend.shown = able()
     ask.backend.play = lambda request: single({"model": "m", "message": {"role": "assistant", "content": '<tool_call>{"name":"f","arguments":{"a":1}}</tool_call>'},
@@ -310,7 +310,7 @@ def test_it_is_asked_again_when_models_have_changed(ask, sidecar):
     assert "tools" not in ask(CHAT, AGENT)[1][-1] and len(ask.backend.shows) == 2
 
 
-def test_an_image_for_a_model_that_does_not_see_R4_4(ask):
+def test_an_image_for_a_model_that_does_not_see_r4_4(ask):
     body = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "what?"}, IMAGE]}]}
     answer, (sent,) = ask(CHAT, body)
     assert answer.status == 200 and sent["messages"] == [{"role": "user", "content": "what?", "images": [PIXEL]}]

@@ -87,7 +87,7 @@ def whole(lines):
 
 
 @EACH
-def test_one_object_is_valid(sidecar, before, path, name):
+def test_r4_5_one_object_is_valid(sidecar, before, path, name):
     lines = {**ANSWERS, **CALLS}[name]
     before(*single(whole(lines)))
     value = valid(ask(sidecar, path, KINDS[path][0]).json, *KINDS[path][1:3])
@@ -103,7 +103,7 @@ def test_one_object_is_valid(sidecar, before, path, name):
 
 @EACH
 @pytest.mark.parametrize("has_usage", [True, False])
-def test_each_chunk_of_a_stream_is_valid(sidecar, before, path, name, has_usage):
+def test_r4_5_each_chunk_of_a_stream_is_valid(sidecar, before, path, name, has_usage):
     lines = {**ANSWERS, **CALLS}[name]
     before(head(), *(chunk(json.dumps(line).encode() + b"\n") for line in lines), END)
     options = {"stream_options": {"include_usage": True}} if has_usage else {}
@@ -125,7 +125,7 @@ def test_each_chunk_of_a_stream_is_valid(sidecar, before, path, name, has_usage)
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64", None])
-def test_embeddings_are_valid(sidecar, before, encoding):
+def test_r4_5_embeddings_are_valid(sidecar, before, encoding):
     before(*single({"model": "m", "embeddings": [[0.5, -1e-7], [1, 2]], "prompt_eval_count": 4}))
     value = ask(sidecar, "/v1/embeddings", {**EMBED, **({"encoding_format": encoding} if encoding else {})}).json
     valid(value, schema.EMBEDDINGS, ".CreateEmbeddingResponse" if encoding != "base64" else None)
@@ -240,7 +240,7 @@ def logged(sidecar):
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("status, text, code", [("404 Not Found", "model \"m\" not found", "model_not_found"), ("500 Oh", "out of memory", "backend_error"),
                                                 ("400 Bad Request", "what is that", "backend_error")])
-def test_an_error_is_told_as_an_answer(sidecar, before, path, body, stream, status, text, code):
+def test_r4_5_an_error_is_told_as_an_answer(sidecar, before, path, body, stream, status, text, code):
     before(*single({"error": text}, status), fallback_answer="yes")
     answer = ask(sidecar, path, {**body, "stream": stream})
     assert told(answer, path) == (f"Error: {text}", "stop") and answer.header("X-Sidecar-Error") == code
