@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What it costs to translate a token of /v1/chat/completions, beside one of /api/chat that passes as it is: processor time, and
-instructions of user space by callgrind where there is valgrind. See bench/README.md.
+"""What it costs to translate a token of /v1/chat/completions, beside one of /api/chat that passes as it is, and one that passes the bare
+relay: processor time, and instructions of user space by callgrind where there is valgrind. A part of the scorecard (run). See bench/README.md.
 
-usage: bench/proxy/translation [--rounds N] [--save]
+usage: bench/proxy/translation.py [--rounds N]
 """
 import argparse
 import json
@@ -14,16 +14,14 @@ import sys
 import tempfile
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import peers  # noqa: E402
+import peers
 
 TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 STREAMS, INTERVAL_US, TOKENS = 50, 5000, 600       # 10,000 tokens a second for 3 s
 SIMULATED_INTERVAL_US, SIMULATED = 50000, (20, 80)  # what is beyond the first counts
 TOOLS = [{"type": "function", "function": {"name": f"tool_{i}", "parameters": {"type": "object"}}} for i in range(8)]
 ASK = {"model": "bench", "stream": True, "messages": [{"role": "user", "content": "x"}]}
-OURS = {p.name: p for p in peers.ALL}["ollama-proxy"]
-RESULT = os.path.join(peers.TOP, "bench", "results", "translation.md")
+OURS, RELAY = ({p.name: p for p in peers.ALL}[name] for name in ("ollama-proxy", "relay"))
 
 
 def native(tokens_n, interval_us):
@@ -39,7 +37,8 @@ def with_tools(tokens_n, interval_us):
     return path, {**body, "tools": TOOLS}
 
 
-KINDS = {"/api/chat, as it is": native, "/v1/chat/completions": translated, "/v1/chat/completions with tools": with_tools}
+KINDS = {"/api/chat, as it is": (OURS, native), "/v1/chat/completions": (OURS, translated),
+         "/v1/chat/completions with tools": (OURS, with_tools), "/api/chat, by the bare relay": (RELAY, native)}
 
 
 def stream(port, path, body, faults):
@@ -57,7 +56,7 @@ def stream(port, path, body, faults):
 
 def ask_all(port, kind, tokens_n, interval_us):
     faults = []
-    threads = [threading.Thread(target=stream, args=(port, *KINDS[kind](tokens_n, interval_us), faults)) for _ in range(STREAMS)]
+    threads = [threading.Thread(target=stream, args=(port, *KINDS[kind][1](tokens_n, interval_us), faults)) for _ in range(STREAMS)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -67,12 +66,13 @@ def ask_all(port, kind, tokens_n, interval_us):
 
 
 def run(kind, tokens_n, interval_us, valgrind=()):
-    """(processor time in us, instructions) of the proxy, from start to end."""
+    """(processor time in us, instructions) of the peer, from start to end."""
+    peer = KINDS[kind][0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         backend_port = peers.free_port()
         emitter = peers.start([os.path.join(peers.TOOLS, "emitter"), str(backend_port)], backend_port)
         argv = [word.format(folder=folder) for word in valgrind]
-        port, process = peers.Peer(OURS.name, OURS.program, lambda *a: argv + OURS.argv(*a)).start(folder, backend_port, 1000)
+        port, process = peers.Peer(peer.name, peer.program, lambda *a: argv + peer.argv(*a)).start(folder, backend_port, 1000)
         try:
             ask_all(port, kind, tokens_n, interval_us)
             with open(f"/proc/{process.pid}/stat", encoding="utf-8") as f:
@@ -93,26 +93,26 @@ def instructions(kind):
     return (more - less) / (STREAMS * (SIMULATED[1] - SIMULATED[0]))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--save", action="store_true")
-    args = parser.parse_args()
-    times = [{kind: run(kind, TOKENS, INTERVAL_US)[0] / (STREAMS * TOKENS) for kind in KINDS} for _ in range(args.rounds)]
+def section(rounds_n):
+    """Measures; the lines of the scorecard."""
+    times = [{kind: run(kind, TOKENS, INTERVAL_US)[0] / (STREAMS * TOKENS) for kind in KINDS} for _ in range(rounds_n)]
     counts = {kind: instructions(kind) for kind in KINDS} if peers.shutil.which("valgrind") else {}
     first = next(iter(KINDS))
-    lines = ["# What it costs to translate a token", "",
-             f"{STREAMS} streams, {1000000 // INTERVAL_US * STREAMS:,} tokens a second in all; {args.rounds} rounds, medians; ratios are medians of each round's ratio. "
-             "Instructions are those of user space. How: ../README.md.", "",
+    lines = ["## What it costs to translate a token", "",
+             f"{STREAMS} streams, {1000000 // INTERVAL_US * STREAMS:,} tokens a second in all; {rounds_n} rounds, medians; ratios are medians of each round's ratio. "
+             "Instructions are those of user space.", "",
              "| a token of | CPU us | of the first | instructions | of the first |", "|---|---|---|---|---|"]
     for kind in KINDS:
         ratio = statistics.median(round_[kind] / round_[first] for round_ in times)
         count = f"{counts[kind]:,.0f} | {counts[kind] / counts[first]:.2f}" if counts else "– | –"
         lines.append(f"| {kind} | {statistics.median(round_[kind] for round_ in times):.1f} | {ratio:.2f} | {count} |")
-    print("\n".join(lines))
-    if args.save:
-        with open(RESULT, "w", encoding="utf-8") as f:
-            f.write("\n".join(lines) + "\n")
+    return lines + [""]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    print("\n".join(section(parser.parse_args().rounds)))
     return 0
 
 
