@@ -22,6 +22,12 @@ static int is_models_member(struct json_text name)
     return 0;
 }
 
+/* … and where some hosted APIs take more of them, to turn to if the first fails. */
+static int is_more_models_member(struct json_text name)
+{
+    return json_match(name, "models") != JSON_OTHER || json_match(name, "fallbacks") != JSON_OTHER;
+}
+
 /* 1 where the value is a name that is listed; it is in name. */
 static int is_listed(const struct list *models, const struct json_value *value, char *name, size_t name_n)
 {
@@ -36,6 +42,19 @@ static int is_empty(const struct json_value *value)
     return value->kind == JSON_NULL || (value->kind == JSON_STRING && value->n == 2);
 }
 
+/* 1 where all in an array are; what is none has other models. */
+static int are_listed(const struct list *models, const struct json_value *value, char *name, size_t name_n)
+{
+    struct json_items items;
+    struct json_value item;
+    if (value->kind != JSON_ARRAY)
+        return is_empty(value) || is_listed(models, value, name, name_n);
+    for (json_items_init(&items, value); json_items_next(&items, &item);)
+        if (!is_listed(models, &item, name, name_n))
+            return 0;
+    return 1;
+}
+
 enum key_models_found key_models_of(const struct list *models, const char *json, size_t json_n, char *name, size_t name_n)
 {
     struct json_walk w = {json, json + json_n};
@@ -45,6 +64,8 @@ enum key_models_found key_models_of(const struct list *models, const char *json,
     *name = '\0';
     for (int is_first = 1; got == 1 && !m.is_last; is_first = 0) {
         got = json_member(&w, is_first, &m);
+        if (got == 1 && is_more_models_member(m.name) && !are_listed(models, &m.value, name, name_n))
+            return KEY_MODELS_OTHER;
         if (got != 1 || !is_models_member(m.name) || is_empty(&m.value))
             continue;
         if (!is_listed(models, &m.value, name, name_n))

@@ -224,6 +224,9 @@ def test_models_of_other_backends_are_a_key_s_or_not(sidecar, openai_backend):
     key = (STRANGER, bearer("team"))
     for model, expected in (("far-1", 200), ("other-1", 404)):
         assert sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": model}, key).status == expected
+    for more in ({"models": ["far-1", "other-1"]}, {"fallbacks": [{"model": "other-1"}]}):  # as some hosted APIs have them
+        assert sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": "far-1", **more}, key).status == 404
+    assert sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": "far-1", "models": ["far-1"]}, key).status == 200
     sent = str([(request.path, request.headers, request.body) for request in other.journal])
     shown = {path: {name.split(":")[0] for name in names(sidecar.ask("GET", path, headers=key))} for path in ("/api/tags", "/v1/models")}
     assert shown["/v1/models"] == {"m", "far-1"} and {"m"} <= shown["/api/tags"] <= {"m", "far-1"}

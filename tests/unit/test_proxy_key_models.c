@@ -38,6 +38,11 @@ static void test_what_a_body_names(void **state)
         {"{\"model\":\"a\",\"modelfile\":\"FROM b\"}", KEY_MODELS_OTHER, "FROM b"},
         {"{\"model\":\"hf.co/://b\"}", KEY_MODELS_OTHER, "hf.co/://b"}, /* Ollama reads b */
         {"{\"model\":[\"a\"]}", KEY_MODELS_OTHER, ""},
+        {"{\"models\":[\"a\",\"hf.co/x\"],\"fallbacks\":[],\"model\":\"a\"}", KEY_MODELS_ALLOWED, "a"},
+        {"{\"models\":null,\"fallbacks\":\"\",\"model\":\"a\"}", KEY_MODELS_ALLOWED, "a"},
+        {"{\"model\":\"a\",\"models\":[\"a\",\"b\"]}", KEY_MODELS_OTHER, "b"}, /* some hosted APIs turn to b */
+        {"{\"model\":\"a\",\"Fallbacks\":[{\"model\":\"b\"}]}", KEY_MODELS_OTHER, ""},
+        {"{\"model\":\"a\",\"models\":\"b\"}", KEY_MODELS_OTHER, "b"},
         {"{\"model\":5}", KEY_MODELS_OTHER, ""},
         {"{\"model\":\"a\\u0000\"}", KEY_MODELS_OTHER, "a"},
         {"{\"model\":\" a\"}", KEY_MODELS_OTHER, " a"},
