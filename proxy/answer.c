@@ -109,6 +109,7 @@ void answer_beat(struct answer *a)
         buf_release(&a->out);
         return;
     }
+    a->beats_bytes += buf_size(&a->out);
     send_out(a);
     a->quiet_bytes = a->deliver->body_bytes;
 }

@@ -44,6 +44,7 @@ struct answer {
     int64_t heard_ms;        /* when the backend was heard last */
     int64_t first_ms;        /* … and first; 0: not yet */
     uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
+    uint64_t beats_bytes;    /* … of all heartbeats */
     const char *fault;       /* why it can't go on, a literal; or NULL */
     struct translation translation;
     enum answer_pieces pieces;

@@ -4,14 +4,14 @@
 enum { STREAM_BYTES_A_TOKEN = 128 }; /* of a stream that tells no counts: a line, or event, with one token has as many */
 
 /* What the answer says; where it does not say how many were generated, as one whose client has left, or of a backend that tells no usage, as
- * many as a stream has had place for. */
+ * many as a stream has had place for, heartbeats aside. */
 static int64_t tokens_of(const struct exchange *x)
 {
     struct ending_facts facts;
     int is_stream = x->ending.form != ENDING_NONE && x->ending.form != ENDING_JSON;
     ending_read(&x->ending, &facts);
     if (facts.tokens_n < 0)
-        facts.tokens_n = is_stream ? (int64_t)(x->deliver.body_bytes / STREAM_BYTES_A_TOKEN) : 0;
+        facts.tokens_n = is_stream ? (int64_t)((x->deliver.body_bytes - x->answer.beats_bytes) / STREAM_BYTES_A_TOKEN) : 0;
     return facts.tokens_n + (facts.prompt_tokens_n > 0 ? facts.prompt_tokens_n : 0);
 }
 

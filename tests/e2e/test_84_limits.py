@@ -180,6 +180,20 @@ def test_who_leaves_before_the_counts_has_taken_what_he_got(sidecar, before, nam
     assert answer.status == 429 and owed - 2 <= int(answer.header("Retry-After")) <= owed + 1
 
 
+@pytest.mark.parametrize("path, kind", [("/v1/chat/completions", None), ("/api/chat", None), ("/v1/messages", SSE)])
+def test_heartbeats_are_no_tokens(sidecar, before, path, kind):
+    backend = before(head(*([kind] if kind else [])), HANG, tokens_per_minute=1, heartbeat="chunk", heartbeat_after="100ms",
+                     heartbeat_interval="100ms")
+    with sidecar.connect() as connection:
+        pieces, got = connection.request("POST", path, {**ASK, "stream": True}).pieces(), 0
+        while got < 500:
+            got += len(next(pieces)[1])
+    until(lambda: backend.cuts, 5, "the backend to be left")
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", path, {**ASK, "stream": True})
+        assert answer.status == 200 and told(answer, "tokens")[:2] == (1, 1)
+
+
 def test_each_address_behind_a_trusted_proxy_counts_for_itself(sidecar, before):
     before(*WHOLE, requests_per_minute=1, trusted_proxies="loopback", open="yes")
 
