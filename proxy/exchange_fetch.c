@@ -67,7 +67,8 @@ static void begin_fetch(struct exchange *x)
 {
     struct relay_request request = {.request = x->request};
     char why[128];
-    x->is_sent_once = (int64_t)buf_size(&x->body) > x->env->conf->proxy.retry_body_bytes;
+    x->sent_bytes = (int64_t)buf_size(&x->body);
+    x->is_sent_once = x->sent_bytes > x->env->conf->proxy.retry_body_bytes;
     /* A kept connection may just be closing, which costs another try: not for who has none. */
     request.is_fresh = x->is_fresh_needed || exchange_is_streamed(x) || x->is_sent_once;
     exchange_count_held(x, 0);

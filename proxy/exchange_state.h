@@ -119,6 +119,7 @@ struct exchange {
     int64_t refused_since_ms;  /* 0: connections are not refused */
     unsigned retries_n;
     unsigned lost_loads_n;     /* Ollama died so often while it loaded the model */
+    int64_t sent_bytes;        /* of its body, as the backend gets it */
     int backend_status;        /* of the answer that has begun; 0: none */
     int is_with_backend;       /* between exchange_is_answered() and exchange_was_answered() */
     int is_sent_once;          /* its body is larger than retry_body, and gone when it is sent */

@@ -1,7 +1,10 @@
 /* See exchange_state.h. What an answer took of its sender's limits, at its end. */
 #include "proxy/exchange_state.h"
 
-enum { STREAM_BYTES_A_TOKEN = 128 }; /* of a stream that tells no counts: a line, or event, with one token has as many */
+enum {
+    STREAM_BYTES_A_TOKEN = 128, /* of a stream that tells no counts: a line, or event, with one token has as many */
+    PROMPT_BYTES_A_TOKEN = 4,   /* of /api/embeddings, of which Ollama tells no counts either */
+};
 
 /* What the answer says; where it does not say how many were generated, as one whose client has left, or of a backend that tells no usage, as
  * many as a stream has had place for, heartbeats aside. */
@@ -12,6 +15,8 @@ static int64_t tokens_of(const struct exchange *x)
     ending_read(&x->ending, &facts);
     if (facts.tokens_n < 0)
         facts.tokens_n = is_stream ? (int64_t)((x->deliver.body_bytes - x->answer.beats_bytes) / STREAM_BYTES_A_TOKEN) : 0;
+    if (facts.prompt_tokens_n < 0 && x->admission.route->api == API_EMBED_ONE)
+        facts.prompt_tokens_n = (x->sent_bytes + PROMPT_BYTES_A_TOKEN - 1) / PROMPT_BYTES_A_TOKEN;
     return facts.tokens_n + (facts.prompt_tokens_n > 0 ? facts.prompt_tokens_n : 0);
 }
 

@@ -136,6 +136,13 @@ def test_r4_9_limits_tokens_are_what_the_answer_says(sidecar, before, name):
     assert told(ask(sidecar, path, {"stream": is_stream}), "tokens")[1] in (55, 56)
 
 
+def test_embeddings_of_one_prompt_take_tokens_though_their_answer_tells_none(sidecar, before):
+    before(*single({"embedding": [0.5]}), tokens_per_minute=60, access_log="off")
+    assert told(ask(sidecar, "/api/embeddings", {"prompt": "x" * 4000}), "tokens")[1] == 60
+    answer = ask(sidecar, "/api/embeddings")
+    assert answer.status == 429 and 940 <= int(answer.header("Retry-After")) <= 1000
+
+
 @pytest.mark.parametrize("is_stream", [True, False])
 @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
 def test_tokens_of_a_backend_beside_ollama_count_too(sidecar, before, openai_backend, path, is_stream):
