@@ -11,7 +11,7 @@ int connection_init(struct connection *c, struct loop *loop, int take_fd, loop_f
 {
     *c = (struct connection){.loop = loop, .fd = take_fd};
     buf_init(&c->stash, CONNECTION_READ_BYTES);
-    buf_init(&c->out, CONNECTION_OUT_BYTES);
+    buf_init(&c->out, 0); /* keep() has its limit */
     int error = loop_add(loop, take_fd, POLLIN | POLLRDHUP, fn, context);
     if (error)
         sys_close(take_fd);
@@ -37,8 +37,13 @@ static void break_off(struct connection *c)
     buf_release(&c->out);
 }
 
+/* An answer that is made here is written at once, however long it is: what counts is how much was waiting before. */
 static void keep(struct connection *c, const struct iovec *parts, int parts_n, size_t sent_n)
 {
+    if (buf_size(&c->out) > CONNECTION_OUT_BYTES) {
+        break_off(c);
+        return;
+    }
     for (int i = 0; i < parts_n; i++) {
         size_t skip_n = sent_n < parts[i].iov_len ? sent_n : parts[i].iov_len;
         sent_n -= skip_n;

@@ -229,6 +229,21 @@ def test_heartbeats_proxy_scenario_25(sidecar, ollama, openai_backend, heartbeat
     until(lambda: backend.cuts == 1, 5, "the backend's connection to be closed")
 
 
+@pytest.mark.parametrize("path", ["/api/embed", "/v1/embeddings"])
+def test_a_large_answer_comes_whole(sidecar, ollama, openai_backend, path):
+    """Of an order of its own, and more than a socket takes at once."""
+    backend = openai_backend()
+    count, vector = 1000, [0.0123456789] * 767
+    backend.answers["/v1/embeddings"] = lambda request: single({
+        "data": [{"index": i, "embedding": [i, *vector]} for i in reversed(range(count))], "usage": {"prompt_tokens": 3}})
+    sidecar.start("ollama-proxy")
+    sidecar.process.wait_log(" listening ")
+    answer = ask(sidecar, path, {"model": "m", "input": ["x"] * count})
+    assert answer.status == 200 and answer.clean and len(answer.body) > 9 << 20
+    if path == "/api/embed":
+        assert [vector[0] for vector in answer.json["embeddings"]] == list(range(count))
+
+
 def test_lists_are_merged(sidecar, other, ollama):
     answer = ask(sidecar, "/api/tags", method="GET")
     local, remote = answer.json["models"]
