@@ -114,34 +114,44 @@ static int write_embedding(struct json_write *w, const struct json_value *value)
 enum { INDEX, EMBEDDING, ITEM_N };
 static const char *const item_names[] = {"index", "embedding"};
 
-/* The one with this index: mostly it stands there already. */
-static int write_indexed(struct json_write *w, const struct json_value *data, const struct json_value *next, size_t index)
+/* Where each item is to stand: by its index, or as it comes. 0; -EINVAL where one place is named twice, or is beyond; -ENOMEM. */
+static int order(const struct json_value *data, struct json_value **out, size_t *out_n)
 {
     struct json_items items;
-    struct json_value item = *next, v[ITEM_N];
-    json_read_object(&item, item_names, ITEM_N, JSON_EXACT, v);
-    if (v[INDEX].kind != JSON_NUMBER || json_read_count(&v[INDEX]) == index)
-        return write_embedding(w, &v[EMBEDDING]);
-    json_items_init(&items, data);
-    while (json_items_next(&items, &item)) {
+    struct json_value item, v[ITEM_N], *all = NULL;
+    size_t all_n = 0;
+    for (json_items_init(&items, data); json_items_next(&items, &item);)
+        all_n++;
+    all = all_n ? calloc(all_n, sizeof *all) : NULL;
+    if (all_n && !all)
+        return -ENOMEM;
+    for (json_items_init(&items, data); json_items_next(&items, &item);) {
         json_read_object(&item, item_names, ITEM_N, JSON_EXACT, v);
-        if (v[INDEX].kind == JSON_NUMBER && json_read_count(&v[INDEX]) == index)
-            return write_embedding(w, &v[EMBEDDING]);
+        uint64_t place = v[INDEX].kind == JSON_NUMBER ? json_read_count(&v[INDEX]) : items.read_n - 1;
+        if (place >= all_n || all[place].at) {
+            free(all);
+            return -EINVAL;
+        }
+        all[place] = v[EMBEDDING].at ? v[EMBEDDING] : item;
     }
-    return -EINVAL;
+    *out = all;
+    *out_n = all_n;
+    return 0;
 }
 
 static int write_all(struct json_write *w, const struct json_value *data, int is_one)
 {
-    struct json_items items;
-    struct json_value item;
-    int error = 0;
-    json_items_init(&items, data);
-    while (!error && json_items_next(&items, &item) && !(is_one && items.read_n > 1)) {
-        json_write_text(w, items.read_n > 1 ? "," : "");
-        error = write_indexed(w, data, &item, items.read_n - 1);
+    struct json_value *all = NULL;
+    size_t all_n = 0;
+    int error = order(data, &all, &all_n);
+    if (!error && is_one)
+        error = all_n ? write_embedding(w, &all[0]) : -EINVAL;
+    for (size_t i = 0; !error && !is_one && i < all_n; i++) {
+        json_write_text(w, i ? "," : "");
+        error = write_embedding(w, &all[i]);
     }
-    return error || (is_one && items.read_n == 0) ? -EINVAL : 0;
+    free(all);
+    return error;
 }
 
 static int object(struct translation *t, struct json_text answer, int is_one, struct buf *out)
@@ -159,8 +169,8 @@ static int object(struct translation *t, struct json_text answer, int is_one, st
         json_write_text(&w, ",");
     }
     json_write_text(&w, is_one ? "\"embedding\":" : "\"embeddings\":[");
-    if (write_all(&w, &v[0], is_one) < 0)
-        w.error = -EINVAL;
+    int error = write_all(&w, &v[0], is_one);
+    w.error = error ? error : w.error;
     json_read_object(&v[1], usage_names, 1, JSON_EXACT, &tokens);
     if (!is_one) {
         int64_t passed_ms = t->turn && t->now_ms > t->turn->asked_ms ? t->now_ms - t->turn->asked_ms : 0;

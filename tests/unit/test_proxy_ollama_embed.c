@@ -58,6 +58,8 @@ static void test_answers(void **state)
     becomes(API_EMBED, "{\"data\":[{\"embedding\":\"AAAAPwAAgL4=\"}]" USAGE, "{\"model\":\"m\",\"embeddings\":[[0.5,-0.25]]" REST);
     becomes(API_EMBED_ONE, "{\"data\":[{\"index\":0,\"embedding\":[1,2]}]" USAGE, "{\"embedding\":[1,2]}");
     becomes(API_EMBED, "{\"data\":[{\"index\":1,\"embedding\":[1]}]}", NULL);
+    becomes(API_EMBED, "{\"data\":[{\"index\":0,\"embedding\":[1]},{\"index\":0,\"embedding\":[2]}]}", NULL);
+    becomes(API_EMBED, "{\"data\":[{\"index\":0},{\"index\":1,\"embedding\":[2]}]}", NULL);
     becomes(API_EMBED, "{\"data\":[{\"embedding\":\"AAAAPw\"}]}", NULL);
     becomes(API_EMBED, "{\"data\":[{\"embedding\":\"AAAA\"}]}", NULL);
     becomes(API_EMBED, "{\"data\":[{\"embedding\":\"AADAfw==\"}]}", NULL); /* no number */
