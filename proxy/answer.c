@@ -323,7 +323,8 @@ static void send_events(struct answer *a)
 
 void answer_flush(struct answer *a, int64_t now_ms)
 {
-    a->heard_ms = now_ms;
+    if (a->state != ANSWER_TRANSLATE || (a->translation.is_stream && buf_size(&a->out) > 0)) /* of what is gathered the client hears nothing */
+        a->heard_ms = now_ms;
     if (a->state == ANSWER_PASS)
         deliver_flush(a->deliver);
     else if (a->state == ANSWER_TRANSLATE && !a->fault)

@@ -41,7 +41,7 @@ struct answer {
     int is_key_ours;         /* the backend is asked by a key of our own: what it says of that is not passed, but told */
     int is_fallback;         /* its errors are told as answers ([proxy] fallback_answer) */
     int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */
-    int64_t heard_ms;        /* when the backend was heard last */
+    int64_t heard_ms;        /* when the backend was heard last, and what it said went on to the client */
     int64_t first_ms;        /* … and first; 0: not yet */
     uint64_t quiet_bytes;    /* deliver->body_bytes behind the last heartbeat */
     uint64_t beats_bytes;    /* … of all heartbeats */

@@ -229,6 +229,28 @@ def test_heartbeats_proxy_scenario_25(sidecar, ollama, openai_backend, heartbeat
     until(lambda: backend.cuts == 1, 5, "the backend's connection to be closed")
 
 
+@pytest.mark.parametrize("piece", [{"tool_calls": [{"index": 0, "function": {"arguments": " "}}]}, None])
+def test_heartbeats_while_a_call_is_gathered_proxy_scenario_25(sidecar, ollama, openai_backend, piece):
+    """A backend that says something all the time, of which its client hears nothing."""
+    backend = openai_backend()
+    sidecar.configure("proxy", heartbeat="comment", heartbeat_after="100ms", heartbeat_interval="100ms")
+    sidecar.start("ollama-proxy")
+    sidecar.process.wait_log(" listening ")
+    is_heard = threading.Event()
+
+    def steps(request):
+        yield from backend.stream(request)[:2]
+        while not is_heard.wait(0.02):
+            yield chunk(b": working\n\n") if piece is None else event(part(True, **piece))
+        yield from backend.stream(request)[2:]
+    backend.answers["/v1/chat/completions"] = steps
+    with sidecar.connect() as connection:
+        pieces = connection.request("POST", "/api/chat", CHAT).pieces()
+        assert not next(pieces)[1].strip()
+        is_heard.set()
+        assert json.loads(b"".join(data for _, data in pieces).splitlines()[-1])["done"]
+
+
 @pytest.mark.parametrize("path", ["/api/embed", "/v1/embeddings"])
 def test_a_large_answer_comes_whole(sidecar, ollama, openai_backend, path):
     """Of an order of its own, and more than a socket takes at once."""
