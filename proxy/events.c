@@ -18,7 +18,7 @@ void events_fini(struct events *e)
 
 void events_forget(struct events *e)
 {
-    e->has_data = e->is_error = e->is_behind_cr = 0;
+    e->has_data = e->is_error = e->is_behind_cr = e->is_begun = 0;
     buf_consume(&e->line, buf_size(&e->line));
     buf_consume(&e->data, buf_size(&e->data));
 }
@@ -46,12 +46,23 @@ static int take_field(const char **line, size_t *n, const char *name)
 /* is_alone: behind it stands the blank line that ends its event. */
 static int take_line(struct events *e, const char *line, size_t n, int is_alone, events_fn *fn, void *context)
 {
+    if (!e->is_begun && n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) { /* the mark of UTF-8, which is no part of a field's name */
+        line += 3;
+        n -= 3;
+    }
+    e->is_begun = 1;
     if (n == 0) {
-        if (!e->has_data)
+        if (!e->has_data) {
+            e->is_error = 0;
             return 0;
+        }
         int error = dispatch(e, buf_data(&e->data), buf_size(&e->data), fn, context);
         buf_consume(&e->data, buf_size(&e->data));
         return error;
+    }
+    if (take_field(&line, &n, "event")) {
+        e->is_error = n == 5 && memcmp(line, "error", 5) == 0;
+        return 0;
     }
     if (!take_field(&line, &n, "data")) {
         if (!take_field(&line, &n, "error"))

@@ -11,7 +11,8 @@ struct events {
     struct buf line;   /* one that is not whole */
     struct buf data;   /* of an event that is not whole */
     int has_data;
-    int is_error;      /* the event's field was `error`, as llama-server once wrote it */
+    int is_error;      /* the event's field was `error`, as llama-server once wrote it, or its type is */
+    int is_begun;      /* a line has come */
     int is_behind_cr;  /* a LF that comes next belongs to it */
 };
 

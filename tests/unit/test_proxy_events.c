@@ -58,6 +58,8 @@ static void test_any_pieces(void **state)
         {"\n\n\ndata: a\n\n\n\n", "a|"},
         {"database: a\n\ndata:  b\n\n", " b|"},
         {"error: {}\n\ndata: a\n\n", "!{}|a|"},
+        {"event: error\ndata: {}\n\nevent: error\n\ndata: a\n\n", "!{}|a|"},
+        {"\xef\xbb\xbf" "data: a\n\n\xef\xbb\xbf" "data: b\n\ndata: c\n\n", "a|c|"},
         {"data: [DONE]\n", "[DONE]|"},
         {"data: [DONE]", "[DONE]|"},
         {"", ""},
