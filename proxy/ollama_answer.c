@@ -170,6 +170,17 @@ static int write_whole(struct translation *t, const struct said *said, struct bu
     return json_write_end(&w);
 }
 
+/* Whatever blanks stand around it. */
+static int is_done(struct json_walk walk)
+{
+    json_space(&walk);
+    if (walk.end - walk.at < 6 || memcmp(walk.at, "[DONE]", 6) != 0)
+        return 0;
+    walk.at += 6;
+    json_space(&walk);
+    return walk.at == walk.end;
+}
+
 int ollama_answer_object(struct translation *t, const char *json, size_t json_n, struct buf *out)
 {
     struct json_walk walk = {json, json + json_n};
@@ -177,7 +188,7 @@ int ollama_answer_object(struct translation *t, const char *json, size_t json_n,
     struct said said;
     if (!ollama_turn_of(t))
         return -ENOMEM;
-    if (json_n == 6 && memcmp(json, "[DONE]", 6) == 0)
+    if (is_done(walk))
         return t->is_stream ? write_last(t, out) : -EINVAL;
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, v) < 0 || (!t->is_stream && v[CHOICES].kind != JSON_ARRAY))
         return -EINVAL;

@@ -64,18 +64,21 @@ const char *ollama_turn_stamp(const struct translation *t, char out[TURN_STAMP_B
 enum { INDEX, ID, FUNCTION, CALL_N };
 static const char *const call_names[] = {"index", "id", "function"};
 
-/* A piece belongs to the call of its index; without one to the last. One with an id of its own begins another, as some servers number all
- * calls 0. */
+/* A piece belongs to the call of its index; without one to the last. One with an id that none of these has begins another, as some
+ * servers number all calls 0. */
 static struct ollama_call *find_call(struct ollama_turn *turn, const struct json_value v[CALL_N])
 {
     int has_index = v[INDEX].kind == JSON_NUMBER, has_id = v[ID].kind == JSON_STRING && v[ID].n > 2;
     uint64_t index = has_index ? json_read_count(&v[INDEX]) : 0;
+    int is_last = 1;
     for (size_t i = turn->calls_n; i-- > 0;) {
         struct ollama_call *c = &turn->calls[i];
         if (has_index && c->index != index)
             continue;
-        int is_same_id = buf_size(&c->id) == v[ID].n - 2 && has_id && memcmp(buf_data(&c->id), v[ID].at + 1, v[ID].n - 2) == 0;
-        return has_id && buf_size(&c->id) > 0 && !is_same_id ? NULL : c;
+        if (!has_id || (is_last && buf_size(&c->id) == 0) ||
+            (buf_size(&c->id) == v[ID].n - 2 && memcmp(buf_data(&c->id), v[ID].at + 1, v[ID].n - 2) == 0))
+            return c;
+        is_last = 0;
     }
     return NULL;
 }

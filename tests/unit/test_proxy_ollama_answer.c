@@ -70,7 +70,7 @@ static void test_calls_are_whole(void **state)
     piece(&c, 1500, DELTA("{\"tool_calls\":[{\"index\":1,\"id\":\"k\",\"function\":{\"name\":\"g\",\"arguments\":\"\"}}]}"), "");
     piece(&c, 1500, DELTA("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\\ude00\\\"}\"}}]}"), "");
     piece(&c, 1500, FINISH("tool_calls"), "");
-    piece(&c, 1500, "[DONE]",
+    piece(&c, 1500, " [DONE] ",
           LINE("0.500", "\"\",\"tool_calls\":[{\"id\":\"i\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{\"x\": \"\xf0\x9f\x98\x80\"}}},{\"id\":\"k\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{}}}]")
           ENDED("0.500", "stop", "\"total_duration\":0,\"load_duration\":0,\"prompt_eval_duration\":0,\"eval_duration\":0"));
     case_fini(&c);
@@ -83,6 +83,8 @@ static void test_calls_without_numbers(void **state)
     static const char *const calls[] = {
         "{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}",
         "{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"id\":\"b\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]}",
+        "{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}},{\"id\":\"b\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}},"
+        "{\"id\":\"a\",\"function\":{\"arguments\":\"{}\"}},{\"id\":\"b\",\"function\":{\"arguments\":\"}\"}}]}",
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         char whole[512];
