@@ -132,6 +132,16 @@ static void pass_head(struct answer *a, const struct forward_answer *f)
     a->form = f->stream == STREAM_NDJSON ? FORM_NDJSON : f->stream == STREAM_SSE ? FORM_SSE : FORM_OTHER;
 }
 
+/* When to come again is told beside the error. */
+static void keep_retry_after(struct answer *a, const struct message *m)
+{
+    int place = m->status == 429 || m->status == 503 ? message_find(m, "retry-after", 0) : -1;
+    if (place < 0)
+        return;
+    struct span value = m->fields[place].value;
+    (void)!buf_printf(&a->deliver->extra, "Retry-After: %.*s\r\n", (int)value.n, message_at(m, value));
+}
+
 void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_ms)
 {
     int is_good = f->answer->status == 200;
@@ -157,6 +167,8 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
                 : !a->translation.ops->is_openai ? (a->translation.is_stream ? PIECES_LINES : PIECES_WHOLE)
                 : f->stream == STREAM_SSE        ? PIECES_EVENTS
                                                  : PIECES_WHOLE;
+    if (a->state == ANSWER_GATHER)
+        keep_retry_after(a, f->answer);
     events_forget(&a->events);
     a->in.limit_bytes = is_good ? ANSWER_OBJECT_BYTES : ANSWER_ERROR_BYTES;
     if (a->state == ANSWER_TRANSLATE && a->pieces == PIECES_EVENTS && !a->translation.is_stream)
@@ -172,7 +184,7 @@ static int find_error(const char *json, size_t json_n, struct json_value *out)
     struct json_walk w = {json, json + json_n};
     struct json_member m = {.is_last = !json_take(&w, '{')};
     for (int is_first = 1; !m.is_last && json_member(&w, is_first, &m) == 1; is_first = 0) {
-        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.n > 2) {
+        if (json_match(m.name, "error") == JSON_EXACT && m.value.kind != JSON_NULL && m.value.kind != JSON_FALSE && m.value.n > 2) {
             *out = m.value;
             return 1;
         }

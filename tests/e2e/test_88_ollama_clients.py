@@ -175,6 +175,7 @@ def test_each_piece_comes_when_it_is_there(sidecar, other):
     (END, "ended its answer without saying that it is done"), (CLOSE, "broke off in the middle"), (RESET, "broke off in the middle"),
     (chunk(b'data: {"error":{"message":"no memory","code":500}}\n\n') + END, "no memory"),
     (chunk(b'error: {"message":"no memory","code":500}\n\n') + END, "no memory"),
+    (chunk(b'event: error\ndata: {"message":"no memory","code":500}\n\ndata: [DONE]\n\n') + END, "no memory"),
     (chunk(b"data: [1]\n\n") + END, "an object that is none of OpenAI's")])
 def test_ends_are_honest_proxy_scenarios_27_28(sidecar, other, end, told):
     is_seen = threading.Event()
@@ -192,6 +193,9 @@ def test_errors_keep_their_status_proxy_scenario_26(sidecar, other):
     other.answers["/v1/chat/completions"] = error("429 Too Many Requests", "slow down")
     answer = ask(sidecar, "/api/chat", CHAT)
     assert answer.status == 429 and answer.json == {"error": "slow down"}
+    other.answers["/v1/chat/completions"] = error("429 Too Many Requests", "slow down", "rate_limit", None, "Retry-After: 7")
+    answer = ask(sidecar, "/api/chat", CHAT)
+    assert answer.status == 429 and answer.header("Retry-After") == "7"
     for body in ({"object": "error", "message": "too long", "code": 400}, {"detail": "too long"}):
         other.answers["/v1/chat/completions"] = single(body, status="400 Bad Request")
         answer = ask(sidecar, "/api/chat", {**CHAT, "stream": False})
