@@ -60,6 +60,33 @@ const char *json_string_end(const char *at, const char *end)
     }
 }
 
+static int hex4(const char *at, const char *end, unsigned *out)
+{
+    unsigned value = 0;
+    if (end - at < 4)
+        return -EINVAL;
+    for (int i = 0; i < 4; i++) {
+        int digit = parse_hex_digit(at[i]);
+        if (digit < 0)
+            return -EINVAL;
+        value = value * 16 + (unsigned)digit;
+    }
+    *out = value;
+    return 0;
+}
+
+int json_has_known_escapes(struct json_text text)
+{
+    const char *at = text.at, *end = at + text.n;
+    unsigned point;
+    while ((at = at < end ? memchr(at, '\\', (size_t)(end - at)) : NULL)) {
+        if (++at == end || !*at || !strchr("\"\\/bfnrtu", *at) || (*at == 'u' && hex4(at + 1, end, &point) < 0))
+            return 0;
+        at++;
+    }
+    return 1;
+}
+
 /* At an opening quote: steps over the string. */
 static int take_string(struct json_walk *w, struct json_text *inside)
 {
@@ -226,21 +253,6 @@ int json_member(struct json_walk *w, int is_first, struct json_member *out)
         return -EINVAL;
     out->is_last = !take(w, ',');
     return out->is_last && !take(w, '}') ? -EINVAL : 1;
-}
-
-static int hex4(const char *at, const char *end, unsigned *out)
-{
-    unsigned value = 0;
-    if (end - at < 4)
-        return -EINVAL;
-    for (int i = 0; i < 4; i++) {
-        int digit = parse_hex_digit(at[i]);
-        if (digit < 0)
-            return -EINVAL;
-        value = value * 16 + (unsigned)digit;
-    }
-    *out = value;
-    return 0;
 }
 
 static size_t utf8(unsigned point, char out[4])

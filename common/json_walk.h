@@ -46,6 +46,9 @@ struct json_member {
 /* at: a string's opening quote. Behind its closing one; NULL where that lies beyond the text. */
 const char *json_string_end(const char *at, const char *end);
 
+/* Whether all its escapes are JSON's: a walk steps over those that are none. */
+int json_has_known_escapes(struct json_text text);
+
 /* White space is stepped over by all of these. */
 void json_space(struct json_walk *w);
 /* 1, and steps over this character; or 0 where another one is there. */

@@ -162,7 +162,7 @@ static int write_arguments(struct json_write *w, const struct buf *text)
     json_space(&walk);
     int error = n < 0 ? -EINVAL : walk.at == walk.end ? 0 : json_value(&walk, &value);
     json_space(&walk);
-    if (!error && (value.kind != JSON_OBJECT || walk.at < walk.end))
+    if (!error && (value.kind != JSON_OBJECT || walk.at < walk.end || !json_has_known_escapes((struct json_text){value.at, value.n})))
         error = -EINVAL;
     if (!error)
         json_write_safely(w, &value);

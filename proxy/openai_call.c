@@ -55,10 +55,36 @@ static enum arguments kind_of(const char *at, ssize_t n)
         json_space(&w);
     if (n == 0 || w.at == w.end)
         return ARGUMENTS_NONE;
-    if (json_value(&w, &object) < 0 || object.kind != JSON_OBJECT)
+    if (json_value(&w, &object) < 0 || object.kind != JSON_OBJECT || !json_has_known_escapes((struct json_text){object.at, object.n}))
         return ARGUMENTS_OTHER;
     json_space(&w);
     return w.at == w.end ? ARGUMENTS_OBJECT : ARGUMENTS_OTHER;
+}
+
+/* Whether line ends or tabs stand in a string as they are, as models write them. */
+static int has_raw_controls(const char *at, size_t n)
+{
+    int is_inside = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (at[i] == '"')
+            is_inside = !is_inside;
+        else if (is_inside && at[i] == '\\')
+            i++;
+        else if (is_inside && (unsigned char)at[i] < 0x20)
+            return 1;
+    }
+    return 0;
+}
+
+/* What is written from `before_n` on, once more, and with escapes where JSON wants them. */
+static void escape_written(struct openai_ask *a, size_t before_n)
+{
+    struct buf raw;
+    buf_init(&raw, 0);
+    a->w.error = buf_append(&raw, buf_data(a->w.out) + before_n, buf_size(a->w.out) - before_n);
+    buf_truncate(a->w.out, before_n);
+    json_write_safely(&a->w, &(struct json_value){JSON_OBJECT, buf_data(&raw), buf_size(&raw)});
+    buf_fini(&raw);
 }
 
 /* What stands in `arguments` is an object, written as a string. Where a model once wrote something else, an agent sends that again
@@ -75,8 +101,11 @@ static void write_arguments(struct openai_ask *a, const struct json_value *argum
     if (a->w.error)
         return;
     enum arguments kind = kind_of(at, n);
-    if (kind == ARGUMENTS_OBJECT)
+    if (kind == ARGUMENTS_OBJECT) {
+        if (has_raw_controls(at, (size_t)n))
+            escape_written(a, before_n);
         return;
+    }
     buf_truncate(a->w.out, before_n);
     json_write_text(&a->w, kind == ARGUMENTS_NONE ? "{}" : "{\"arguments\":");
     if (kind == ARGUMENTS_OTHER) {

@@ -115,6 +115,11 @@ static void test_cut_and_broken_calls(void **state)
     assert_int_equal(case_object(&c, "[DONE]"), -EINVAL);
     assert_string_equal(c.t.fault, "a call of a tool whose arguments are no JSON object");
     case_fini(&c);
+    start(&c, API_CHAT, 1); /* an escape that JSON does not have */
+    piece(&c, 1500, DELTA("{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":\\\"\\\\d\\\"}\"}}]}"), "");
+    piece(&c, 1500, FINISH("tool_calls"), "");
+    assert_int_equal(case_object(&c, "[DONE]"), -EINVAL);
+    case_fini(&c);
     start(&c, API_CHAT, 1);
     for (int i = 0; i < 64; i++) {
         char many[160];

@@ -81,6 +81,11 @@ static void test_tool_calls(void **state)
     } rows[] = {
         {"{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"n\\\":12345678901234567890,\\\"s\\\":\\\"\\\\u0000\\\"}\"}}]}",
          "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":{\"n\":12345678901234567890,\"s\":\"\\u0000\"}}}]}"},
+        /* what a model once wrote is sent with every request: it must be JSON for Ollama, whatever it is */
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{\\n\\\"s\\\":\\\"a\\nb\\u0000\\tc\\\"}\"}}]}",
+         "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"s\":\"a\\u000ab\\u0000\\u0009c\"}}}]}"},
+        {"{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"re\\\":\\\"\\\\d\\\"}\"}},{\"function\":{\"name\":\"g\",\"arguments\":\"{\\\"u\\\":\\\"\\\\u12\\\"}\"}}]}",
+         "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"arguments\":\"{\\\"re\\\":\\\"\\\\d\\\"}\"}}},{\"function\":{\"name\":\"g\",\"arguments\":{\"arguments\":\"{\\\"u\\\":\\\"\\\\u12\\\"}\"}}}]}"},
         {"{\"role\":\"assistant\",\"tool_calls\":[]}", "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[]}"},
         {"{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"\"}},{\"function\":{\"name\":\"g\"}},{\"function\":{\"name\":\"h\",\"arguments\":\" \"}},{\"function\":{\"name\":\"i\",\"arguments\":{\"a\": 1}}}]}",
          "{\"role\":\"assistant\",\"content\":\"t\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}},{\"function\":{\"name\":\"g\",\"arguments\":{}}},{\"function\":{\"name\":\"h\",\"arguments\":{}}},{\"function\":{\"name\":\"i\",\"arguments\":{\"a\": 1}}}]}"},
