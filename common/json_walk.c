@@ -366,3 +366,13 @@ enum json_match json_match(struct json_text text, const char *name)
         at += n;
     return at == end && !*name ? JSON_FOLDED : JSON_OTHER;
 }
+
+size_t json_escape_char(const char *at, size_t n, char *out)
+{
+    size_t escape_n = n > 1 && at[1] == 'u' ? 6 : 2;
+    char decoded[8];
+    if (n < escape_n || json_decode((struct json_text){at, escape_n}, decoded, sizeof decoded) != 1)
+        return 0;
+    *out = decoded[0];
+    return escape_n;
+}

@@ -49,6 +49,9 @@ const char *json_string_end(const char *at, const char *end);
 /* Whether all its escapes are JSON's: a walk steps over those that are none. */
 int json_has_known_escapes(struct json_text text);
 
+/* At a backslash: the one character of ASCII that its escape stands for. How long the escape is; 0 where it is none, or another's. */
+size_t json_escape_char(const char *at, size_t n, char *out);
+
 /* White space is stepped over by all of these. */
 void json_space(struct json_walk *w);
 /* 1, and steps over this character; or 0 where another one is there. */

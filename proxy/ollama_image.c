@@ -4,18 +4,24 @@
 #include "proxy/base64.h"
 #include "proxy/image.h"
 
+#include <ctype.h>
 #include <strings.h>
 
 enum { LETTERS_MAX = 64 }; /* whatever tells a kind from another stands within */
 
-/* As they stand between quotes: a slash may be escaped there, and line ends, which do not count. 0: an escape that has no place in base64. */
+/* As they stand between quotes: letters may be escaped there (\/, \u002B), and line ends, which do not count. 0: an escape that has no place
+ * in base64. */
 static size_t letter_at(struct json_text data, size_t i, char *letter)
 {
-    int is_escape = data.at[i] == '\\';
-    if (is_escape && (i + 1 == data.n || !strchr("/nr", data.at[i + 1])))
+    *letter = data.at[i];
+    if (*letter != '\\')
+        return 1;
+    size_t escape_n = json_escape_char(data.at + i, data.n - i, letter);
+    if (*letter == '\n' || *letter == '\r')
+        *letter = '\0';
+    else if (!isalnum((unsigned char)*letter) && !strchr("+/=", *letter))
         return 0;
-    *letter = !is_escape ? data.at[i] : data.at[i + 1] == '/' ? '/' : '\0';
-    return is_escape ? 2 : 1;
+    return escape_n;
 }
 
 static const char *kind_of(struct json_text data)
@@ -46,13 +52,14 @@ static int write_data(struct openai_ask *a, struct json_text data)
         const char *escape = memchr(data.at + i, '\\', data.n - i);
         size_t at = escape ? (size_t)(escape - data.at) : data.n;
         char letter = '\0';
-        if (escape && letter_at(data, at, &letter) == 0)
+        size_t escape_n = escape ? letter_at(data, at, &letter) : 1;
+        if (escape_n == 0)
             return -1;
         if (letter == '\0') {
             json_write_bytes(&a->w, data.at + from, at - from);
-            from = at + 2;
+            from = at + escape_n;
         }
-        i = escape ? at + 2 : data.n + 1;
+        i = at + escape_n;
     }
     return 0;
 }

@@ -59,11 +59,13 @@ static int missing_pads(struct json_text data)
     size_t letters_n = 0, pads_n = 0;
     for (size_t i = 0; i < data.n; i++) {
         char c = data.at[i];
-        if (c == '\\' && i + 1 < data.n) { /* as JSON may write it: \/ is a letter, line ends count for nothing */
-            c = data.at[++i];
-            if (c == 'n' || c == 'r')
+        if (c == '\\') { /* as JSON may write it: \/, \u002B and \u003d are letters, line ends count for nothing */
+            size_t escape_n = json_escape_char(data.at + i, data.n - i, &c);
+            if (escape_n == 0)
+                return -1;
+            i += escape_n - 1;
+            if (c == '\n' || c == '\r')
                 continue;
-            c = c == '/' ? c : '\\';
         }
         if (c == '=')
             pads_n++;

@@ -50,6 +50,8 @@ static void test_messages(void **state)
         {"{\"role\":\"assistant\",\"thinking\":\"hm\"}", "{\"role\":\"assistant\",\"content\":\"\"}"},
         {"{\"role\":\"user\",\"content\":\"see\",\"images\":[\"" PNG "\"]}",
          "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"see\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64," PNG "\"}}]}"},
+        {"{\"role\":\"user\",\"content\":\"see\",\"images\":[\"\\u002F9j\\/\\u000a4AAQSkZJRgABAQ\\u002b\"]}",
+         "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"see\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/jpeg;base64,\\u002F9j\\/4AAQSkZJRgABAQ\\u002b\"}}]}"},
         {"{\"role\":\"user\",\"content\":\"see\",\"images\":[\"\\/9j\\/\\n4AAQSkZJRgABAQ\\/\"]}",
          "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"see\"},{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/jpeg;base64,\\/9j\\/4AAQSkZJRgABAQ\\/\"}}]}"},
         {"{\"role\":\"user\",\"content\":\"see\",\"images\":[\"data:image/png;base64," PNG "\",null]}",

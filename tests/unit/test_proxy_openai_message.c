@@ -52,6 +52,8 @@ static void test_parts(void **state)
         {"[{\"type\":\"image_url\",\"image_url\":\"data:;base64,AA\"}]", "\"content\":\"\",\"images\":[\"AA==\"]"},
         {"[{\"type\":\"image_url\",\"image_url\":\"data:image\\/png;base64,A\\/A\"}]", "\"content\":\"\",\"images\":[\"A\\/A=\"]"},
         {"[{\"type\":\"image_url\",\"image_url\":\"data:image\\/png;base64,AAAA\\nAAA=\\r\\n\"}]", "\"content\":\"\",\"images\":[\"AAAA\\nAAA=\\r\\n\"]"},
+        /* as .NET writes +, and Gson = */
+        {"[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,A\\u002BA\\u002b/A\\u003D\\u003d\"}]", "\"content\":\"\",\"images\":[\"A\\u002BA\\u002b/A\\u003D\\u003d\"]"},
         {"[{\"type\":\"input_image\",\"image_url\":\"data:image/png;base64,AAAA\"}]", "\"content\":\"\",\"images\":[\"AAAA\"]"},
         /* what is no part is left out; what is text is taken, in whatever shape */
         {"[null,{\"type\":\"text\",\"text\":\"a\"},null,5,true,[],{}]", "\"content\":\"a\""},
@@ -224,7 +226,7 @@ static void test_mistakes(void **state)
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,AAAAA\"}]}", "messages[0].content[0].image_url: what stands behind the comma is no base64 (RFC 4648 section 4)"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,AA=\"}]}", "messages[0].content[0].image_url: what stands behind the comma is no base64 (RFC 4648 section 4)"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,AA==AA\"}]}", "messages[0].content[0].image_url: what stands behind the comma is no base64 (RFC 4648 section 4)"},
-        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,A\\u0041==\"}]}", "messages[0].content[0].image_url: what stands behind the comma is no base64 (RFC 4648 section 4)"},
+        {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":\"data:image/png;base64,A\\u00e9==\"}]}", "messages[0].content[0].image_url: what stands behind the comma is no base64 (RFC 4648 section 4)"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\"}]}", "messages[0].content[0].image_url: must be a string: a data URI such as data:image/png;base64,…"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}]}", "messages[0].content[0].image_url.url: must be a string: a data URI such as data:image/png;base64,…"},
         {"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://example.org/a.png\"}}]}",
