@@ -90,11 +90,14 @@ static void write_think(struct openai_ask *a)
         {"high", "\"high\""}, {"max", "\"max\""},     {"xhigh", "\"max\""}, {"ultra", "\"max\""},
     };
     static const char *const reasoning_names[] = {"effort"};
-    struct json_value effort = a->values[REASONING_EFFORT];
+    struct json_value effort = a->values[REASONING_EFFORT], other;
     const char *name = "reasoning_effort";
     if (openai_is_a(a, &a->values[REASONING], OPENAI_KIND(JSON_OBJECT), "reasoning", "an object")) {
-        json_read_object(&a->values[REASONING], reasoning_names, 1, JSON_FOLDED, &effort);
-        name = "reasoning.effort";
+        json_read_object(&a->values[REASONING], reasoning_names, 1, JSON_FOLDED, &other);
+        if (openai_is_there(&other)) { /* else it says other things, such as a summary */
+            effort = other;
+            name = "reasoning.effort";
+        }
     }
     if (!openai_is_there(&effort) || json_read_is(&effort, "")) {
         const struct json_value *think = &a->values[THINK];
