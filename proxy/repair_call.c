@@ -1,6 +1,7 @@
 /* See repair_call.h. A call is JSON of just this shape, with the name of a tool that the request has; anything else is left alone. */
 #include "proxy/repair_call.h"
 
+#include "common/parse.h"
 #include "proxy/json_write.h"
 
 #include <string.h>
@@ -46,6 +47,9 @@ static ssize_t json_length(const char *at, const char *end)
         if (is_inside && *c == '\\') {
             if (++c < end && (!strchr("\"\\/bfnrtu", *c) || !*c))
                 return -1;
+            for (const char *digit = c + 1; c < end && *c == 'u' && digit < end && digit < c + 5; digit++)
+                if (parse_hex_digit(*digit) < 0)
+                    return -1;
         } else if (*c == '"') {
             is_inside = !is_inside;
         } else if (!is_inside && (*c == '{' || *c == '[')) {
@@ -126,6 +130,15 @@ static const char *tool_of(const struct repair_look *l, const struct json_value 
     return n > 0 ? find_tool(l, text, (size_t)n) : NULL;
 }
 
+/* Whether it is a schema of arguments: models tell their tools just as they were told of them. */
+static int is_schema(const struct json_value *parameters)
+{
+    static const char *const names[] = {"type", "properties"};
+    struct json_value v[2];
+    json_read_object(parameters, names, 2, JSON_EXACT, v);
+    return json_read_is(&v[0], "object") && v[1].kind == JSON_OBJECT;
+}
+
 /* How many calls a value is, in all of which nothing is wrong; else 0. */
 static size_t count_calls(struct repair_look *l, const struct json_value *value, int depth) /* NOLINT(misc-no-recursion): DEPTH_MAX */
 {
@@ -158,6 +171,8 @@ static size_t count_calls(struct repair_look *l, const struct json_value *value,
     if (v[TOOL_CALLS].kind == JSON_ARRAY || v[FUNCTION].kind == JSON_OBJECT)
         return count_calls(l, v[TOOL_CALLS].kind == JSON_ARRAY ? &v[TOOL_CALLS] : &v[FUNCTION], depth + 1);
     const struct json_value *name = v[NAME].kind != JSON_NULL ? &v[NAME] : v[TOOL_NAME].kind != JSON_NULL ? &v[TOOL_NAME] : &v[FUNCTION];
+    if (v[ARGUMENTS].kind == JSON_NULL && is_schema(&v[PARAMETERS]))
+        return 0;
     return (size_t)take_call(l, tool_of(l, name), v[ARGUMENTS].kind != JSON_NULL ? &v[ARGUMENTS] : &v[PARAMETERS]);
 }
 

@@ -95,6 +95,8 @@ static void becomes(const char *text, const char *wanted)
 
 #define LOOK "{\"name\":\"look\",\"arguments\":{\"at\":1}}"
 #define SAY "{\"name\": \"say_it\", \"parameters\": {}}"
+#define SCHEMA "{\"type\":\"object\",\"properties\":{\"at\":{\"type\":\"integer\"}}}"
+#define DEFINITION "{\"type\":\"function\",\"function\":{\"name\":\"look\",\"parameters\":" SCHEMA "}}"
 #define LOOKED "<<look {\"at\":1}>>"
 #define SAID "<<say_it {}>>"
 
@@ -177,12 +179,14 @@ static void test_what_must_not_be_repaired(void **state)
         "{\"name\":\"look\"}", "{\"name\":\"look\",\"arguments\":null}", "{\"name\":\"look\",\"arguments\":[1]}", "{\"name\":\"look\",\"arguments\":\"text\"}",
         "{\"name\":\"look\",\"arguments\":{},\"age\":7}", "{\"name\":[\"look\"],\"arguments\":{}}", "{\"city\":\"Rome\",\"name\":\"look\",\"arguments\":{}}", "[]", "{}", "[[]]", "[1,2]",
         "{\"tool_calls\":[]}", "{\"tool_calls\":[{\"tool_calls\":[{\"tool_calls\":[" LOOK "]}]}]}", "```json\n{\"a\":1}\n```", "```json\n```", "```\nint main;\n```",
+        /* a tool's definition, as the model was told of it */
+        "<tools>\n" DEFINITION "\n</tools>", DEFINITION, "My tools:\n```json\n[" DEFINITION "]\n```", "[{\"name\":\"look\",\"parameters\":" SCHEMA "}]",
         /* examples in prose */
         "I could write:\n```json\n" LOOK "\n```\nbut I won't.", "```json\n" LOOK "\n```\n\nThis would call it.", "Use " LOOK " for that.", LOOK " is how.", "The tool look takes {\"at\":1}.", "look",
         "`<tool_call>" LOOK "</tool_call>` is the form.", "```xml\n<tool_call>" LOOK "</tool_call>\n```", "```\n<function=look>{}</function>\n```\nSo.", "```python\nx = [" LOOK "]\n```",
         /* broken */
         "<tool_call>{\"name\":\"look\",\"arguments\":{\"at\":1}</tool_call>", "<tool_call>{\"name\":\"look\",\"arguments\":{\"at\":1}", "<tool_call>", "<tool_call></tool_call>", "<tool_call>look(1)</tool_call>",
-        "{\"name\":\"look\",\"arguments\":{\"at\":1,}}", "{'name':'look','arguments':{}}", "{\"name\":\"look\",\"arguments\":{\"re\":\"\\d\"}}", "```json\n{\"name\":\"look\",", "<function=look>", "<function=look>{\"at\":1}x</function>",
+        "{\"name\":\"look\",\"arguments\":{\"at\":1,}}", "{'name':'look','arguments':{}}", "{\"name\":\"look\",\"arguments\":{\"re\":\"\\d\"}}", "{\"name\":\"look\",\"arguments\":{\"u\":\"\\u12\"}}", "{\"name\":\"look\",\"arguments\":\"{\\\"u\\\":\\\"\\\\u12\\\"}\"}", "```json\n{\"name\":\"look\",", "<function=look>", "<function=look>{\"at\":1}x</function>",
         "<tool_call>" LOOK "</tool", "<tool_call>" LOOK " and more", "[TOOL_CALLS]", "[TOOL_CALLS]look", "[TOOL_CALLS][", "<function=look", "``", "```js", "{\"name", "<thin",
         "<function=look><parameter=at>1</parameter></function>", "<think><tool_call>" LOOK "</tool_call>", "<think>" LOOK "</thin",
     };
