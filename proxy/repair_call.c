@@ -179,11 +179,13 @@ static size_t count_calls(struct repair_look *l, const struct json_value *value,
 /* The JSON at *at, which is stepped over. tool: whose arguments it is; NULL: it is calls. */
 static enum repair_verdict take_json(struct repair_look *l, const char **at, const char *tool)
 {
+    int is_sure = 1;
+    if (!tool && !may_be_call(*at, l->end, &is_sure)) /* before it is looked through for its end */
+        return REPAIR_NO;
     ssize_t n = json_length(*at, l->end);
     struct json_walk w = {*at, *at + (n > 0 ? n : 0)};
     struct json_value value;
-    int is_sure = 1;
-    if (n == 0 && (l->is_end || !(tool || may_be_call(*at, l->end, &is_sure))))
+    if (n == 0 && l->is_end)
         return REPAIR_NO;
     l->is_json_cut = n == 0 && is_sure;
     if (n <= 0)

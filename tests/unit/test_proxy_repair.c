@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -276,6 +277,27 @@ static void test_a_call_may_be_as_long_as_that(void **state)
     }
 }
 
+static void test_what_begins_like_a_call_again_and_again_is_read_once(void **state)
+{
+    static const char *const units[] = {"<tool_call>{", "<tool_call>[{\"x", "[TOOL_CALLS][", "```json\n{\n"};
+    enum { TEXT_BYTES = 1024 * 1024, MOST_S = 5 };
+    char *text = malloc(TEXT_BYTES);
+    assert_non_null(text);
+    (void)state;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t unit_n = strlen(units[i]);
+        for (size_t at = 0; at < TEXT_BYTES; at++)
+            text[at] = units[i][at % unit_n];
+        clock_t began = clock();
+        struct repair *r = begin();
+        give(r, text, TEXT_BYTES);
+        finish(r);
+        assert_true((clock() - began) / CLOCKS_PER_SEC < MOST_S);
+        assert_memory_equal(buf_data(&came), text, TEXT_BYTES);
+    }
+    free(text);
+}
+
 static void test_a_model_that_calls_by_itself_is_left_alone(void **state)
 {
     (void)state;
@@ -316,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_only_what_may_become_a_call_is_held),
         cmocka_unit_test(test_no_more_is_held_than_that),
         cmocka_unit_test(test_a_call_may_be_as_long_as_that),
+        cmocka_unit_test(test_what_begins_like_a_call_again_and_again_is_read_once),
         cmocka_unit_test(test_a_model_that_calls_by_itself_is_left_alone),
         cmocka_unit_test(test_without_names_there_is_nothing_to_repair),
     };
