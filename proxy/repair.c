@@ -8,7 +8,7 @@
 
 enum { NAMES_BYTES = 64 * 1024 };
 
-static const char think_begin[] = "<think>", think_end[] = "</think>", fence[] = "```";
+static const char think_begin[] = "<think>", think_end[] = "</think>";
 
 struct repair {
     struct buf held;
@@ -18,6 +18,8 @@ struct repair {
     int is_blank;     /* … since then, or since a call */
     int is_in_think, is_in_fence;
     char last;        /* of the text that has passed */
+    char is_margin;   /* its line has nothing but white space and > */
+    char fence;       /* what the block that it is in began with: ` or ~ */
     char names[];     /* struct repair_look has them so */
 };
 
@@ -55,6 +57,7 @@ struct repair *repair_new(const struct json_value *tools)
     buf_init(&fit->held, 0); /* REPAIR_HELD_BYTES, and the piece that is looked at */
     fit->is_first = fit->is_blank = 1;
     fit->last = '\n';
+    fit->is_margin = 1;
     return fit;
 }
 
@@ -69,7 +72,17 @@ void repair_free(struct repair **r)
 /* What a call, or what ends thinking or a fence, may begin with. */
 static int is_sign(char c)
 {
-    return c == '<' || c == '`' || c == '[' || c == '{';
+    return c == '<' || c == '`' || c == '[' || c == '{' || c == '~';
+}
+
+/* So much text has passed. */
+static void note(struct repair *r, const char *text, size_t n)
+{
+    const char *end = text + n, *newline = memrchr(text, '\n', n), *at = newline ? newline + 1 : text;
+    r->is_margin = newline ? 1 : r->is_margin;
+    r->last = end[-1];
+    for (; at < end && r->is_margin; at++)
+        r->is_margin = *at == ' ' || *at == '\t' || *at == '\r' || *at == '>';
 }
 
 int repair_passes(struct repair *r, struct json_text raw)
@@ -81,7 +94,7 @@ int repair_passes(struct repair *r, struct json_text raw)
     for (size_t i = 0; i < raw.n; i++)
         if (is_sign(raw.at[i]) || raw.at[i] == '\\')
             return 0;
-    r->last = raw.at[raw.n - 1];
+    note(r, raw.at, raw.n);
     return 1;
 }
 
@@ -105,8 +118,8 @@ static void pass(struct scan *s)
 static void step(struct scan *s, size_t n)
 {
     struct repair *r = s->r;
+    note(r, s->at, n);
     s->at += n;
-    r->last = s->at[-1];
     r->is_first = r->is_blank = 0;
 }
 
@@ -178,14 +191,18 @@ static int take_word(struct scan *s, const char *word)
 static int step_over(struct scan *s)
 {
     struct repair *r = s->r;
-    int is_fence = *s->at == '`' && r->last == '\n', is_think = *s->at == '<' && r->is_first && r->is_blank && !r->is_in_fence;
-    int taken = is_fence ? take_word(s, fence) : is_think ? take_word(s, think_begin) : 0;
-    if (taken == 0)
+    char sign = *s->at;
+    int is_fence = r->is_margin && (r->is_in_fence ? sign == r->fence : sign == '`' || sign == '~');
+    int is_think = sign == '<' && r->is_first && r->is_blank && !r->is_in_fence;
+    int taken = is_fence ? take_word(s, sign == '`' ? "```" : "~~~") : is_think ? take_word(s, think_begin) : 0;
+    if (taken == 0) {
         step(s, 1);
-    else if (taken > 0 && is_fence)
+    } else if (taken > 0 && is_fence) {
         r->is_in_fence = !r->is_in_fence;
-    else if (taken > 0)
+        r->fence = sign;
+    } else if (taken > 0) {
         r->is_in_think = 1;
+    }
     return taken >= 0;
 }
 
@@ -197,7 +214,8 @@ static void skip_blank(struct scan *s)
         n++;
     if (n == REPAIR_HELD_BYTES)
         s->r->is_blank = 0;
-    s->r->last = n > 0 ? s->at[n - 1] : s->r->last;
+    if (n > 0)
+        note(s->r, s->at, n);
     s->at += n;
 }
 
@@ -219,7 +237,7 @@ static int decide(struct scan *s)
     struct repair_look l = {.is_json_cut = 0};
     while (s->at < s->end && !r->is_off) {
         const char *blank = s->at;
-        char last = r->last;
+        char last = r->last, is_margin = r->is_margin;
         if (r->is_in_think && !end_think(s))
             return 1;
         if (r->is_blank) {
@@ -240,6 +258,7 @@ static int decide(struct scan *s)
             r->is_first = 0;
             r->is_blank = 1;
             r->last = '\n';
+            r->is_margin = 1;
             continue;
         }
         if (v == REPAIR_NO && s->at == s->end) { /* white space at the end; behind a call it goes */
@@ -251,6 +270,7 @@ static int decide(struct scan *s)
             if (r->is_blank) { /* what is held begins with its white space */
                 s->at = blank;
                 r->last = last;
+                r->is_margin = is_margin;
             }
             return 0;
         }

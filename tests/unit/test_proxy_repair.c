@@ -184,6 +184,7 @@ static void test_what_must_not_be_repaired(void **state)
         "<tools>\n" DEFINITION "\n</tools>", DEFINITION, "My tools:\n```json\n[" DEFINITION "]\n```", "[{\"name\":\"look\",\"parameters\":" SCHEMA "}]",
         /* examples in prose */
         "I could write:\n```json\n" LOOK "\n```\nbut I won't.", "```json\n" LOOK "\n```\n\nThis would call it.", "Use " LOOK " for that.", LOOK " is how.", "The tool look takes {\"at\":1}.", "look",
+        "1. Write:\n   ```\n   <tool_call>" LOOK "</tool_call>\n   ```\n   so.", "> ```\n> <function=look>{}</function>\n> ```", "~~~\n<tool_call>" LOOK "</tool_call>\n```\n<tool_call>" LOOK "</tool_call>\n~~~",
         "`<tool_call>" LOOK "</tool_call>` is the form.", "```xml\n<tool_call>" LOOK "</tool_call>\n```", "```\n<function=look>{}</function>\n```\nSo.", "```python\nx = [" LOOK "]\n```",
         /* broken */
         "<tool_call>{\"name\":\"look\",\"arguments\":{\"at\":1}</tool_call>", "<tool_call>{\"name\":\"look\",\"arguments\":{\"at\":1}", "<tool_call>", "<tool_call></tool_call>", "<tool_call>look(1)</tool_call>",
