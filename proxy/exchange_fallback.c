@@ -65,6 +65,7 @@ static int write_answer(struct exchange *x, int is_stream, const char *text)
         return write_object(&a->out, x, text);
     buf_init(&object, 0);
     t->is_stream = is_stream;
+    t->calls_n = 0; /* what was called before is part of an answer that broke: no client is told to run it */
     int error = write_object(&object, x, text);
     error = error ? error : ops->object(t, buf_data(&object), buf_size(&object), &a->out);
     buf_fini(&object);

@@ -285,6 +285,14 @@ def test_in_the_middle_of_a_stream_it_comes_behind_what_was_said(sidecar, before
     assert logged(sidecar)[1] == ended
 
 
+def test_a_call_before_the_error_is_not_to_be_run(sidecar, before):
+    call = {"model": "m", "message": {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "look", "arguments": {}}}]}, "done": False}
+    before(head(), chunk(json.dumps(call).encode() + b"\n"), chunk(b'{"error":"out of memory"}\n'), END, fallback_answer="yes")
+    answer = ask(sidecar, "/v1/chat/completions", {**CHAT, "stream": True})
+    text, reason = told(answer, "/v1/chat/completions")
+    assert b'"tool_calls"' in answer.body and text.endswith("Error: out of memory") and reason == "stop"
+
+
 def test_behind_a_heartbeat_the_promised_object_comes(sidecar, before):
     play = Held(*single({"error": "out of memory"}, "500 Oh"))
     before(play=play, fallback_answer="yes", heartbeat_after="50ms")
