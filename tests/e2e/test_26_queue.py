@@ -309,7 +309,7 @@ def test_no_connection_at_all_gives_the_slot_back(sidecar):
     sidecar.process.wait_log("listening")
     calls = [ask_for(sidecar) for _ in range(4)]
     assert {call.result().status for call in calls} == {502}
-    assert sidecar.health()["requests"] | {"total": 0} == {"in_flight": 0, "held": 0, "queued": 0, "total": 0}
+    assert sidecar.health()["requests"] | {"total": 0} == {"in_flight": 0, "held": 0, "queued": 0, "total": 0, "tool_calls_repaired": 0}
 
 
 def test_a_client_that_leaves_between_two_tries_gives_the_slot_back_proxy_scenario_22(sidecar):

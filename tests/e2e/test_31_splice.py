@@ -145,7 +145,7 @@ def test_other_paths_are_left_alone(sidecar):
      b'"stream":false,"options":{"temperature":1.0,"top_p":1.0,"seed":12345678901234567890%s},"messages":[{"role":"user","content":"\\u0000 \\ud800 \\/"}]'),
     ("/v1/completions", b'"prompt":["x"]', "/api/generate",
      b'"stream":false,"options":{"temperature":1.0,"top_p":1.0,"frequency_penalty":0.0,"presence_penalty":0.0%s},"prompt":"x"'),
-    ("/v1/embeddings", b'"input":"x","options":{"num_ctx":1}', "/api/embed", b'"input":"x","options":{%s}')],
+    ("/v1/embeddings", b'"input":"x","options":{"num_ctx":1}', "/api/embed", b'"options":{%s},"input":"x"')],
     ids=["chat", "completions", "embeddings"])
 def test_of_what_is_asked_by_v1_no_value_is_another_one(sidecar, path, body, target, wanted):
     """Translated, then pinned."""
