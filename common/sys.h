@@ -137,8 +137,8 @@ int64_t sys_raise_fd_limit(int64_t want_n);
 /* Blocks the given signals and returns a descriptor that tells of them. signalfd(2) */
 int sys_signalfd(const int *signals, size_t signals_n) WARN_UNUSED;
 int sys_signalfd_read(int fd) WARN_UNUSED; /* the number of one signal, 0 when none waits */
-/* Empty mask and default dispositions, for a child between fork and exec. signal(7) */
-void sys_signals_reset(void);
+/* Empty mask and default dispositions, but for one that is ignored from the beginning (0: none), for a child. signal(7) */
+void sys_signals_reset(int ignored);
 int sys_signal_ignore(int signal_number);
 void sys_alarm(unsigned seconds); /* this process ends by SIGALRM then. alarm(2) */
 int64_t sys_page_bytes(void);    /* of a page of memory, as /proc counts them. sysconf(3) */

@@ -147,11 +147,13 @@ int sys_signalfd_read(int fd)
     return n == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-void sys_signals_reset(void)
+void sys_signals_reset(int ignored)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int s = 1; s <= SIGRTMAX; s++)
+    for (int s = 1; s <= SIGRTMAX; s++) {
+        action.sa_handler = s == ignored ? SIG_IGN : SIG_DFL;
         (void)sigaction(s, &action, NULL);
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 
-/* Signals last: what is sent to us all is to find it as its work has it, if that ignores one. */
+/* Signals last: a stop that is sent to us all, however early, lets it finish. */
 static void leave_us(unsigned limit_s, int word_fd)
 {
     sys_die_with_parent(SIGKILL);
@@ -12,7 +12,7 @@ static void leave_us(unsigned limit_s, int word_fd)
     if (word_fd >= 0 && sys_dup_to(word_fd, ERRAND_FD) < 0)
         sys_exit_now(1);
     sys_close_from(word_fd >= 0 ? ERRAND_FD + 1 : ERRAND_FD, -1);
-    sys_signals_reset();
+    sys_signals_reset(SIGTERM);
 }
 
 pid_t errand_begin(unsigned limit_s, int word_fd)

@@ -1,6 +1,6 @@
 /*
  * errand: a process of its own for what could hold us up, as a disk or a driver that hangs. It ends itself by alarm(2), so that nobody
- * has to kill a pid that may be another's by then; it ends with us; and it is reaped like any orphan.
+ * has to kill a pid that may be another's by then; it ends with us, a SIGTERM for all lets it finish, and it is reaped like any orphan.
  */
 #ifndef SUPERVISOR_ERRAND_H
 #define SUPERVISOR_ERRAND_H

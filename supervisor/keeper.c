@@ -1,4 +1,4 @@
-/* See keeper.h. The process says by its exit code what went wrong. A stop of everything lets it finish. */
+/* See keeper.h. The process says by its exit code what went wrong. */
 #include "supervisor/keeper.h"
 
 #include "common/state_file.h"
@@ -25,7 +25,6 @@ static int become_owner(const struct keeper *k)
 static void write_it(const struct keeper *k, const char *folder, const char *name, const char *text, size_t text_n) __attribute__((noreturn));
 static void write_it(const struct keeper *k, const char *folder, const char *name, const char *text, size_t text_n)
 {
-    (void)!sys_signal_ignore(SIGTERM);
     int error = become_owner(k);
     error = error ? error : state_file_write(folder, name, text, text_n);
     sys_exit_now(error == 0 ? 0 : -error < EXIT_CODE_MOST ? -error : EXIT_CODE_MOST);

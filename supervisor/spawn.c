@@ -235,7 +235,7 @@ static void become(const struct spawn_plan *plan, const struct commands *command
         write_pid(plan->listen_pid_at);
     if (plan->main_pid_at)
         write_pid(plan->main_pid_at);
-    sys_signals_reset();
+    sys_signals_reset(0);
     if (!error)
         (void)fail(&f, SPAWN_EXEC, execute(plan, commands));
     ssize_t told = sys_write(exec_fd, &f, sizeof f);

@@ -36,7 +36,7 @@ static void test_its_word_comes_and_it_has_nothing_else_of_us(void **state)
     assert_int_equal(sys_signal_ignore(SIGUSR1), 0);
     pid_t pid = errand_ask(&loop, 10, on_word, &h, &h.fd);
     if (pid == 0) {
-        int is_right = sys_is_open(ERRAND_FD) && !sys_is_open(ERRAND_FD + 1) && !sys_signal_is_ignored(SIGUSR1);
+        int is_right = sys_is_open(ERRAND_FD) && !sys_is_open(ERRAND_FD + 1) && !sys_signal_is_ignored(SIGUSR1) && sys_signal_is_ignored(SIGTERM);
         (void)!sys_write(ERRAND_FD, is_right ? "right" : "wrong", 5);
         sys_exit_now(7);
     }
