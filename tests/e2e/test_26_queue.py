@@ -297,7 +297,10 @@ def test_no_end_keeps_a_slot_proxy_scenario_22(sidecar, end):
     for call in [ask_for(sidecar) for _ in range(3)]:  # one at a time: not none, and not two
         assert call.result().status == 200
     running = 0
-    for entry in sidecar.backend.journal()[before:]:
+    entries = sidecar.backend.journal()[before:]
+    if entries[0]["event"] == "done":  # of the one before, whose client has its answer a moment before it is noted
+        entries.pop(0)
+    for entry in entries:
         running += (entry["event"] == "request" and entry["path"] == "/api/generate") - (entry["event"] == "done")
         assert running in (0, 1)
 
