@@ -3,6 +3,7 @@
  * framed well; it ends with the final chunk only where all is well; what passes through arrives whole, with heartbeats where a line ends. */
 #include "proxy/answer.h"
 #include "proxy/lacks.h"
+#include "tests/fuzz/sink.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -10,26 +11,6 @@
 
 static struct buf sent;
 static struct iovec parts[DELIVER_PARTS];
-
-static void on_write(void *context, const struct iovec *from, int from_n)
-{
-    (void)context;
-    for (int i = 0; i < from_n; i++)
-        if (buf_append(&sent, from[i].iov_base, from[i].iov_len) < 0)
-            abort();
-}
-
-static size_t on_pending(void *context)
-{
-    (void)context;
-    return 0;
-}
-
-static int on_keep(void *context)
-{
-    (void)context;
-    return 1;
-}
 
 /* Takes the head and the framing off; whether it had an end. */
 static int read_body(const struct deliver *d, struct buf *body)
@@ -101,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     int how = data[0], is_stream = !!(how & 4), is_comment = !(how & 64);
-    const struct deliver_sink sink = {NULL, parts, on_write, on_pending, on_keep};
+    const struct deliver_sink sink = sink_into(&sent, parts);
     struct deliver deliver;
     struct answer a;
     struct message head;

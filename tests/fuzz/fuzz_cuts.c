@@ -3,6 +3,7 @@
  * so that calls in text are found; the second the size of a piece. What is translated grows within a bound, too. */
 #include "proxy/answer.h"
 #include "proxy/repair.h"
+#include "tests/fuzz/sink.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -19,25 +20,6 @@ struct played {
 };
 
 static struct iovec parts[DELIVER_PARTS];
-
-static void on_write(void *context, const struct iovec *from, int from_n)
-{
-    for (int i = 0; i < from_n; i++)
-        if (buf_append(context, from[i].iov_base, from[i].iov_len) < 0)
-            abort();
-}
-
-static size_t on_pending(void *context)
-{
-    (void)context;
-    return 0;
-}
-
-static int on_keep(void *context)
-{
-    (void)context;
-    return 1;
-}
 
 /* Takes the head and the sizes of chunks off. */
 static void read_body(struct buf *sent, int is_chunked)
@@ -66,7 +48,7 @@ static void play(int how, const char *text, size_t n, size_t piece_n, struct pla
 {
     static const enum route_api apis[] = {API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_CHAT};
     const struct route route = {.shape = how & 4 ? SHAPE_EVENTS : SHAPE_JSON, .dialect = DIALECT_OPENAI, .api = apis[how & 3]};
-    const struct deliver_sink sink = {&p->sent, parts, on_write, on_pending, on_keep};
+    const struct deliver_sink sink = sink_into(&p->sent, parts);
     struct deliver deliver;
     struct answer a;
     struct message head;

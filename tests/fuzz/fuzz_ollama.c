@@ -4,6 +4,7 @@
 #include "common/json_walk.h"
 #include "proxy/events.h"
 #include "proxy/translate.h"
+#include "tests/fuzz/object.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -12,28 +13,14 @@
 
 static const enum route_api apis[] = {API_CHAT, API_GENERATE, API_EMBED, API_EMBED_ONE};
 
-static void is_object(const char *at, size_t n)
-{
-    struct json_walk w = {at, at + n};
-    struct json_value v;
-    if (json_value(&w, &v) < 0 || v.kind != JSON_OBJECT)
-        abort();
-    json_space(&w);
-    if (w.at != w.end)
-        abort();
-}
-
 /* Each an object, and a line's end nowhere else. */
 static void are_lines(const char *at, size_t n)
 {
     const char *end = at + n;
-    for (const char *i = at; i < end; i++)
-        if (((unsigned char)*i < 0x20 && *i != '\n') || (end - i > 1 && memcmp(i, "\xc2\x85", 2) == 0) ||
-            (end - i > 2 && (memcmp(i, "\xe2\x80\xa8", 3) == 0 || memcmp(i, "\xe2\x80\xa9", 3) == 0)))
-            abort();
+    must_end_no_line(at, n, "\n");
     while (at < end) {
         const char *behind = memchr(at, '\n', (size_t)(end - at));
-        is_object(at, (size_t)((behind ? behind : end) - at));
+        must_be_object(at, (size_t)((behind ? behind : end) - at));
         at = behind ? behind + 1 : end;
     }
 }
@@ -68,7 +55,7 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
     if (error >= 0 && is_answer)
         are_lines(buf_data(out), buf_size(out));
     else if (error >= 0)
-        is_object(buf_data(out), buf_size(out));
+        must_be_object(buf_data(out), buf_size(out));
     return error;
 }
 

@@ -4,6 +4,7 @@
 #include "common/json_walk.h"
 #include "proxy/repair.h"
 #include "proxy/translate.h"
+#include "tests/fuzz/object.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -14,26 +15,6 @@ enum { GROWTH = 64, GROWTH_BYTES = 4096 }; /* a tool's name for each of its answ
 
 static const enum route_api apis[] = {API_OPENAI_CHAT, API_OPENAI_TEXT, API_OPENAI_EMBED, API_OPENAI_CHAT};
 
-static void is_object(const char *at, size_t n)
-{
-    struct json_walk w = {at, at + n};
-    struct json_value v;
-    if (json_value(&w, &v) < 0 || v.kind != JSON_OBJECT)
-        abort();
-    json_space(&w);
-    if (w.at != w.end)
-        abort();
-}
-
-/* No byte of an answer may end a line but those that are ours. */
-static void is_one_line(const char *at, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)at[i] < 0x20 || (i + 1 < n && memcmp(at + i, "\xc2\x85", 2) == 0) ||
-            (i + 2 < n && (memcmp(at + i, "\xe2\x80\xa8", 3) == 0 || memcmp(at + i, "\xe2\x80\xa9", 3) == 0)))
-            abort();
-}
-
 static void are_events(const char *at, size_t n)
 {
     const char *end = at + n;
@@ -43,9 +24,9 @@ static void are_events(const char *at, size_t n)
             abort();
         at += 6;
         size_t event_n = (size_t)(behind - at);
-        is_one_line(at, event_n);
+        must_end_no_line(at, event_n, "");
         if (event_n != 6 || memcmp(at, "[DONE]", 6) != 0)
-            is_object(at, event_n);
+            must_be_object(at, event_n);
         at = behind + 2;
     }
 }
@@ -79,9 +60,9 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
     if (is_answer && t.is_stream) {
         are_events(buf_data(out), buf_size(out));
     } else {
-        is_object(buf_data(out), buf_size(out));
+        must_be_object(buf_data(out), buf_size(out));
         if (is_answer)
-            is_one_line(buf_data(out), buf_size(out) - 1);
+            must_end_no_line(buf_data(out), buf_size(out) - 1, "");
     }
     return 0;
 }

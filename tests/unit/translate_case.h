@@ -103,4 +103,14 @@ static inline void case_refused(enum route_api api, const char *request, const c
     case_fini(&c);
 }
 
+/* A request that is answered at once: nobody is asked. */
+static inline void case_answered(enum route_api api, const char *request, const char *wanted)
+{
+    struct translate_case c;
+    case_init(&c, api);
+    assert_int_equal(case_request(&c, request), 1);
+    assert_string_equal(c.text, wanted);
+    case_fini(&c);
+}
+
 #endif
