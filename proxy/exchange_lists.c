@@ -1,12 +1,14 @@
 /*
- * See exchange_state.h. What Ollama's clients read of models, where backends are configured beside it: theirs are among them, and nobody waits
+ * See exchange_state.h. What clients read of models, Ollama's and OpenAI's, where backends are configured beside Ollama: theirs are among them, and nobody waits
  * for an Ollama that sleeps, or is not up, or that there is not at all.
  */
 #include "common/json_read.h"
 #include "proxy/exchange_state.h"
 #include "proxy/ollama_tags.h"
+#include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,8 +24,10 @@ static void answer(struct exchange *x, int error, const struct buf *json)
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
+/* The models of all backends, one after the other, without those that came before. */
 struct others {
     const struct upstreams *all;
+    const struct list *shown; /* those that its key may see; NULL: all */
     size_t row;
     struct upstream_model at;
 };
@@ -43,6 +47,39 @@ void exchange_answer_tags(struct exchange *x)
     struct buf out;
     buf_init(&out, LIST_BYTES);
     answer(x, ollama_tags_write(buf_data(&all->tags), buf_size(&all->tags), next, &others, &out), &out);
+    buf_fini(&out);
+}
+
+static int may_see(void *context, const char *name)
+{
+    const struct others *o = context;
+    return !o->shown || conf_names_model(o->shown, name, strlen(name));
+}
+
+static int next_model(void *context, size_t nth, struct translate_model *out)
+{
+    struct upstream_model at;
+    (void)nth;
+    if (!next(context, &at))
+        return 0;
+    *out = (struct translate_model){.name = at.name, .owner = at.owner, .created_s = (int64_t)at.created_s};
+    return 1;
+}
+
+void exchange_answer_models(struct exchange *x)
+{
+    const struct upstreams *all = x->env->upstreams;
+    const struct message *m = x->request;
+    struct others others = {.all = all, .shown = exchange_shown_models(x), .row = 1};
+    struct translate_models rules = {.context = &others, .is_listed = may_see, .next = next_model};
+    struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
+    struct buf out;
+    buf_init(&out, LIST_BYTES);
+    int error = openai_models_write(&t, buf_data(&all->tags), buf_size(&all->tags), &out);
+    if (error == -ENOENT)
+        exchange_fail(x, 404, "model_not_found", OPENAI_MODELS_NONE);
+    else
+        answer(x, error, &out);
     buf_fini(&out);
 }
 

@@ -189,6 +189,7 @@ int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x)) WARN
 
 /* exchange_lists.c. For Ollama's clients, where there are upstreams: all models, as /api/tags has them; */
 void exchange_answer_tags(struct exchange *x);
+void exchange_answer_models(struct exchange *x); /* … of /v1 */
 /* the model that /api/show is asked for, into x->ask (0, or -1: none can be read), and what is shown of one of an upstream's; */
 int exchange_read_shown(struct exchange *x);
 void exchange_answer_show(struct exchange *x, const struct upstream *upstream);

@@ -4,13 +4,10 @@
  */
 #include "proxy/exchange_state.h"
 #include "proxy/lacks.h"
-#include "proxy/openai_models.h"
 #include "proxy/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-enum { LIST_BYTES = 8 << 20 };
 
 /* What is asked for can be said in the words of such a backend. */
 static int may_leave(const struct route *route)
@@ -24,57 +21,17 @@ static int is_list(const struct exchange *x)
     return x->admission.route->api == API_OPENAI_MODELS || x->admission.route->api == API_TAGS;
 }
 
-/* The models of all backends, one after the other, without those that came before. */
-struct others {
-    const struct upstreams *all;
-    const struct list *shown; /* those that its key may see; NULL: all */
-    size_t row;
-    struct upstream_model at;
-};
-
-static int may_see(void *context, const char *name)
-{
-    const struct others *o = context;
-    return !o->shown || conf_names_model(o->shown, name, strlen(name));
-}
-
-static int next_model(void *context, size_t nth, struct translate_model *out)
-{
-    struct others *o = context;
-    (void)nth;
-    if (!upstreams_next_model(o->all, &o->row, &o->at))
-        return 0;
-    *out = (struct translate_model){.name = o->at.name, .owner = o->at.owner, .created_s = (int64_t)o->at.created_s};
-    return 1;
-}
-
 static void answer_list(struct exchange *x)
 {
     struct env *env = x->env;
-    const struct message *m = x->request;
     const struct known_key key = {.kind = KNOWN_PATH, .name = "/api/tags"};
     const struct known_entry *known = asleep_state(&env->asleep, &env->gate.view) != CONTRACT_AWAKE ? asleep_answer(&env->asleep, &key) : NULL;
-    struct others others = {.all = env->upstreams, .shown = exchange_shown_models(x), .row = 1};
-    struct translate_models rules = {.context = &others, .is_listed = may_see, .next = next_model};
-    struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
-    struct buf out;
     if (known)
         upstreams_know_ollama(env->upstreams, known->body, known->body_n);
-    if (x->admission.route->api == API_TAGS) {
+    if (x->admission.route->api == API_TAGS)
         exchange_answer_tags(x);
-        return;
-    }
-    buf_init(&out, LIST_BYTES);
-    int error = openai_models_write(&t, buf_data(&env->upstreams->tags), buf_size(&env->upstreams->tags), &out);
-    if (error == -ENOENT) {
-        exchange_fail(x, 404, "model_not_found", OPENAI_MODELS_NONE);
-    } else if (error) {
-        exchange_fail(x, 500, NULL, "out of memory");
-    } else {
-        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), NULL);
-        exchange_finish(x, EXCHANGE_CLEAN);
-    }
-    buf_fini(&out);
+    else
+        exchange_answer_models(x);
 }
 
 static int is_show(const struct exchange *x)
