@@ -20,6 +20,29 @@ size_t utf8_decode(const char *at, size_t left_n, uint32_t *point)
     return n;
 }
 
+/* One character, or a byte that belongs to none. */
+static size_t char_bytes(const char *at, const char *end)
+{
+    uint32_t point;
+    size_t n = utf8_decode(at, (size_t)(end - at), &point);
+    return n ? n : 1;
+}
+
+size_t utf8_count(const char *at, size_t n)
+{
+    size_t chars_n = 0;
+    for (const char *end = n > 0 ? at + n : at; at < end; chars_n++)
+        at += (unsigned char)*at < 0x80 ? 1 : char_bytes(at, end);
+    return chars_n;
+}
+
+const char *utf8_skip(const char *at, size_t n, size_t chars_n)
+{
+    for (const char *end = at + n; at < end && chars_n > 0; chars_n--)
+        at += (unsigned char)*at < 0x80 ? 1 : char_bytes(at, end);
+    return at;
+}
+
 int utf8_is_harmful(uint32_t point)
 {
     return point < ' ' || point == 0x7f || (point >= 0x80 && point < 0xa0) || point == 0x61c || point == 0x200b || (point >= 0x200e && point <= 0x200f) ||
