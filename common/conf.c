@@ -204,7 +204,7 @@ static int apply_header(struct conf *c, const struct conf_entry *e, struct conf_
     } else if (has_good_name(c, e, d)) {
         struct conf_head *head = conf_instance(c, s, e->name);
         if (!head && conf_is_full(c, s, &max))
-            diag_add(d, DIAG_ERROR, c->file, e->line, "more than %d %ss", max, s->name);
+            diag_add(d, DIAG_ERROR, c->file, e->line, "more than %d sections [%s:NAME]", max, s->name);
         else if (!head)
             return -ENOMEM;
         else if (head->line)
@@ -271,7 +271,6 @@ static int apply_entries(struct conf *c, const struct conf_entries *entries, str
 
 static int load(struct conf *c, const char *path, struct conf_entries *entries, struct diag *d)
 {
-    static const char *const unnamed[] = {"supervisor", "preload", "proxy", "models"};
     int error = find_file(c, path, d);
     if (!error && (c->file || conf_handed_fd(c) >= 0)) {
         int read_error = read_text(c);
@@ -284,8 +283,9 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
     }
     if (!error)
         error = load_env_file(c, entries, d);
-    for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed && !error; i++)
-        error = conf_instance(c, conf_find_section(unnamed[i]), NULL) ? 0 : -ENOMEM;
+    for (size_t i = 0; i < conf_sections_n && !error; i++)
+        if (!conf_sections[i].is_named)
+            error = conf_instance(c, &conf_sections[i], NULL) ? 0 : -ENOMEM;
     if (!error)
         error = conf_add_built_in(c, d);
     if (!error)
@@ -336,10 +336,9 @@ void conf_free(struct conf **conf)
     struct conf *c = *conf;
     if (!c)
         return;
-    conf_fini_instance((struct conf_head *)&c->supervisor, conf_find_section("supervisor"));
-    conf_fini_instance((struct conf_head *)&c->preload, conf_find_section("preload"));
-    conf_fini_instance((struct conf_head *)&c->proxy, conf_find_section("proxy"));
-    conf_fini_instance((struct conf_head *)&c->models, conf_find_section("models"));
+    for (size_t i = 0; i < conf_sections_n; i++)
+        if (!conf_sections[i].is_named)
+            conf_fini_instance(conf_existing(c, &conf_sections[i], NULL), &conf_sections[i]);
     for (size_t i = 0; i < c->programs_n; i++)
         conf_fini_instance((struct conf_head *)&c->programs[i], conf_find_section("program"));
     for (size_t i = 0; i < c->pins_n; i++)
@@ -348,6 +347,8 @@ void conf_free(struct conf **conf)
         conf_fini_instance((struct conf_head *)&c->keys[i], conf_find_section("key"));
     for (size_t i = 0; i < c->backends_n; i++)
         conf_fini_instance((struct conf_head *)&c->backends[i], conf_find_section("backend"));
+    for (size_t i = 0; i < c->strategies_n; i++)
+        conf_fini_instance((struct conf_head *)&c->strategies[i], conf_find_section("strategy"));
     for (size_t i = 0; i < c->programs_n; i++) {
         conf_fini_rights(&c->rights[i]);
         free(c->program_env_files[i].items);

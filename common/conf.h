@@ -21,6 +21,7 @@ enum {
     CONF_PINS_MAX = 64,
     CONF_KEYS_MAX = 64,
     CONF_BACKENDS_MAX = 16,
+    CONF_STRATEGIES_MAX = 16,
     CONF_PIN_VALUES_MAX = 7,
     CONF_PIN_JSON_BYTES = 48,
 };
@@ -30,6 +31,7 @@ enum {
 
 enum conf_kind {
     CONF_DURATION, CONF_SIZE, CONF_INTEGER, CONF_BOOL, CONF_WORD, CONF_TEXT, CONF_LIST, CONF_COMMAND, CONF_SIGNAL,
+    CONF_BYTES = CONF_SIZE,
 };
 
 enum conf_idle_action { CONF_IDLE_EXIT, CONF_IDLE_SUSPEND, CONF_IDLE_STOP, CONF_IDLE_NONE };
@@ -42,6 +44,10 @@ enum conf_encoding { CONF_ENCODING_OFF, CONF_ENCODING_NONE, CONF_ENCODING_IDENTI
 enum conf_open { CONF_OPEN_NO, CONF_OPEN_PRIVATE, CONF_OPEN_YES };
 /* [key:NAME] heartbeat: what [proxy] says, else a word of its own. */
 enum conf_key_heartbeat { CONF_KEY_HEARTBEAT_PROXY, CONF_KEY_HEARTBEAT_COMMENT, CONF_KEY_HEARTBEAT_CHUNK, CONF_KEY_HEARTBEAT_OFF };
+enum conf_share { CONF_SHARE_ALL, CONF_SHARE_DETERMINISTIC, CONF_SHARE_OFF };
+enum conf_cache { CONF_CACHE_OFF, CONF_CACHE_MEMORY, CONF_CACHE_REDIS };
+enum conf_cache_requests { CONF_CACHE_REQUESTS_DETERMINISTIC, CONF_CACHE_REQUESTS_ALL };
+enum conf_tools { CONF_TOOLS_WORDS, CONF_TOOLS_NATIVE };
 enum conf_backend_api { CONF_BACKEND_API_OLLAMA, CONF_BACKEND_API_OPENAI };
 /* What a key may do, as bits. */
 enum conf_right { CONF_RIGHT_INFERENCE = 1, CONF_RIGHT_OBSERVE = 2, CONF_RIGHT_MANAGE = 4 };
@@ -57,9 +63,10 @@ struct conf_origin {
     const char *text;     /* as written, after expansion */
 };
 
-/* One struct conf_SECTION for each section of the table: durations `key_ms`, sizes `key_bytes`. */
+/* One struct conf_SECTION for each section of the table: durations `key_ms`, sizes `key_bytes`, BYTES as the key. */
 #define CONF_FIELD_DURATION(key) int64_t key##_ms;
 #define CONF_FIELD_SIZE(key) int64_t key##_bytes;
+#define CONF_FIELD_BYTES(key) int64_t key;
 #define CONF_FIELD_INTEGER(key) int64_t key;
 #define CONF_FIELD_BOOL(key) int key;
 #define CONF_FIELD_WORD(key) int key;
@@ -149,7 +156,8 @@ struct conf {
     struct conf_preload preload;
     struct conf_proxy proxy;
     struct conf_models models;
-    size_t programs_n, pins_n, keys_n, backends_n;
+    struct conf_optimizer optimizer;
+    size_t programs_n, pins_n, keys_n, backends_n, strategies_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
     struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
@@ -171,6 +179,7 @@ struct conf {
     struct conf_pin pins[CONF_PINS_MAX];
     struct conf_key keys[CONF_KEYS_MAX];             /* secret: the key, also where it stands in a file; "" where secret_hash is set */
     struct conf_backend backends[CONF_BACKENDS_MAX]; /* key: the same; "" where it has none */
+    struct conf_strategy strategies[CONF_STRATEGIES_MAX]; /* by min_tokens; model: the one that answers, also of map-reduce */
     struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
     struct conf_program programs[CONF_PROGRAMS_MAX];            /* the built-in ones first: ollama, proxy, preload */
@@ -206,6 +215,29 @@ unsigned conf_key_rights(const struct conf_key *k);
  * names no model of another namespace, and a lone `*` all. */
 int conf_names_model(const struct list *models, const char *name, size_t name_n);
 
+/* The strategy of this name, or NULL; name need not end with NUL. Its sections stand in c also where the optimizer is not enabled: whoever
+ * asks for one has looked for that. The built-in ones are there only where it is. */
+const struct conf_strategy *conf_strategy(const struct conf *c, const char *name, size_t name_n);
+/* The one whose range has a prompt of so many tokens, or NULL: the ranges may have gaps. */
+const struct conf_strategy *conf_strategy_for(const struct conf *c, uint64_t tokens_n);
+/* 1 for map-reduce: map_model and reduce_model are set. */
+static inline int conf_strategy_is_map(const struct conf_strategy *s)
+{
+    return *s->map_model != '\0';
+}
+/* One of a strategy's options: its name, which no other of them has, and its value as JSON, both within options. */
+struct conf_option {
+    const char *name;
+    size_t name_n;
+    const char *json;
+};
+/* The option number i, below s->options.items_n. */
+void conf_strategy_option_at(const struct conf_strategy *s, size_t i, struct conf_option *out);
+/* 1 and the number, where this option is set, and is a whole number; else 0. */
+int conf_strategy_option(const struct conf_strategy *s, const char *name, int64_t *number);
+/* The num_ctx in force for one of its models: that of the model's pin, else the strategy's option, else 0: nobody says. */
+int64_t conf_strategy_num_ctx(const struct conf *c, const struct conf_strategy *s, const char *model);
+
 /* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
  * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
  * reads, a secret's NAME_FILE has become NAME.
@@ -234,8 +266,8 @@ char *conf_path(const struct conf *c, const char *path);
 
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
-/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models], the pins,
- * keys and backends too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
+/* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models],
+ * [optimizer], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

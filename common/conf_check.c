@@ -15,16 +15,7 @@ enum { OLLAMA_OWN_PORT = 11435, CONTROL_PATH_BYTES = 107 /* sun_path, unix(7) */
 
 static int set_built_in(struct conf *c, const char *program, const char *key, const char *text, struct diag *d)
 {
-    const struct conf_section *s = conf_find_section("program");
-    struct conf_head *at = conf_instance(c, s, program);
-    struct conf_origin origin = {.kind = CONF_FROM_BUILT_IN};
-    if (!at)
-        return -ENOMEM;
-    const struct conf_origin *before = conf_origin(at, s, key);
-    if (before->kind == CONF_FROM_FILE)
-        return 0;
-    int error = conf_set(c, at, conf_find_param(s, key), text, &origin, d);
-    return error == -ENOMEM ? error : 0;
+    return conf_set_built_in(c, "program", program, key, text, d);
 }
 
 int conf_add_built_in(struct conf *c, struct diag *d)
@@ -442,6 +433,7 @@ int conf_check(struct conf *c, struct diag *d)
     conf_check_pins(c, d);
     error = conf_check_keys(c, d);
     error = error ? error : conf_check_backends(c, d);
+    error = error ? error : conf_check_strategies(c, d);
     if (error)
         return error;
     conf_check_preload(c, d);

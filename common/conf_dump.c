@@ -99,12 +99,13 @@ static int dump_all(const struct conf *c, const char *section, const void *items
     return error;
 }
 
-/* What is the proxy's, behind [proxy] and [models]. */
+/* What is the proxy's, behind the sections without a name. */
 static int dump_proxys(const struct conf *c, int has_origins, struct buf *out)
 {
     int error = dump_all(c, "pin", c->pins, c->pins_n, sizeof *c->pins, has_origins, out);
     error = error ? error : dump_all(c, "key", c->keys, c->keys_n, sizeof *c->keys, has_origins, out);
-    return error ? error : dump_all(c, "backend", c->backends, c->backends_n, sizeof *c->backends, has_origins, out);
+    error = error ? error : dump_all(c, "backend", c->backends, c->backends_n, sizeof *c->backends, has_origins, out);
+    return error ? error : dump_all(c, "strategy", c->strategies, c->strategies_n, sizeof *c->strategies, has_origins, out);
 }
 
 int conf_section_values(const struct conf *c, const char *section, struct buf *out)
@@ -114,6 +115,7 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
     if (error || strcmp(section, "proxy") != 0)
         return error;
     error = dump_instance(c, (const struct conf_head *)&c->models, conf_find_section("models"), 0, out);
+    error = error ? error : dump_instance(c, (const struct conf_head *)&c->optimizer, conf_find_section("optimizer"), 0, out);
     error = error ? error : dump_proxys(c, 0, out);
     for (size_t i = 0; i < c->keys_n && !error; i++) /* what stands in files */
         error = buf_printf(out, "%s\n", c->keys[i].secret);
@@ -224,13 +226,11 @@ static int dump_ollama(const struct conf *c, struct buf *out)
 
 int conf_dump(const struct conf *c, struct buf *out)
 {
-    static const char *const unnamed[] = {"supervisor", "preload", "proxy", "models"};
     char backend[ADDRESS_TEXT_BYTES];
     int error = buf_printf(out, "; configuration in force, from %s\n\n", c->file ? c->file : "no file");
-    for (size_t i = 0; i < sizeof unnamed / sizeof *unnamed && !error; i++) {
-        const struct conf_section *s = conf_find_section(unnamed[i]);
-        error = dump_instance(c, conf_existing(c, s, NULL), s, 1, out);
-    }
+    for (size_t i = 0; i < conf_sections_n && !error; i++)
+        if (!conf_sections[i].is_named)
+            error = dump_instance(c, conf_existing(c, &conf_sections[i], NULL), &conf_sections[i], 1, out);
     for (size_t i = 0; i < c->programs_n && !error; i++)
         error = dump_program(c, &c->programs[i], out);
     error = error ? error : dump_proxys(c, 1, out);

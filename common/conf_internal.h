@@ -74,6 +74,9 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
 int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
              const struct conf_origin *origin, struct diag *d) WARN_UNUSED;
 struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_section *s, const char *key);
+/* Sets what we say ourselves, where the file does not: in [section:name], which is made where it is new and not full. 0 or -ENOMEM. */
+int conf_set_built_in(struct conf *c, const char *section, const char *name, const char *key, const char *text,
+                      struct diag *d) WARN_UNUSED;
 /* Tells a mistake at the place where the value was set, or at its section's header. */
 void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
                   const char *what);
@@ -103,9 +106,11 @@ void conf_check_pins(const struct conf *c, struct diag *d);
 /* conf_keys.c: [key:NAME], conf_backends.c: [backend:NAME]; secrets in files are read, and told to c->secrets. 0 or -ENOMEM. */
 int conf_check_keys(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check_backends(struct conf *c, struct diag *d) WARN_UNUSED;
+/* conf_strategies.c: [optimizer], and [strategy:NAME], or those that are built in. 0 or -ENOMEM. */
+int conf_check_strategies(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_libraries.c, for --check: what is loaded only when it is needed can be loaded here. */
 void conf_check_libraries(const struct conf *c, struct diag *d);
-/* conf_keys.c: the entries of a list of models; mistakes into d. */
+/* conf_keys.c: the entries of a list of models, of the row `models`; mistakes into d. */
 void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
 /* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */
 int conf_has_secret_rows(const char *section);

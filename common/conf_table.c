@@ -11,6 +11,7 @@
 #define CONF_PLANNED 1
 #define BOUNDS_DURATION(low, high) .min = low, .max = high
 #define BOUNDS_SIZE(low, high) .min = low, .max = high
+#define BOUNDS_BYTES(low, high) .min = low, .max = high
 #define BOUNDS_INTEGER(low, high) .min = low, .max = high
 #define BOUNDS_BOOL(low, high) .min = low, .max = high
 #define BOUNDS_TEXT(low, high) .min = low, .max = high
@@ -20,6 +21,7 @@
 #define BOUNDS_WORD(words_, high) .words = words_, .max = high
 #define FIELD_DURATION(key) key##_ms
 #define FIELD_SIZE(key) key##_bytes
+#define FIELD_BYTES(key) key
 #define FIELD_INTEGER(key) key
 #define FIELD_BOOL(key) key
 #define FIELD_TEXT(key) key
@@ -93,6 +95,7 @@ static const struct named {
     {"pin", offsetof(struct conf, pins), offsetof(struct conf, pins_n), sizeof(struct conf_pin), CONF_PINS_MAX},
     {"key", offsetof(struct conf, keys), offsetof(struct conf, keys_n), sizeof(struct conf_key), CONF_KEYS_MAX},
     {"backend", offsetof(struct conf, backends), offsetof(struct conf, backends_n), sizeof(struct conf_backend), CONF_BACKENDS_MAX},
+    {"strategy", offsetof(struct conf, strategies), offsetof(struct conf, strategies_n), sizeof(struct conf_strategy), CONF_STRATEGIES_MAX},
 };
 
 static const struct named *named_of(const struct conf_section *s)
@@ -123,6 +126,8 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
         return (struct conf_head *)&c->proxy;
     if (strcmp(s->name, "models") == 0)
         return (struct conf_head *)&c->models;
+    if (strcmp(s->name, "optimizer") == 0)
+        return (struct conf_head *)&c->optimizer;
     const struct named *n = named_of(s);
     for (size_t i = 0; i < *count_of(c, n); i++)
         if (strcmp(item_of(c, n, i)->name, name) == 0)
@@ -255,6 +260,20 @@ void conf_warning(const struct conf *c, const struct conf_head *at, const char *
                   const char *what)
 {
     tell(c, at, section, key, d, DIAG_WARNING, what);
+}
+
+int conf_set_built_in(struct conf *c, const char *section, const char *name, const char *key, const char *text, struct diag *d)
+{
+    const struct conf_section *s = conf_find_section(section);
+    struct conf_head *at = conf_instance(c, s, name);
+    struct conf_origin origin = {.kind = CONF_FROM_BUILT_IN};
+    if (!at)
+        return -ENOMEM;
+    const struct conf_origin *before = conf_origin(at, s, key);
+    if (before->kind == CONF_FROM_FILE)
+        return 0;
+    int error = conf_set(c, at, conf_find_param(s, key), text, &origin, d);
+    return error == -ENOMEM ? error : 0;
 }
 
 void conf_fini_instance(struct conf_head *at, const struct conf_section *s)

@@ -7,6 +7,7 @@
 #include "common/json_read.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { NAME_BYTES = 64 };
@@ -56,12 +57,17 @@ static const struct known_option *find_known(const char *name)
     return NULL;
 }
 
-static void warn_of_name(struct reader *r, const char *at, const char *name)
+static const char *find_nearest(const char *name)
 {
     const char *names[KNOWN_N + 1] = {NULL};
     for (size_t i = 0; i < KNOWN_N; i++)
         names[i] = known_options[i].name;
-    const char *nearest = diag_nearest(name, names);
+    return diag_nearest(name, names);
+}
+
+static void warn_of_name(struct reader *r, const char *at, const char *name)
+{
+    const char *nearest = find_nearest(name);
     if (nearest)
         json_mistakes_tell(r->m, DIAG_WARNING, at, "preset \"%s\": Ollama may not know the option %s; did you mean %s?", r->preset, name, nearest);
 }
@@ -198,6 +204,18 @@ int preset_options_read(struct json_mistakes *m, const char *preset, const struc
     *options = r.options;
     *options_n = r.options_n;
     return error;
+}
+
+int preset_option_check(const char *name, const struct json_value *value, const char **nearest, char *why)
+{
+    const struct known_option *known = find_known(name);
+    const char *wanted = is_name(name) ? expected(known, value) : NULL;
+    *nearest = known ? NULL : find_nearest(name);
+    if (!is_name(name))
+        snprintf(why, PARSE_WHY_BYTES, "\"%.60s\" is no option's name: letters, digits and _", name);
+    else if (wanted)
+        snprintf(why, PARSE_WHY_BYTES, "the option %.60s must be %s", name, wanted);
+    return !is_name(name) || wanted ? -EINVAL : 0;
 }
 
 void preset_options_fini(struct preset_option *options, size_t options_n)

@@ -6,7 +6,7 @@ import re
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "common/conf_params.def"
 DAY_MS = 24 * 3600 * 1000
 CONSTANTS = {"CONF_DAY_MS": DAY_MS, "CONF_YEAR_MS": 366 * DAY_MS, "CONF_TERABYTE": 1 << 40, "INT32_MAX": (1 << 31) - 1}
-KINDS = {"DURATION": "duration", "SIZE": "size", "INTEGER": "number", "BOOL": "yes or no", "WORD": "word", "TEXT": "text",
+KINDS = {"DURATION": "duration", "SIZE": "size", "BYTES": "size", "INTEGER": "number", "BOOL": "yes or no", "WORD": "word", "TEXT": "text",
          "LIST": "list", "COMMAND": "command", "SIGNAL": "signal"}
 STRING = r'"((?:[^"\\]|\\.)*)"'
 
@@ -33,7 +33,7 @@ class Parameter:
             return ", ".join(self.words)
         if self.least == self.most == 0:
             return ""
-        write = {"DURATION": duration, "SIZE": size}.get(self.kind, str)
+        write = {"DURATION": duration, "SIZE": size, "BYTES": size}.get(self.kind, str)
         return f"{write(self.least)} to {write(self.most)}"
 
 

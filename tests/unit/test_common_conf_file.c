@@ -405,7 +405,7 @@ static void test_too_many_programs_are_told(void **state)
     for (int i = 0; i < 40; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "[program:p%d]\ncommand = x\n", i);
     conf_case_load(&k, text, NULL);
-    conf_case_told(&k, 2 * (CONF_PROGRAMS_MAX - 3) + 1, "more than 32 programs");
+    conf_case_told(&k, 2 * (CONF_PROGRAMS_MAX - 3) + 1, "more than 32 sections [program:NAME]");
 }
 
 static void test_files_that_cannot_be_read_are_told(void **state)

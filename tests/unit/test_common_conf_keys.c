@@ -137,8 +137,8 @@ static void test_as_many_as_there_may_be(void **state)
     conf_case_good(&k);
     assert_int_equal(buf_printf(&text, "[key:last]\n[backend:last]\n"), 0);
     conf_case_load_bytes(&k, buf_data(&text), buf_size(&text), NULL);
-    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 1, "more than 64 keys");
-    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 2, "more than 16 backends");
+    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 1, "more than 64 sections [key:NAME]");
+    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 2, "more than 16 sections [backend:NAME]");
     buf_fini(&text);
 }
 

@@ -137,7 +137,7 @@ static void test_as_many_as_there_may_be(void **state)
     conf_case_good(&k);
     assert_int_equal(buf_printf(&text, "[program:x]\ncommand = x\n[pin:last]\nnum_ctx = 8\n"), 0);
     conf_case_load_bytes(&k, buf_data(&text), buf_size(&text), NULL);
-    conf_case_told(&k, CONF_PINS_MAX + 3, "more than 64 pins");
+    conf_case_told(&k, CONF_PINS_MAX + 3, "more than 64 sections [pin:NAME]");
     assert_int_equal(k.diag.errors_n, 1);
     buf_fini(&text);
 }

@@ -30,7 +30,7 @@ static void each_row(each_row_fn *fn)
 {
     struct conf_case k;
     conf_case_begin(&k);
-    conf_case_load(&k, "[pin:ollama]\n[key:ollama]\nsecret = 0123456789abcdef\n[backend:ollama]\nurl = http://h\n", NULL); /* each named section has one of this name */
+    conf_case_load(&k, "[pin:ollama]\n[key:ollama]\nsecret = 0123456789abcdef\n[backend:ollama]\nurl = http://h\n[strategy:ollama]\nmodel = m\n", NULL); /* each named section has one of this name */
     conf_case_good(&k);
     for (size_t i = 0; i < conf_sections_n; i++)
         for (size_t j = 0; j < conf_sections[i].params_n; j++)
@@ -138,7 +138,7 @@ static int is_completed(const struct conf_section *s, const struct conf_param *p
 {
     static const char *const keys[][2] = {{"supervisor", "control_socket"}, {"supervisor", "state_dir"},
                                           {"program", "command"}, {"program", "ready"},
-                                          {"program", "live"}, {"key", "secret"}, {"backend", "url"}};
+                                          {"program", "live"}, {"key", "secret"}, {"backend", "url"}, {"strategy", "model"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i][0], s->name) == 0 && strcmp(keys[i][1], p->key) == 0)
             return 1;
@@ -190,10 +190,10 @@ static void test_planned_rows_warn_when_they_are_set(void **state)
     (void)state;
     struct conf_case k;
     conf_case_begin(&k);
-    conf_case_load(&k, "[proxy]\nshare_stall = 3s\nmax_queue = 3\n", NULL);
+    conf_case_load(&k, "[proxy]\ncontainers = c.json\nmax_queue = 3\n", NULL);
     conf_case_good(&k);
     assert_int_equal(k.diag.warnings_n, 1);
-    assert_true(conf_case_has(&k, "warning", k.file, 2, "[proxy] share_stall has no effect in this version"));
+    assert_true(conf_case_has(&k, "warning", k.file, 2, "[proxy] containers has no effect in this version"));
     conf_case_load(&k, "[proxy]\nheartbeat = chunky\n", NULL);
     conf_case_told(&k, 2, "is none of: comment, chunk, off"); /* known and checked all the same */
     conf_case_end(&k);
@@ -215,11 +215,12 @@ static void test_the_help_is_an_ini_file_with_every_row(void **state)
                 fail_msg("--help has no %s", p->key);
         }
     }
-    conf_case_begin(&k); /* [program:NAME], all commented out, wants a command, a key its secret, a backend its url; nothing else is wrong */
+    conf_case_begin(&k); /* [program:NAME], all commented out, wants a command, a key its secret, a backend its url, a strategy its model; nothing else is wrong */
     conf_case_load_bytes(&k, buf_data(&text), buf_size(&text), NULL);
-    static const char *const wanted[] = {"[program:NAME] command", "[key:NAME] secret", "[backend:NAME] url"};
-    assert_int_equal(k.diag.errors_n, 3);
-    for (size_t i = 0; i < 3; i++)
+    static const char *const wanted[] = {"[program:NAME] command", "[key:NAME] secret", "[backend:NAME] url", "[strategy:NAME] model"};
+    enum { WANTED_N = sizeof wanted / sizeof *wanted };
+    assert_int_equal(k.diag.errors_n, WANTED_N);
+    for (size_t i = 0; i < WANTED_N; i++)
         assert_non_null(memmem(buf_data(&k.diag.text), buf_size(&k.diag.text), wanted[i], strlen(wanted[i])));
     conf_case_end(&k);
     buf_fini(&text);
