@@ -183,6 +183,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
     gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->tell, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});
+    optimizer_init(&env->optimizer, conf);
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
     timer_init(&env->review_timer, on_review, env);
@@ -212,6 +213,7 @@ void env_body_gone(struct env *env, struct budget_share *share)
 
 void env_fini(struct env *env)
 {
+    optimizer_fini(&env->optimizer);
     asleep_fini(&env->asleep);
     limits_fini(&env->limits);
     gpu_watch_fini(&env->gpu);

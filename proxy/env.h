@@ -18,6 +18,7 @@
 #include "proxy/limits.h"
 #include "proxy/keys.h"
 #include "proxy/loader.h"
+#include "proxy/optimizer.h"
 #include "proxy/puller.h"
 #include "proxy/queue.h"
 #include "proxy/tell.h"
@@ -46,6 +47,7 @@ struct env {
     struct first_load first_load;
     struct asleep asleep;
     struct gpu_watch gpu;
+    struct optimizer optimizer;
     void (*work_over)(void *context); /* the last load that was under way has ended, or a pull; for main to set, or NULL */
     void *work_over_context;
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */

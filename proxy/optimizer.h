@@ -1,0 +1,19 @@
+/*
+ * optimizer: what the optimizer for coding agents keeps over requests ([optimizer], [strategy:NAME]); what it does with one is the
+ * exchange's business.
+ */
+#ifndef PROXY_OPTIMIZER_H
+#define PROXY_OPTIMIZER_H
+
+#include "common/conf.h"
+#include "proxy/optimizer_stats.h"
+
+struct optimizer {
+    struct optimizer_stats stats;
+};
+
+/* conf: borrowed for its life. */
+void optimizer_init(struct optimizer *o, const struct conf *conf);
+void optimizer_fini(struct optimizer *o);
+
+#endif
