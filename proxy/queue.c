@@ -193,12 +193,26 @@ void queue_review(struct queue *q, int64_t now_ms)
     q->is_walking = 0;
 }
 
+static const struct queue_lane *lane_of(const struct queue *q, const char *model)
+{
+    size_t model_n = strlen(model);
+    return find_lane(q, model_name_hash(model, model_n), model, model_n);
+}
+
+size_t queue_free_n(const struct queue *q, const char *model)
+{
+    const struct queue_lane *lane = lane_of(q, model);
+    size_t taken_n = lane ? lane->serving_n + lane->waiting_n : 0;
+    if (q->slots_n == 0)
+        return SIZE_MAX;
+    return taken_n < q->slots_n ? q->slots_n - taken_n : 0;
+}
+
 int64_t queue_estimate_ms(const struct queue *q, const char *model)
 {
     if (q->slots_n == 0 || q->mean_us == 0)
         return 0;
-    size_t model_n = strlen(model);
-    const struct queue_lane *lane = find_lane(q, model_name_hash(model, model_n), model, model_n);
+    const struct queue_lane *lane = lane_of(q, model);
     size_t rounds_n = (lane ? lane->waiting_n : 0) / q->slots_n + 1;
     return (q->mean_us * (int64_t)rounds_n + 999) / 1000;
 }

@@ -61,6 +61,8 @@ static inline int queue_is_due(const struct queue *q)
 /* Gives free slots to those who are first in line. From their fn anybody may enter and leave. */
 void queue_review(struct queue *q, int64_t now_ms);
 
+/* How many slots of this model nobody has or waits for; SIZE_MAX where there is no limit. */
+size_t queue_free_n(const struct queue *q, const char *model);
 /* When those who now stand in this model's line will have been served, as far as the last answers tell; 0: no idea. */
 int64_t queue_estimate_ms(const struct queue *q, const char *model);
 

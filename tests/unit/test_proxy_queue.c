@@ -348,6 +348,28 @@ static void test_the_estimate_follows_what_was_measured(void **state)
     assert_empty();
 }
 
+static void test_free_slots_are_those_that_nobody_has_or_waits_for(void **state)
+{
+    (void)state;
+    begin(3);
+    assert_int_equal(queue_free_n(&q, "m"), 3);
+    for (size_t i = 0; i < 5; i++) {
+        (void)enter(&askers[i], "m:latest");
+        assert_int_equal(queue_free_n(&q, "m"), i < 3 ? 2 - i : 0);
+        assert_int_equal(queue_free_n(&q, "another"), 3);
+    }
+    leave(&askers[0]);
+    leave(&askers[1]);
+    assert_int_equal(queue_free_n(&q, "m"), 0); /* two wait for them */
+    for (int i = 2; i < 5; i++)
+        leave(&askers[i]);
+    assert_int_equal(queue_free_n(&q, "m"), 3);
+    assert_empty();
+    begin(0);
+    assert_int_equal(queue_free_n(&q, "m"), SIZE_MAX);
+    assert_empty();
+}
+
 static int is_first_in_line(const struct queue_ticket *t)
 {
     return t->lane && !t->has_slot && !t->previous;
@@ -420,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_the_last_of_a_model_may_go_while_it_is_walked),
         cmocka_unit_test(test_a_million_names_leave_nothing_behind),
         cmocka_unit_test(test_the_estimate_follows_what_was_measured),
+        cmocka_unit_test(test_free_slots_are_those_that_nobody_has_or_waits_for),
         cmocka_unit_test(test_any_sequence_of_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
