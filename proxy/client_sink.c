@@ -58,5 +58,5 @@ static void sink_body_wanted(void *context)
 void client_sink_init(struct client *c)
 {
     c->sink = (struct exchange_sink){.done = sink_done, .body_wanted = sink_body_wanted};
-    c->sink.deliver = (struct deliver_sink){c, c->host->parts, sink_write, sink_pending_bytes, sink_can_keep};
+    c->sink.deliver = (struct deliver_sink){c, c->host->parts, sink_write, sink_pending_bytes, sink_can_keep, NULL};
 }

@@ -23,9 +23,22 @@ void deliver_fini(struct deliver *d)
     buf_fini(&d->head);
 }
 
+/* Nothing is framed: who takes it knows its end by other means. */
+static void tell_head(struct deliver *d, int is_bodiless)
+{
+    d->framing = is_bodiless ? DELIVER_NOTHING : DELIVER_CLOSE;
+    d->is_begun = 1;
+    buf_release(&d->head);
+    d->sink->head(d->sink->context, d);
+}
+
 int deliver_begin(struct deliver *d, int is_bodiless, int64_t length_bytes)
 {
     int error = 0;
+    if (d->sink->head) {
+        tell_head(d, is_bodiless);
+        return 0;
+    }
     if (d->is_head_request || is_bodiless)
         d->framing = DELIVER_NOTHING;
     else if (length_bytes >= 0)

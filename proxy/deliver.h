@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 
+struct deliver;
 struct list;
 
 enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024, DELIVER_LINES_BYTES = 232 };
@@ -21,6 +22,8 @@ struct deliver_sink {
     size_t (*pending_bytes)(void *context);
     /* Whether the connection may serve another request after this answer. Asked once, when the head is made. */
     int (*can_keep)(void *context);
+    /* Takes the answer's head as what it says (status, type, extra, lines), and then its bare bytes; NULL: it is written as HTTP. */
+    void (*head)(void *context, const struct deliver *d);
 };
 
 enum deliver_framing {
@@ -40,6 +43,7 @@ struct deliver {
     char last[2];                    /* the last two bytes of the body */
     int parts_n;                     /* in sink->parts; up to here: what a token needs */
     int status;                      /* of the head; 0 before there is one */
+    const char *type;                /* … its media type, where the answer is our own; borrowed for deliver_begin(); or NULL */
     unsigned minor;                  /* the client's version */
     int is_head_request;
     char request_id[DELIVER_ID_BYTES];

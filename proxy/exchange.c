@@ -1,6 +1,6 @@
 /*
  * See exchange.h. Brings the rooms together: admit, gate, fetch, deliver. It knows neither the client's
- * socket nor the backend's. Here is its life, from the request's head and body to the gate.
+ * socket nor the backend's. Here is its way from the request's head and body to the gate.
  */
 #include "proxy/exchange.h"
 
@@ -8,9 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void on_checked(void *context)
 {
@@ -75,74 +73,15 @@ static void start(struct exchange *x, const struct peer *peer)
         (void)!exchange_begin_upload(x);
 }
 
-/* Each request needs one, and libc's free lists for what is so large are slow: a few are kept, the latest first. */
-static struct exchange *take_spare(struct env *env)
-{
-    struct exchange *x = env->spare;
-    env->spare = x->next_spare;
-    env->spares_n--;
-    return x;
-}
-
-static void give_back(struct exchange *x)
-{
-    struct env *env = x->env;
-    if (env->spares_n == EXCHANGE_SPARES) {
-        free(x);
-        return;
-    }
-    x->next_spare = env->spare;
-    env->spare = x;
-    env->spares_n++;
-}
-
-void exchange_free_spares(struct env *env)
-{
-    while (env->spare)
-        free(take_spare(env));
-}
-
-/* By enum conf_encoding. */
-static const char *const encodings[] = {NULL, "Content-Encoding: none\r\n", "Content-Encoding: identity\r\n"};
-
 int exchange_new(struct exchange **out, struct env *env, const struct message *request,
                  const struct peer *peer, const struct exchange_sink *sink)
 {
-    struct exchange *x = env->spare ? take_spare(env) : malloc(sizeof *x);
-    if (!x)
-        return -ENOMEM;
-    memset(x, 0, offsetof(struct exchange, ending)); /* of the rest nobody reads what he has not written */
-    ending_begin(&x->ending, ENDING_NONE);
-    x->env = env;
-    x->request = request;
-    x->sink = sink;
-    deliver_init(&x->deliver, &sink->deliver, request->minor, request->method == METHOD_HEAD);
-    x->deliver.encoding = encodings[env->conf->proxy.stream_encoding];
-    answer_init(&x->answer, &x->deliver);
-    buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
-    x->since_ms = loop_now_ms(env->loop);
-    exchange_wait_init(x, &exchange_way);
-    relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
-    x->asked = (struct asked){.stalled = exchange_stalled, .context = x};
-    admit_id(request, env->next_id++, x->deliver.request_id);
-    *out = x;
-    start(x, peer);
+    int error = exchange_make(out, env, request, sink);
+    if (error)
+        return error;
+    admit_id(request, env->next_id++, (*out)->deliver.request_id);
+    start(*out, peer);
     return 0;
-}
-
-void exchange_free(struct exchange **x)
-{
-    if (!*x)
-        return;
-    exchange_let_go(*x);
-    relay_fini(&(*x)->relay);
-    answer_fini(&(*x)->answer);
-    deliver_fini(&(*x)->deliver);
-    exchange_drop_body(*x);
-    buf_fini(&(*x)->why_text);
-    free((*x)->check);
-    give_back(*x);
-    *x = NULL;
 }
 
 int exchange_wants_body(const struct exchange *x)
@@ -172,7 +111,7 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
 static void expect_answer(struct exchange *x)
 {
     const struct conf_proxy *conf = &x->env->conf->proxy;
-    x->answer.is_fallback = exchange_may_fall_back(x);
+    x->answer.is_fallback = x->inner || exchange_may_fall_back(x); /* what it fails with is told, and nothing passes that could not be */
     x->answer.is_why_known = x->answer.is_fallback || (!x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model);
     x->answer.is_key_ours = x->upstream != NULL;
     answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
@@ -180,8 +119,7 @@ static void expect_answer(struct exchange *x)
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
 }
 
-/* It is known who answers: its body becomes what that backend wants. */
-static void prepare(struct exchange *x)
+void exchange_prepare(struct exchange *x)
 {
     if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
         return;
@@ -195,8 +133,8 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0 && exchange_choose(x, prepare))
-            prepare(x);
+        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0 && exchange_choose(x, exchange_prepare))
+            exchange_prepare(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
     }

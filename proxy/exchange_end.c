@@ -45,6 +45,20 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
     x->sink->done(x->sink->deliver.context, end);
 }
 
+/* Nobody's answer breaks here: whoever takes it is told what went wrong, and tells its clients. */
+static void tell_failure(struct exchange *x, struct inner_failure f)
+{
+    const struct exchange_sink *sink = x->sink;
+    struct buf room;
+    f.is_in_stream = x->deliver.is_begun;
+    if (f.is_in_stream) /* what a translator has held back is part of what came */
+        answer_break(&x->answer, f.status, f.code, NULL);
+    f.lines = exchange_lines(&x->deliver, f.lines, &room);
+    exchange_finish(x, EXCHANGE_BROKEN);
+    sink->failed(sink->deliver.context, &f);
+    buf_fini(&room);
+}
+
 void exchange_answer_options(struct exchange *x)
 {
     if (admit_options_lines(&x->admission, x->request, &x->deliver.extra) < 0) {
@@ -58,10 +72,14 @@ void exchange_answer_options(struct exchange *x)
 void exchange_fail_with(struct exchange *x, int status, const char *code, const char *text, const char *lines)
 {
     exchange_count_time(x);
-    log_event(status >= 500 ? env_warning(x->env) : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
-              x->deliver.request_id, x->admission.sender.client, status, text);
     x->code = code;
     x->ended = access_end_of(status, code);
+    if (x->inner) {
+        tell_failure(x, (struct inner_failure){.status = status, .code = code, .text = text, .lines = lines, .ended = x->ended});
+        return;
+    }
+    log_event(status >= 500 ? env_warning(x->env) : LOG_DEBUG, "refused", "id=%s client=%s status=%d reason=\"%s\"",
+              x->deliver.request_id, x->admission.sender.client, status, text);
     if (exchange_fall_back(x, status, code, text)) {
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
@@ -132,6 +150,10 @@ void exchange_tell(struct exchange *x, int status, const char *text)
     }
     const char *code = told_code(status, text);
     exchange_count_time(x);
+    if (x->inner) {
+        tell_failure(x, (struct inner_failure){.status = status, .code = code, .text = text, .is_told = 1});
+        return;
+    }
     if (!exchange_fall_back(x, told_status(x, status, code), code, text))
         reply_error(&x->deliver, x->admission.dialect, told_status(x, status, code), code, text, NULL);
     exchange_finish(x, EXCHANGE_CLEAN);
@@ -150,10 +172,14 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
         exchange_fail_for_now(x, "aborted", text);
         return;
     }
-    log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
-              (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : NULL;
     x->ended = ended;
+    if (x->inner) {
+        tell_failure(x, (struct inner_failure){.status = 500, .code = code, .text = text, .ended = ended});
+        return;
+    }
+    log_event(env_warning(x->env), "answer_broken", "id=%s bytes=%llu ended=%s reason=\"%s\"", x->deliver.request_id,
+              (unsigned long long)x->deliver.body_bytes, access_end_name(ended), text);
     if (!is_told && ended != ACCESS_CLIENT_GONE && ended != ACCESS_CLIENT_STALLED && exchange_fall_back(x, 500, code, text)) {
         exchange_finish(x, EXCHANGE_CLEAN);
         return;

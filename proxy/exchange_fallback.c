@@ -20,7 +20,7 @@ static int is_meant(const struct exchange *x, int status)
 int exchange_may_fall_back(const struct exchange *x)
 {
     enum route_api api = x->admission.route ? x->admission.route->api : API_OTHER;
-    return x->env->conf->proxy.fallback_answer && (api == API_CHAT || api == API_GENERATE || api == API_OPENAI_CHAT || api == API_OPENAI_TEXT);
+    return !x->inner && x->env->conf->proxy.fallback_answer && (api == API_CHAT || api == API_GENERATE || api == API_OPENAI_CHAT || api == API_OPENAI_TEXT);
 }
 
 /* Behind what has gone, a whole piece can only stand where a piece has ended. */

@@ -60,6 +60,8 @@ static enum relay_watch watch_of(const struct exchange *x)
 {
     if (!x->admission.route->needs_model)
         return RELAY_WATCH_NONE;
+    if (x->inner) /* how many tokens its prompt had is learned from it */
+        return RELAY_WATCH_ALL;
     return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
 
@@ -285,5 +287,5 @@ void exchange_stalled(void *context, const char *why)
     exchange_break_off(x, ACCESS_BACKEND_BROKEN, why);
 }
 
-const struct exchange_way exchange_way = {begin_fetch, on_refused, on_load_lost};
+const struct exchange_way exchange_way = {exchange_prepare, begin_fetch, on_refused, on_load_lost};
 const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_paused, on_end};

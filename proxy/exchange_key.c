@@ -95,5 +95,7 @@ enum conf_heartbeat exchange_heartbeat(const struct exchange *x)
                                                 [CONF_KEY_HEARTBEAT_CHUNK] = CONF_HEARTBEAT_CHUNK,
                                                 [CONF_KEY_HEARTBEAT_OFF] = CONF_HEARTBEAT_OFF};
     const struct conf_key *key = x->admission.key;
+    if (x->inner)
+        return CONF_HEARTBEAT_OFF;
     return key && key->heartbeat != CONF_KEY_HEARTBEAT_PROXY ? words[key->heartbeat] : (enum conf_heartbeat)x->env->conf->proxy.heartbeat;
 }

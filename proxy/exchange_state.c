@@ -39,6 +39,16 @@ void exchange_tell_times(struct exchange *x)
         snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Queue-Ms: %lld\r\n", (long long)x->queue_ms);
 }
 
+const char *exchange_lines(const struct deliver *d, const char *more, struct buf *room)
+{
+    buf_init(room, 0);
+    int error = more ? buf_text(room, more) : 0;
+    error = error ? error : buf_append(room, buf_data(&d->extra), buf_size(&d->extra));
+    error = error ? error : buf_text(room, d->lines);
+    error = error ? error : buf_append(room, "", 1);
+    return error ? "" : buf_data(room);
+}
+
 void exchange_enter(struct exchange *x, enum exchange_state state)
 {
     exchange_count_time(x);

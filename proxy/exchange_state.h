@@ -4,7 +4,7 @@
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
- * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_state.c (the state
+ * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -18,6 +18,7 @@
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
 #include "proxy/form.h"
+#include "proxy/inner.h"
 #include "proxy/limits.h"
 #include "proxy/relay.h"
 #include "proxy/upstreams.h"
@@ -58,6 +59,7 @@ struct exchange_why {
 
 /* Where an exchange goes on. */
 struct exchange_way {
+    void (*prepare)(struct exchange *x); /* its body is whole, and it is known who answers: the body becomes what that backend wants */
     void (*begin)(struct exchange *x); /* to the backend, when the wait is over */
     void (*refused)(struct exchange *x, const char *why); /* its model could not be asked for: no connection */
     void (*lost)(struct exchange *x, const char *why);    /* … no answer */
@@ -129,11 +131,17 @@ struct exchange {
     int is_body_complete;
     enum contract_sleep asleep; /* Ollama's, where it was answered without it */
     struct check *check;       /* owned; NULL where the backend answers */
+    struct inner *inner;       /* owned; it has no client, and this instead; NULL: it has one */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
     struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
 };
 
 #define EXCHANGE_SHUTTING_DOWN "the server is shutting down"
+
+/* exchange_life.c. One that is new, and does nothing yet; request and sink are borrowed for its life. 0 or -ENOMEM. */
+int exchange_make(struct exchange **out, struct env *env, const struct message *request, const struct exchange_sink *sink) WARN_UNUSED;
+/* exchange.c: the first step of exchange_way. */
+void exchange_prepare(struct exchange *x);
 
 /* The one place where a state changes: it is logged. */
 void exchange_enter(struct exchange *x, enum exchange_state state);
@@ -141,6 +149,8 @@ void exchange_enter(struct exchange *x, enum exchange_state state);
 void exchange_count_time(struct exchange *x);
 /* … and by which backend it was answered. */
 void exchange_tell_times(struct exchange *x);
+/* The lines that a head of ours would have beside its type: `more` (or NULL), and those that are known. Borrowed from *room, which is to be freed. */
+const char *exchange_lines(const struct deliver *d, const char *more, struct buf *room);
 /* It waits for something else than the backend's answer. */
 int exchange_is_waiting(const struct exchange *x);
 /* Arms the timer for what is due next. */

@@ -33,6 +33,21 @@ void message_reset(struct message *m)
     *m = empty;
 }
 
+int message_copy(struct message *to, const struct message *from)
+{
+    *to = *from;
+    buf_init(&to->text, from->text.limit_bytes);
+    to->fields_room_n = from->fields_n;
+    to->fields = malloc((from->fields_n + 1) * sizeof *to->fields);
+    if (!to->fields || buf_append(&to->text, buf_data(&from->text), buf_size(&from->text)) < 0) {
+        message_fini(to);
+        return -ENOMEM;
+    }
+    if (from->fields_n > 0)
+        memcpy(to->fields, from->fields, from->fields_n * sizeof *to->fields);
+    return 0;
+}
+
 void message_move_memory(struct message *from, struct message *to)
 {
     if (!from->text.bytes && !from->fields)

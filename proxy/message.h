@@ -51,6 +51,8 @@ void message_init(struct message *m, size_t limit_bytes);
 void message_fini(struct message *m);
 /* Empties it for the next message. */
 void message_reset(struct message *m);
+/* A copy with memory of its own, *to is overwritten. 0; or -ENOMEM, and it is empty. */
+int message_copy(struct message *to, const struct message *from) WARN_UNUSED;
 /* The memory of its text and fields goes to `to` (which had none, or loses it), or comes from there: so that many who need it
  * for a moment have one between them. An answer's spans and fields are gone then, all else stays. */
 void message_move_memory(struct message *from, struct message *to);

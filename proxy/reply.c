@@ -61,6 +61,7 @@ static int append_head(struct deliver *d, int status, const char *type, const ch
 {
     struct buf *head = &d->head;
     d->status = status;
+    d->type = type;
     int error = buf_printf(head, "HTTP/1.1 %03d %s\r\n", status, reason_of(status));
     error = error ? error : append_date(head);
     if (!error && type)

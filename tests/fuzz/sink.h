@@ -30,7 +30,7 @@ static inline int sink_on_keep(void *context)
 /* sent, parts (DELIVER_PARTS): borrowed for the sink's life. */
 static inline struct deliver_sink sink_into(struct buf *sent, struct iovec *parts)
 {
-    return (struct deliver_sink){sent, parts, sink_on_write, sink_on_pending, sink_on_keep};
+    return (struct deliver_sink){sent, parts, sink_on_write, sink_on_pending, sink_on_keep, NULL};
 }
 
 #endif

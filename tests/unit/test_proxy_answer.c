@@ -58,7 +58,7 @@ static void begin(enum route_shape shape, int is_stream, int is_translated, int 
         [SHAPE_EVENTS] = {.shape = SHAPE_EVENTS, .dialect = DIALECT_OPENAI},
     };
     memset(&s, 0, sizeof s);
-    s.sink = (struct deliver_sink){NULL, s.parts, on_write, on_pending, on_keep};
+    s.sink = (struct deliver_sink){NULL, s.parts, on_write, on_pending, on_keep, NULL};
     buf_init(&s.sent, 0);
     deliver_init(&s.deliver, &s.sink, 1, 0);
     message_init(&s.head, 4096);
@@ -398,6 +398,35 @@ static void test_tokens_that_say_nothing(void **state)
     end();
 }
 
+static void note_head(void *context, const struct deliver *d)
+{
+    int *heads_n = context;
+    ++*heads_n;
+    assert_int_equal(d->status, 200);
+    assert_true(!d->type || strstr(d->type, "json") || strstr(d->type, "event-stream"));
+}
+
+/* Whoever is no HTTP client gets the head as what it says, and the bare bytes. */
+static void test_bare_bytes_for_who_takes_heads(void **state)
+{
+    (void)state;
+    for (int is_stream = 0; is_stream < 2; is_stream++) {
+        int heads_n = 0;
+        begin(SHAPE_EVENTS, is_stream, 1, 200, CONF_HEARTBEAT_OFF);
+        s.sink.context = &heads_n;
+        s.sink.head = note_head;
+        head_comes();
+        comes("{\"a\":1}\n");
+        comes("{\"c\":1}\n");
+        assert_int_equal(answer_end(&s.answer), 0);
+        assert_int_equal(heads_n, 1);
+        assert_false(s.deliver.is_kept);
+        assert_int_equal(buf_append(&s.sent, "", 1), 0);
+        assert_string_equal(buf_data(&s.sent), is_stream ? "<{\"a\":1}>\n\n<{\"c\":1}>\n\n" : "<{\"a\":1}\n{\"c\":1}\n>\n\n");
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_promise_turns_any_error_into_a_part_of_the_answer),
         cmocka_unit_test(test_heartbeats_stand_where_a_line_ends),
         cmocka_unit_test(test_tokens_that_say_nothing),
+        cmocka_unit_test(test_bare_bytes_for_who_takes_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,31 @@ static void test_only_what_is_usual_is_kept(void **state)
     message_fini(&m);
 }
 
+static void test_a_copy_is_its_own(void **state)
+{
+    (void)state;
+    struct message from, to;
+    message_init(&from, 1000);
+    fill(&from, 0, 100);
+    fill(&from, 20, 0);
+    from.minor = 1;
+    from.target = (struct span){5, 2};
+    assert_int_equal(message_copy(&to, &from), 0);
+    assert_ptr_not_equal(to.text.bytes, from.text.bytes);
+    assert_ptr_not_equal(to.fields, from.fields);
+    message_fini(&from);
+    assert_int_equal(to.fields_n, 20);
+    assert_int_equal(to.minor, 1);
+    assert_int_equal(message_count(&to, "A"), 20);
+    assert_memory_equal(message_at(&to, to.target), "aa", 2);
+    fill(&to, 1, 0);
+    assert_int_equal(message_count(&to, "A"), 21);
+    message_fini(&to);
+    assert_int_equal(message_copy(&to, &from), 0); /* nothing at all */
+    assert_int_equal(to.fields_n, 0);
+    message_fini(&to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_a_field_is_found_by_its_whole_name),
         cmocka_unit_test(test_memory_moves_without_what_was_in_it),
         cmocka_unit_test(test_only_what_is_usual_is_kept),
+        cmocka_unit_test(test_a_copy_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
