@@ -176,6 +176,13 @@ enum pulls_verdict puller_look(struct puller *p, struct pulls_ticket *t, const s
     return verdict;
 }
 
+enum pulls_verdict puller_refresh(struct puller *p, struct pulls_ticket *t, int64_t since_ms)
+{
+    enum pulls_verdict verdict = pulls_refresh(&p->pulls, t, since_ms, now_ms_of(p));
+    arm(p);
+    return verdict;
+}
+
 static void doubt(struct puller *p)
 {
     installed_doubt(&p->pulls.installed);

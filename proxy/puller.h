@@ -41,6 +41,8 @@ void puller_fini(struct puller *p);
 
 /* See pulls_look. */
 enum pulls_verdict puller_look(struct puller *p, struct pulls_ticket *t, const struct pulls_want *want, size_t *nth);
+/* See pulls_refresh. */
+enum pulls_verdict puller_refresh(struct puller *p, struct pulls_ticket *t, int64_t since_ms);
 /* The backend says that this model is not there, which it may have listed. */
 void puller_forget(struct puller *p, const char *model);
 /* Models were changed through us. */

@@ -393,6 +393,21 @@ enum pulls_verdict pulls_look(struct pulls *p, struct pulls_ticket *t, const str
     return verdict;
 }
 
+enum pulls_verdict pulls_refresh(struct pulls *p, struct pulls_ticket *t, int64_t since_ms, int64_t now_ms)
+{
+    int is_full = t && !t->is_accepted && waiting_is_full(p->waiting);
+    if (t)
+        pulls_leave(p, t);
+    if (p->installed.listed_ms >= since_ms)
+        return PULLS_GO;
+    if (now_ms < p->unknowable_until_ms || !p->ops.is_ready(p->ops.context))
+        return PULLS_NONE;
+    if (is_full)
+        return PULLS_FULL;
+    p->ops.list(p->ops.context, 0);
+    return t ? wait_in(p, t, &p->asking) : PULLS_WAIT;
+}
+
 const struct pulls_row *pulls_failed(const struct pulls *p, const char *model, int64_t now_ms)
 {
     size_t place = find(p, model);

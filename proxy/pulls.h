@@ -112,6 +112,10 @@ enum pulls_verdict pulls_look(struct pulls *p, struct pulls_ticket *t, const str
 /* Does not wait any more; harmless for who does not. The pull goes on. */
 void pulls_leave(struct pulls *p, struct pulls_ticket *t);
 
+/* The list as it was at since_ms or later. GO: it is there; WAIT: it is asked for, t->fn comes, and it is to look again; FULL; NONE: it
+ * can't be had now. t NULL: it is only asked for, and nobody waits. */
+enum pulls_verdict pulls_refresh(struct pulls *p, struct pulls_ticket *t, int64_t since_ms, int64_t now_ms);
+
 /* A try moves. */
 void pulls_progress(struct pulls *p, struct pulls_row *row, uint64_t completed_bytes, uint64_t total_bytes, int64_t now_ms);
 /* … has ended: FAILURE_NONE, or why. detail: clean words, or "". has_moved: it brought the model nearer; random: any number. */

@@ -1,6 +1,6 @@
 /*
  * Answers to GET /api/tags, one behind the other, with a byte 0x1e between them; behind the last one the name that is looked for. What is
- * counted is bounded, each name that was taken is found, and what is no list changes nothing.
+ * counted is bounded, each name that was taken is found, with a digest of its own, and what is no list changes nothing.
  */
 #include "proxy/installed.h"
 
@@ -23,6 +23,8 @@ static void check_names(const struct installed *i)
         check(i->places[k] == used_n && *name);
         used_n += strlen(name) + 1;
         check(installed_look(i, name, INT64_MAX) == INSTALLED_YES);
+        const unsigned char *digest = installed_digest(i, name);
+        check(!digest || digest == i->digests[k]);
     }
     check(used_n == buf_size(&i->names));
 }
@@ -40,7 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int error = installed_read(&i, at, (size_t)(mark - at), now_ms);
         check(error == 0 || error == -EINVAL || error == -ENOMEM);
         check(error != -EINVAL || (i.names_n == before_n && i.fresh_until_ms == fresh_until_ms));
-        check(error != 0 || installed_is_fresh(&i, now_ms));
+        check(error != 0 || (installed_is_fresh(&i, now_ms) && i.listed_ms == now_ms));
+        check(error == -ENOMEM || i.listed_ms < 0 || (i.same_since_ms >= 1 && i.same_since_ms <= i.listed_ms));
         check_names(&i);
         at = mark + 1;
     }

@@ -444,6 +444,31 @@ static void test_without_memory_it_is_tried_in_a_moment(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void test_the_list_as_it_is_now(void **state)
+{
+    (void)state;
+    struct pulls_ticket *a = &w.clients[0].ticket, *b = &w.clients[1].ticket;
+    w.is_away = 1;
+    assert_int_equal(pulls_refresh(&w.pulls, a, 0, w.now_ms), PULLS_NONE);
+    w.is_away = 0;
+    assert_int_equal(pulls_refresh(&w.pulls, a, 1000, w.now_ms), PULLS_WAIT);
+    assert_int_equal(pulls_refresh(&w.pulls, b, 1000, w.now_ms), PULLS_WAIT);
+    assert_int_equal(w.waiting.now_n, 2);
+    list(has_one);
+    assert_told(0, 1);
+    assert_told(1, 1);
+    w.lists_n = 0;
+    assert_int_equal(pulls_refresh(&w.pulls, a, 1000, w.now_ms), PULLS_GO);
+    assert_int_equal(pulls_refresh(&w.pulls, b, 1001, w.now_ms), PULLS_WAIT); /* too old for this one */
+    pulls_leave(&w.pulls, b);
+    assert_int_equal(pulls_refresh(&w.pulls, NULL, 1001, w.now_ms), PULLS_WAIT); /* nobody waits */
+    assert_int_equal(w.lists_n, 2);
+    w.waiting.limit_n = 0;
+    assert_int_equal(pulls_refresh(&w.pulls, &w.clients[2].ticket, 1001, w.now_ms), PULLS_FULL);
+    pulls_listed(&w.pulls, 0, w.now_ms);
+    assert_int_equal(pulls_refresh(&w.pulls, a, 1001, w.now_ms), PULLS_NONE); /* it can't be had, for a moment */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +489,7 @@ int main(void)
         CASE(test_so_many_at_once_and_those_that_nobody_waits_for_are_not_begun),
         CASE(test_more_models_than_places),
         CASE(test_without_memory_it_is_tried_in_a_moment),
+        CASE(test_the_list_as_it_is_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
