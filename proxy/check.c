@@ -5,9 +5,10 @@
 #include "proxy/check.h"
 
 #include "proxy/health.h"
+#include "proxy/metrics.h"
 #include "proxy/reply.h"
 
-enum { HEALTH_LIMIT_BYTES = 1 << 20 };
+enum { HEALTH_LIMIT_BYTES = 1 << 20, METRICS_LIMIT_BYTES = 1 << 20 };
 
 static const char no_store[] = "Cache-Control: no-store\r\n";
 
@@ -36,9 +37,30 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     c->fn(c->context);
 }
 
+static void answer_metrics(struct check *c, enum health_api api)
+{
+    struct metrics_input in = {.optimizer = c->facts.optimizer, .is_up = api == HEALTH_API_READY || api == HEALTH_API_ASLEEP};
+    struct buf out;
+    buf_init(&out, METRICS_LIMIT_BYTES);
+    if (metrics_write(&out, &in) < 0)
+        reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);
+    else
+        reply_bytes(c->deliver, 200, METRICS_TYPE, buf_data(&out), buf_size(&out), no_store);
+    buf_fini(&out);
+    c->fn(c->context);
+}
+
+static void answer_api(struct check *c, enum health_api api, const char *reason)
+{
+    if (c->kind == ROUTE_METRICS)
+        answer_metrics(c, api);
+    else
+        answer_health(c, api, reason);
+}
+
 static void on_ping(void *context, int is_answering, const char *why)
 {
-    answer_health(context, is_answering ? HEALTH_API_READY : HEALTH_API_SILENT, why);
+    answer_api(context, is_answering ? HEALTH_API_READY : HEALTH_API_SILENT, why);
 }
 
 static int is_watched(const struct check_facts *f)
@@ -46,7 +68,7 @@ static int is_watched(const struct check_facts *f)
     return f->page && f->is_backend_ours && contract_find_program(f->page, "ollama");
 }
 
-static void check_health(struct check *c, struct backend *backend)
+static void check_api(struct check *c, struct backend *backend)
 {
     char why[CONTRACT_REASON_BYTES];
     if (is_watched(&c->facts)) {
@@ -54,9 +76,9 @@ static void check_health(struct check *c, struct backend *backend)
         const struct contract_program *ollama = contract_find_program(c->facts.page, "ollama");
         if (c->facts.is_ollama_optional && atomic_load(&ollama->state) == CONTRACT_DOWN)
             api = HEALTH_API_READY;
-        answer_health(c, api, why);
+        answer_api(c, api, why);
     } else if (ping_start(&c->ping, backend, on_ping, c, why, sizeof why) < 0) {
-        answer_health(c, HEALTH_API_SILENT, why);
+        answer_api(c, HEALTH_API_SILENT, why);
     }
 }
 
@@ -86,10 +108,11 @@ static void check_ready(struct check *c)
 void check_start(struct check *c, enum route_kind kind, const struct check_facts *facts, struct backend *backend,
                  struct deliver *deliver, check_fn *fn, void *context)
 {
-    *c = (struct check){.facts = *facts, .deliver = deliver, .fn = fn, .context = context};
+    *c = (struct check){.facts = *facts, .kind = kind, .deliver = deliver, .fn = fn, .context = context};
     switch (kind) {
     case ROUTE_HEALTH:
-        check_health(c, backend);
+    case ROUTE_METRICS:
+        check_api(c, backend);
         return;
     case ROUTE_READY:
         check_ready(c);

@@ -1,5 +1,5 @@
 /*
- * check: /health, /live and /ready as answers.
+ * check: /health, /live, /ready and /metrics as answers.
  */
 #ifndef PROXY_CHECK_H
 #define PROXY_CHECK_H
@@ -7,6 +7,7 @@
 #include "common/contract.h"
 #include "proxy/deliver.h"
 #include "proxy/loads.h"
+#include "proxy/optimizer.h"
 #include "proxy/ping.h"
 #include "proxy/pulls.h"
 #include "proxy/queue.h"
@@ -22,6 +23,7 @@ struct check_facts {
     const struct upstreams *upstreams;
     int is_ollama_optional; /* it is not started by itself, and others answer */
     const struct pulls *pulls;
+    const struct optimizer *optimizer; /* NULL where it is not enabled */
     int64_t now_ms; /* for them */
     int is_backend_ours;
     int is_draining;
@@ -32,6 +34,7 @@ typedef void check_fn(void *context); /* the answer is given */
 
 struct check {
     struct check_facts facts;
+    enum route_kind kind;
     struct deliver *deliver;
     struct ping ping;
     check_fn *fn;

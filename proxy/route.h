@@ -9,7 +9,7 @@
 enum route_right { RIGHT_NONE, RIGHT_INFERENCE, RIGHT_OBSERVE, RIGHT_MANAGE };
 
 /* Who answers. */
-enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY };
+enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_METRICS };
 
 /* What is done with a request's body: held whole, or passed on as it comes. */
 enum route_body { ROUTE_HELD, ROUTE_STREAMED };

@@ -249,7 +249,7 @@ def paths() -> list:
             ("/debug//pprof/", 400), ("/%64ebug/pprof/", 404), ("/debug%2fpprof", 400), ("/debug/%70prof/", 404),
             ("/./debug/pprof/", 400),
             ("/api/../debug/pprof/", 400), ("/debug/pprof;a/", 400), ("/debug/pprof/%2e", 400), ("/debug/vars", 404),
-            ("/debug", 404), ("/metrics", 404)):
+            ("/debug", 404), ("/metrics/", 404)):
         rows.append((path, request(first=f"GET {path} HTTP/1.1".encode()), status))
     for url, status in (("http://localhost/debug/pprof/", 404), ("http://localhost//api/tags", 400),
         ("HTTP://localhost/api/../x", 400),

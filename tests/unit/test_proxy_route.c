@@ -28,6 +28,7 @@ static void test_what_each_path_is(void **state)
         {METHOD_GET, "/health", RIGHT_NONE, 0, 0},
         {METHOD_HEAD, "/live", RIGHT_NONE, 0, 0},
         {METHOD_GET, "/ready", RIGHT_NONE, 0, 0},
+        {METHOD_HEAD, "/metrics", RIGHT_OBSERVE, 0, 0},
         {METHOD_GET, "/api/tags", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/api/show", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/api/generate", RIGHT_INFERENCE, 1, 1},
@@ -63,7 +64,7 @@ static void test_what_does_not_exist(void **state)
     (void)state;
     static const char *const paths[] = {
         "/debug/pprof/", "/debug/pprof/heap", "/api", "/api/", "/api/generate/", "/API/tags", "/api/tagsx", "/api/tag",
-        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics",
+        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics/", "/metric",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;

@@ -1,0 +1,142 @@
+/*
+ * See metrics.h. A row of the table is a name, with what its samples are made by: whoever adds one adds a row. Those of the
+ * optimizer have the names that its owner's dashboards ask for; all others begin with sidecar_.
+ */
+#include "proxy/metrics.h"
+
+#ifndef SIDECAR_VERSION
+#define SIDECAR_VERSION "unknown"
+#endif
+
+struct metric;
+
+struct writer {
+    struct buf *out;
+    const struct metrics_input *in;
+    const struct metric *metric;
+    int error; /* the first */
+};
+
+struct metric {
+    const char *name, *type, *help; /* the latter without backslashes and line ends */
+    void (*samples)(struct writer *w);
+    enum optimizer_counter counter; /* of those that are only counted */
+};
+
+/* What may not stand in a label's value as it is: a backslash, a quote, a line's end. */
+static int append_escaped(struct buf *out, const char *text)
+{
+    int error = 0;
+    while (*text && !error) {
+        size_t n = strcspn(text, "\\\"\n");
+        error = buf_append(out, text, n);
+        text += n;
+        if (*text && !error)
+            error = buf_text(out, *text == '\n' ? "\\n" : *text == '"' ? "\\\"" : "\\\\");
+        text += *text != '\0';
+    }
+    return error;
+}
+
+/* label: NULL where the metric has none. Counts are exact up to 2^53. */
+static void sample(struct writer *w, const char *label, const char *label_value, double value)
+{
+    int error = w->error ? w->error : buf_text(w->out, w->metric->name);
+    if (label) {
+        error = error ? error : buf_printf(w->out, "{%s=\"", label);
+        error = error ? error : append_escaped(w->out, label_value);
+        error = error ? error : buf_text(w->out, "\"}");
+    }
+    w->error = error ? error : buf_printf(w->out, " %.16g\n", value);
+}
+
+static void build(struct writer *w)
+{
+    sample(w, "version", SIDECAR_VERSION, 1);
+}
+
+static void up(struct writer *w)
+{
+    sample(w, NULL, NULL, w->in->is_up);
+}
+
+static void counter(struct writer *w)
+{
+    sample(w, NULL, NULL, (double)w->in->optimizer->stats.counters[w->metric->counter]);
+}
+
+static void errors(struct writer *w)
+{
+    sample(w, NULL, NULL, (double)w->in->optimizer->stats.all.errors_n);
+}
+
+/* Of each strategy, then of all. */
+static void of_strategies(struct writer *w, double (*value)(const struct optimizer_strategy_stats *s))
+{
+    const struct optimizer_stats *s = &w->in->optimizer->stats;
+    for (size_t i = 0; i < s->strategies_n; i++)
+        sample(w, "strategy", s->strategies[i].name, value(&s->strategies[i]));
+    sample(w, "strategy", s->all.name, value(&s->all));
+}
+
+static double requests_n(const struct optimizer_strategy_stats *s)
+{
+    return (double)s->requests_n;
+}
+
+static void requests(struct writer *w)
+{
+    of_strategies(w, requests_n);
+}
+
+static void durations(struct writer *w)
+{
+    of_strategies(w, optimizer_stats_mean_s);
+}
+
+static void parts(struct writer *w)
+{
+    const uint64_t *counters = w->in->optimizer->stats.counters;
+    sample(w, "result", "done", (double)counters[OPTIMIZER_PARTS_DONE]);
+    sample(w, "result", "failed", (double)counters[OPTIMIZER_PARTS_FAILED]);
+}
+
+static const struct metric general[] = {
+    {"sidecar_build_info", "gauge", "1; its label tells the version.", build, 0},
+};
+
+static const struct metric of_optimizer[] = {
+    {"llm_optimizer_up", "gauge", "1 while the model server answers, or sleeps on purpose; else 0.", up, 0},
+    {"llm_optimizer_requests_total", "counter", "Requests that have ended, by strategy.", requests, 0},
+    {"llm_optimizer_errors_total", "counter", "Requests whose client was told an error.", errors, 0},
+    {"llm_optimizer_duration_seconds", "gauge", "Mean time to a whole answer, by strategy.", durations, 0},
+    {"llm_optimizer_tokens_saved_total", "counter", "Prompt tokens that the answering model did not have to read (estimated).", counter, OPTIMIZER_TOKENS_SAVED},
+    {"llm_optimizer_dedup_hits_total", "counter", "Requests that shared the answer of an identical one under way.", counter, OPTIMIZER_DEDUP_HITS},
+    {"llm_optimizer_tool_call_detected_total", "counter", "Calls of tools in answers.", counter, OPTIMIZER_TOOL_CALLS},
+    {"llm_optimizer_smart_truncations_total", "counter", "System prompts that were cut.", counter, OPTIMIZER_TRUNCATIONS},
+    {"llm_optimizer_schema_errors_total", "counter", "Requests and answers that are not what their API says.", counter, OPTIMIZER_SCHEMA_ERRORS},
+    {"sidecar_optimizer_cache_hits_total", "counter", "Requests that were answered from the cache.", counter, OPTIMIZER_CACHE_HITS},
+    {"sidecar_optimizer_cache_misses_total", "counter", "Requests that could have been, had it been there.", counter, OPTIMIZER_CACHE_MISSES},
+    {"sidecar_optimizer_map_parts_total", "counter", "Parts of conversations that were mapped, or left out.", parts, 0},
+};
+
+static void write_all(struct writer *w, const struct metric *rows, size_t rows_n)
+{
+    for (size_t i = 0; i < rows_n && !w->error; i++) {
+        const struct metric *m = w->metric = &rows[i];
+        w->error = buf_printf(w->out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->type);
+        m->samples(w);
+    }
+}
+
+int metrics_write(struct buf *out, const struct metrics_input *in)
+{
+    struct writer w = {.out = out, .in = in};
+    size_t before_n = buf_size(out);
+    write_all(&w, general, sizeof general / sizeof *general);
+    if (in->optimizer)
+        write_all(&w, of_optimizer, sizeof of_optimizer / sizeof *of_optimizer);
+    if (w.error)
+        buf_truncate(out, before_n);
+    return w.error;
+}
