@@ -59,6 +59,7 @@ CASES = (
     Case("stream", "a stream", CLIENTS, {"text": WHOLE, "parts_n": WORDS_N, "finish": "stop"},
          {client: {"in": None} for client in OPENAI}),
     Case("usage", "a stream with its counts", OPENAI, {"text": WHOLE, "finish": "stop", **COUNTS}),
+    Case("conversation", "a conversation of some turns, streamed", V1, {"text": WHOLE, "parts_n": WORDS_N, "finish": "stop"}),
     Case("length", "a limit of tokens", but("langchain-openai", "langchain-ollama"), {"text": "t0 t1 t2 ", "finish": "length", "out": 3}),
     Case("tools", "tools: calls, results, answer", CLIENTS, {"calls": CALLS, "ids_n": 2, "finish": "tool_calls", "text": WHOLE}, model="caller"),
     Case("tools_stream", "the same, streamed", CLIENTS, {"calls": CALLS, "ids_n": 2, "finish": "tool_calls", "text": WHOLE}, model="caller"),

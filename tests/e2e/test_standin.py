@@ -94,6 +94,12 @@ def test_a_model_thinks_calls_tools_and_keeps_to_a_schema_as_its_script_says(sta
     assert answer["message"] == {"role": "assistant", "content": "", "thinking": "hm well ", "tool_calls": [call, call]}
     answer = ask(backend.port, "POST", "/api/chat", {**chat, "think": False, "messages": [{"role": "tool", "content": "5"}]}).json
     assert answer["message"] == {"role": "assistant", "content": "t0 t1 "}
+    told = [{"role": "system", "content": 'Call "f" by <tool_call>'}, {"role": "user", "content": "hi"}]
+    answer = ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "think": False, "messages": told}).json
+    words = '<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>'
+    assert answer["message"] == {"role": "assistant", "content": words * 2}
+    told.append({"role": "assistant", "content": words})
+    assert ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "think": False, "messages": told}).json["message"]["content"] == "t0 t1 "
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"enum": ["x", "y"]}}, "b": {"type": "integer"}}}
     answer = ask(backend.port, "POST", "/api/generate", {**GENERATE, "format": schema, "think": False, "stream": False}).json
     assert answer["response"] == '{"a": ["x"], "b": 7}' and "thinking" not in answer

@@ -13,6 +13,7 @@ import { z } from "zod";
 globalThis.AI_SDK_LOG_WARNINGS = false;
 const system = "Be short.";
 const said = [{ role: "system", content: system }, { role: "user", content: "hi" }];
+const turns = [{ role: "user", content: "one word ".repeat(200) }, { role: "assistant", content: "and another ".repeat(200) }, said[1]];
 const results = { add: "42", weather: "rain" };
 const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const texts = ["one", "two words"];
@@ -93,6 +94,7 @@ function openaiNode(ask, wire) {
   return {
     chat: async () => whole(await create({ max_tokens: ask.max_tokens })),
     stream: () => read(create({ stream: true })),
+    conversation: () => read(create({ stream: true, messages: [said[0], ...turns] })),
     usage: () => read(create({ stream: true, stream_options: { include_usage: true } })),
     length: async () => ({ ...whole(await create({ max_completion_tokens: 3 })), text: whole(await create({ max_tokens: 3 })).text }),
     tools: async () => useTools((await create({ tools })).choices[0], {}, async (answer) => whole(await answer)),
@@ -172,6 +174,7 @@ function aiSdk(ask, { chat, text, embedding, responses }) {
   return {
     chat: async () => whole(await generate({ maxOutputTokens: ask.max_tokens })),
     stream: () => read({}),
+    conversation: () => read({ prompt: undefined, messages: turns }),
     length: async () => whole(await generate({ maxOutputTokens: 3 })),
     tools: async () => useTools(await generate(used)),
     tools_stream: async () => useTools(await read(used)),

@@ -4,7 +4,7 @@ import httpx2
 import langchain_ollama
 import langchain_openai
 import openai
-from shared import ADDRESS, LEFT_AFTER_N, PICTURE, RESULTS, SAID, TEXTS, TIMEOUT_S, TOOLS, Sight, calls_of, floats, recording, said_with
+from shared import ADDRESS, LEFT_AFTER_N, PICTURE, RESULTS, SAID, TALK, TEXTS, TIMEOUT_S, TOOLS, Sight, calls_of, floats, recording, said_with
 
 
 class LangChain:
@@ -33,6 +33,11 @@ class LangChain:
         whole, parts_n = self._read(self.chat_model(**self.with_usage))
         usage = whole.usage_metadata
         return {"text": whole.content, "parts_n": parts_n, "in": usage["input_tokens"], "out": usage["output_tokens"], "sum": usage["total_tokens"]}
+
+    def conversation(self):
+        """Chunks, behind some turns."""
+        whole, parts_n = self._read(self.chat_model(), TALK)
+        return {"text": whole.content, "parts_n": parts_n}
 
     def _answer_calls(self, message):
         results = [{"role": "tool", "tool_call_id": call["id"], "name": call["name"], "content": RESULTS[call["name"]]} for call in message.tool_calls]

@@ -3,7 +3,7 @@ import json
 
 import httpx2
 import openai
-from shared import ADDRESS, LEFT_AFTER_N, PICTURE, RESULTS, SAID, TEXTS, TIMEOUT_S, TOOLS, Sight, calls_of, facts, floats, recording, said_with
+from shared import ADDRESS, LEFT_AFTER_N, PICTURE, RESULTS, SAID, TALK, TEXTS, TIMEOUT_S, TOOLS, Sight, calls_of, facts, floats, recording, said_with
 
 
 class OpenAiPython:
@@ -36,6 +36,10 @@ class OpenAiPython:
     def stream(self):
         """Chunks."""
         return self._read(self._create(stream=True))
+
+    def conversation(self):
+        """Chunks, behind some turns."""
+        return self._read(self._create(stream=True, messages=TALK))
 
     def usage(self):
         """Chunks, and the counts."""

@@ -5,6 +5,7 @@ import openai
 import pydantic
 
 SAID = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "hi"}]
+TALK = [SAID[0], {"role": "user", "content": "one word " * 200}, {"role": "assistant", "content": "and another " * 200}, SAID[1]]
 RESULTS = {"add": "42", "weather": "rain"}
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 ADDRESS = "http://127.0.0.1:1/cat.png"

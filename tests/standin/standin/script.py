@@ -22,7 +22,7 @@ top level for that model. Durations are in the unit that the key names; counts a
                            first), in which M ms of processor time are taken each second, as a runner is never quite idle
     token_bytes            length of each token
     tool_calls             [{"function": {"name": …, "arguments": {…}}}, …]: /api/chat says those of them that it is given as tools,
-                           unless the last message is of one
+                           unless the last message is of one; where it is told of them in words, as text in <tool_call>
     thinking               a text: what is thought before each answer, unless the request's `think` is false
     crash_after_tokens     SIGKILL to itself after so many tokens
     close_after_tokens     the connection is dropped without a last chunk

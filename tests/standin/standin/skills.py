@@ -14,9 +14,9 @@ class Calls(list):
 
 def speech(rules: dict, request: dict):
     """What is said in place of the usual words, piece by piece, or None. Thinking comes before it, or before the usual words."""
-    calls = _calls(rules, request)
+    calls = _calls(rules, request) or _calls_in_words(rules, request)
     if calls:
-        return [*thoughts(rules, request), calls]
+        return [*thoughts(rules, request), calls] if isinstance(calls, Calls) else calls
     wanted = request.get("format")
     if wanted:
         text = json.dumps(instance(wanted) if isinstance(wanted, dict) else {"answer": "word"})
@@ -57,3 +57,14 @@ def _calls(rules: dict, request: dict) -> Calls:
         return Calls()
     given = {(tool.get("function") or {}).get("name") for tool in request.get("tools") or [] if isinstance(tool, dict)}
     return Calls(call for call in rules.get("tool_calls", ()) if call["function"]["name"] in given)
+
+
+def _calls_in_words(rules: dict, request: dict) -> list:
+    """Where a system message tells of its tools and of <tool_call>, it says that for each, until it has said so."""
+    said = {role: "".join(str(message.get("content")) for message in request.get("messages") or []
+                          if isinstance(message, dict) and message.get("role") == role)
+            for role in ("system", "assistant")}
+    if "<tool_call>" not in said["system"] or "<tool_call>" in said["assistant"]:
+        return []
+    calls = [call["function"] for call in rules.get("tool_calls", ()) if f'"{call["function"]["name"]}"' in said["system"]]
+    return [f"<tool_call>{json.dumps(call)}</tool_call>" for call in calls]
