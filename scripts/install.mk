@@ -9,6 +9,7 @@ DATADIR ?= $(PREFIX)/share
 MANDIR ?= $(DATADIR)/man
 DOCDIR ?= $(DATADIR)/doc/ollama-sidecar
 PROFILEDIR ?= $(DATADIR)/ollama-sidecar/profiles
+PROMETHEUSDIR ?= $(DATADIR)/ollama-sidecar/prometheus
 SYSCONFDIR ?= /etc
 CONFDIR ?= $(SYSCONFDIR)/ollama-sidecar
 DESTDIR ?=
@@ -37,14 +38,15 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 	$(call each,file,$(ZSHCOMPLETIONDIR),$(wildcard deploy/completion/_*)) \
 	$(call each,file,$(FISHCOMPLETIONDIR),$(wildcard deploy/completion/*.fish)) \
 	$(call each,text,$(PROFILEDIR),$(filter-out %/replit.ini,$(wildcard deploy/profiles/*.ini))) \
+	$(call each,file,$(PROMETHEUSDIR),$(wildcard deploy/prometheus/*.yml)) \
 	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE)) \
 	$(call each,file,$(DOCDIR)/docs,$(wildcard docs/*.md docs/*.example)) $(call each,file,$(DOCDIR)/docs/adr,$(wildcard docs/adr/*.md))
 
-# The configuration of a service of the system; a packager may have another list of models.
-CONFIGURATION ?= deploy/systemd/supervisor.ini preload-models.txt models.json
+# The configuration of the services of the system; a packager may have another list of models.
+CONFIGURATION ?= deploy/systemd/supervisor.ini deploy/profiles/optimizer.ini preload-models.txt models.json
 
 # Words of a list, which such a name would be cut by.
-FOLDERS = PREFIX BINDIR DATADIR MANDIR DOCDIR PROFILEDIR SYSCONFDIR CONFDIR SYSTEMDUNITDIR SYSUSERSDIR TMPFILESDIR BASHCOMPLETIONDIR \
+FOLDERS = PREFIX BINDIR DATADIR MANDIR DOCDIR PROFILEDIR PROMETHEUSDIR SYSCONFDIR CONFDIR SYSTEMDUNITDIR SYSUSERSDIR TMPFILESDIR BASHCOMPLETIONDIR \
 	ZSHCOMPLETIONDIR FISHCOMPLETIONDIR
 ODD_FOLDERS = $(strip $(foreach name,$(FOLDERS),$(if $(or $(findstring |,$($(name))),$(word 2,$($(name)))),$(name))))
 check-folders:

@@ -43,11 +43,12 @@ def test_what_is_installed_is_what_is_uninstalled(folder, prefix):
         assert f"{prefix}/bin/{program}" in files
     for page in os.listdir(os.path.join(ROOT, "docs/man")):
         assert f"{prefix}/share/man/man{page[-1]}/{page}" in files
-    for name in ("supervisor.ini", "preload-models.txt", "models.json"):
+    for name in ("supervisor.ini", "optimizer.ini", "preload-models.txt", "models.json"):
         assert f"/etc/ollama-sidecar/{name}" in files
-    for end in ("/systemd/system/ollama-sidecar.service", "/sysusers.d/ollama-sidecar.conf", "/tmpfiles.d/ollama-sidecar.conf"):
+    for end in ("/systemd/system/ollama-sidecar.service", "/systemd/system/llm-optimizer.service", "/sysusers.d/ollama-sidecar.conf", "/tmpfiles.d/ollama-sidecar.conf"):
         assert [name for name in files if name.endswith(end)], files
     assert f"{prefix}/share/ollama-sidecar/profiles/attach.ini" in files
+    assert f"{prefix}/share/ollama-sidecar/prometheus/llm-optimizer.yml" in files
     assert f"{prefix}/share/doc/ollama-sidecar/docs/systemd.md" in files
     for name in os.listdir(os.path.join(ROOT, "deploy/completion")) if os.path.isdir(os.path.join(ROOT, "deploy/completion")) else ():
         assert [one for one in files if "/share/" in one and name.removesuffix(".bash") == os.path.basename(one)], (name, files)
@@ -78,7 +79,7 @@ def test_the_programs_of_a_staged_tree_run(folder):
     for program in PROGRAMS:
         done = subprocess.run([f"{folder}/usr/bin/{program}", "--version"], text=True, capture_output=True, check=False)
         assert done.returncode == 0 and version in done.stdout, (program, done)
-    for ini in ("etc/ollama-sidecar/supervisor.ini", "usr/share/ollama-sidecar/profiles/attach.ini"):
+    for ini in ("etc/ollama-sidecar/supervisor.ini", "etc/ollama-sidecar/optimizer.ini", "usr/share/ollama-sidecar/profiles/attach.ini"):
         path = os.path.join(folder, ini)
         with open(path, encoding="utf-8") as file:
             text = file.read()

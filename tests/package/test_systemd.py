@@ -24,6 +24,49 @@ def test_the_unit_is_well_formed_and_confined(service):
     assert number <= 2.0, exposure
 
 
+def test_r4_8_the_optimizer_s_unit_is_well_formed_and_as_confined(service):
+    """It is installed, and neither enabled nor started: its owner says when it may pull."""
+    machine, unit = service.machine, "llm-optimizer.service"
+    verified = machine.run("systemd-analyze", "verify", "--man=no", unit)
+    assert verified.returncode == 0 and "llm-optimizer" not in verified.stdout + verified.stderr, verified
+    exposure = machine.must("systemd-analyze", "security", "--no-pager", unit).splitlines()[-1]
+    number = float(re.search(rf"level for {unit}: ([\d.]+) OK", exposure).group(1))
+    assert number <= 2.0, exposure
+    assert machine.run("systemctl", "is-enabled", unit).stdout.strip() == "disabled"
+    for name, value in {"ActiveState": "inactive", "Type": "notify", "Restart": "always", "RestartUSec": "5s"}.items():
+        assert machine.must("systemctl", "show", "--value", "-p", name, unit).strip() == value, name
+
+
+def test_r4_8_the_optimizer_runs_beside_it_on_the_same_models_and_is_started_again(service):
+    """Ready by sd_notify; its log has its own name; one that crashes is back, as is one that ends by itself."""
+    machine, unit = service.machine, "llm-optimizer.service"
+    service.script(tokens=1)
+    service.started()
+    machine.must("mkdir", "-p", f"/run/systemd/system/{unit}.d")
+    machine.write(f"/run/systemd/system/{unit}.d/test.conf", "[Service]\nEnvironment=OLLAMA_PRELOAD_MODELS=none\n")
+    machine.must("systemctl", "daemon-reload")
+    try:
+        machine.must("systemctl", "start", unit)
+        assert machine.curl("-f", "http://127.0.0.1:8512/live").returncode == 0
+        assert machine.must("journalctl", "-q", "-u", unit, "-t", "llm-optimizer", "-n", "1")
+        assert "ready" in machine.must("sidecarctl", "-s", "/run/llm-optimizer/control.sock", "status")
+        machine.must("systemctl", "reload", unit)
+        machine.must("sidecarctl", "-s", "/run/llm-optimizer/control.sock", "status")
+        before = machine.must("systemctl", "show", "--value", "-p", "MainPID", unit).strip()
+        machine.must("kill", "-TERM", before)  # an end with success, which Restart=on-failure would leave at that
+
+        def again():
+            shown = machine.must("systemctl", "show", "-p", "MainPID", "-p", "ActiveState", unit)
+            return "ActiveState=active" in shown and f"MainPID={before}\n" not in shown
+
+        until(again, 30, "a restart", lambda: machine.must("journalctl", "-q", "-u", unit))
+    finally:
+        machine.run("systemctl", "stop", unit)
+        machine.run("rm", "-r", f"/run/systemd/system/{unit}.d")
+        machine.run("systemctl", "daemon-reload")
+    assert service.show("ActiveState") == "active"
+
+
 def test_it_is_ready_and_answers_and_tells_its_state(service):
     service.script(tokens=3)
     service.started()
