@@ -165,6 +165,13 @@ static void write_preset(struct openai_ask *a, size_t row, const char *penalty)
     json_write_text(&a->w, preset);
 }
 
+/* Where Ollama's own options are sent too, they may say it. */
+static void note_unsaid(struct openai_ask *a)
+{
+    a->t->unsaid |= openai_is_there(&a->values[OPENAI_TEMPERATURE]) ? 0 : TRANSLATE_UNSAID_TEMPERATURE;
+    a->t->unsaid |= openai_is_there(&a->values[OPENAI_TOP_P]) ? 0 : TRANSLATE_UNSAID_TOP_P;
+}
+
 /* One text or several; Ollama wants a list. An empty one would end every answer before it begins. */
 static void write_stop(struct openai_ask *a)
 {
@@ -207,6 +214,8 @@ static void write_own_options(struct openai_ask *a)
 void openai_ask_options(struct openai_ask *a, const char *penalty)
 {
     int has_own = openai_is_there(&a->values[OPENAI_OPTIONS]);
+    if (!has_own)
+        note_unsaid(a);
     json_write_text(&a->w, ",\"options\":{");
     for (size_t i = 0; has_own && i < ROWS_N; i++)
         if (!openai_is_there(&a->values[rows[i].member]))

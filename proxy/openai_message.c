@@ -108,6 +108,7 @@ static int write_words(struct openai_ask *a, const struct openai_tools *tools, s
         return 0;
     json_write_text(&a->w, written_n ? "," : "");
     openai_tools_words(a, tools);
+    a->t->has_tool_words = 1;
     return 1;
 }
 

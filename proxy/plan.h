@@ -13,7 +13,7 @@
 #include "common/json_walk.h"
 #include "proxy/token_estimate.h"
 
-enum { PLAN_WHY_BYTES = 512 };
+enum { PLAN_WHY_BYTES = 512, PLAN_PARTS_MAX = 256 };
 
 struct map;
 
@@ -26,13 +26,14 @@ struct prompt_counts {
 /* The summaries of what was mapped, in their order; where one could not be made, what is to be said of it. */
 struct plan_parts {
     const struct json_text *items; /* decoded UTF-8; all borrowed */
-    size_t items_n;
+    size_t items_n; /* PLAN_PARTS_MAX at the most */
 };
 
 struct plan {
     const struct conf_strategy *strategy; /* NULL: none is for it, and it passes with the model that it names */
     struct prompt_counts received;        /* as the client sent it */
     struct prompt_counts sent;            /* as the answering model gets it, once plan_write() has written it */
+    uint64_t saved_tokens_n;              /* … so many fewer than it would have had to read */
     const char *model;                    /* that answers; the strategy's, borrowed */
     int is_truncated;                     /* its system prompt was cut */
     size_t tools_found_n, tools_lost_n;   /* definitions of tools in a system prompt that was cut */
@@ -49,6 +50,7 @@ struct plan_rules {
     const struct token_estimates *estimates;
     const char *asked_model; /* as the client named it */
     unsigned unsaid;         /* options that stand in the body though its client did not say them: bits of enum translate_unsaid */
+    size_t words_n;          /* the last so many of the system's first messages are ours, about tools: they are not cut */
 };
 
 /* Chooses the strategy of a body: by how many tokens it has, or the one of forced_name (NULL: none is forced). step is PLAN_MAP where
@@ -56,14 +58,14 @@ struct plan_rules {
  * be read it says nothing, and strategy is NULL: the backend tells what is wrong with it. */
 int plan_make(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, const char *forced_name, char *why) WARN_UNUSED;
 
-/* The body as it is sent to the model that answers, appended to out; with summaries in the place of what was mapped, where they are
- * not NULL. Notes what it did in *p. 0; -E2BIG where it is longer than num_ctx lets it be (why says by how much, and what to do);
- * -EINVAL, -ENOMEM, -EFBIG. On failure out is as it was. */
+/* The body as it is sent to the model that answers, in out, which is empty before; with summaries in the place of what was mapped (all
+ * between the system's first messages and the user's last one), where they are not NULL. Notes what it did in *p. 0; -E2BIG where it is
+ * longer than num_ctx lets it be, or -EINVAL, with a text for the client in why; -ENOMEM, -EFBIG. On failure out is empty. */
 int plan_write(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, const struct plan_parts *summaries,
                struct buf *out, char *why) WARN_UNUSED;
 
-/* How many tokens the summaries may have together, beside all else that the answering model gets; 0 where nothing is left.
- * num_ctx 0: UINT64_MAX. */
-uint64_t plan_summaries_room(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n);
+/* How many tokens items_n summaries may have together, beside all else that the answering model gets; 0 where nothing is left, UINT64_MAX
+ * where nobody says what num_ctx is. */
+uint64_t plan_summaries_room(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, size_t items_n);
 
 #endif

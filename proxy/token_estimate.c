@@ -48,11 +48,14 @@ static double within(double value, double least, double most)
     return value < least ? least : value > most ? most : value;
 }
 
-static double estimate(const struct token_row *row, uint64_t chars_n, size_t messages_n)
+static struct token_line line_of(const struct token_row *row)
 {
-    double slope = row ? row->slope : 1.0 / TOKENS_CHARS_DEFAULT;
-    double tokens = (row ? row->overhead : 0) + slope * (double)chars_n + (double)messages_n * TOKENS_A_MESSAGE;
-    return within(tokens, 1, 1e15);
+    return row ? (struct token_line){row->overhead, row->slope} : (struct token_line){0, 1.0 / TOKENS_CHARS_DEFAULT};
+}
+
+static double count(struct token_line line, uint64_t chars_n, size_t messages_n)
+{
+    return within(line.overhead + line.slope * (double)chars_n + (double)messages_n * TOKENS_A_MESSAGE, 1, 1e15);
 }
 
 int token_is_known(const struct token_estimates *e, const char *model)
@@ -60,9 +63,24 @@ int token_is_known(const struct token_estimates *e, const char *model)
     return find(e, model) != NULL;
 }
 
+struct token_line token_line(const struct token_estimates *e, const char *model)
+{
+    return line_of(find(e, model));
+}
+
+uint64_t token_count(struct token_line line, uint64_t chars_n, size_t messages_n)
+{
+    return (uint64_t)(count(line, chars_n, messages_n) + 0.5);
+}
+
 uint64_t token_estimate(const struct token_estimates *e, const char *model, uint64_t chars_n, size_t messages_n)
 {
-    return (uint64_t)(estimate(find(e, model), chars_n, messages_n) + 0.5);
+    return token_count(token_line(e, model), chars_n, messages_n);
+}
+
+uint64_t token_chars(struct token_line line, uint64_t tokens_n)
+{
+    return (uint64_t)within((double)tokens_n / line.slope, 0, 1e15);
 }
 
 /* The line, by the sums and what is likely. A slope that no tokenizer has is brought within its bounds, and the overhead fits to that. */
@@ -85,7 +103,7 @@ static void add(struct token_sums *s, double x, double y)
     s->xy = kept * s->xy + x * y;
 }
 
-/* Whether the count tells how long the prompt is: not where a part of it was cached, or cut. */
+/* Whether the count tells how long the prompt is: not where a part of it was cached, or left out. */
 static int is_telling(uint64_t chars_n, uint64_t tokens_n, uint64_t num_ctx)
 {
     return tokens_n > TOKENS_LEARN_MIN && (double)tokens_n * TOKENS_CHARS_MOST >= (double)chars_n &&
@@ -111,7 +129,7 @@ void token_learn(struct token_estimates *e, const char *model, uint64_t chars_n,
     if (!*model || !is_telling(chars_n, tokens_n, num_ctx))
         return;
     struct token_row *row = row_of(e, model);
-    double guess = estimate(row->learnt_n ? row : NULL, chars_n, messages_n), off = (guess - (double)tokens_n) / (double)tokens_n;
+    double guess = count(line_of(row->learnt_n ? row : NULL), chars_n, messages_n), off = (guess - (double)tokens_n) / (double)tokens_n;
     off = off < 0 ? -off : off;
     row->used = ++e->uses;
     if (!is_plausible(row, off))

@@ -5,8 +5,8 @@
  * for each character (code points, as bytes would make other scripts look longer than they are). What counts most is what was
  * answered last. Before the first answer a token has 4 characters. Pure.
  *
- * Not every count says something: short prompts are mostly template, Ollama cuts what is longer than num_ctx without a word, and
- * what it has still in its cache some versions do not count.
+ * Not every count says something: short prompts are mostly template, Ollama leaves out messages of what is longer than num_ctx without
+ * a word, and what it has still in its cache some versions do not count.
  */
 #ifndef PROXY_TOKEN_ESTIMATE_H
 #define PROXY_TOKEN_ESTIMATE_H
@@ -47,8 +47,16 @@ struct token_estimates {
 
 /* Whether an answer of this model has taught something. */
 int token_is_known(const struct token_estimates *e, const char *model);
-/* A prompt of so many characters in so many messages; model: whose tokens, or "" where that is not known yet. */
+/* What is known of a model, for who counts again and again; model "": where that is not known yet. */
+struct token_line {
+    double overhead, slope;
+};
+struct token_line token_line(const struct token_estimates *e, const char *model);
+/* A prompt of so many characters in so many messages. */
+uint64_t token_count(struct token_line line, uint64_t chars_n, size_t messages_n);
 uint64_t token_estimate(const struct token_estimates *e, const char *model, uint64_t chars_n, size_t messages_n);
+/* How many characters at most have so many tokens, beside what is counted already; 0 where there is no room for one. */
+uint64_t token_chars(struct token_line line, uint64_t tokens_n);
 /* The model has counted tokens_n. num_ctx: how many it takes; 0: not known. */
 void token_learn(struct token_estimates *e, const char *model, uint64_t chars_n, size_t messages_n, uint64_t tokens_n, uint64_t num_ctx);
 /* How far estimates were from what was counted then, as a part of that (0.03), of late; 0 where nothing was learnt. */

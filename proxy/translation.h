@@ -34,6 +34,9 @@ enum translate_need {
     TRANSLATE_THINKING = 4, /* it thinks, where it is asked to */
 };
 
+/* Options that are written though the client has not said them: bits. */
+enum translate_unsaid { TRANSLATE_UNSAID_TEMPERATURE = 1, TRANSLATE_UNSAID_TOP_P = 2 };
+
 /* One request's. All zero: nothing is translated. */
 struct translation {
     const struct translate_ops *ops;
@@ -55,6 +58,8 @@ struct translation {
     int has_ended;       /* … and its last: nothing may come behind it */
     unsigned needs;      /* bits of translate_need that make a difference to this request; the request's translator writes them */
     unsigned lacks;      /* … those that its model is known not to have: its body does without them. Set before it is translated once more */
+    unsigned unsaid;     /* bits of translate_unsaid */
+    int has_tool_words;  /* the last of the system's first messages tells of tools, and is ours */
     size_t calls_n;      /* tool calls that were written */
     struct repair *repair; /* of calls that the model writes as text; owned; NULL: none are looked for */
     size_t repaired_n;   /* … that were found */

@@ -48,6 +48,7 @@ static void test_four_characters_a_token_and_eight_tokens_a_message_at_first(voi
     (void)state;
     assert_int_equal(token_estimate(&e, "m", 4000, 3), 1024);
     assert_int_equal(token_estimate(&e, "", 0, 0), 1);
+    assert_int_equal(token_chars(token_line(&e, "m"), 100), 400);
     assert_false(token_is_known(&e, "m"));
     assert_true(token_error_ratio(&e, "m") == 0);
 }
