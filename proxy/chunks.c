@@ -1,28 +1,11 @@
 /* See chunks.h. */
 #include "proxy/chunks.h"
 
-enum { CHARACTER_BYTES = 4 }; /* of UTF-8, at most */
+#include "common/utf8.h"
 
 void chunks_init(struct chunks *c, const char *text, size_t n, const size_t *starts, size_t starts_n, size_t most_chars)
 {
     *c = (struct chunks){.text = text, .n = n, .starts = starts, .starts_n = starts_n, .most_chars = most_chars};
-}
-
-static int is_inside_character(char byte)
-{
-    return ((unsigned char)byte & 0xc0) == 0x80;
-}
-
-/* Where the part that begins at c->at has to end at the latest. What is no UTF-8 is cut by its bytes. */
-static size_t window_end(const struct chunks *c)
-{
-    size_t chars_n = 0, at = c->at;
-    while (at < c->n && at - c->at < c->most_chars * CHARACTER_BYTES) {
-        if (!is_inside_character(c->text[at]) && chars_n++ == c->most_chars)
-            break;
-        at++;
-    }
-    return at;
 }
 
 /* The last message that begins behind `from`, and not behind `to`; 0: none does. */
@@ -59,19 +42,11 @@ static size_t text_border(const struct chunks *c, size_t from, size_t to)
     return line ? line : word ? word : to;
 }
 
-static size_t count_chars(const char *text, size_t n)
-{
-    size_t chars_n = 0;
-    for (size_t i = 0; i < n; i++)
-        chars_n += !is_inside_character(text[i]);
-    return chars_n;
-}
-
 int chunks_next(struct chunks *c, struct chunk *out)
 {
     if (c->at == c->n)
         return 0;
-    size_t end = window_end(c);
+    size_t end = (size_t)(utf8_skip(c->text + c->at, c->n - c->at, c->most_chars) - c->text);
     if (end < c->n) {
         size_t half = c->at + (end - c->at) / 2, border = message_border(c, half, end);
         end = border ? border : text_border(c, half, end);
@@ -79,7 +54,7 @@ int chunks_next(struct chunks *c, struct chunk *out)
     int begins_message = c->start < c->starts_n && c->starts[c->start] == c->at;
     out->at = c->at;
     out->n = end - c->at;
-    out->chars_n = count_chars(c->text + c->at, out->n);
+    out->chars_n = utf8_count(c->text + c->at, out->n);
     out->is_inside = !begins_message && c->start > 0;
     out->message = begins_message ? c->start : c->start > 0 ? c->start - 1 : c->starts_n;
     c->at = end;
