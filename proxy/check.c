@@ -26,6 +26,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.cooldowns = f->cooldowns;
     in.pulls = f->pulls;
     in.upstreams = f->upstreams;
+    in.optimizer = f->optimizer;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
     in.repaired_n = atomic_load(&f->line->repaired_n);

@@ -24,6 +24,7 @@ static void check(struct exchange *x)
     facts.cooldowns = &env->loader.cooldowns;
     facts.pulls = &env->puller.pulls;
     facts.upstreams = env->upstreams;
+    facts.optimizer = env->conf->optimizer.enabled ? &env->optimizer : NULL;
     const struct conf_program *ollama = env->upstreams ? conf_program(env->conf, "ollama") : NULL;
     facts.is_ollama_optional = ollama && !ollama->autostart;
     facts.now_ms = loop_now_ms(env->loop);

@@ -24,13 +24,29 @@ static void answer(struct exchange *x, int error, const struct buf *json)
     exchange_finish(x, EXCHANGE_CLEAN);
 }
 
-/* The models of all backends, one after the other, without those that came before. */
+/* The models of all backends, one after the other, without those that came before, and then `auto`. */
 struct others {
     const struct upstreams *all;
     const struct list *shown; /* those that its key may see; NULL: all */
-    size_t row;
+    const struct translate_models *own; /* NULL: there is none */
+    size_t row, own_n;
     struct upstream_model at;
 };
+
+/* What is no model of anybody's, but may be asked for as one. */
+static int next_own(void *context, size_t nth, struct translate_model *out)
+{
+    (void)context;
+    *out = (struct translate_model){.name = "auto", .owner = "ollama-sidecar"};
+    return nth == 0;
+}
+
+const struct translate_models *exchange_own_models(const struct exchange *x)
+{
+    static const struct translate_models own = {.next = next_own};
+    const struct conf_optimizer *conf = &x->env->conf->optimizer;
+    return conf->enabled && conf_names_model(&conf->models, "auto", 4) ? &own : NULL;
+}
 
 static int next(void *context, struct upstream_model *out)
 {
@@ -60,8 +76,9 @@ static int next_model(void *context, size_t nth, struct translate_model *out)
 {
     struct upstream_model at;
     (void)nth;
-    if (!next(context, &at))
-        return 0;
+    struct others *o = context;
+    if (!next(o, &at))
+        return o->own && o->own->next(NULL, o->own_n++, out);
     *out = (struct translate_model){.name = at.name, .owner = at.owner, .created_s = (int64_t)at.created_s};
     return 1;
 }
@@ -70,7 +87,7 @@ void exchange_answer_models(struct exchange *x)
 {
     const struct upstreams *all = x->env->upstreams;
     const struct message *m = x->request;
-    struct others others = {.all = all, .shown = exchange_shown_models(x), .row = 1};
+    struct others others = {.all = all, .shown = exchange_shown_models(x), .own = exchange_own_models(x), .row = 1};
     struct translate_models rules = {.context = &others, .is_listed = may_see, .next = next_model};
     struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
     struct buf out;

@@ -203,6 +203,8 @@ void exchange_answer_models(struct exchange *x); /* … of /v1 */
 /* the model that /api/show is asked for, into x->ask (0, or -1: none can be read), and what is shown of one of an upstream's; */
 int exchange_read_shown(struct exchange *x);
 void exchange_answer_show(struct exchange *x, const struct upstream *upstream);
+/* … names that are ours, beside Ollama's models in lists of /v1; NULL: none; */
+const struct translate_models *exchange_own_models(const struct exchange *x);
 /* what needs no Ollama where there is none, as it was never started, or has failed: 1 where it was answered. */
 int exchange_answer_for_ollama(struct exchange *x);
 

@@ -41,6 +41,7 @@ static int translate(struct exchange *x)
     if (!ops->request) {
         x->target = ops->target;
         t->path = (struct json_text){message_at(x->request, x->request->path), x->request->path.n};
+        t->models = exchange_own_models(x);
         return 0;
     }
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */

@@ -253,6 +253,8 @@ static int write_object(struct buf *out, const struct health *h, const struct he
                                (unsigned long long)in->requests_n, (unsigned long long)in->repaired_n);
     if (!error && in->upstreams)
         error = upstreams_write(in->upstreams, out);
+    if (!error && in->optimizer)
+        error = optimizer_write(in->optimizer, out);
     if (!error && *h->error) {
         error = buf_text(out, ",\"error\":");
         error = error ? error : buf_json_string(out, h->error, strlen(h->error));

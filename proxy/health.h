@@ -8,6 +8,7 @@
 #include "common/buf.h"
 #include "proxy/cooldowns.h"
 #include "proxy/loads.h"
+#include "proxy/optimizer.h"
 #include "proxy/pulls.h"
 #include "proxy/upstreams.h"
 
@@ -29,6 +30,7 @@ struct health_input {
     const struct cooldowns *cooldowns; /* the same */
     const struct pulls *pulls;          /* the same */
     const struct upstreams *upstreams; /* NULL where none is configured */
+    const struct optimizer *optimizer; /* NULL where it is not enabled */
     int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n, repaired_n;

@@ -5,6 +5,7 @@
 #ifndef PROXY_OPTIMIZER_H
 #define PROXY_OPTIMIZER_H
 
+#include "common/buf.h"
 #include "common/conf.h"
 #include "proxy/optimizer_stats.h"
 
@@ -15,5 +16,8 @@ struct optimizer {
 /* conf: borrowed for its life. */
 void optimizer_init(struct optimizer *o, const struct conf *conf);
 void optimizer_fini(struct optimizer *o);
+
+/* Appends what it has done as one more member of an object: `,"optimizer":{…}`. 0 or -errno. */
+int optimizer_write(const struct optimizer *o, struct buf *out) WARN_UNUSED;
 
 #endif

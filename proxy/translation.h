@@ -24,7 +24,7 @@ struct translate_model {
 struct translate_models {
     void *context;
     int (*is_listed)(void *context, const char *name); /* whether this client may know of it */
-    int (*next)(void *context, size_t nth, struct translate_model *out); /* those of other backends: 1, or 0 where there is no nth */
+    int (*next)(void *context, size_t nth, struct translate_model *out); /* those that are not Ollama's: 1, or 0 where there is no nth */
 };
 
 /* What a model has to be able to for a request: bits. */

@@ -1,5 +1,9 @@
 """GET /metrics: what Prometheus gets, who gets it, and that it disturbs nobody. (R4.1, R4.7)"""
+import pytest
+
+import openai_schema as schema
 import prometheus_text
+from played_backend import END, chunk, head
 from test_52_asleep import starts, wait_asleep
 
 STRANGER = ("X-Forwarded-For", "8.8.8.8")
@@ -52,3 +56,117 @@ def test_a_scrape_neither_wakes_nor_keeps_awake(sidecar):
     for _ in range(20):
         scrape(sidecar)
     assert sidecar.health()["state"] == "asleep" and starts(sidecar) == 1
+
+
+NAMES = {  # R4.7's, and ours beside them
+    "llm_optimizer_up": "gauge", "llm_optimizer_requests_total": "counter", "llm_optimizer_errors_total": "counter",
+    "llm_optimizer_tokens_saved_total": "counter", "llm_optimizer_dedup_hits_total": "counter", "llm_optimizer_tool_call_detected_total": "counter",
+    "llm_optimizer_smart_truncations_total": "counter", "llm_optimizer_duration_seconds": "gauge", "llm_optimizer_schema_errors_total": "counter",
+    "sidecar_build_info": "gauge", "sidecar_optimizer_cache_hits_total": "counter", "sidecar_optimizer_cache_misses_total": "counter",
+    "sidecar_optimizer_map_parts_total": "counter",
+}
+BY_STRATEGY = ("llm_optimizer_requests_total", "llm_optimizer_duration_seconds")
+
+
+def test_the_first_scrape_has_every_name_and_label_R4_7(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.boot()
+    metrics = scrape(sidecar)
+    assert metrics.types == NAMES
+    for name in BY_STRATEGY:
+        assert metrics.labels(name, "strategy") == ["A", "B", "C", "all"]
+    assert metrics.labels("sidecar_optimizer_map_parts_total", "result") == ["done", "failed"]
+    assert metrics.of("llm_optimizer_up") == 1 and sum(metrics.values()) == 2  # and the version's
+
+
+def test_strategies_of_ones_own_are_the_labels_R4_7(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.configure("strategy:long", min_tokens=100, model="m")
+    sidecar.configure("strategy:short", max_tokens=99, model="m")
+    sidecar.boot()
+    assert scrape(sidecar).labels("llm_optimizer_requests_total", "strategy") == ["short", "long", "all"]
+
+
+@pytest.mark.parametrize("is_alone", [False, True], ids=["supervised", "alone"])
+def test_up_is_0_while_no_backend_answers_R4_7(sidecar, is_alone):
+    sidecar.configure("optimizer", enabled="yes")
+    if is_alone:
+        sidecar.configure("proxy", backend=f"http://127.0.0.1:{sidecar.backend.port}")
+        sidecar.start("ollama-proxy")
+        sidecar.process.wait_log(" listening ")
+    else:
+        sidecar.backend.script(start_delay_s=600)
+        sidecar.start()
+        sidecar.wait_health(lambda health: health["state"] == "starting")
+    assert scrape(sidecar).of("llm_optimizer_up") == 0
+
+
+def test_alone_the_backend_is_asked(sidecar, before):
+    sidecar.configure("optimizer", enabled="yes")
+    before(head(), chunk(b'{"models":[]}'), END)
+    assert scrape(sidecar).of("llm_optimizer_up") == 1
+
+
+def test_asleep_on_purpose_is_up_R4_7(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="300ms")
+    sidecar.boot(tokens=1)
+    wait_asleep(sidecar)
+    assert scrape(sidecar).of("llm_optimizer_up") == 1
+
+
+def test_health_has_the_statistics_R4_1(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.boot()
+    health = sidecar.health()
+    assert health["version"] and health["optimizer"] == {
+        "requests": {"A": 0, "B": 0, "C": 0, "all": 0}, "mean_s": {"A": 0, "B": 0, "C": 0, "all": 0}, "errors": 0, "tokens_saved": 0,
+        "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "schema_errors": 0, "cache": {"hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
+    shown = sidecar.ctl("health")
+    assert (shown.returncode, shown.stdout) == (0, "ok, ready\n")
+
+
+def ids(sidecar, headers=()):
+    return [model["id"] for model in sidecar.ask("GET", "/v1/models", headers=headers).json["data"]]
+
+
+AUTO = {"id": "auto", "object": "model", "created": 0, "owned_by": "ollama-sidecar"}
+
+
+def test_auto_is_a_model_that_can_be_asked_for_R4_1(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.configure("supervisor", idle_action="stop", idle_timeout="300ms")
+    sidecar.configure("proxy", trusted_proxies="127.0.0.1")
+    sidecar.configure("key:all", secret="sesame-all-0123456789", rights="observe")
+    sidecar.configure("key:some", secret="sesame-some-0123456789", rights="observe", models="m")
+    sidecar.configure("key:auto", secret="sesame-auto-0123456789", rights="observe", models="auto")
+    sidecar.boot("m,other", tokens=1)
+
+    def look():
+        keys = {name: [STRANGER, ("Authorization", f"Bearer sesame-{name}-0123456789")] for name in ("all", "some", "auto")}
+        assert ids(sidecar) == ids(sidecar, keys["all"]) and sorted(ids(sidecar)[:2]) == ["m:latest", "other:latest"] and ids(sidecar)[2:] == ["auto"]
+        assert ids(sidecar, keys["some"]) == ["m:latest"] and ids(sidecar, keys["auto"]) == ["auto"]
+        assert not schema.faults(sidecar.ask("GET", "/v1/models").json, schema.MODELS)
+        assert sidecar.ask("GET", "/v1/models/auto").json == sidecar.ask("GET", "/v1/models/auto", headers=keys["auto"]).json == AUTO
+        assert sidecar.ask("GET", "/v1/models/auto", headers=keys["some"]).status == 404
+        assert "auto" not in sidecar.ask("GET", "/api/tags").body.decode()
+
+    look()
+    wait_asleep(sidecar)
+    look()
+    assert starts(sidecar) == 1
+
+
+def test_auto_stands_behind_the_models_of_all_backends(sidecar, openai_backend):
+    sidecar.configure("optimizer", enabled="yes")
+    openai_backend(models=["far"])
+    sidecar.boot("m")
+    assert ids(sidecar) == ["m:latest", "far", "auto"]
+    assert sidecar.ask("GET", "/v1/models/auto").json == AUTO
+
+
+@pytest.mark.parametrize("keys", [{"enabled": "no"}, {"enabled": "yes", "models": "m"}], ids=["not enabled", "not listed"])
+def test_auto_is_not_there_where_nobody_would_answer_it(sidecar, keys):
+    sidecar.configure("optimizer", **keys)
+    sidecar.boot("m")
+    assert ids(sidecar) == ["m:latest"] and sidecar.ask("GET", "/v1/models/auto").status == 404
