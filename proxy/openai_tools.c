@@ -143,10 +143,10 @@ static void explain(struct openai_ask *a, const struct openai_tools *tools)
 {
     struct json_items items;
     struct tool tool;
-    json_write_text(&a->w, "You can call tools. To call one, write a block of just this form, and nothing behind it:\\n"
+    json_write_text(&a->w, OPENAI_TOOLS_BEGIN ", and nothing behind it:\\n"
                     "<tool_call>{\\\"name\\\":\\\"NAME\\\",\\\"arguments\\\":{…}}</tool_call>\\n"
                     "Several calls are several such blocks. What a tool says comes in the next message, as [tool result: NAME]. "
-                    "Where no tool is needed, answer without a block. These are the tools, with the JSON schemas of their arguments:\\n");
+                    "Where no tool is needed, answer without a block. " OPENAI_TOOLS_END "\\n");
     json_items_init(&items, &tools->list);
     while (next_tool(tools, &items, &tool)) {
         json_write_quoted(&a->w, tool.function.at, tool.function.n);

@@ -10,6 +10,10 @@
 
 #include "proxy/openai_ask.h"
 
+/* What the words begin with, and what stands before the list: a line of JSON for each tool. */
+#define OPENAI_TOOLS_BEGIN "You can call tools. To call one, write a block of just this form"
+#define OPENAI_TOOLS_END "These are the tools, with the JSON schemas of their arguments:"
+
 struct openai_tools {
     struct json_value list; /* tools, else functions; JSON_NULL: none, or none may be called */
     struct json_value only; /* the name of the one that must be called; JSON_NULL: any */
