@@ -90,7 +90,9 @@ static int append_beat(struct answer *a)
         return empty_token(&a->out, a->api == API_CHAT, a->model, "\n");
     if (a->form != FORM_SSE)
         return buf_text(&a->out, " ");
-    return buf_text(&a->out, a->dialect == DIALECT_ANTHROPIC ? "event: ping\ndata: {\"type\": \"ping\"}\n\n" : ": ping\n");
+    if (a->dialect == DIALECT_ANTHROPIC)
+        return buf_text(&a->out, "event: ping\ndata: {\"type\": \"ping\"}\n\n");
+    return a->comment && *a->comment ? buf_printf(&a->out, ": %s\n", a->comment) : buf_text(&a->out, ": ping\n");
 }
 
 static void send_out(struct answer *a)

@@ -34,6 +34,7 @@ struct answer {
     enum route_dialect dialect;
     enum route_api api;
     enum conf_heartbeat heartbeat;
+    const char *comment;     /* what heartbeats that are comments say; borrowed; NULL or "": nothing */
     const char *model;       /* as asked for; borrowed */
     int status;              /* of what is gathered */
     int is_late_api;         /* not every backend has it: that it is not there is not passed, but told */

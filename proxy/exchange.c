@@ -130,12 +130,23 @@ void exchange_prepare(struct exchange *x)
     exchange_pass_gate(x);
 }
 
+static void find_way(struct exchange *x)
+{
+    int is_optimised = exchange_is_optimised(x);
+    if (is_optimised > 0) {
+        expect_answer(x);
+        exchange_listen(x);
+    } else if (is_optimised == 0 && exchange_choose(x, exchange_prepare)) {
+        exchange_prepare(x);
+    }
+}
+
 void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0 && exchange_choose(x, exchange_prepare))
-            exchange_prepare(x);
+        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0)
+            find_way(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
     }
@@ -145,6 +156,8 @@ void exchange_drained(struct exchange *x)
 {
     if (x->state == EXCHANGE_RELAY)
         relay_drained(&x->relay);
+    else if (x->state == EXCHANGE_LISTEN)
+        exchange_listen_on(x);
 }
 
 void exchange_abort(struct exchange *x, enum access_end ended, const char *text)
@@ -170,14 +183,24 @@ int exchange_is_kept(const struct exchange *x)
     return x->deliver.is_kept;
 }
 
+static void report_making(struct exchange *maker, struct access *out)
+{
+    exchange_count_time(maker);
+    out->repaired_n = (int64_t)maker->answer.translation.repaired_n;
+    out->wait_ms = maker->wait_ms;
+    out->load_ms = maker->load_ms;
+    out->queue_ms = maker->queue_ms;
+    ending_read(&maker->ending, &out->facts);
+}
+
 void exchange_report(struct exchange *x, struct access *out)
 {
-    exchange_count_time(x);
+    struct exchange *maker = exchange_maker(x);
     snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
     if (x->admission.sender.client)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
     out->key = x->admission.key ? x->admission.key->name : NULL;
-    snprintf(out->model, sizeof out->model, "%s", x->ask.model);
+    snprintf(out->model, sizeof out->model, "%s", maker && maker->ask.model[0] ? maker->ask.model : x->ask.model);
     out->status = x->told_status ? x->told_status : x->deliver.status;
     if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */
         out->first_byte_ms = x->answer.first_ms;
@@ -185,11 +208,8 @@ void exchange_report(struct exchange *x, struct access *out)
     out->code = x->code;
     out->backend = x->upstream ? x->upstream->name : NULL;
     out->asleep = x->asleep;
-    out->repaired_n = (int64_t)x->answer.translation.repaired_n;
-    out->wait_ms = x->wait_ms;
-    out->load_ms = x->load_ms;
-    out->queue_ms = x->queue_ms;
-    ending_read(&x->ending, &out->facts);
+    if (maker)
+        report_making(maker, out);
 }
 
 enum deliver_framing exchange_framing(const struct exchange *x)

@@ -5,6 +5,7 @@
  *     BODY -> GATE -> QUEUE -> GATE -> FETCH -> RELAY -> END   what the backend answers; QUEUE where no slot is free
  *             GATE -> PULL -> GATE                             where none of its models is there; see exchange_pull.c
  *             GATE -> LOAD -> QUEUE, LOAD -> FETCH             where its model is to be loaded; see exchange_load.c
+ *     BODY -> LISTEN -> END                                    an optimised answer: an exchange of its own makes it (exchange_listen.c)
  *             GATE <- PAUSE <- FETCH                           once more, while no byte of an answer has come
  *             FETCH, RELAY, LOAD -> WHY -> END                 it broke: the supervisor may know why, in a moment
  *             CHECK -> END                                     /health and the like

@@ -29,6 +29,7 @@ void exchange_let_go(struct exchange *x)
     exchange_leave_queue(x);
     if (x->env->upstreams)
         upstreams_leave(x->env->upstreams, &x->lists);
+    exchange_stop_listening(x);
     if (x->check)
         check_fini(x->check);
     exchange_count_held(x, 0);
@@ -172,7 +173,7 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
         exchange_fail_for_now(x, "aborted", text);
         return;
     }
-    const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : NULL;
+    const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : x->code;
     x->ended = ended;
     if (x->inner) {
         tell_failure(x, (struct inner_failure){.status = 500, .code = code, .text = text, .ended = ended});

@@ -72,6 +72,7 @@ void exchange_free(struct exchange **x)
     if (!*x)
         return;
     exchange_let_go(*x);
+    exchange_leave_generation(*x);
     relay_fini(&(*x)->relay);
     answer_fini(&(*x)->answer);
     deliver_fini(&(*x)->deliver);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = {"body", "choose", "gate", "pull", "show", "load", "queue", "pause", "fetch", "relay", "check", "why", "end"};
+static const char *const state_names[] = {"body", "choose", "gate", "pull", "show", "load", "queue", "pause", "listen", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -182,6 +182,36 @@ void exchange_lost_backend(struct exchange *x)
         return;
     exchange_was_answered(x, LOAD_ANSWER_BAD);
     loads_forget_all(&x->env->loader.loads);
+}
+
+struct exchange *exchange_maker(struct exchange *x)
+{
+    return x->generation ? x->generation->inner : x;
+}
+
+/* What comes of it is done at the end of the turn: we may be within a call of the inner exchange's. */
+void exchange_stop_listening(struct exchange *x)
+{
+    if (!x->reader.share)
+        return;
+    share_leave(&x->generation->share, &x->reader);
+    loop_defer(x->env->loop, &x->generation->work);
+}
+
+void exchange_leave_generation(struct exchange *x)
+{
+    if (!x->generation)
+        return;
+    x->generation->users_n--;
+    loop_defer(x->env->loop, &x->generation->work);
+    x->generation = NULL;
+}
+
+void exchange_tell_progress(const struct exchange *x, const char *text)
+{
+    const struct inner_sink *to = &x->inner->to;
+    if (to->progress)
+        to->progress(to->context, text);
 }
 
 void exchange_leave_queue(struct exchange *x)

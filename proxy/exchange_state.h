@@ -3,7 +3,7 @@
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
- * Ollama sleeps), exchange_fetch.c (the backend), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
+ * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
  * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
@@ -18,6 +18,7 @@
 #include "proxy/env.h"
 #include "proxy/exchange_sink.h"
 #include "proxy/form.h"
+#include "proxy/generation.h"
 #include "proxy/inner.h"
 #include "proxy/limits.h"
 #include "proxy/relay.h"
@@ -32,6 +33,7 @@ enum exchange_state {
     EXCHANGE_LOAD,
     EXCHANGE_QUEUE,
     EXCHANGE_PAUSE,
+    EXCHANGE_LISTEN,
     EXCHANGE_FETCH,
     EXCHANGE_RELAY,
     EXCHANGE_CHECK,
@@ -131,6 +133,9 @@ struct exchange {
     int is_body_complete;
     enum contract_sleep asleep; /* Ollama's, where it was answered without it */
     struct check *check;       /* owned; NULL where the backend answers */
+    struct generation *generation; /* it listens to that one's answer, or has; shared; NULL: it asks by itself */
+    struct share_reader reader; /* … as this */
+    int is_joiner;             /* … which was under way when it came */
     struct inner *inner;       /* owned; it has no client, and this instead; NULL: it has one */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
     struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
@@ -262,6 +267,28 @@ void exchange_stalled(void *context, const char *why); /* for asked.h */
 
 /* exchange_lacks.c. The backend's error is that it does not have the path: 1, and the exchange has ended, with 501. */
 int exchange_lacks_path(struct exchange *x);
+
+/* exchange_optimize.c. Whether its body, which is whole, is for the optimizer; then x->ask is what it says. 1 or 0; -1: the exchange has ended. */
+int exchange_is_optimised(struct exchange *x) WARN_UNUSED;
+/* exchange_listen.c. It is: the answer is made by another exchange, an inner one, and it listens to that, perhaps among others. */
+void exchange_listen(struct exchange *x);
+/* Its client takes more. */
+void exchange_listen_on(struct exchange *x);
+/* exchange_hear.c. What there is of the answer that it has not heard goes to its client, as far as that takes it; it may end with it. */
+void exchange_hear(struct exchange *x);
+/* Its own heartbeats, and errors that are told as answers, are to look as what is made does. */
+void exchange_look_alike(struct exchange *x);
+/* Memory is short. */
+void exchange_fail_listening(struct exchange *x);
+/* Whether its body leaves nothing to chance: the same request again would have the same answer. */
+int exchange_is_deterministic(const struct exchange *x);
+/* exchange_state.c. Who asks the backend for it: itself, or the inner exchange that it listens to; NULL where nobody has to. */
+struct exchange *exchange_maker(struct exchange *x);
+/* It hears no more of what it listens to; and it does not look at it any more either. Harmless where it does not listen. */
+void exchange_stop_listening(struct exchange *x);
+void exchange_leave_generation(struct exchange *x);
+/* An inner exchange: what is done so far, for the heartbeats of those who wait; "": nothing to say. */
+void exchange_tell_progress(const struct exchange *x, const char *text);
 
 /* exchange_limit.c. Its head is admitted: whether its sender may have one more request. 0, or -1: the exchange has ended, with 429. */
 int exchange_pass_limits(struct exchange *x) WARN_UNUSED;

@@ -216,10 +216,13 @@ static void on_slot(void *context)
 }
 
 /* Whether what the backend sent says that it was all: a space behind the last line would be taken for another one. */
-static int has_said_all(const struct exchange *x)
+static int has_said_all(struct exchange *x)
 {
     struct ending_facts facts;
-    ending_read(&x->ending, &facts);
+    const struct exchange *maker = exchange_maker(x);
+    if (!maker)
+        return 1;
+    ending_read(&maker->ending, &facts);
     return facts.is_done || facts.has_error;
 }
 
@@ -227,7 +230,8 @@ static int has_said_all(const struct exchange *x)
 static void beat(struct exchange *x, int64_t now_ms)
 {
     int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms, next_ms = now_ms + interval_ms;
-    int is_relayed = x->state == EXCHANGE_RELAY;
+    int is_relayed = x->state == EXCHANGE_RELAY || x->state == EXCHANGE_LISTEN;
+    x->answer.comment = x->generation ? x->generation->share.progress : NULL;
     if (is_relayed && x->answer.heard_ms + interval_ms > now_ms)
         next_ms = x->answer.heard_ms + interval_ms;
     else if (is_relayed && has_said_all(x))

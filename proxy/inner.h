@@ -19,6 +19,7 @@ struct inner_sink {
     size_t (*pending_bytes)(void *context);
     void (*failed)(void *context, const struct inner_failure *f);
     void (*done)(void *context); /* it is whole */
+    void (*progress)(void *context, const char *text); /* a few words of what is done, of exchange_tell_progress(); NULL: nobody waits to hear it */
 };
 
 struct inner {

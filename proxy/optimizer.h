@@ -8,9 +8,11 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "proxy/optimizer_stats.h"
+#include "proxy/share.h"
 
 struct optimizer {
     struct optimizer_stats stats;
+    struct shares shares; /* answers that are being made, and may be joined */
 };
 
 /* conf: borrowed for its life. */
