@@ -5,7 +5,6 @@
 #include "proxy/map.h"
 
 #include "common/json_read.h"
-#include "common/utf8.h"
 #include "proxy/json_write.h"
 
 #include <errno.h>
@@ -60,7 +59,7 @@ static int cut(struct map *m, size_t part_chars)
     struct chunk chunk;
     chunks_init(&chunks, buf_data(&m->text), buf_size(&m->text), m->starts, m->messages_n, part_chars);
     while (chunks_next(&chunks, &chunk)) {
-        if (m->parts_n == MAP_PARTS_MAX)
+        if (m->parts_n == PLAN_PARTS_MAX)
             return -E2BIG;
         m->parts[m->parts_n] = (struct map_part){.chunk = chunk};
         buf_init(&m->parts[m->parts_n++].summary, MAP_SUMMARY_BYTES);
@@ -72,13 +71,13 @@ int map_read(struct map *m, const char *json, size_t json_n, size_t part_chars)
 {
     struct prompt prompt;
     *m = (struct map){.summary_tokens = MAP_PREDICT_MOST};
-    buf_init(&m->text, 4 * MAP_PARTS_MAX * part_chars);
+    buf_init(&m->text, 4 * PLAN_PARTS_MAX * part_chars);
     int error = prompt_read(&prompt, json, json_n);
     if (error)
         return error;
     error = append_messages(m, &prompt);
     prompt_fini(&prompt);
-    m->parts = error ? NULL : calloc(MAP_PARTS_MAX, sizeof *m->parts);
+    m->parts = error ? NULL : calloc(PLAN_PARTS_MAX, sizeof *m->parts);
     if (!error && !m->parts)
         error = -ENOMEM;
     error = error ? error : cut(m, part_chars);
@@ -246,7 +245,17 @@ int map_failed(struct map *m, size_t part)
     return p->state == MAP_PART_LOST;
 }
 
-const struct plan_parts *map_summaries(struct map *m, size_t most_chars)
+void map_give_up(struct map *m)
+{
+    for (size_t i = 0; i < m->parts_n; i++) {
+        if (m->parts[i].state != MAP_PART_WAITS)
+            continue;
+        m->parts[i].state = MAP_PART_LOST;
+        m->lost_n++;
+    }
+}
+
+const struct plan_parts *map_summaries(struct map *m)
 {
     m->items = m->items ? m->items : calloc(m->parts_n, sizeof *m->items);
     if (!m->items)
@@ -256,8 +265,7 @@ const struct plan_parts *map_summaries(struct map *m, size_t most_chars)
         if (m->parts[i].state == MAP_PART_LOST && buf_size(text) == 0 &&
             buf_printf(text, "[part %zu of %zu could not be read]", i + 1, m->parts_n) < 0)
             return NULL;
-        const char *end = utf8_skip(buf_data(text), buf_size(text), most_chars);
-        m->items[i] = (struct json_text){buf_data(text), (size_t)(end - buf_data(text))};
+        m->items[i] = (struct json_text){buf_data(text), buf_size(text)};
     }
     m->summaries = (struct plan_parts){m->items, m->parts_n};
     return &m->summaries;

@@ -12,7 +12,6 @@
 #include "proxy/prompt.h"
 
 enum {
-    MAP_PARTS_MAX = 256,
     MAP_TRIES = 2,                   /* of each part */
     MAP_SUMMARY_BYTES = 256 * 1024,  /* an answer that is longer has failed */
     MAP_PREDICT_LEAST = 64,          /* tokens that a summary may have, */
@@ -43,7 +42,7 @@ struct map {
 };
 
 /* What is to be mapped of a body of /api/chat, in parts of at most part_chars code points. parts_n is 0 where there is nothing. 0; -E2BIG
- * where it has more than MAP_PARTS_MAX parts; -EINVAL where the body can't be read; -ENOMEM. To be given back by map_fini() in any case. */
+ * where it has more than PLAN_PARTS_MAX parts; -EINVAL where the body can't be read; -ENOMEM. To be given back by map_fini() in any case. */
 int map_read(struct map *m, const char *json, size_t json_n, size_t part_chars) WARN_UNUSED;
 void map_fini(struct map *m);
 
@@ -62,13 +61,15 @@ void map_unask(struct map *m, size_t part);
 int map_answered(struct map *m, size_t part, const char *json, size_t json_n) WARN_UNUSED;
 /* There is no answer: it is asked for once more, or left out. 1 where it is left out. */
 int map_failed(struct map *m, size_t part);
+/* It is of no use to ask for those that wait: they are left out. */
+void map_give_up(struct map *m);
 /* Each part has its summary, or is left out. */
 static inline int map_is_over(const struct map *m)
 {
     return m->done_n + m->lost_n == m->parts_n;
 }
 
-/* What was made of the parts, in their order; each cut to most_chars code points. Borrowed, until map_fini(). NULL: no memory. */
-const struct plan_parts *map_summaries(struct map *m, size_t most_chars);
+/* What was made of the parts, in their order. Borrowed, until map_fini(). NULL: no memory. */
+const struct plan_parts *map_summaries(struct map *m);
 
 #endif

@@ -126,9 +126,9 @@ static char *long_body(size_t chars_n)
 static void test_too_many_parts(void **state)
 {
     (void)state;
-    char *fits = long_body(100 * MAP_PARTS_MAX - 9), *does_not = long_body(100 * MAP_PARTS_MAX - 8), *far_from = long_body(4000 * MAP_PARTS_MAX);
+    char *fits = long_body(100 * PLAN_PARTS_MAX - 9), *does_not = long_body(100 * PLAN_PARTS_MAX - 8), *far_from = long_body(4000 * PLAN_PARTS_MAX);
     read_body(fits, 100);
-    assert_int_equal(map.parts_n, MAP_PARTS_MAX);
+    assert_int_equal(map.parts_n, PLAN_PARTS_MAX);
     map_fini(&map);
     assert_int_equal(map_read(&map, does_not, strlen(does_not), 100), -E2BIG);
     map_fini(&map);
@@ -201,15 +201,27 @@ static void test_summaries_stand_in_the_order_of_the_parts(void **state)
     assert_true(map_is_over(&map));
     assert_int_equal(map.done_n, 2);
     assert_int_equal(map.lost_n, 1);
-    const struct plan_parts *parts = map_summaries(&map, 5);
+    const struct plan_parts *parts = map_summaries(&map);
     assert_int_equal(parts->items_n, 3);
     assert_memory_equal(parts->items[0].at, "f\xc3\xafrst", parts->items[0].n);
     assert_memory_equal(parts->items[2].at, "third", parts->items[2].n);
-    parts = map_summaries(&map, SIZE_MAX);
     assert_int_equal(parts->items[1].n, strlen("[part 2 of 3 could not be read]"));
     assert_memory_equal(parts->items[1].at, "[part 2 of 3 could not be read]", parts->items[1].n);
-    parts = map_summaries(&map, 2);
-    assert_int_equal(parts->items[0].n, 3);
+    free(json);
+}
+
+static void test_what_was_not_asked_for_yet_may_be_given_up(void **state)
+{
+    (void)state;
+    char *json = long_body(250);
+    read_body(json, 100);
+    ask(0);
+    map_give_up(&map);
+    assert_int_equal(map_next(&map), map.parts_n);
+    assert_int_equal(map.lost_n, 2);
+    assert_false(map_is_over(&map));
+    assert_int_equal(answer(0, "first"), 1);
+    assert_true(map_is_over(&map));
     free(json);
 }
 
@@ -236,7 +248,7 @@ static void test_what_is_a_summary(void **state)
         ask(0);
         assert_int_equal(answer(0, cases[i].content), cases[i].summary != NULL);
         if (cases[i].summary) {
-            const struct plan_parts *parts = map_summaries(&map, SIZE_MAX);
+            const struct plan_parts *parts = map_summaries(&map);
             assert_int_equal(parts->items[0].n, strlen(cases[i].summary));
             assert_memory_equal(parts->items[0].at, cases[i].summary, parts->items[0].n);
         } else {
@@ -312,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_part_inside_of_a_message_says_whose_it_is, begin, end),
         cmocka_unit_test_setup_teardown(test_room_is_shared, begin, end),
         cmocka_unit_test_setup_teardown(test_summaries_stand_in_the_order_of_the_parts, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_was_not_asked_for_yet_may_be_given_up, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_a_summary, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_no_answer, begin, end),
         cmocka_unit_test_setup_teardown(test_a_summary_has_a_bound, begin, end),
