@@ -342,3 +342,22 @@ def test_parallel_limit_and_cancelled_waiter(standin):
     ends = backend.journal("done")
     starts = backend.journal("first_token")
     assert starts[1]["t"] >= ends[0]["t"]
+
+
+def chat(port, model, *contents, **more):
+    return ask(port, "POST", "/api/chat", {"model": model, "stream": False, "messages": [
+        {"role": "user", "content": content} for content in contents], **more})
+
+
+def test_a_model_that_extracts_lines_and_fails_at_a_text(standin):
+    backend, _ = standin("small,other", journal_body_bytes=10000, models={"small": {
+        "extracts": "FACT", "chars_a_token": 4, "fails_at": {"text": "poison", "times": 1}}})
+    text = "x" * 3000 + "\nFACT one\nno\nthe FACT two\n"
+    answer = chat(backend.port, "small", "first", text).json
+    assert answer["message"]["content"] == "FACT one\nthe FACT two\n"
+    assert (answer["prompt_eval_count"], answer["eval_count"]) == ((len(text) + 5) // 4, 2)
+    assert chat(backend.port, "small", text, options={"num_predict": 1}).json["message"]["content"] == "FACT one\n"
+    assert chat(backend.port, "small", "none").json["message"]["content"] == "nothing"
+    assert [chat(backend.port, "small", "poison").status for _ in range(3)] == [500, 200, 200]
+    assert chat(backend.port, "other", "poison", "FACT").json["message"]["content"].endswith("You said: FACT ")
+    assert text.rstrip("\n").replace("\n", "\\n") in backend.requests("/api/chat")[0]["body"]

@@ -19,7 +19,7 @@ class MidStreamError(Exception):
 
 def words(rules: dict, prompt: str, request: dict) -> list:
     """The tokens of an answer."""
-    options, said = request.get("options"), skills.speech(rules, request)
+    options, said = request.get("options"), skills.speech(rules, request, prompt)
     if said:
         texts = said
     elif "tokens" in rules:
@@ -32,6 +32,14 @@ def words(rules: dict, prompt: str, request: dict) -> list:
         texts = [text.strip().ljust(int(rules["token_bytes"]) - 1, "x") + " " for text in texts]
     limit = options.get("num_predict") if isinstance(options, dict) else None
     return texts[:limit] if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else texts
+
+
+def prompt_tokens(rules: dict, prompt: str, request: dict) -> int:
+    """How many a model would count: of an echo the words will do."""
+    if "chars_a_token" not in rules:
+        return max(1, len(prompt.split()))
+    messages = request.get("messages") or [{"content": prompt}]
+    return max(1, int(sum(len(str(message.get("content") or "")) for message in messages) / rules["chars_a_token"]))
 
 
 def crash(how: dict, counter: str) -> None:
@@ -114,7 +122,7 @@ def tokens(conn, runner, rules: dict, prompt: str, request: dict):
     note("done", id=conn.request.id, model=name.short, tokens=len(texts))
     limit = options.get("num_predict") if isinstance(options, dict) else None
     yield {"done_reason": "length" if limit == len(texts) else "stop",
-           "prompt_eval_count": max(1, len(prompt.split())), "prompt_eval_duration": max(1, first - begun),
+           "prompt_eval_count": prompt_tokens(rules, prompt, request), "prompt_eval_duration": max(1, first - begun),
            "eval_count": len(texts), "eval_duration": max(1, time.monotonic_ns() - first)}
 
 

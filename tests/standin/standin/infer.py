@@ -104,6 +104,9 @@ def answer(conn, request: dict, shape, name, prompt: str) -> None:
         raise Refuse(503, BUSY)
     if rules.get("refuses"):
         raise Refuse(400, rules["refuses"])
+    fails = rules.get("fails_at")
+    if fails and fails["text"] in prompt and script.strikes(fails, "fails_at", fails["text"], fails.get("times")):
+        raise Refuse(fails.get("status", 500), "scripted failure")
     if rules.get("garbage_answer") and generate.garbage(conn, rules["garbage_answer"]):
         return
     try:

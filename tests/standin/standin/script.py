@@ -13,6 +13,8 @@ top level for that model. Durations are in the unit that the key names; counts a
     tags_delay_s, tags_hang    for GET /api/tags
     tags_garbage           html, truncated, not_json, status_500, reset, empty, bad_http
     refuses                a text: generate and chat answer 400 with it, before they look for the model
+    fails_at               {"text": T, "times": N (default: always), "status": S (500)}: they answer with that status where the last message,
+                           or the prompt, has T in it; counted in STANDIN_STATE
     garbage_answer         the same for generate and chat, and: no_done (ends cleanly without the last chunk),
                            done_twice, bytes_after_done, hints (many 103s, then a proper answer)
     tokens                 how many tokens an answer has (default: the words of a sentence)
@@ -23,6 +25,9 @@ top level for that model. Durations are in the unit that the key names; counts a
     token_bytes            length of each token
     tool_calls             [{"function": {"name": …, "arguments": {…}}}, …]: /api/chat says those of them that it is given as tools,
                            unless the last message is of one; where it is told of them in words, as text in <tool_call>
+    extracts               a text: an answer is those lines of the last message that have it in them, a token each; where there are none,
+                           "nothing"
+    chars_a_token          prompt_eval_count is the characters of all messages by this (default: the words of the last one)
     thinking               a text: what is thought before each answer, unless the request's `think` is false
     crash_after_tokens     SIGKILL to itself after so many tokens
     close_after_tokens     the connection is dropped without a last chunk
@@ -56,6 +61,8 @@ top level for that model. Durations are in the unit that the key names; counts a
     pull_error             disk_full, unknown_model, dead_network, success_but_absent, or any other text as it is
     pull_error_times       only the first N pulls of a model (default: all), counted in STANDIN_STATE
     models                 {"NAME": {any key from "busy" down}}
+
+    journal_body_bytes     (top level) how much of each request's body the journal has (default 2048)
 
 STANDIN_STATE is a directory for counters that outlive a process; by default the script's own.
 STANDIN_MODELS is a comma list of models that are installed at start.

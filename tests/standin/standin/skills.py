@@ -12,11 +12,13 @@ class Calls(list):
     """A message that calls tools: [{"function": {"name", "arguments"}}, …]."""
 
 
-def speech(rules: dict, request: dict):
+def speech(rules: dict, request: dict, prompt: str = ""):
     """What is said in place of the usual words, piece by piece, or None. Thinking comes before it, or before the usual words."""
     calls = _calls(rules, request) or _calls_in_words(rules, request)
     if calls:
         return [*thoughts(rules, request), calls] if isinstance(calls, Calls) else calls
+    if "extracts" in rules:
+        return [line + "\n" for line in prompt.splitlines() if rules["extracts"] in line] or ["nothing"]
     wanted = request.get("format")
     if wanted:
         text = json.dumps(instance(wanted) if isinstance(wanted, dict) else {"answer": "word"})

@@ -9,6 +9,8 @@ import struct
 import time
 from email.utils import formatdate
 
+from . import script
+
 MAX_HEAD = 1 << 20
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
@@ -65,7 +67,7 @@ class Request:
         """What the journal tells of it."""
         return {"id": self.id, "method": self.method, "path": self.target, "headers": self.headers,
                 "body_bytes": len(self.body), "body_sha256": hashlib.sha256(self.body).hexdigest(),
-                "body": self.body[:2048].decode("utf-8", "replace"), "images": self.images()}
+                "body": self.body[:script.read().get("journal_body_bytes", 2048)].decode("utf-8", "replace"), "images": self.images()}
 
     def images(self) -> list:
         """[bytes, sha256] of each image as Go's decoder would read it; [] where there is none."""
