@@ -94,6 +94,11 @@ static void durations(struct writer *w)
     of_strategies(w, optimizer_stats_mean_s);
 }
 
+static void cache_bytes(struct writer *w)
+{
+    sample(w, NULL, NULL, (double)w->in->optimizer->cache.bytes);
+}
+
 static void parts(struct writer *w)
 {
     const uint64_t *counters = w->in->optimizer->stats.counters;
@@ -117,6 +122,7 @@ static const struct metric of_optimizer[] = {
     {"llm_optimizer_schema_errors_total", "counter", "Requests and answers that are not what their API says.", counter, OPTIMIZER_SCHEMA_ERRORS},
     {"sidecar_optimizer_cache_hits_total", "counter", "Requests that were answered from the cache.", counter, OPTIMIZER_CACHE_HITS},
     {"sidecar_optimizer_cache_misses_total", "counter", "Requests that could have been, had it been there.", counter, OPTIMIZER_CACHE_MISSES},
+    {"sidecar_optimizer_cache_bytes", "gauge", "What the cache holds, in bytes of memory.", cache_bytes, 0},
     {"sidecar_optimizer_map_parts_total", "counter", "Parts of conversations that were mapped, or left out.", parts, 0},
 };
 

@@ -7,15 +7,18 @@ _Static_assert((int)OPTIMIZER_STATS_STRATEGIES_MAX >= (int)CONF_STRATEGIES_MAX, 
 
 void optimizer_init(struct optimizer *o, const struct conf *conf)
 {
+    const struct conf_optimizer *of = &conf->optimizer;
+    int is_cached = of->enabled && of->cache == CONF_CACHE_MEMORY;
     *o = (struct optimizer){0};
     optimizer_stats_init(&o->stats);
-    for (size_t i = 0; conf->optimizer.enabled && i < conf->strategies_n; i++)
+    for (size_t i = 0; of->enabled && i < conf->strategies_n; i++)
         optimizer_stats_add_strategy(&o->stats, conf->strategies[i].name);
+    cache_init(&o->cache, is_cached ? (size_t)of->cache_bytes : 0, of->cache_ttl_ms);
 }
 
 void optimizer_fini(struct optimizer *o)
 {
-    (void)o;
+    cache_fini(&o->cache);
 }
 
 static void write_requests(struct json_write *w, const struct optimizer_strategy_stats *s)

@@ -7,12 +7,14 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "proxy/cache.h"
 #include "proxy/optimizer_stats.h"
 #include "proxy/share.h"
 
 struct optimizer {
     struct optimizer_stats stats;
     struct shares shares; /* answers that are being made, and may be joined */
+    struct cache cache;
 };
 
 /* conf: borrowed for its life. */

@@ -63,6 +63,7 @@ NAMES = {  # R4.7's, and ours beside them
     "llm_optimizer_tokens_saved_total": "counter", "llm_optimizer_dedup_hits_total": "counter", "llm_optimizer_tool_call_detected_total": "counter",
     "llm_optimizer_smart_truncations_total": "counter", "llm_optimizer_duration_seconds": "gauge", "llm_optimizer_schema_errors_total": "counter",
     "sidecar_build_info": "gauge", "sidecar_optimizer_cache_hits_total": "counter", "sidecar_optimizer_cache_misses_total": "counter",
+    "sidecar_optimizer_cache_bytes": "gauge",
     "sidecar_optimizer_map_parts_total": "counter",
 }
 BY_STRATEGY = ("llm_optimizer_requests_total", "llm_optimizer_duration_seconds")

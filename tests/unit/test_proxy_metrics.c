@@ -62,6 +62,7 @@ static void test_every_value_is_there_from_the_beginning(void **state)
         "llm_optimizer_tool_call_detected_total 0",
         "llm_optimizer_smart_truncations_total 0",
         "llm_optimizer_schema_errors_total 0",
+        "sidecar_optimizer_cache_bytes 0",
         "sidecar_optimizer_map_parts_total{result=\"done\"} 0",
         "sidecar_optimizer_map_parts_total{result=\"failed\"} 0",
         "# TYPE llm_optimizer_requests_total counter",
