@@ -106,6 +106,28 @@ static void parts(struct writer *w)
     sample(w, "result", "failed", (double)counters[OPTIMIZER_PARTS_FAILED]);
 }
 
+/* Of each model once, however many strategies have it. */
+static void estimate_error(struct writer *w, const char *model, const char *const *told, size_t told_n)
+{
+    for (size_t i = 0; i < told_n; i++)
+        if (strcmp(told[i], model) == 0)
+            return;
+    if (*model)
+        sample(w, "model", model, token_error_ratio(&w->in->optimizer->estimates, model));
+}
+
+static void estimate_errors(struct writer *w)
+{
+    const struct conf *conf = w->in->optimizer->conf;
+    const char *models[2 * CONF_STRATEGIES_MAX];
+    for (size_t i = 0; i < conf->strategies_n; i++) {
+        models[2 * i] = conf->strategies[i].model;
+        models[2 * i + 1] = conf->strategies[i].map_model;
+        estimate_error(w, models[2 * i], models, 2 * i);
+        estimate_error(w, models[2 * i + 1], models, 2 * i + 1);
+    }
+}
+
 static const struct metric general[] = {
     {"sidecar_build_info", "gauge", "1; its label tells the version.", build, 0},
 };
@@ -123,6 +145,7 @@ static const struct metric of_optimizer[] = {
     {"sidecar_optimizer_cache_hits_total", "counter", "Requests that were answered from the cache.", counter, OPTIMIZER_CACHE_HITS},
     {"sidecar_optimizer_cache_misses_total", "counter", "Requests that could have been, had it been there.", counter, OPTIMIZER_CACHE_MISSES},
     {"sidecar_optimizer_cache_bytes", "gauge", "What the cache holds, in bytes of memory.", cache_bytes, 0},
+    {"sidecar_optimizer_estimate_error_ratio", "gauge", "How far estimates of prompts' tokens were from the counts that answers brought, as a part of these.", estimate_errors, 0},
     {"sidecar_optimizer_map_parts_total", "counter", "Parts of conversations that were mapped, or left out.", parts, 0},
 };
 

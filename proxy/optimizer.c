@@ -3,13 +3,16 @@
 
 #include "proxy/json_write.h"
 
+#include <string.h>
+
 _Static_assert((int)OPTIMIZER_STATS_STRATEGIES_MAX >= (int)CONF_STRATEGIES_MAX, "room for each strategy");
 
 void optimizer_init(struct optimizer *o, const struct conf *conf)
 {
     const struct conf_optimizer *of = &conf->optimizer;
     int is_cached = of->enabled && of->cache == CONF_CACHE_MEMORY;
-    *o = (struct optimizer){0};
+    memset(o, 0, sizeof *o); /* large */
+    o->conf = conf;
     optimizer_stats_init(&o->stats);
     for (size_t i = 0; of->enabled && i < conf->strategies_n; i++)
         optimizer_stats_add_strategy(&o->stats, conf->strategies[i].name);

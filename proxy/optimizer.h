@@ -10,8 +10,11 @@
 #include "proxy/cache.h"
 #include "proxy/optimizer_stats.h"
 #include "proxy/share.h"
+#include "proxy/token_estimate.h"
 
 struct optimizer {
+    const struct conf *conf;
+    struct token_estimates estimates;
     struct optimizer_stats stats;
     struct shares shares; /* answers that are being made, and may be joined */
     struct cache cache;

@@ -64,7 +64,7 @@ NAMES = {  # R4.7's, and ours beside them
     "llm_optimizer_smart_truncations_total": "counter", "llm_optimizer_duration_seconds": "gauge", "llm_optimizer_schema_errors_total": "counter",
     "sidecar_build_info": "gauge", "sidecar_optimizer_cache_hits_total": "counter", "sidecar_optimizer_cache_misses_total": "counter",
     "sidecar_optimizer_cache_bytes": "gauge",
-    "sidecar_optimizer_map_parts_total": "counter",
+    "sidecar_optimizer_map_parts_total": "counter", "sidecar_optimizer_estimate_error_ratio": "gauge",
 }
 BY_STRATEGY = ("llm_optimizer_requests_total", "llm_optimizer_duration_seconds")
 
@@ -77,6 +77,7 @@ def test_the_first_scrape_has_every_name_and_label_R4_7(sidecar):
     for name in BY_STRATEGY:
         assert metrics.labels(name, "strategy") == ["A", "B", "C", "all"]
     assert metrics.labels("sidecar_optimizer_map_parts_total", "result") == ["done", "failed"]
+    assert metrics.labels("sidecar_optimizer_estimate_error_ratio", "model") == ["qwen3:4b", "qwen3:0.6b"]
     assert metrics.of("llm_optimizer_up") == 1 and sum(metrics.values()) == 2  # and the version's
 
 

@@ -13,7 +13,9 @@
 
 static struct optimizer with(const char *first, const char *second)
 {
-    struct optimizer o = {0};
+    static char small[] = "small", large[] = "large", none[] = "";
+    static const struct conf conf = {.strategies_n = 2, .strategies = {{.model = small, .map_model = none}, {.model = large, .map_model = small}}};
+    struct optimizer o = {.conf = &conf};
     optimizer_stats_init(&o.stats);
     optimizer_stats_add_strategy(&o.stats, first);
     if (second)
@@ -65,6 +67,8 @@ static void test_every_value_is_there_from_the_beginning(void **state)
         "sidecar_optimizer_cache_bytes 0",
         "sidecar_optimizer_map_parts_total{result=\"done\"} 0",
         "sidecar_optimizer_map_parts_total{result=\"failed\"} 0",
+        "sidecar_optimizer_estimate_error_ratio{model=\"small\"} 0",
+        "sidecar_optimizer_estimate_error_ratio{model=\"large\"} 0",
         "# TYPE llm_optimizer_requests_total counter",
         "# TYPE llm_optimizer_duration_seconds gauge",
     };
@@ -124,7 +128,7 @@ static void test_where_there_is_no_room_nothing_is_told(void **state)
     (void)state;
     struct optimizer o = with("A", NULL);
     struct buf out;
-    for (size_t room_n = 1; room_n < 1500; room_n += 7) {
+    for (size_t room_n = 1; room_n < 2500; room_n += 7) {
         buf_init(&out, room_n);
         assert_int_equal(metrics_write(&out, &(struct metrics_input){.optimizer = &o}), -EFBIG);
         assert_int_equal(buf_size(&out), 0);
