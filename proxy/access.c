@@ -118,6 +118,18 @@ static void add_agent(struct line *l, const struct message *m)
     add_span(l, "agent", m, place < 0 ? (struct span){0, 0} : m->fields[place].value, AGENT_BYTES);
 }
 
+static void add_optimised(struct line *l, const struct access_optimised *o)
+{
+    int is_known = o->strategy != NULL;
+    add_word(l, "strategy", o->strategy);
+    add_number(l, "tokens_received", is_known ? (int64_t)o->tokens_received_n : -1);
+    add_number(l, "tokens_saved", is_known ? (int64_t)o->tokens_saved_n : -1);
+    add_number(l, "parts", is_known ? (int64_t)o->parts_n : -1);
+    add_number(l, "parts_failed", is_known ? (int64_t)o->parts_failed_n : -1);
+    add_word(l, "cache", o->cache);
+    add_word(l, "shared", o->is_shared ? "yes" : NULL);
+}
+
 /* The upper half of Latin-1 has control characters too, which JSON lets stand. */
 static void end(struct line *l)
 {
@@ -160,6 +172,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     add_number(&l, "wait_ms", a->wait_ms);
     add_number(&l, "load_wait_ms", a->load_ms);
     add_number(&l, "queue_ms", a->queue_ms);
+    add_optimised(&l, &a->optimised);
     add_number(&l, "first_byte_ms", a->first_byte_ms ? a->first_byte_ms - a->began_ms : -1);
     add_number(&l, "total_ms", now_ms - a->began_ms);
     add_agent(&l, m);

@@ -27,6 +27,15 @@ enum access_end {
     ACCESS_END_COUNT
 };
 
+/* What the optimizer has made of a request; all zero: nothing, as it is none of its. */
+struct access_optimised {
+    const char *strategy; /* its name, which outlives it; NULL: none was chosen */
+    uint64_t tokens_received_n, tokens_saved_n; /* estimated; of a request with a strategy */
+    uint64_t parts_n, parts_failed_n;           /* … that were mapped, and of them those left out */
+    const char *cache;    /* "hit", "miss", or NULL: it was none of the cache's */
+    int is_shared;        /* it joined an answer that was under way */
+};
+
 struct access {
     int64_t began_ms;
     int64_t first_byte_ms;  /* 0: none was sent */
@@ -47,6 +56,7 @@ struct access {
     const char *key;        /* the name of the key that it came with, which outlives it; or NULL */
     char model[CONTRACT_NAME_BYTES];
     struct ending_facts facts;
+    struct access_optimised optimised;
 };
 
 /* Of a request that begins now. client: who asks, as far as its connection tells. */

@@ -17,7 +17,7 @@ from waiting import SLACK, until
 
 KEYS = ["ts", "level", "module", "event", "id", "client", "key", "method", "path", "model", "status", "ended", "code", "backend", "state",
         "in_bytes", "out_bytes", "prompt_tokens", "generated_tokens", "finish", "tool_calls_repaired", "load_ms", "prompt_ms", "eval_ms", "wait_ms", "load_wait_ms", "queue_ms",
-        "first_byte_ms", "total_ms", "agent"]
+        "strategy", "tokens_received", "tokens_saved", "parts", "parts_failed", "cache", "shared", "first_byte_ms", "total_ms", "agent"]
 PING = {"model": "m", "prompt": "x"}
 
 
@@ -343,7 +343,8 @@ def test_the_text_form_as_documented(sidecar, before):
     assert sidecar.process.wait_log(
         r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info proxy access id=r1 client=127\.0\.0\.1 key=- method="POST" '
         r'path="/api/generate" model="m" status=200 ended=done code=- backend=- state=- in_bytes=\d+ out_bytes=\d+ prompt_tokens=3 '
-        r'generated_tokens=2 finish="stop" tool_calls_repaired=0 load_ms=- prompt_ms=- eval_ms=- wait_ms=0 load_wait_ms=\d+ queue_ms=0 first_byte_ms=\d+ '
+        r'generated_tokens=2 finish="stop" tool_calls_repaired=0 load_ms=- prompt_ms=- eval_ms=- wait_ms=0 load_wait_ms=\d+ queue_ms=0 '
+        r'strategy=- tokens_received=- tokens_saved=- parts=- parts_failed=- cache=- shared=- first_byte_ms=\d+ '
         r'total_ms=\d+ agent="curl/8\.5"$')
 
 
