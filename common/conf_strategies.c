@@ -179,6 +179,20 @@ static void check_chunk(const struct conf *c, const struct conf_strategy *s, str
     mistake(c, s, "chunk_tokens", d, what);
 }
 
+/* Of more workers than slots the others would never have anything to do. */
+static void check_workers(const struct conf *c, const struct conf_strategy *s, struct diag *d)
+{
+    const struct conf_head *at = (const struct conf_head *)s;
+    int64_t slots = c->proxy.slots || !c->is_backend_ours ? c->proxy.slots : c->ollama_parallel;
+    char what[PARSE_WHY_BYTES];
+    if (!conf_strategy_is_map(s) || slots == 0 || s->workers <= slots ||
+        conf_origin(at, conf_find_section("strategy"), "workers")->kind != CONF_FROM_FILE)
+        return;
+    snprintf(what, sizeof what, "%lld, and there are %lld slots ([proxy] slots, OLLAMA_NUM_PARALLEL): no more are summarised at once",
+             (long long)s->workers, (long long)slots);
+    conf_warning(c, at, "strategy", "workers", d, what);
+}
+
 static void check_strategy(struct conf *c, struct conf_strategy *s, struct diag *d)
 {
     char why[PARSE_WHY_BYTES];
@@ -187,6 +201,7 @@ static void check_strategy(struct conf *c, struct conf_strategy *s, struct diag 
     for (size_t i = 0; i < s->options.items_n; i++)
         check_option(c, s, i, d);
     check_chunk(c, s, d);
+    check_workers(c, s, d);
     if (s->max_tokens && s->max_tokens < s->min_tokens) {
         snprintf(why, sizeof why, "it is below min_tokens, %lld: no prompt would be meant", (long long)s->min_tokens);
         mistake(c, s, "max_tokens", d, why);

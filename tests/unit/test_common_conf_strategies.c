@@ -70,10 +70,11 @@ static void test_rows_of_the_optimizer(void **state)
 static void test_strategies_of_your_own_replace_the_built_in_ones(void **state)
 {
     (void)state;
+    char slots[] = "OLLAMA_NUM_PARALLEL=2", *environment[] = {slots, NULL};
     struct conf_option option;
     int64_t number;
     conf_case_load(&k, ON "[strategy:long]\nmin_tokens = 100\nmap_model = m\nreduce_model = n\nmodel = n:latest\nworkers = 2\ntimeout = 0\n"
-                          "[strategy:short]\nmax_tokens = 99\nmodel = s\noptions = num_ctx = 2048, temperature=0.2, stop=[\"x\"]\n", NULL);
+                          "[strategy:short]\nmax_tokens = 99\nmodel = s\noptions = num_ctx = 2048, temperature=0.2, stop=[\"x\"]\n", environment);
     conf_case_good(&k);
     assert_int_equal(k.diag.warnings_n, 0);
     assert_int_equal(k.conf->strategies_n, 2);
@@ -173,6 +174,31 @@ static void test_what_is_warned_of(void **state)
     assert_null(conf_strategy_for(k.conf, 21));
 }
 
+static void test_more_workers_than_slots_are_warned_of(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *slots;
+        int is_warned;
+    } rows[] = {
+        {ON, "OLLAMA_NUM_PARALLEL=1", 0}, /* nobody has asked for four */
+        {ON "[strategy:a]\nmap_model = m\nreduce_model = n\nworkers = 3\n", "OLLAMA_NUM_PARALLEL=2", 1},
+        {ON "[strategy:a]\nmap_model = m\nreduce_model = n\nworkers = 3\n", "OLLAMA_NUM_PARALLEL=3", 0},
+        {ON "[strategy:a]\nmap_model = m\nreduce_model = n\nworkers = 3\n[proxy]\nslots = 2\n", "OLLAMA_NUM_PARALLEL=4", 1},
+        {ON "[strategy:a]\nmap_model = m\nreduce_model = n\nworkers = 3\n[proxy]\nbackend = http://10.0.0.1:1\n", "OLLAMA_NUM_PARALLEL=1", 0},
+        {ON "[strategy:a]\nmodel = m\nworkers = 3\n", "OLLAMA_NUM_PARALLEL=1", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char slots[32], *environment[] = {slots, NULL};
+        snprintf(slots, sizeof slots, "%s", rows[i].slots);
+        conf_case_load(&k, rows[i].text, environment);
+        conf_case_good(&k);
+        if ((int)k.diag.warnings_n != rows[i].is_warned)
+            fail_msg("%s: %.*s", rows[i].text, (int)buf_size(&k.diag.text), buf_data(&k.diag.text));
+        assert_true(!rows[i].is_warned || conf_case_has(&k, "warning", k.file, 6, "[strategy:a] workers: 3, and there are 2 slots"));
+    }
+}
+
 static void test_as_many_as_there_may_be(void **state)
 {
     (void)state;
@@ -226,6 +252,7 @@ int main(void)
         CASE(test_which_num_ctx_is_in_force),
         CASE(test_mistakes_of_the_optimizer),
         CASE(test_what_is_warned_of),
+        CASE(test_more_workers_than_slots_are_warned_of),
         CASE(test_as_many_as_there_may_be),
         CASE(test_a_changed_strategy_is_a_change_of_the_proxy),
     };
