@@ -99,7 +99,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-coldstart
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -233,11 +233,19 @@ $(PROXY_BENCH): $(BUILD)/bench/%: bench/proxy/%.c bench/proxy/bench.h
 bench-proxy: $(BUILD)/ollama-proxy $(PROXY_BENCH)
 	BUILD_DIR=$(BUILD) bench/proxy/run $(BENCH)
 
+# What reading and shortening prompts costs, from 1 KB to 10 MB.
+$(BUILD)/bench/prompt: $(BUILD)/obj/bench/optimizer/prompt.o $(BUILD)/libproxy.a $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
+
+bench-optimizer: $(BUILD)/bench/prompt
+	$(BUILD)/bench/prompt
+
 # BENCH="--rounds 5" is a quick look, --save writes bench/results.
 bench-coldstart: all
 	BUILD_DIR=$(BUILD) bench/coldstart $(BENCH)
 
-bench: bench-supervisor bench-proxy bench-coldstart
+bench: bench-supervisor bench-proxy bench-optimizer bench-coldstart
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
@@ -280,7 +288,7 @@ help:
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
-	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -supervisor, -coldstart: one'
+	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -optimizer, -supervisor, -coldstart: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'
 	@echo 'make dist        build/ollama-sidecar-$(VERSION).tar.gz of the last commit'
 	@echo 'make clean       remove build/'

@@ -1,4 +1,4 @@
-"""bench/supervisor and bench/coldstart give a table on a machine that has no other supervisor; no figure of it is judged."""
+"""bench/supervisor, bench/coldstart and bench/optimizer give a table on a machine that has no other supervisor; no figure of it is judged."""
 import os
 import re
 import subprocess
@@ -34,3 +34,12 @@ def test_a_cold_start_is_measured_before_the_stand_in(folder):
     assert re.search(r"^\| by hand, polled every 5 ms +\| \d+ \(\d+–\d+\) +\| – +\| \d+ ", done.stdout, re.M), done.stdout
     assert re.search(r"^\| ollama-supervisor +\| \d+ \(\d+–\d+\) +\| -?\d+ \(-?\d+–-?\d+\) +\| \d+ ", done.stdout, re.M), done.stdout
     assert os.listdir(folder) == []
+
+
+@pytest.mark.limit(90)
+def test_what_a_prompt_costs_is_measured_for_each_length(folder):
+    program = os.path.join(BUILD, "bench", "prompt")
+    subprocess.run(["make", "-s", f"BUILD={BUILD}", program], cwd=ROOT, check=True, timeout=60)
+    done = subprocess.run([program, "10000"], cwd=folder, capture_output=True, text=True, timeout=25 * SLACK, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\| [a-z' ]+ \| (?:read, counted|made shorter) \|(?: \d+\.\d\d \|){3}$", done.stdout, re.M)) == 2 * 12
