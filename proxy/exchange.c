@@ -132,12 +132,15 @@ void exchange_prepare(struct exchange *x)
 
 static void find_way(struct exchange *x)
 {
+    x->is_optimised = 1; /* it may be refused as one */
     int is_optimised = exchange_is_optimised(x);
     if (is_optimised > 0) {
         expect_answer(x);
         exchange_listen(x);
-    } else if (is_optimised == 0 && exchange_choose(x, exchange_prepare)) {
-        exchange_prepare(x);
+    } else if (is_optimised == 0) {
+        x->is_optimised = 0;
+        if (exchange_choose(x, exchange_prepare))
+            exchange_prepare(x);
     }
 }
 

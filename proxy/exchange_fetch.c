@@ -238,6 +238,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
         on_broken(x, ACCESS_BACKEND_BROKEN, "broke off in the middle of its answer", why);
         return;
     case RELAY_GARBAGE:
+        exchange_tally_fault(x);
         exchange_was_answered(x, LOAD_ANSWER_BAD);
         on_broken(x, ACCESS_BACKEND_BROKEN, "sent what can't be relayed", why);
         return;

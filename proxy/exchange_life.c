@@ -52,7 +52,7 @@ int exchange_make(struct exchange **out, struct env *env, const struct message *
     x->deliver.encoding = encodings[env->conf->proxy.stream_encoding];
     answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
-    x->since_ms = loop_now_ms(env->loop);
+    x->began_ms = x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, &exchange_way);
     relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
     x->asked = (struct asked){.stalled = exchange_stalled, .context = x};
@@ -71,6 +71,7 @@ void exchange_free(struct exchange **x)
 {
     if (!*x)
         return;
+    exchange_tally_left(*x);
     exchange_let_go(*x);
     exchange_leave_generation(*x);
     relay_fini(&(*x)->relay);

@@ -4,7 +4,7 @@
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
- * much its sender may have, and takes), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
+ * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -108,6 +108,7 @@ struct exchange {
     const struct exchange_way *way; /* borrowed */
     void (*go_on)(struct exchange *x); /* when its model is there */
     struct timer timer;        /* hold, pause, heartbeat: whichever is next */
+    int64_t began_ms;          /* its head had come */
     int64_t since_ms;          /* it has its state since */
     int64_t wait_ms;           /* how long it has waited for Ollama and its model, or paused between tries */
     int64_t load_ms;           /* … for its model to be loaded */
@@ -135,6 +136,7 @@ struct exchange {
     struct check *check;       /* owned; NULL where the backend answers */
     struct generation *generation; /* it listens to that one's answer, or has; shared; NULL: it asks by itself */
     struct share_reader reader; /* … as this */
+    int is_optimised;          /* … as the optimizer has its request; not counted yet (exchange_tally) */
     int is_joiner;             /* … which was under way when it came */
     struct inner *inner;       /* owned; it has no client, and this instead; NULL: it has one */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
@@ -289,6 +291,13 @@ void exchange_stop_listening(struct exchange *x);
 void exchange_leave_generation(struct exchange *x);
 /* An inner exchange: what is done so far, for the heartbeats of those who wait; "": nothing to say. */
 void exchange_tell_progress(const struct exchange *x, const char *text);
+
+/* exchange_tally.c. It ends: what became of it, for the optimizer's statistics; nothing where it is none of its. */
+void exchange_tally(struct exchange *x);
+/* … without an end of its own: nobody waits for it any more; nothing where it has been counted. */
+void exchange_tally_left(struct exchange *x);
+/* Its request, or the backend's answer, is not what its API says. */
+void exchange_tally_fault(const struct exchange *x);
 
 /* exchange_limit.c. Its head is admitted: whether its sender may have one more request. 0, or -1: the exchange has ended, with 429. */
 int exchange_pass_limits(struct exchange *x) WARN_UNUSED;

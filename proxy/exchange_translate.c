@@ -19,6 +19,22 @@ void exchange_read_body(struct exchange *x)
         (void)!ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)); /* the backend will say what is wrong with it */
 }
 
+/* why: of -EINVAL. */
+static void refuse(struct exchange *x, int error, const char *why)
+{
+    const char *code = x->answer.translation.code;
+    if (error == -EINVAL) {
+        exchange_tally_fault(x);
+        exchange_fail(x, 400, code ? code : "invalid_request", why);
+    } else if (error == -EFBIG) {
+        exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
+    } else if (error == -ENOBUFS) {
+        exchange_fail_for_bodies(x);
+    } else {
+        exchange_break_off(x, ACCESS_FAILED, "out of memory");
+    }
+}
+
 /* What is asked for by another API's words, in Ollama's. 0, or the exchange has ended. */
 static int translate(struct exchange *x)
 {
@@ -60,14 +76,7 @@ static int translate(struct exchange *x)
     if (error) {
         buf_fini(&out);
         exchange_read_body(x); /* the access log names its model all the same */
-        if (error == -EINVAL)
-            exchange_fail(x, 400, t->code ? t->code : "invalid_request", why);
-        else if (error == -EFBIG)
-            exchange_fail(x, 413, "body_too_large", "the body is larger than twice [proxy] max_body when it says all that Ollama wants");
-        else if (error == -ENOBUFS)
-            exchange_fail_for_bodies(x);
-        else
-            exchange_break_off(x, ACCESS_FAILED, "out of memory");
+        refuse(x, error, why);
         return error;
     }
     if (t->needs)

@@ -1,10 +1,15 @@
 """GET /metrics: what Prometheus gets, who gets it, and that it disturbs nobody. (R4.1, R4.7)"""
+import json
+import time
+
 import pytest
 
 import openai_schema as schema
 import prometheus_text
-from played_backend import END, chunk, head
+from client import Background
+from played_backend import END, HANG, RESET, Held, chunk, head, single
 from test_52_asleep import starts, wait_asleep
+from waiting import until
 
 STRANGER = ("X-Forwarded-For", "8.8.8.8")
 
@@ -172,3 +177,133 @@ def test_auto_is_not_there_where_nobody_would_answer_it(sidecar, keys):
     sidecar.configure("optimizer", **keys)
     sidecar.boot("m")
     assert ids(sidecar) == ["m:latest"] and sidecar.ask("GET", "/v1/models/auto").status == 404
+
+
+# what counts
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+SAYS = {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": {"role": "assistant", "content": "so"}, "done": False}
+DONE = {**SAYS, "done": True, "done_reason": "stop", "total_duration": 9, "prompt_eval_count": 3, "eval_count": 2}
+CALL = {**SAYS, "message": {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "look", "arguments": {}}}] * 2}}
+
+
+def optimise(sidecar):
+    """One strategy, whose model is m."""
+    sidecar.configure("optimizer", enabled="yes", models="m, auto")
+    sidecar.configure("strategy:A", model="m", tools="native")
+
+
+def lines(*values):
+    """The steps of an answer that streams."""
+    return [head(), *(chunk(json.dumps(value).encode() + b"\n") for value in values), END]
+
+
+def answering_lists(play):
+    """Plays so, but for what a scrape asks."""
+    return lambda request: single({"models": []}) if request[0].startswith(b"GET ") else play(request)
+
+
+def chat(sidecar, headers=(), **more):
+    """An answer, read to its end."""
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/v1/chat/completions", {**CHAT, **more}, headers=headers)
+        answer.body  # pylint: disable=pointless-statement
+        return answer
+
+
+def moved(sidecar, before_it):
+    """What has changed since an earlier scrape: {name, or (name, label's value): by how much}, times aside."""
+    now = scrape(sidecar)
+    changes = {(name, *(value for _, value in labels)): number - before_it[name, labels] for (name, labels), number in now.items()}
+    return {key if len(key) > 1 else key[0]: change for key, change in changes.items() if change and "seconds" not in key[0] and "ratio" not in key[0]}
+
+
+REQUEST = {("llm_optimizer_requests_total", "all"): 1}
+ERROR = {**REQUEST, "llm_optimizer_errors_total": 1}
+REFUSED = {("llm_optimizer_requests_total", "all"): 1, "llm_optimizer_errors_total": 1}
+TOLD = {  # steps of the backend, the request, what has moved then
+    "an answer": (single(DONE), {}, REQUEST),
+    "a stream": (lines(SAYS, DONE), {"stream": True}, REQUEST),
+    "calls": (single({**CALL, "done": True}), {}, {**REQUEST, "llm_optimizer_tool_call_detected_total": 2}),
+    "calls in a stream": (lines(CALL, DONE), {"stream": True}, {**REQUEST, "llm_optimizer_tool_call_detected_total": 2}),
+    "an error": (single({"error": "no memory"}, "500 Oh"), {}, ERROR),
+    "a refusal of Ollama's": (single({"error": "no"}, "400 Bad Request"), {"stream": True}, ERROR),
+    "an error in a stream": (lines(SAYS, {"error": "no memory"}), {"stream": True}, ERROR),
+    "no end": (lines(SAYS), {"stream": True}, ERROR),
+    "a reset": ([*lines(SAYS)[:-1], RESET], {"stream": True}, ERROR),
+    "no object": (single([1]), {}, {**ERROR, "llm_optimizer_schema_errors_total": 1}),
+    "no object in a stream": (lines(SAYS, 7), {"stream": True}, {**ERROR, "llm_optimizer_schema_errors_total": 1}),
+    "a page": ([head("text/html"), chunk(b"<html>"), END], {}, {**ERROR, "llm_optimizer_schema_errors_total": 1}),
+    "a mistake": ([], {"messages": 7}, {**REFUSED, "llm_optimizer_schema_errors_total": 1}),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("fallback", ["no", "yes"])
+def test_counters_move_by_what_was_done_R4_7(sidecar, before, name, fallback):
+    steps, body, wanted = TOLD[name]
+    optimise(sidecar)
+    before(play=answering_lists(lambda request: steps), fallback_answer=fallback)
+    first = scrape(sidecar)
+    chat(sidecar, **body)
+    assert moved(sidecar, first) == wanted
+
+
+def test_who_leaves_is_a_request_and_no_error_R4_7(sidecar, before):
+    optimise(sidecar)
+    backend = before(play=answering_lists(lambda request: [*lines(SAYS)[:-1], HANG]))
+    first = scrape(sidecar)
+    with sidecar.connect() as connection:
+        answer = connection.request("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+        assert next(answer.pieces())
+    until(lambda: backend.cuts == 1, 5, "the backend is left, too")
+    assert moved(sidecar, first) == REQUEST and scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") == 0
+
+
+def test_each_of_who_share_an_answer_is_a_request_R4_6_R4_7(sidecar, before):
+    optimise(sidecar)
+    held = Held(*lines(CALL, DONE))
+    backend = before(play=answering_lists(held))
+    first = scrape(sidecar)
+    asking = [Background(chat, sidecar, stream=True) for _ in range(3)]
+    until(lambda: scrape(sidecar).of("llm_optimizer_dedup_hits_total") == 2, 5, "two have joined")
+    held.go.set()
+    assert len({one.result().body for one in asking}) == 1
+    assert len([text for text, _ in backend.requests if text.startswith(b"POST")]) == 1
+    assert moved(sidecar, first) == {("llm_optimizer_requests_total", "all"): 3, "llm_optimizer_dedup_hits_total": 2,
+                                     "llm_optimizer_tool_call_detected_total": 2}
+
+
+def test_what_is_not_optimised_does_not_count_R4_7(sidecar, before):
+    optimise(sidecar)
+    before(*single(DONE))
+    first = scrape(sidecar)
+    chat(sidecar, [("X-Sidecar-Strategy", "off")])
+    chat(sidecar, model="other")
+    chat(sidecar, model=7)
+    assert sidecar.ask("POST", "/api/chat", {**CHAT, "stream": False}).status == 200
+    assert moved(sidecar, first) == {}
+
+
+def test_the_duration_is_the_mean_of_whole_answers_R4_7(sidecar, before):
+    optimise(sidecar)
+    held = Held(*single(DONE))
+    before(play=answering_lists(held))
+    first = Background(chat, sidecar)
+    time.sleep(0.3)  # what is measured
+    held.go.set()
+    assert first.result().status == 200
+    mean_s = scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all")
+    assert 0.25 <= mean_s < 5
+    assert chat(sidecar).status == 200
+    assert mean_s / 2 <= scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") < mean_s * 0.9
+    assert sidecar.health()["optimizer"]["mean_s"]["all"] > 0 and sidecar.health()["optimizer"]["requests"]["all"] == 2
+
+
+def test_a_new_proxy_begins_with_zeros_R4_7(sidecar):
+    optimise(sidecar)
+    sidecar.boot()
+    assert chat(sidecar).status == 200 and scrape(sidecar).of("llm_optimizer_requests_total", strategy="all") == 1
+    assert sidecar.ctl("restart", "proxy").returncode == 0
+    sidecar.process.wait_log(r" drained ")
+    assert scrape(sidecar).of("llm_optimizer_requests_total", strategy="all") == 0

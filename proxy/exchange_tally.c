@@ -1,0 +1,44 @@
+/*
+ * See exchange_state.h. What optimised requests did, in numbers (optimizer_stats.h): of each client's exchange what became of it, and of
+ * each inner one what was done to make an answer, once however many share that.
+ */
+#include "proxy/exchange_state.h"
+
+static void add(const struct exchange *x, enum optimizer_counter which, uint64_t n)
+{
+    optimizer_count_add(&x->env->optimizer.stats, which, n);
+}
+
+void exchange_tally_fault(const struct exchange *x)
+{
+    if (x->inner)
+        add(x, OPTIMIZER_SCHEMA_ERRORS, 1);
+}
+
+/* An error may have been told by a status, behind a heartbeat, within a stream, or as an answer. */
+static enum optimizer_result result_of(const struct exchange *x)
+{
+    if (x->ended == ACCESS_CLIENT_GONE || x->ended == ACCESS_CLIENT_STALLED)
+        return OPTIMIZER_LEFT;
+    return x->ended != ACCESS_DONE || x->told_status || x->deliver.status >= 400 ? OPTIMIZER_FAILED : OPTIMIZER_ANSWERED;
+}
+
+static void count_request(struct exchange *x, enum optimizer_result result)
+{
+    if (x->is_optimised)
+        optimizer_count_request(&x->env->optimizer.stats, NULL, result, loop_now_ms(x->env->loop) - x->began_ms);
+    x->is_optimised = 0;
+}
+
+void exchange_tally(struct exchange *x)
+{
+    if (!x->inner)
+        count_request(x, result_of(x));
+    else
+        add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
+}
+
+void exchange_tally_left(struct exchange *x)
+{
+    count_request(x, OPTIMIZER_LEFT);
+}
