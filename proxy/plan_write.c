@@ -7,8 +7,8 @@
 #include "common/json_read.h"
 #include "common/utf8.h"
 #include "proxy/history.h"
-#include "proxy/prompt.h"
 #include "proxy/json_write.h"
+#include "proxy/plan_system.h"
 #include "proxy/splice_body.h"
 #include "proxy/translation.h"
 
@@ -30,6 +30,8 @@ struct draft {
     struct plan *plan;
     const struct plan_rules *rules;
     struct prompt prompt;
+    size_t own_n;          /* of the system's first messages those that are its client's */
+    struct buf system;     /* what stands in their place, where they are too long */
     struct token_line line;
     size_t from;           /* the first message behind those that are left out, or mapped */
     uint64_t budget_tokens_n; /* for the prompt; UINT64_MAX: without bound */
@@ -59,9 +61,29 @@ static uint64_t budget_of(const struct draft *d)
     return answer_n < num_ctx - num_ctx / 2 ? num_ctx - answer_n : num_ctx / 2;
 }
 
+/* A long system prompt becomes one message. */
+static int cut_system(struct draft *d)
+{
+    struct truncate_result cut;
+    size_t system_n = d->prompt.system_n, words_n = d->rules->words_n;
+    d->own_n = system_n > words_n ? system_n - words_n : 0;
+    int error = plan_system_cut(&d->prompt, d->own_n, (size_t)d->rules->conf->optimizer.system_budget, &d->system, &cut);
+    if (error || !cut.is_truncated)
+        return error;
+    d->plan->is_truncated = 1;
+    d->plan->tools_found_n = cut.tools_n;
+    d->plan->tools_lost_n = cut.tools_lost_n;
+    d->chars_n -= plan_system_chars(&d->prompt, d->own_n);
+    d->chars_n += cut.chars_n;
+    d->messages_n -= d->own_n - 1;
+    return 0;
+}
+
+/* end() is called in any case. */
 static int begin(struct draft *d, struct plan *plan, const struct plan_rules *rules, const char *json, size_t json_n)
 {
     *d = (struct draft){.plan = plan, .rules = rules};
+    buf_init(&d->system, 0);
     int error = prompt_read(&d->prompt, json, json_n);
     if (error)
         return error == -E2BIG ? -EINVAL : error;
@@ -72,11 +94,12 @@ static int begin(struct draft *d, struct plan *plan, const struct plan_rules *ru
     d->chars_n = prompt_chars(&d->prompt);
     d->messages_n = d->prompt.messages_n;
     d->budget_tokens_n = budget_of(d);
-    return 0;
+    return cut_system(d);
 }
 
 static void end(struct draft *d)
 {
+    buf_fini(&d->system);
     prompt_fini(&d->prompt);
 }
 
@@ -202,12 +225,27 @@ static void separate(struct json_write *w)
         json_write_text(w, ",");
 }
 
+static void write_system(struct draft *d, struct json_write *w)
+{
+    if (!d->plan->is_truncated) {
+        copy(d, 0, d->prompt.system_n, w);
+        return;
+    }
+    begin_message(w, "system");
+    json_write_quoted(w, buf_data(&d->system), buf_size(&d->system));
+    json_write_text(w, "\"}");
+    if (d->own_n < d->prompt.system_n) {
+        separate(w);
+        copy(d, d->own_n, d->prompt.system_n, w);
+    }
+}
+
 static void write_messages(struct draft *d, const struct plan_parts *summaries, struct json_write *w)
 {
     char note[HISTORY_NOTE_BYTES] = "";
-    size_t messages_n = d->prompt.messages_n, system_n = d->prompt.system_n;
+    size_t messages_n = d->prompt.messages_n;
     json_write_text(w, "[");
-    copy(d, 0, system_n, w);
+    write_system(d, w);
     if (summaries) {
         leave_out_mapped(d);
         separate(w);
