@@ -124,6 +124,11 @@ void exchange_prepare(struct exchange *x)
 {
     if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
         return;
+    if (x->plan && x->plan->step == PLAN_MAP) {
+        x->plan->step = PLAN_DIRECT;
+        if (exchange_apply_plan(x) != 0)
+            return;
+    }
     exchange_read_body(x); /* as the backend will get it */
     expect_answer(x);
     exchange_find_wish(x);
@@ -189,6 +194,11 @@ int exchange_is_kept(const struct exchange *x)
 static void report_making(struct exchange *maker, struct access *out)
 {
     exchange_count_time(maker);
+    if (maker->plan && maker->plan->strategy) {
+        out->optimised.strategy = maker->plan->strategy->name;
+        out->optimised.tokens_received_n = maker->plan->received.tokens_n;
+        out->optimised.tokens_saved_n = maker->plan->saved_tokens_n;
+    }
     out->repaired_n = (int64_t)maker->answer.translation.repaired_n;
     out->wait_ms = maker->wait_ms;
     out->load_ms = maker->load_ms;

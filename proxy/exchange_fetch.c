@@ -62,7 +62,7 @@ static enum relay_watch watch_of(const struct exchange *x)
         return RELAY_WATCH_NONE;
     if (x->inner) /* how many tokens its prompt had is learned from it */
         return RELAY_WATCH_ALL;
-    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
+    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] && !x->plan ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
 
 static void begin_fetch(struct exchange *x)
@@ -100,7 +100,7 @@ static void begin_fetch(struct exchange *x)
 static void tell_answer(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
-    if (exchange_lacks_path(x))
+    if (exchange_lacks_path(x) || exchange_miss_strategys_model(x))
         return;
     answer_error(&x->answer, text);
     if (x->upstream && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
@@ -225,6 +225,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
     switch (end) {
     case RELAY_DONE:
         exchange_was_answered(x, answer_of(x, end));
+        exchange_learn_tokens(x);
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
     case RELAY_REFUSED:

@@ -80,6 +80,7 @@ void exchange_free(struct exchange **x)
     exchange_drop_body(*x);
     buf_fini(&(*x)->why_text);
     free((*x)->check);
+    free((*x)->plan);
     free_inner((*x)->inner);
     give_back(*x);
     *x = NULL;

@@ -1,15 +1,46 @@
-/* See exchange_state.h. Which requests are for the optimizer. */
+/*
+ * See exchange_state.h. Which requests are the optimizer's: by their model, and by X-Sidecar-Strategy.
+ */
 #include "proxy/exchange_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *exchange_asked_strategy(const struct exchange *x, char room[EXCHANGE_STRATEGY_BYTES])
+{
+    int place = message_find(x->request, "x-sidecar-strategy", 0);
+    if (place < 0)
+        return NULL;
+    struct span value = x->request->fields[place].value;
+    snprintf(room, EXCHANGE_STRATEGY_BYTES, "%.*s", (int)(value.n < EXCHANGE_STRATEGY_BYTES ? value.n : EXCHANGE_STRATEGY_BYTES),
+             message_at(x->request, value));
+    return room;
+}
+
+int exchange_names_auto(const struct exchange *x)
+{
+    return strcmp(x->ask.model, "auto") == 0;
+}
+
+static int refuse(struct exchange *x, const char *code, const char *text)
+{
+    exchange_fail(x, 400, code, text);
+    return -1;
+}
 
 int exchange_is_optimised(struct exchange *x)
 {
-    const struct conf_optimizer *conf = &x->env->conf->optimizer;
-    if (!conf->enabled || x->admission.route->api != API_OPENAI_CHAT)
+    const struct conf *conf = x->env->conf;
+    char room[EXCHANGE_STRATEGY_BYTES], why[PLAN_WHY_BYTES];
+    if (!conf->optimizer.enabled || x->admission.route->api != API_OPENAI_CHAT || ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) < 0 ||
+        !conf_names_model(&conf->optimizer.models, x->ask.model, strlen(x->ask.model)))
         return 0;
-    int place = message_find(x->request, "x-sidecar-strategy", 0);
-    if (place >= 0 && message_is(x->request, x->request->fields[place].value, "off"))
+    const char *asked = exchange_asked_strategy(x, room);
+    if (asked && strcmp(asked, "off") == 0 && !exchange_names_auto(x))
         return 0;
-    if (ask_read(&x->ask, buf_data(&x->body), buf_size(&x->body)) < 0)
-        return 0;
-    return conf_names_model(&conf->models, x->ask.model, strlen(x->ask.model));
+    if (asked && strcmp(asked, "off") == 0)
+        return refuse(x, "no_strategy", "the model auto is the optimizer's, and X-Sidecar-Strategy is off: name another model, or leave the header out");
+    if (asked && plan_find(conf, asked, why) == NULL)
+        return refuse(x, "unknown_strategy", why);
+    return 1;
 }

@@ -31,6 +31,10 @@ void exchange_tell_times(struct exchange *x)
     int n = 0;
     if (x->upstream)
         n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Backend: %.60s\r\n", x->upstream->name);
+    if (x->plan && x->plan->strategy) /* whose answers are never another backend's */
+        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Strategy: %.60s\r\n", x->plan->strategy->name);
+    if (x->plan && x->plan->saved_tokens_n > 0)
+        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)x->plan->saved_tokens_n);
     if (x->wait_ms > 0)
         n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
     if (x->load_ms > 0)
@@ -71,7 +75,7 @@ static int64_t earlier_ms(int64_t a_ms, int64_t b_ms)
 
 void exchange_arm(struct exchange *x)
 {
-    int64_t at_ms = x->state == EXCHANGE_END ? 0 : x->beat_at_ms;
+    int64_t at_ms = x->state == EXCHANGE_END ? 0 : earlier_ms(x->end_by_ms, x->beat_at_ms);
     if (exchange_is_waiting(x))
         at_ms = earlier_ms(x->hold_until_ms, at_ms);
     if (x->state == EXCHANGE_PAUSE || x->state == EXCHANGE_WHY)

@@ -3,7 +3,7 @@
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
- * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
+ * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
  * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
@@ -21,6 +21,7 @@
 #include "proxy/generation.h"
 #include "proxy/inner.h"
 #include "proxy/limits.h"
+#include "proxy/plan.h"
 #include "proxy/relay.h"
 #include "proxy/upstreams.h"
 
@@ -133,6 +134,8 @@ struct exchange {
     int is_held;               /* in held_n */
     int is_body_complete;
     enum contract_sleep asleep; /* Ollama's, where it was answered without it */
+    struct plan *plan;         /* owned: what the optimizer makes of its request; NULL: nothing */
+    int64_t end_by_ms;         /* its strategy's time limit; 0: none */
     struct check *check;       /* owned; NULL where the backend answers */
     struct generation *generation; /* it listens to that one's answer, or has; shared; NULL: it asks by itself */
     struct share_reader reader; /* … as this */
@@ -252,6 +255,9 @@ void exchange_read_body(struct exchange *x);
  * nothing that not every model has waits for nothing. */
 int exchange_suit_model(struct exchange *x) WARN_UNUSED;
 
+/* Its plan says what is to be sent by now: its body, as it was translated, becomes that, with what is pinned. 0, or the exchange has ended. */
+int exchange_apply_plan(struct exchange *x) WARN_UNUSED;
+
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));
 /* Its body is what the backend will get: what that means for its model. */
@@ -272,6 +278,23 @@ int exchange_lacks_path(struct exchange *x);
 
 /* exchange_optimize.c. Whether its body, which is whole, is for the optimizer; then x->ask is what it says. 1 or 0; -1: the exchange has ended. */
 int exchange_is_optimised(struct exchange *x) WARN_UNUSED;
+/* What X-Sidecar-Strategy says, as far as there is room; NULL: nothing. And whether the model that it names is `auto`, the optimizer's own. */
+enum { EXCHANGE_STRATEGY_BYTES = 61 };
+const char *exchange_asked_strategy(const struct exchange *x, char room[EXCHANGE_STRATEGY_BYTES]);
+int exchange_names_auto(const struct exchange *x);
+/* exchange_plan.c. Its body is translated. It makes the answer to such a request: by which strategy, once. 1: it is to be translated once more
+ * for that; 0, also where it has no plan; -1: the exchange has ended. */
+int exchange_make_plan(struct exchange *x) WARN_UNUSED;
+/* What its model has to do without, by the plan's word: bits of enum translate_need. */
+unsigned exchange_plan_lacks(const struct exchange *x);
+/* Its body becomes what the plan says; nothing where there is none, or parts of it are to be mapped first. 0, or -1: the exchange has ended. */
+int exchange_write_plan(struct exchange *x) WARN_UNUSED;
+/* Its answer was whole: how many tokens the prompt had. */
+void exchange_learn_tokens(const struct exchange *x);
+/* The backend does not have the model that the strategy names: 1, and the exchange has ended, with 404. */
+int exchange_miss_strategys_model(struct exchange *x);
+/* The strategy's time is over: it ends. */
+void exchange_fail_late(struct exchange *x);
 /* exchange_listen.c. It is: the answer is made by another exchange, an inner one, and it listens to that, perhaps among others. */
 void exchange_listen(struct exchange *x);
 /* Its client takes more. */

@@ -23,19 +23,31 @@ static enum optimizer_result result_of(const struct exchange *x)
     return x->ended != ACCESS_DONE || x->told_status || x->deliver.status >= 400 ? OPTIMIZER_FAILED : OPTIMIZER_ANSWERED;
 }
 
+static const char *strategy_of(struct exchange *x)
+{
+    const struct exchange *maker = exchange_maker(x);
+    const struct plan *p = maker ? maker->plan : NULL;
+    return p && p->strategy ? p->strategy->name : NULL;
+}
+
 static void count_request(struct exchange *x, enum optimizer_result result)
 {
     if (x->is_optimised)
-        optimizer_count_request(&x->env->optimizer.stats, NULL, result, loop_now_ms(x->env->loop) - x->began_ms);
+        optimizer_count_request(&x->env->optimizer.stats, strategy_of(x), result, loop_now_ms(x->env->loop) - x->began_ms);
     x->is_optimised = 0;
 }
 
 void exchange_tally(struct exchange *x)
 {
-    if (!x->inner)
+    if (!x->inner) {
         count_request(x, result_of(x));
-    else
-        add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
+        return;
+    }
+    add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
+    if (x->plan) {
+        add(x, OPTIMIZER_TOKENS_SAVED, x->plan->saved_tokens_n);
+        add(x, OPTIMIZER_TRUNCATIONS, x->plan->is_truncated != 0);
+    }
 }
 
 void exchange_tally_left(struct exchange *x)

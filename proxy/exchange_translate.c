@@ -102,18 +102,27 @@ static int pin(struct exchange *x)
     return error;
 }
 
-int exchange_translate(struct exchange *x)
+int exchange_apply_plan(struct exchange *x)
 {
-    int error = translate(x);
+    int error = exchange_write_plan(x);
     return error ? error : pin(x);
 }
 
-static int translate_again(struct exchange *x)
+static void take_asked_body(struct exchange *x)
 {
     buf_fini(&x->body);
     x->body = x->asked_body;
     buf_init(&x->asked_body, 0);
-    return exchange_translate(x);
+}
+
+int exchange_translate(struct exchange *x)
+{
+    int error = translate(x), is_again = error ? 0 : exchange_make_plan(x);
+    if (is_again > 0) {
+        take_asked_body(x);
+        error = translate(x);
+    }
+    return error ? error : is_again < 0 ? is_again : exchange_apply_plan(x);
 }
 
 static void on_known(void *context)
@@ -132,9 +141,13 @@ int exchange_suit_model(struct exchange *x)
     x->capable.context = x;
     if (!capabilities_look(&x->env->loader.capabilities, &x->capable, x->ask.model, &has))
         return 0;
-    t->lacks = t->needs & ~has;
-    if (t->lacks && translate_again(x) < 0)
-        return -1;
+    unsigned lacks = (t->needs & ~has) | exchange_plan_lacks(x);
+    if (lacks != t->lacks) {
+        t->lacks = lacks;
+        take_asked_body(x);
+        if (exchange_translate(x) < 0)
+            return -1;
+    }
     buf_release(&x->asked_body);
     return 1;
 }

@@ -244,6 +244,10 @@ static void beat(struct exchange *x, int64_t now_ms)
 static void on_timer(void *context, int64_t now_ms)
 {
     struct exchange *x = context;
+    if (x->end_by_ms && now_ms >= x->end_by_ms) {
+        exchange_fail_late(x);
+        return;
+    }
     if (exchange_is_waiting(x) && x->hold_until_ms && now_ms >= x->hold_until_ms) {
         exchange_fail_for_now(x, "hold_timeout",
                               x->state == EXCHANGE_QUEUE

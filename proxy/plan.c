@@ -37,23 +37,30 @@ static void list_names(const struct conf *c, char *out, size_t out_n)
         n += (size_t)snprintf(out + n, out_n - n, "%s, ", c->strategies[i].name);
 }
 
+const struct conf_strategy *plan_find(const struct conf *conf, const char *name, char *why)
+{
+    const struct conf_strategy *s = conf_strategy(conf, name, strlen(name));
+    char names[PLAN_WHY_BYTES / 2];
+    if (s)
+        return s;
+    list_names(conf, names, sizeof names);
+    snprintf(why, PLAN_WHY_BYTES, "X-Sidecar-Strategy: there is no strategy \"%.*s\"; it may be %soff, or left out", NAME_SHOWN_N, name, names);
+    return NULL;
+}
+
 static int force(struct plan *p, const struct plan_rules *r, const char *name, char *why)
 {
-    char names[PLAN_WHY_BYTES / 2];
-    p->strategy = conf_strategy(r->conf, name, strlen(name));
-    if (p->strategy) {
-        p->received.tokens_n = token_estimate(r->estimates, p->strategy->model, p->received.chars_n, p->received.messages_n);
-        return 0;
-    }
-    list_names(r->conf, names, sizeof names);
-    snprintf(why, PLAN_WHY_BYTES, "X-Sidecar-Strategy: there is no strategy \"%.*s\"; it may be %soff, or left out", NAME_SHOWN_N, name, names);
-    return -EINVAL;
+    p->strategy = plan_find(r->conf, name, why);
+    if (!p->strategy)
+        return -EINVAL;
+    p->received.tokens_n = token_estimate(r->estimates, p->strategy->model, p->received.chars_n, p->received.messages_n);
+    return 0;
 }
 
 int plan_make(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, const char *forced_name, char *why)
 {
     struct prompt prompt;
-    *p = (struct plan){.strategy = NULL};
+    *p = (struct plan){.is_made = 1};
     int error = prompt_read(&prompt, json, json_n);
     if (error == -E2BIG) {
         snprintf(why, PLAN_WHY_BYTES, "messages: too many; at most %d are read", PROMPT_MESSAGES_MAX);

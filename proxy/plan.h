@@ -30,6 +30,7 @@ struct plan_parts {
 };
 
 struct plan {
+    int is_made;                          /* plan_make() has chosen */
     const struct conf_strategy *strategy; /* NULL: none is for it, and it passes with the model that it names */
     struct prompt_counts received;        /* as the client sent it */
     struct prompt_counts sent;            /* as the answering model gets it, once plan_write() has written it */
@@ -52,6 +53,9 @@ struct plan_rules {
     unsigned unsaid;         /* options that stand in the body though its client did not say them: bits of enum translate_unsaid */
     size_t words_n;          /* the last so many of the system's first messages are ours, about tools: they are not cut */
 };
+
+/* The strategy of this name; NULL: there is none, and why (PLAN_WHY_BYTES) says for the client which there are. */
+const struct conf_strategy *plan_find(const struct conf *conf, const char *name, char *why);
 
 /* Chooses the strategy of a body: by how many tokens it has, or the one of forced_name (NULL: none is forced). step is PLAN_MAP where
  * the strategy maps, else PLAN_DIRECT. 0; -EINVAL with a text for the client in why (PLAN_WHY_BYTES); -ENOMEM. Of a body that can't

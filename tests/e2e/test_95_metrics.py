@@ -218,7 +218,7 @@ def moved(sidecar, before_it):
     return {key if len(key) > 1 else key[0]: change for key, change in changes.items() if change and "seconds" not in key[0] and "ratio" not in key[0]}
 
 
-REQUEST = {("llm_optimizer_requests_total", "all"): 1}
+REQUEST = {("llm_optimizer_requests_total", "A"): 1, ("llm_optimizer_requests_total", "all"): 1}
 ERROR = {**REQUEST, "llm_optimizer_errors_total": 1}
 REFUSED = {("llm_optimizer_requests_total", "all"): 1, "llm_optimizer_errors_total": 1}
 TOLD = {  # steps of the backend, the request, what has moved then
@@ -270,7 +270,7 @@ def test_each_of_who_share_an_answer_is_a_request_R4_6_R4_7(sidecar, before):
     held.go.set()
     assert len({one.result().body for one in asking}) == 1
     assert len([text for text, _ in backend.requests if text.startswith(b"POST")]) == 1
-    assert moved(sidecar, first) == {("llm_optimizer_requests_total", "all"): 3, "llm_optimizer_dedup_hits_total": 2,
+    assert moved(sidecar, first) == {("llm_optimizer_requests_total", "A"): 3, ("llm_optimizer_requests_total", "all"): 3, "llm_optimizer_dedup_hits_total": 2,
                                      "llm_optimizer_tool_call_detected_total": 2}
 
 
