@@ -221,6 +221,7 @@ void exchange_report(struct exchange *x, struct access *out)
     out->code = x->code;
     out->backend = x->upstream ? x->upstream->name : NULL;
     out->asleep = x->asleep;
+    out->optimised.is_shared = x->is_joiner;
     if (maker)
         report_making(maker, out);
 }

@@ -27,6 +27,7 @@ def test_two_identical_requests_make_one_generation_r4_6(sidecar, optimizer, bod
         assert one.header("Content-Type") == "text/event-stream" and one.header("X-Accel-Buffering") == "no" and one.body.endswith(b"data: [DONE]\n\n")
     else:
         assert one.header("Content-Length") and one.json["choices"][0]["message"]["content"] == "token"
+    assert sorted(str(entry["shared"]) for entry in entries(sidecar, 2)) == ["None", "yes"]
     for entry in entries(sidecar, 2):
         assert (entry["status"], entry["ended"], entry["prompt_tokens"], entry["generated_tokens"], entry["model"]) == (200, "done", 3, 2, "qwen3:4b")
     assert len(backend.requests) == 1 and backend.cuts == 0

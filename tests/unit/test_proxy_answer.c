@@ -398,6 +398,21 @@ static void test_tokens_that_say_nothing(void **state)
     end();
 }
 
+static void test_comments_say_what_is_done(void **state)
+{
+    static const char *const comments[] = {NULL, "", "mapped 3 of 8 parts"};
+    static const char *const beats[] = {": ping\n", ": ping\n", ": mapped 3 of 8 parts\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof beats / sizeof *beats; i++) {
+        begin(SHAPE_EVENTS, 1, 1, 200, CONF_HEARTBEAT_COMMENT);
+        s.answer.form = FORM_SSE;
+        s.answer.comment = comments[i];
+        answer_beat(&s.answer);
+        assert_string_equal(body(), beats[i]);
+        end();
+    }
+}
+
 static void note_head(void *context, const struct deliver *d)
 {
     int *heads_n = context;
@@ -443,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_a_promise_turns_any_error_into_a_part_of_the_answer),
         cmocka_unit_test(test_heartbeats_stand_where_a_line_ends),
         cmocka_unit_test(test_tokens_that_say_nothing),
+        cmocka_unit_test(test_comments_say_what_is_done),
         cmocka_unit_test(test_bare_bytes_for_who_takes_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
