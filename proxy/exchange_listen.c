@@ -222,15 +222,26 @@ static struct generation *find_generation(const struct exchange *x, const unsign
     return s ? (struct generation *)((char *)s - offsetof(struct generation, share)) : NULL;
 }
 
+/* Lines of the head whatever comes. Memory is short: without them. */
+static void say_in_head(struct exchange *x, int is_joiner)
+{
+    static const char shared[] = "X-Sidecar-Shared: yes\r\n";
+    static const char exposed[] = "Access-Control-Expose-Headers: X-Sidecar-Strategy, X-Sidecar-Tokens-Saved, X-Sidecar-Cache, X-Sidecar-Shared\r\n";
+    if (is_joiner)
+        (void)!buf_text(&x->deliver.extra, shared);
+    if (exchange_is_cors_ours(x))
+        (void)!buf_text(&x->deliver.extra, exposed);
+}
+
 void exchange_listen(struct exchange *x)
 {
     unsigned char key[SHARE_KEY_BYTES];
     int is_shared = may_share(x) && read_key(x, key) == 0;
     struct generation *g = is_shared ? find_generation(x, key) : NULL;
     exchange_enter(x, EXCHANGE_LISTEN);
+    say_in_head(x, g != NULL);
     if (g) {
         optimizer_count_add(&x->env->optimizer.stats, OPTIMIZER_DEDUP_HITS, 1);
-        (void)!buf_text(&x->deliver.extra, "X-Sidecar-Shared: yes\r\n"); /* memory is short: without it */
         exchange_drop_body(x);
         x->is_joiner = 1;
         join(x, g);

@@ -250,6 +250,37 @@ def test_who_waits_for_ollama_listens_until_it_is_there_r4_6(sidecar):
     assert len(sidecar.backend.requests("/api/chat")) == 1
 
 
+def test_one_start_of_ollama_wakes_all_who_listen_r4_6(sidecar):
+    """Asleep, it is woken by a request as by any other; while somebody listens it does not sleep again."""
+    sidecar.configure("supervisor", log_level="debug", idle_action="stop", idle_timeout="300ms")
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.boot("qwen3:4b", tokens=4, token_delay_ms=300)
+    for count in (1, 2):
+        until(lambda: len(sidecar.process.logged(r" asleep action=stop")) >= count, 10, "sleep", sidecar.process.tail)
+        clients = sends(sidecar, 2)
+        answers = [hear(client) for client in clients]
+        assert all(answer.status == 200 and answer.clean and int(answer.header("X-Sidecar-Wait-Ms")) > 0 for answer in answers)
+        assert answers[0].body == answers[1].body and len(sidecar.process.logged(r" asleep action=stop")) == count
+        assert len(sidecar.backend.requests("/api/chat")) == count
+    assert sidecar.stop() == 0
+
+
+def test_a_reload_leaves_listeners_to_their_end_r4_6(sidecar):
+    """Another proxy takes over; who listens to the old one hears it all, and who comes now does not join him there."""
+    sidecar.configure("supervisor", log_level="debug")
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.boot("qwen3:4b", tokens=20, token_delay_ms=100)
+    clients = sends(sidecar, 2)
+    answers = [client.receive() for client in clients]
+    sidecar.configure("optimizer", share="off")
+    sidecar.write_ini()
+    assert sidecar.ctl("reload").returncode == 0
+    sidecar.process.wait_log(r" drain ")
+    third, = sends(sidecar)
+    assert [answer.body for answer in answers][0] == answers[1].body and all(answer.clean for answer in answers)
+    assert hear(third).clean and len(sidecar.backend.requests("/api/chat")) == 2
+
+
 def test_a_drain_serves_listeners_to_their_end_and_an_abort_tells_them_r4_6(sidecar, optimizer):
     for is_aborted in (False, True):
         more = threading.Event()
@@ -279,7 +310,10 @@ def test_each_page_has_its_own_cors_lines_r4_6(sidecar, optimizer):
     pages = ["http://localhost:3000", "http://localhost:4000"]
     clients = [sends(sidecar, headers=[("Origin", page)])[0] for page in pages]
     play.go.set()
-    assert [hear(client).header("Access-Control-Allow-Origin") for client in clients] == pages
+    for answer, page in zip(map(hear, clients), pages):
+        assert answer.header("Access-Control-Allow-Origin") == page
+        exposed = ",".join(value for name, value in answer.headers if name == "Access-Control-Expose-Headers")
+        assert "X-Sidecar-Wait-Ms" in exposed and "X-Sidecar-Shared" in exposed and "X-Sidecar-Strategy" in exposed
 
 
 def test_tokens_are_paid_once_and_requests_by_each_r4_6_r4_9(sidecar, optimizer):
