@@ -50,7 +50,7 @@ static void write_strategies(struct json_write *w, const struct optimizer_stats 
     json_write_text(w, "}");
 }
 
-int optimizer_write(const struct optimizer *o, struct buf *out)
+static void write_counters(struct json_write *w, const struct optimizer_stats *s, enum optimizer_counter from, enum optimizer_counter to)
 {
     static const char *const members[OPTIMIZER_COUNTER_COUNT] = {
         [OPTIMIZER_TOKENS_SAVED] = ",\"tokens_saved\":",
@@ -58,11 +58,19 @@ int optimizer_write(const struct optimizer *o, struct buf *out)
         [OPTIMIZER_TOOL_CALLS] = ",\"tool_calls\":",
         [OPTIMIZER_TRUNCATIONS] = ",\"truncations\":",
         [OPTIMIZER_SCHEMA_ERRORS] = ",\"schema_errors\":",
-        [OPTIMIZER_CACHE_HITS] = ",\"cache\":{\"hits\":",
+        [OPTIMIZER_CACHE_HITS] = ",\"hits\":",
         [OPTIMIZER_CACHE_MISSES] = ",\"misses\":",
         [OPTIMIZER_PARTS_DONE] = "},\"parts\":{\"done\":",
         [OPTIMIZER_PARTS_FAILED] = ",\"failed\":",
     };
+    for (size_t i = from; i < to; i++) {
+        json_write_text(w, members[i]);
+        json_write_number(w, s->counters[i]);
+    }
+}
+
+int optimizer_write(const struct optimizer *o, struct buf *out)
+{
     const struct optimizer_stats *s = &o->stats;
     struct json_write w = json_write_begin(out);
     json_write_text(&w, ",\"optimizer\":{\"requests\":");
@@ -71,10 +79,10 @@ int optimizer_write(const struct optimizer *o, struct buf *out)
     write_strategies(&w, s, write_mean);
     json_write_text(&w, ",\"errors\":");
     json_write_number(&w, s->all.errors_n);
-    for (size_t i = 0; i < OPTIMIZER_COUNTER_COUNT; i++) {
-        json_write_text(&w, members[i]);
-        json_write_number(&w, s->counters[i]);
-    }
+    write_counters(&w, s, OPTIMIZER_TOKENS_SAVED, OPTIMIZER_CACHE_HITS);
+    json_write_text(&w, ",\"cache\":{\"bytes\":");
+    json_write_number(&w, o->cache.bytes);
+    write_counters(&w, s, OPTIMIZER_CACHE_HITS, OPTIMIZER_COUNTER_COUNT);
     json_write_text(&w, "}}");
     return json_write_end(&w);
 }

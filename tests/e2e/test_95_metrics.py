@@ -128,7 +128,7 @@ def test_health_has_the_statistics_R4_1(sidecar):
     health = sidecar.health()
     assert health["version"] and health["optimizer"] == {
         "requests": {"A": 0, "B": 0, "C": 0, "all": 0}, "mean_s": {"A": 0, "B": 0, "C": 0, "all": 0}, "errors": 0, "tokens_saved": 0,
-        "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "schema_errors": 0, "cache": {"hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
+        "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "schema_errors": 0, "cache": {"bytes": 0, "hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
     shown = sidecar.ctl("health")
     assert (shown.returncode, shown.stdout) == (0, "ok, ready\n")
 
