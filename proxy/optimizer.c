@@ -1,6 +1,7 @@
 /* See optimizer.h. */
 #include "proxy/optimizer.h"
 
+#include "common/sys.h"
 #include "proxy/json_write.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ void optimizer_init(struct optimizer *o, const struct conf *conf)
     int is_cached = of->enabled && of->cache == CONF_CACHE_MEMORY;
     memset(o, 0, sizeof *o); /* large */
     o->conf = conf;
+    sys_random(o->secret, sizeof o->secret);
     optimizer_stats_init(&o->stats);
     for (size_t i = 0; of->enabled && i < conf->strategies_n; i++)
         optimizer_stats_add_strategy(&o->stats, conf->strategies[i].name);

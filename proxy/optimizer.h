@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/conf.h"
+#include "common/siphash.h"
 #include "proxy/cache.h"
 #include "proxy/optimizer_stats.h"
 #include "proxy/share.h"
@@ -18,6 +19,7 @@ struct optimizer {
     struct optimizer_stats stats;
     struct shares shares; /* answers that are being made, and may be joined */
     struct cache cache;
+    unsigned char secret[SIPHASH_BYTES]; /* by which bodies are hashed; each proxy has another */
 };
 
 /* conf: borrowed for its life. */
