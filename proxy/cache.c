@@ -162,7 +162,7 @@ static const char *copy_text(char **at, const char *text)
 /* One piece of memory, with all that it says. */
 static struct cache_entry *make(struct cache *c, const struct cache_answer *answer, const struct buf *bytes)
 {
-    size_t cost_bytes = sizeof(struct cache_entry) + strlen(answer->type) + strlen(answer->strategy) + 2 + buf_size(bytes);
+    size_t cost_bytes = sizeof(struct cache_entry) + strlen(answer->type) + 1 + buf_size(bytes);
     for (size_t i = 0; i < answer->models_n; i++)
         cost_bytes += strlen(answer->models[i].name) + 1;
     struct cache_entry *e = cost_bytes <= answer_limit_of(c) && make_room(c, cost_bytes) ? malloc(cost_bytes) : NULL;
@@ -171,7 +171,6 @@ static struct cache_entry *make(struct cache *c, const struct cache_answer *answ
     *e = (struct cache_entry){.answer = *answer, .cache = c, .cost_bytes = cost_bytes, .bytes_n = buf_size(bytes)};
     char *at = (char *)(e + 1);
     e->answer.type = copy_text(&at, answer->type);
-    e->answer.strategy = copy_text(&at, answer->strategy);
     for (size_t i = 0; i < answer->models_n; i++)
         e->answer.models[i].name = copy_text(&at, answer->models[i].name);
     e->bytes = copy(&at, buf_data(bytes), buf_size(bytes));

@@ -29,7 +29,7 @@ struct cache_model {
 /* An answer, and what is told of it beside its body. */
 struct cache_answer {
     const char *type;     /* Content-Type */
-    const char *strategy; /* by which it was made */
+    const char *strategy; /* by which it was made; it outlives the cache; NULL: none */
     uint64_t tokens_received_n, tokens_saved_n;
     struct cache_model models[CACHE_MODELS]; /* … and by which models */
     size_t models_n;

@@ -222,6 +222,7 @@ void exchange_report(struct exchange *x, struct access *out)
     out->backend = x->upstream ? x->upstream->name : NULL;
     out->asleep = x->asleep;
     out->optimised.is_shared = x->is_joiner;
+    exchange_report_cache(x, &out->optimised);
     if (maker)
         report_making(maker, out);
 }

@@ -111,8 +111,10 @@ void exchange_hear(struct exchange *x)
 void exchange_look_alike(struct exchange *x)
 {
     const struct exchange *maker = x->generation->inner;
-    const struct translation *made = &maker->answer.translation;
     struct translation *t = &x->answer.translation;
+    if (!maker)
+        return;
+    const struct translation *made = &maker->answer.translation;
     t->ops = made->ops;
     t->model = maker->ask.model;
     t->created_s = made->created_s;

@@ -6,7 +6,6 @@
 #include "proxy/exchange_inner.h"
 #include "proxy/exchange_state.h"
 
-#include "common/json_read.h"
 #include "common/sha256.h"
 #include "common/siphash.h"
 
@@ -82,6 +81,7 @@ static void on_body(void *context, const char *bytes, size_t bytes_n)
         return;
     if (share_append(&g->share, bytes, bytes_n) < 0)
         spoil(g);
+    cache_draft_add(&g->draft, bytes, bytes_n);
     tell_all(g);
     review(g);
 }
@@ -106,6 +106,7 @@ static void on_done(void *context)
     struct generation *g = context;
     if (g->share.state == SHARE_MAKING)
         share_end(&g->share);
+    exchange_keep_answer(g);
     tell_all(g);
     review(g);
 }
@@ -132,6 +133,8 @@ static void on_work(void *context)
     loop_disarm(g->env->loop, &g->stall);
     exchange_free(&g->inner);
     share_fini(&g->share);
+    cache_draft_drop(&g->draft);
+    cache_release(&g->kept);
     free(g);
 }
 
@@ -157,11 +160,12 @@ static void join(struct exchange *x, struct generation *g)
     share_join(&g->share, &x->reader, x);
 }
 
-static void make(struct exchange *x, const unsigned char *key)
+/* Each key, or NULL: by which others may join, and by which it is kept. */
+static void make(struct exchange *x, const unsigned char *share_key, const unsigned char *cache_key)
 {
     static const struct inner_sink sink = {NULL, on_head, on_body, pending_bytes, on_failed, on_done, on_progress};
     struct inner_sink to = sink;
-    struct generation *g = generation_new(x->env, key);
+    struct generation *g = generation_new(x->env, share_key);
     if (!g) {
         exchange_fail_listening(x);
         return;
@@ -170,23 +174,41 @@ static void make(struct exchange *x, const unsigned char *key)
     buf_init(&x->body, 0);
     exchange_drop_body(x);
     join(x, g);
+    if (cache_key)
+        exchange_begin_keeping(g, cache_key);
     to.context = g;
     if (exchange_new_inner(&g->inner, x, x->admission.route, &body, &to) < 0)
         exchange_fail_listening(x);
 }
 
-/* ---- who shares ---- */
-
-int exchange_is_deterministic(const struct exchange *x)
+static void join_others(struct exchange *x, struct generation *g, int may_keep)
 {
-    static const char *const names[] = {"temperature", "seed"};
-    struct json_value v[2];
-    struct json_walk w = {buf_data(&x->body), buf_data(&x->body) + buf_size(&x->body)};
-    double temperature;
-    if (json_read_members(&w, names, 2, JSON_FOLDED, v) < 0)
-        return 0;
-    return v[1].kind == JSON_NUMBER || (v[0].kind == JSON_NUMBER && json_read_number(v[0].at, v[0].n, &temperature) == 0 && temperature == 0);
+    optimizer_count_add(&x->env->optimizer.stats, OPTIMIZER_DEDUP_HITS, 1);
+    exchange_drop_body(x);
+    x->is_joiner = 1;
+    join(x, g);
+    if (!may_keep)
+        cache_draft_drop(&g->draft);
 }
+
+/* kept is held, and let go with the generation. */
+static void tell_kept(struct exchange *x, struct cache_entry *kept)
+{
+    struct generation *g = generation_new(x->env, NULL);
+    if (!g) {
+        cache_release(&kept);
+        exchange_fail_listening(x);
+        return;
+    }
+    g->kept = kept;
+    exchange_drop_body(x);
+    join(x, g);
+    share_lend(&g->share, kept->bytes, kept->bytes_n);
+    if (share_head(&g->share, 200, kept->answer.type, "") < 0)
+        exchange_fail_listening(x);
+}
+
+/* ---- who shares ---- */
 
 /* For whom, and what: of one key, or of one address that is known, all that decides about the answer. 0; -ENOENT where nobody else can be
  * known to be the same; -ENOMEM. */
@@ -196,7 +218,7 @@ static int read_key(const struct exchange *x, unsigned char key[SHARE_KEY_BYTES]
     const struct message *m = x->request;
     unsigned char body[SIPHASH_BYTES];
     struct buf text;
-    if (!a->key && !a->sender.is_known)
+    if (!a->key && (!a->sender.is_known || a->sender.is_forwarded))
         return -ENOENT;
     int place = message_find(m, "x-sidecar-strategy", 0);
     struct span strategy = place >= 0 ? m->fields[place].value : (struct span){0, 0};
@@ -237,18 +259,24 @@ static void say_in_head(struct exchange *x, int is_joiner)
 void exchange_listen(struct exchange *x)
 {
     unsigned char key[SHARE_KEY_BYTES];
-    int is_shared = may_share(x) && read_key(x, key) == 0;
+    struct cache_entry *kept = NULL;
+    int is_shared = may_share(x), may_keep = exchange_may_cache(x);
+    if ((is_shared || may_keep) && read_key(x, key) < 0)
+        is_shared = may_keep = 0;
     struct generation *g = is_shared ? find_generation(x, key) : NULL;
+    if (!g && may_keep && exchange_find_cached(x, key, &kept) < 0) {
+        exchange_wait_for_models(x, exchange_listen);
+        return;
+    }
+    exchange_count_held(x, 0);
     exchange_enter(x, EXCHANGE_LISTEN);
     say_in_head(x, g != NULL);
-    if (g) {
-        optimizer_count_add(&x->env->optimizer.stats, OPTIMIZER_DEDUP_HITS, 1);
-        exchange_drop_body(x);
-        x->is_joiner = 1;
-        join(x, g);
-    } else {
-        make(x, is_shared ? key : NULL);
-    }
+    if (g)
+        join_others(x, g, may_keep);
+    else if (kept)
+        tell_kept(x, kept);
+    else
+        make(x, is_shared ? key : NULL, may_keep ? key : NULL);
     if (x->state != EXCHANGE_LISTEN)
         return;
     exchange_look_alike(x);

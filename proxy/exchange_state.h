@@ -3,7 +3,7 @@
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
- * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
+ * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
  * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
@@ -141,6 +141,8 @@ struct exchange {
     struct share_reader reader; /* … as this */
     int is_optimised;          /* … as the optimizer has its request; not counted yet (exchange_tally) */
     int is_joiner;             /* … which was under way when it came */
+    const char *cached;        /* whether it was known: "hit", "miss"; NULL: it is none of the cache's */
+    int64_t list_since_ms;     /* the list of models that tells whether it still holds is to be from then, or later; 0: not yet said */
     struct inner *inner;       /* owned; it has no client, and this instead; NULL: it has one */
     struct exchange *next_spare; /* env->spare; what is kept has nothing else */
     struct ending ending;        /* of the answer; large, and the last: it is not zeroed */
@@ -196,6 +198,8 @@ void exchange_lost_backend(struct exchange *x);
 
 /* exchange_wait.c */
 void exchange_wait_init(struct exchange *x, const struct exchange_way *way);
+/* Waits for a model that is pulled, or for what the backend says of its models: look_again comes. */
+void exchange_wait_for_models(struct exchange *x, void (*look_again)(struct exchange *x));
 /* Goes now, or as soon as it may. */
 void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
@@ -305,8 +309,18 @@ void exchange_hear(struct exchange *x);
 void exchange_look_alike(struct exchange *x);
 /* Memory is short. */
 void exchange_fail_listening(struct exchange *x);
-/* Whether its body leaves nothing to chance: the same request again would have the same answer. */
+/* exchange_cache.c. Whether its body leaves nothing to chance: the same request again would have the same answer. */
 int exchange_is_deterministic(const struct exchange *x);
+/* Whether its answer may be kept, and may have been ([optimizer] cache, cache_requests, and the client's Cache-Control). */
+int exchange_may_cache(const struct exchange *x);
+/* Whether the answer of this key is known: 1, and *out is held; 0: it is to be made; -1: it is in line for the list
+ * of models (x->pull), and is to look again then. */
+int exchange_find_cached(struct exchange *x, const unsigned char key[CACHE_KEY_BYTES], struct cache_entry **out) WARN_UNUSED;
+/* What is made may be kept; and it has come to its end. */
+void exchange_begin_keeping(struct generation *g, const unsigned char key[CACHE_KEY_BYTES]);
+void exchange_keep_answer(struct generation *g);
+/* What is known of an answer that was kept; and whether this one was. */
+void exchange_report_cache(const struct exchange *x, struct access_optimised *out);
 /* exchange_state.c. Who asks the backend for it: itself, or the inner exchange that it listens to; NULL where nobody has to. */
 struct exchange *exchange_maker(struct exchange *x);
 /* It hears no more of what it listens to; and it does not look at it any more either. Harmless where it does not listen. */

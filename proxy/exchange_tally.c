@@ -27,6 +27,9 @@ static const char *strategy_of(struct exchange *x)
 {
     const struct exchange *maker = exchange_maker(x);
     const struct plan *p = maker ? maker->plan : NULL;
+    const struct cache_entry *kept = x->generation ? x->generation->kept : NULL;
+    if (kept)
+        return kept->answer.strategy;
     return p && p->strategy ? p->strategy->name : NULL;
 }
 

@@ -141,8 +141,9 @@ static void go_on_loaded(struct exchange *x)
         find_model_and_slot(x);
 }
 
-static void wait_for_pull(struct exchange *x)
+void exchange_wait_for_models(struct exchange *x, void (*look_again)(struct exchange *x))
 {
+    x->look_again = look_again;
     exchange_count_held(x, 1);
     exchange_enter(x, EXCHANGE_PULL);
     limit_wait(x);
@@ -155,7 +156,7 @@ static void find_installed(struct exchange *x)
         find_model_and_slot(x);
         return;
     case FOUND_PULL:
-        wait_for_pull(x);
+        exchange_wait_for_models(x, exchange_pass_gate);
         return;
     case FOUND_AT_GATE:
         exchange_pass_gate(x);

@@ -5,6 +5,7 @@
 #define PROXY_GENERATION_H
 
 #include "common/loop.h"
+#include "proxy/cache.h"
 #include "proxy/share.h"
 
 struct env;
@@ -17,6 +18,10 @@ struct generation {
     size_t users_n;         /* exchanges that have it, those that have ended and are not freed among them */
     struct deferred work;   /* somebody has left: it may have to end */
     struct timer stall;     /* somebody holds the others for too long then */
+    struct cache_entry *kept; /* where it was known: what it is; held */
+    struct cache_draft draft; /* what may be kept of it, when it is whole */
+    unsigned char cache_key[CACHE_KEY_BYTES];
+    int64_t begun_ms;
 };
 
 #endif

@@ -183,6 +183,11 @@ enum pulls_verdict puller_refresh(struct puller *p, struct pulls_ticket *t, int6
     return verdict;
 }
 
+void puller_take_list(struct puller *p, const char *json, size_t json_n)
+{
+    (void)!installed_read(&p->pulls.installed, json, json_n, now_ms_of(p));
+}
+
 static void doubt(struct puller *p)
 {
     installed_doubt(&p->pulls.installed);

@@ -43,6 +43,8 @@ void puller_fini(struct puller *p);
 enum pulls_verdict puller_look(struct puller *p, struct pulls_ticket *t, const struct pulls_want *want, size_t *nth);
 /* See pulls_refresh. */
 enum pulls_verdict puller_refresh(struct puller *p, struct pulls_ticket *t, int64_t since_ms);
+/* Its list, as it was told to somebody else; what is none is ignored. */
+void puller_take_list(struct puller *p, const char *json, size_t json_n);
 /* The backend says that this model is not there, which it may have listed. */
 void puller_forget(struct puller *p, const char *model);
 /* Models were changed through us. */

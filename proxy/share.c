@@ -23,7 +23,7 @@ void share_fini(struct share *s)
 
 static uint64_t end_bytes(const struct share *s)
 {
-    return s->start_bytes + buf_size(&s->bytes);
+    return s->lent ? s->lent_bytes : s->start_bytes + buf_size(&s->bytes);
 }
 
 static uint64_t behind_bytes(const struct share *s, const struct share_reader *r)
@@ -50,7 +50,7 @@ static uint64_t slowest_bytes(const struct share *s)
 static void forget(struct share *s)
 {
     int may_join = s->state == SHARE_MAKING && !s->is_private && s->start_bytes == 0 && buf_size(&s->bytes) <= s->keep_bytes;
-    if (may_join || !s->first)
+    if (may_join || !s->first || s->lent)
         return;
     uint64_t least = slowest_bytes(s);
     buf_consume(&s->bytes, (size_t)(least - s->start_bytes));
@@ -78,6 +78,13 @@ int share_append(struct share *s, const char *bytes, size_t bytes_n)
 void share_end(struct share *s)
 {
     s->state = SHARE_WHOLE;
+}
+
+void share_lend(struct share *s, const char *bytes, size_t bytes_n)
+{
+    s->lent = bytes;
+    s->lent_bytes = bytes_n;
+    share_end(s);
 }
 
 void share_fail(struct share *s, const struct inner_failure *f)
@@ -129,7 +136,7 @@ void share_leave(struct share *s, struct share_reader *r)
 const char *share_unread(const struct share *s, const struct share_reader *r, size_t *n)
 {
     *n = (size_t)behind_bytes(s, r);
-    return buf_data(&s->bytes) + (r->read_bytes - s->start_bytes);
+    return (s->lent ? s->lent : buf_data(&s->bytes)) + (r->read_bytes - s->start_bytes);
 }
 
 void share_read(struct share_reader *r, size_t n)

@@ -38,6 +38,8 @@ struct share {
     char type[SHARE_TYPE_BYTES];   /* … its media type */
     struct buf lines;              /* … more of it, each with its CRLF */
     struct buf bytes;              /* from start_bytes on */
+    const char *lent;              /* … or all there is, borrowed: share_lend(); NULL: it is made */
+    size_t lent_bytes;
     uint64_t start_bytes;
     size_t keep_bytes;             /* [proxy] share_buffer; 0 where nobody may join */
     int is_private;                /* nobody may join */
@@ -66,6 +68,8 @@ void share_fini(struct share *s);
 int share_head(struct share *s, int status, const char *type, const char *lines) WARN_UNUSED;
 int share_append(struct share *s, const char *bytes, size_t bytes_n) WARN_UNUSED;
 void share_end(struct share *s);
+/* … or the whole body at once, which stays where it is as long as the share is; nothing may be appended. */
+void share_lend(struct share *s, const char *bytes, size_t bytes_n);
 void share_fail(struct share *s, const struct inner_failure *f);
 /* A few words of ours: "mapped 3 of 8 parts". Cut where they are too long. */
 void share_set_progress(struct share *s, const char *text);

@@ -212,6 +212,28 @@ static void test_progress_is_one_line(void **state)
     share_fini(&s);
 }
 
+static void test_what_is_lent_is_read_as_what_is_made(void **state)
+{
+    struct share s;
+    struct share_reader slow;
+    (void)state;
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = byte_at(i);
+    share_init(&s, NULL, 0);
+    share_join(&s, &slow, &slow);
+    share_lend(&s, block, sizeof block);
+    assert_int_equal(s.state, SHARE_WHOLE);
+    for (int64_t now_ms = 1; unread_n(&s, &slow) > 0; now_ms++) {
+        share_review(&s, now_ms);
+        assert_false(s.is_held);
+        assert_int_equal(share_next_ms(&s, 1), 0); /* nobody else waits */
+        take(&s, &slow, 1000);
+    }
+    assert_int_equal(slow.read_bytes, sizeof block);
+    share_leave(&s, &slow);
+    share_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_of_a_private_one_nothing_is_kept),
         cmocka_unit_test(test_who_holds_the_others_has_a_time),
         cmocka_unit_test(test_progress_is_one_line),
+        cmocka_unit_test(test_what_is_lent_is_read_as_what_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
