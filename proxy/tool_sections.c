@@ -28,6 +28,7 @@ struct sections {
     struct json_text name;
     int has_signs;       /* there is no doubt that it is one */
     const char *own_end; /* behind the last block of XML of its name */
+    const char *item_end; /* of a list: where words begin that may be none of it; NULL where there are none */
 };
 
 static int is_sign(struct line l)
@@ -47,6 +48,8 @@ static void close_definition(struct sections *s, const char *end)
 {
     if (s->own_end && end - s->own_end > TRAILING_MAX_BYTES)
         end = s->own_end;
+    if (s->level == ITEM && s->item_end)
+        end = s->item_end;
     if (s->level && (s->section_level || s->has_signs))
         tool_found_add(s->f, &(struct tool_found){s->at, tool_trim(s->at, end), s->name, TOOL_DEFINITION});
     s->level = 0;
@@ -66,7 +69,7 @@ static void open_definition(struct sections *s, struct line l, int level, struct
     s->level = level;
     s->name = name;
     s->has_signs = 0;
-    s->own_end = NULL;
+    s->own_end = s->item_end = NULL;
 }
 
 /* The level of a heading, and its text without what emphasises it; 0 where it is none. */
@@ -193,6 +196,15 @@ static int is_rule(const struct sections *s, struct line l)
     return s->is_blank_before && at - l.text >= RULE_MIN && tool_trim(at, l.end) == at;
 }
 
+/* Behind an empty line words without indentation are none of an item, but where such with one follow: a schema below a description of several paragraphs. */
+static void take_words(struct sections *s, struct line l)
+{
+    if (l.text > l.at)
+        s->item_end = NULL;
+    else if (s->is_blank_before && !s->item_end)
+        s->item_end = l.at;
+}
+
 static void take_line(struct sections *s, struct line l)
 {
     struct json_text text;
@@ -204,8 +216,8 @@ static void take_line(struct sections *s, struct line l)
         close_section(s, l.at);
     } else if (item) {
         take_item(s, l, item);
-    } else if (s->level == ITEM && s->is_blank_before && l.text == l.at) {
-        close_definition(s, l.at);
+    } else if (s->level == ITEM) {
+        take_words(s, l);
     } else if (is_sign(l)) {
         s->has_signs = 1;
     }

@@ -88,7 +88,7 @@ static void test_R4_3_a_block_named_as_a_tool(void **state)
     (void)state;
     finds("Tools:\n\n«<read_file>\n<path>a path</path>\n</read_file>»\n\n  «<my_own_tool><at>1</at></my_own_tool>»\n\nand so on\n");
     finds("«<attempt_completion>what was done</attempt_completion>»");
-    finds("«<tool_name>\n<parameter1_name>value1</parameter1_name>\n</tool_name>»\n");
+    finds("«<tool_name>\n<parameter1_name>value1</parameter1_name>\n...\n</tool_name>»\n");
     finds("«<list_files></list_files>»\n");
 }
 
@@ -107,6 +107,8 @@ static void test_R4_3_sections_of_tools(void **state)
     finds("# You\n\n‹## Tools›\nThese are yours.\n\n«### look\nLooks at things.\n\n#### Arguments\nat»\n\n«### say»\n\n## Rules\n- be kind\n");
     finds("‹# Tools›\n\n«- `look`: looks at things,\n  whatever they are»\n«- **say**: says»\n\nNot a tool.\n\n«1. sing»\n«2) dance»\n\n# Rules\n");
     finds("«## Available Tools\n\nYou can look and say.»\n\n## Rules\n");
+    finds("## files (`npx files`)\n\n‹### Available Tools›\n«- look: looks at a file\n\nof any kind\n    Input Schema:\n    {\n      \"type\": \"object\"\n    }»\n\n"
+          "«- say: says»\n\nWords.\n\n### Direct Resources\n- a://b (c): d\n");
     finds("‹## TOOLS:›\n\n«### one»\n\n====\n\n- no item\n");
 }
 
