@@ -4,11 +4,10 @@
  */
 #include "proxy/plan.h"
 
-#include "common/json_read.h"
 #include "common/utf8.h"
 #include "proxy/history.h"
 #include "proxy/json_write.h"
-#include "proxy/plan_system.h"
+#include "proxy/plan_draft.h"
 #include "proxy/splice_body.h"
 #include "proxy/translation.h"
 
@@ -17,7 +16,6 @@
 #include <string.h>
 
 enum {
-    ANSWER_TOKENS = 1024, /* that are kept for the answer where nobody says how long it may be; at most a quarter of num_ctx */
     PART_FRAME_CHARS = 32, /* `[part 12 of 200]` and the line ends around it */
     INTRO_CHARS = 160,
     NAME_BYTES = 64, /* as many as a strategy's option may have */
@@ -25,86 +23,8 @@ enum {
 
 #define CUT_MARK " […]"
 
-/* What is being written. */
-struct draft {
-    struct plan *plan;
-    const struct plan_rules *rules;
-    struct prompt prompt;
-    size_t own_n;          /* of the system's first messages those that are its client's */
-    struct buf system;     /* what stands in their place, where they are too long */
-    struct token_line line;
-    size_t from;           /* the first message behind those that are left out, or mapped */
-    uint64_t budget_tokens_n; /* for the prompt; UINT64_MAX: without bound */
-    uint64_t chars_n;      /* of all that stays */
-    size_t messages_n;
-};
-
-/* The members of `options` that say how long the answer may be. */
-static uint64_t answer_tokens(const struct draft *d)
-{
-    static const char *const names[] = {"num_predict"};
-    struct json_value asked;
-    uint64_t num_ctx = d->plan->num_ctx, otherwise = num_ctx / 4 < ANSWER_TOKENS ? num_ctx / 4 : ANSWER_TOKENS;
-    int64_t number;
-    json_read_object(&d->prompt.options, names, 1, JSON_EXACT, &asked);
-    uint64_t asked_n = json_read_count(&asked);
-    if (asked_n > 0)
-        return asked_n;
-    return conf_strategy_option(d->plan->strategy, "num_predict", &number) && number > 0 ? (uint64_t)number : otherwise;
-}
-
-static uint64_t budget_of(const struct draft *d)
-{
-    uint64_t num_ctx = d->plan->num_ctx, answer_n = num_ctx ? answer_tokens(d) : 0;
-    if (num_ctx == 0)
-        return UINT64_MAX;
-    return answer_n < num_ctx - num_ctx / 2 ? num_ctx - answer_n : num_ctx / 2;
-}
-
-/* A long system prompt becomes one message. */
-static int cut_system(struct draft *d)
-{
-    struct truncate_result cut;
-    size_t system_n = d->prompt.system_n, words_n = d->rules->words_n;
-    d->own_n = system_n > words_n ? system_n - words_n : 0;
-    int error = plan_system_cut(&d->prompt, d->own_n, (size_t)d->rules->conf->optimizer.system_budget, &d->system, &cut);
-    if (error || !cut.is_truncated)
-        return error;
-    d->plan->is_truncated = 1;
-    d->plan->tools_found_n = cut.tools_n;
-    d->plan->tools_lost_n = cut.tools_lost_n;
-    d->chars_n -= plan_system_chars(&d->prompt, d->own_n);
-    d->chars_n += cut.chars_n;
-    d->messages_n -= d->own_n - 1;
-    return 0;
-}
-
-/* end() is called in any case. */
-static int begin(struct draft *d, struct plan *plan, const struct plan_rules *rules, const char *json, size_t json_n)
-{
-    *d = (struct draft){.plan = plan, .rules = rules};
-    buf_init(&d->system, 0);
-    int error = prompt_read(&d->prompt, json, json_n);
-    if (error)
-        return error == -E2BIG ? -EINVAL : error;
-    plan->is_truncated = 0;
-    plan->tools_found_n = plan->tools_lost_n = plan->turns_dropped_n = 0;
-    d->line = token_line(rules->estimates, plan->model);
-    d->from = d->prompt.system_n;
-    d->chars_n = prompt_chars(&d->prompt);
-    d->messages_n = d->prompt.messages_n;
-    d->budget_tokens_n = budget_of(d);
-    return cut_system(d);
-}
-
-static void end(struct draft *d)
-{
-    buf_fini(&d->system);
-    prompt_fini(&d->prompt);
-}
-
 /* All between the system's messages and the user's last one makes place for summaries. */
-static void leave_out_mapped(struct draft *d)
+static void leave_out_mapped(struct plan_draft *d)
 {
     const struct prompt *p = &d->prompt;
     size_t end_n = p->last_user < p->messages_n ? p->last_user : p->system_n;
@@ -115,7 +35,7 @@ static void leave_out_mapped(struct draft *d)
 }
 
 /* How many tokens are left for items_n summaries. */
-static uint64_t room_for(const struct draft *d, size_t items_n)
+static uint64_t room_for(const struct plan_draft *d, size_t items_n)
 {
     uint64_t taken_n = token_count(d->line, d->chars_n + INTRO_CHARS + items_n * PART_FRAME_CHARS, d->messages_n + 1);
     return taken_n < d->budget_tokens_n ? d->budget_tokens_n - taken_n : 0;
@@ -123,13 +43,13 @@ static uint64_t room_for(const struct draft *d, size_t items_n)
 
 uint64_t plan_summaries_room(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, size_t items_n)
 {
-    struct draft d;
+    struct plan_draft d;
     uint64_t room_n = 0;
-    if (begin(&d, p, rules, json, json_n) == 0) {
+    if (plan_draft_begin(&d, p, rules, json, json_n) == 0) {
         leave_out_mapped(&d);
         room_n = p->num_ctx ? room_for(&d, items_n) : UINT64_MAX;
     }
-    end(&d);
+    plan_draft_end(&d);
     return room_n;
 }
 
@@ -142,7 +62,7 @@ static uint64_t capped_chars(const size_t *chars_n, size_t items_n, size_t cap_n
 }
 
 /* How many characters each summary may have, so that together they fit: those that are short leave room to the others. */
-static size_t fair_chars(const struct draft *d, const struct plan_parts *parts)
+static size_t fair_chars(const struct plan_draft *d, const struct plan_parts *parts)
 {
     uint64_t most_n = d->plan->num_ctx ? token_chars(d->line, room_for(d, parts->items_n)) : UINT64_MAX;
     size_t chars_n[PLAN_PARTS_MAX], low = 0, high = (size_t)most_n;
@@ -174,7 +94,7 @@ static uint64_t quote(struct json_write *w, const char *text, size_t n)
     return utf8_count(text, n);
 }
 
-static void write_summaries(struct draft *d, const struct plan_parts *parts, struct json_write *w)
+static void write_summaries(struct plan_draft *d, const struct plan_parts *parts, struct json_write *w)
 {
     size_t cap_n = fair_chars(d, parts);
     char line[INTRO_CHARS];
@@ -195,7 +115,7 @@ static void write_summaries(struct draft *d, const struct plan_parts *parts, str
 }
 
 /* The oldest turns, where the prompt is too long with them. */
-static void shorten(struct draft *d, char note[HISTORY_NOTE_BYTES])
+static void shorten(struct plan_draft *d, char note[HISTORY_NOTE_BYTES])
 {
     struct history_cut cut = history_cut(&d->prompt, d->line, d->chars_n, d->messages_n, d->budget_tokens_n);
     *note = '\0';
@@ -209,7 +129,7 @@ static void shorten(struct draft *d, char note[HISTORY_NOTE_BYTES])
 }
 
 /* The messages as they stand, commas between them. */
-static void copy(const struct draft *d, size_t from, size_t to, struct json_write *w)
+static void copy(const struct plan_draft *d, size_t from, size_t to, struct json_write *w)
 {
     if (from >= to)
         return;
@@ -225,7 +145,7 @@ static void separate(struct json_write *w)
         json_write_text(w, ",");
 }
 
-static void write_system(struct draft *d, struct json_write *w)
+static void write_system(struct plan_draft *d, struct json_write *w)
 {
     if (!d->plan->is_truncated) {
         copy(d, 0, d->prompt.system_n, w);
@@ -240,7 +160,7 @@ static void write_system(struct draft *d, struct json_write *w)
     }
 }
 
-static void write_messages(struct draft *d, const struct plan_parts *summaries, struct json_write *w)
+static void write_messages(struct plan_draft *d, const struct plan_parts *summaries, struct json_write *w)
 {
     char note[HISTORY_NOTE_BYTES] = "";
     size_t messages_n = d->prompt.messages_n;
@@ -267,7 +187,7 @@ static void write_messages(struct draft *d, const struct plan_parts *summaries, 
 }
 
 /* Of the strategy's options num_ctx is as it says, others are what the client has not said. */
-static enum json_edit_mode mode_of(const struct draft *d, const char *name)
+static enum json_edit_mode mode_of(const struct plan_draft *d, const char *name)
 {
     unsigned unsaid = d->rules->unsaid;
     int is_unsaid = (strcmp(name, "temperature") == 0 && (unsaid & TRANSLATE_UNSAID_TEMPERATURE)) ||
@@ -276,7 +196,7 @@ static enum json_edit_mode mode_of(const struct draft *d, const char *name)
 }
 
 /* Model and options, as many at once as an edit takes. No model's name has anything to escape: conf_strategies.c. */
-static int set_members(const struct draft *d, struct buf *body)
+static int set_members(const struct plan_draft *d, struct buf *body)
 {
     char model[CONTRACT_NAME_BYTES + 2], names[JSON_EDITS_MAX][NAME_BYTES];
     struct json_edit items[JSON_EDITS_MAX] = {{0, "model", model, JSON_SET}};
@@ -298,7 +218,7 @@ static int set_members(const struct draft *d, struct buf *body)
     return error || all.items_n == 0 ? error : splice_body(body, &all);
 }
 
-static int write_body(struct draft *d, const struct plan_parts *summaries, struct json_text json, struct buf *out)
+static int write_body(struct plan_draft *d, const struct plan_parts *summaries, struct json_text json, struct buf *out)
 {
     const struct json_value *messages = &d->prompt.whole;
     struct json_write w = json_write_begin(out);
@@ -310,7 +230,7 @@ static int write_body(struct draft *d, const struct plan_parts *summaries, struc
 }
 
 /* What is left may still be too long: tools, the system's words, what the user said last. */
-static int judge(struct draft *d, char *why)
+static int judge(struct plan_draft *d, char *why)
 {
     struct plan *plan = d->plan;
     uint64_t received_n = token_count(d->line, plan->received.chars_n, plan->received.messages_n);
@@ -328,8 +248,8 @@ static int judge(struct draft *d, char *why)
 int plan_write(struct plan *p, const struct plan_rules *rules, const char *json, size_t json_n, const struct plan_parts *summaries,
                struct buf *out, char *why)
 {
-    struct draft d;
-    int error = begin(&d, p, rules, json, json_n);
+    struct plan_draft d;
+    int error = plan_draft_begin(&d, p, rules, json, json_n);
     error = error ? error : write_body(&d, summaries, (struct json_text){json, json_n}, out);
     if (error == -E2BIG) {
         snprintf(why, PLAN_WHY_BYTES, "the body names its model, or an option of strategy %s, again and again", p->strategy->name);
@@ -340,6 +260,6 @@ int plan_write(struct plan *p, const struct plan_rules *rules, const char *json,
     error = error ? error : judge(&d, why);
     if (error)
         buf_truncate(out, 0);
-    end(&d);
+    plan_draft_end(&d);
     return error;
 }

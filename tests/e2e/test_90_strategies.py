@@ -190,6 +190,18 @@ def test_tools_of_a_strategy_natively_where_it_says_so(start, ask):
     assert sent_to(backend)[1]["tools"] == [TOOL]
 
 
+def test_a_long_system_prompt_is_cut_and_words_about_tools_are_not_r4_3(start, ask):
+    backend = start(optimizer={"system_budget": "400"})
+    messages = [{"role": "system", "content": "a" * 300}, {"role": "developer", "content": [{"type": "text", "text": "b" * 300}]}, {"role": "user", "content": "u"}]
+    for strategy, roles in [("A", ["system", "user"]), ("B", ["system", "system", "user"])]:
+        answer = ask({"model": "auto", "messages": messages, "tools": [TOOL]}, X_Sidecar_Strategy=strategy)
+        sent = sent_to(backend)[1]["messages"]
+        assert [m["role"] for m in sent] == roles and len(sent[0]["content"]) <= 400
+        assert sent[0]["content"].startswith("a" * 100) and sent[0]["content"].endswith("b" * 100) and sent[-1] == messages[-1]
+        assert answer.header("X-Sidecar-Tokens-Saved") or strategy == "B"
+    assert json.loads(sent[1]["content"].splitlines()[-1]) == TOOL["function"]
+
+
 def test_history_loses_its_oldest_turns_r4_2(start, ask):
     backend = start(strategy__S={"model": "m", "options": "num_ctx=1000", "tools": "native"})
     turns = [m for i in range(6) for m in ({"role": "user", "content": f"q{i} " + "x" * 300}, {"role": "assistant", "content": f"a{i} " + "y" * 300})]
