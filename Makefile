@@ -117,7 +117,7 @@ $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 # bench/proxy/instructions counts them.
 HOT := $(addprefix common/,buf timerq watches sys sys_socket loop clocks gap utf8 json_walk json_read json_ends) $(addprefix proxy/, \
 	strict strict_chunks http1 message forward fetch relay deliver connection chunk_whole ending answer client client_steps client_sink client_limits \
-	client_state resume exchange exchange_state exchange_fetch exchange_wait exchange_translate exchange_tokens exchange_key route admit trust_host tell ask gate json_write json_scan json_splice \
+	client_state resume exchange exchange_life exchange_state exchange_fetch exchange_wait exchange_translate exchange_tokens exchange_key route admit trust_host tell ask gate json_write json_scan json_splice \
 	openai_answer openai_chat_answer events ollama_answer form form_field base64)
 $(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = -O2
 
