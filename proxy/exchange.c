@@ -5,6 +5,7 @@
 #include "proxy/exchange.h"
 
 #include "proxy/exchange_state.h"
+#include "proxy/map.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,19 +121,29 @@ static void expect_answer(struct exchange *x)
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
 }
 
+/* Its body is what the backend is to get. */
+static void ask_backend(struct exchange *x)
+{
+    exchange_read_body(x);
+    expect_answer(x);
+    exchange_find_wish(x);
+    exchange_pass_gate(x);
+}
+
+static void reduce(struct exchange *x)
+{
+    if (exchange_apply_plan(x) == 0)
+        ask_backend(x);
+}
+
 void exchange_prepare(struct exchange *x)
 {
     if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
         return;
-    if (x->plan && x->plan->step == PLAN_MAP) {
-        x->plan->step = PLAN_DIRECT;
-        if (exchange_apply_plan(x) != 0)
-            return;
-    }
-    exchange_read_body(x); /* as the backend will get it */
-    expect_answer(x);
-    exchange_find_wish(x);
-    exchange_pass_gate(x);
+    if (x->plan && x->plan->step == PLAN_MAP)
+        exchange_begin_map(x, reduce);
+    else
+        ask_backend(x);
 }
 
 static void find_way(struct exchange *x)
@@ -198,6 +209,8 @@ static void report_making(struct exchange *maker, struct access *out)
         out->optimised.strategy = maker->plan->strategy->name;
         out->optimised.tokens_received_n = maker->plan->received.tokens_n;
         out->optimised.tokens_saved_n = maker->plan->saved_tokens_n;
+        out->optimised.parts_n = maker->map ? maker->map->parts_n : 0;
+        out->optimised.parts_failed_n = maker->map ? maker->map->lost_n : 0;
     }
     out->repaired_n = (int64_t)maker->answer.translation.repaired_n;
     out->wait_ms = maker->wait_ms;

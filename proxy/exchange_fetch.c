@@ -289,5 +289,5 @@ void exchange_stalled(void *context, const char *why)
     exchange_break_off(x, ACCESS_BACKEND_BROKEN, why);
 }
 
-const struct exchange_way exchange_way = {exchange_prepare, begin_fetch, on_refused, on_load_lost};
+const struct exchange_way exchange_way = {exchange_prepare, exchange_leave_map, begin_fetch, on_refused, on_load_lost};
 const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_paused, on_end};

@@ -99,6 +99,7 @@ static void take_over(struct exchange *x, const struct exchange *of, const struc
     x->limited = of->limited; /* a client's exchange that does not ask the backend itself takes nothing of it */
     memcpy(x->deliver.request_id, of->deliver.request_id, sizeof x->deliver.request_id);
     x->is_body_complete = 1;
+    x->ticket.is_accepted = of->ticket.is_accepted;
 }
 
 int exchange_new_inner(struct exchange **out, const struct exchange *of, const struct route *route, struct buf *body,

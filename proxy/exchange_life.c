@@ -2,6 +2,7 @@
 #include "proxy/exchange.h"
 
 #include "proxy/exchange_state.h"
+#include "proxy/map.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -81,6 +82,7 @@ void exchange_free(struct exchange **x)
     buf_fini(&(*x)->why_text);
     free((*x)->check);
     free((*x)->plan);
+    map_free(&(*x)->map);
     free_inner((*x)->inner);
     give_back(*x);
     *x = NULL;

@@ -29,7 +29,7 @@ static struct plan_rules rules_of(const struct exchange *x, const char *asked_mo
                                .words_n = t->has_tool_words ? 1 : 0};
 }
 
-static int fail(struct exchange *x, int error, const char *why)
+int exchange_fail_plan(struct exchange *x, int error, const char *why)
 {
     if (error == -E2BIG)
         exchange_fail(x, 400, "context_length_exceeded", why);
@@ -61,7 +61,7 @@ static int choose(struct exchange *x)
     struct plan_rules rules = rules_of(x, x->ask.model);
     int error = plan_make(p, &rules, buf_data(&x->body), buf_size(&x->body), exchange_asked_strategy(x, room), why);
     if (error)
-        return fail(x, error, why);
+        return exchange_fail_plan(x, error, why);
     if (!p->strategy)
         return exchange_names_auto(x) ? refuse_auto(x) : 0;
     log_event(LOG_DEBUG, "strategy", "id=%s strategy=%s model=%s tokens=%llu chars=%llu", x->deliver.request_id, p->strategy->name, p->model,
@@ -106,12 +106,18 @@ int exchange_write_plan(struct exchange *x)
     error = error ? error : budget_grow(&x->env->bodies, &x->body_share, buf_size(&out) + buf_size(&x->asked_body));
     if (error) {
         buf_fini(&out);
-        return fail(x, error, why);
+        return exchange_fail_plan(x, error, why);
     }
     buf_fini(&x->body);
     x->body = out;
     exchange_tell_times(x);
     return 0;
+}
+
+uint64_t exchange_summaries_room(const struct exchange *x, size_t items_n)
+{
+    struct plan_rules rules = rules_of(x, x->ask.model);
+    return plan_summaries_room(x->plan, &rules, buf_data(&x->body), buf_size(&x->body), items_n);
 }
 
 void exchange_learn_tokens(const struct exchange *x)

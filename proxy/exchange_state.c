@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const state_names[] = {"body", "choose", "gate", "pull", "show", "load", "queue", "pause", "listen", "fetch", "relay", "check", "why", "end"};
+static const char *const state_names[] = {"body", "choose", "map", "gate", "pull", "show", "load", "queue", "pause", "listen", "fetch", "relay", "check", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)

@@ -3,7 +3,7 @@
  * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
- * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
+ * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_map.c (what it maps), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
  * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
@@ -28,6 +28,7 @@
 enum exchange_state {
     EXCHANGE_BODY,
     EXCHANGE_CHOOSE,
+    EXCHANGE_MAP,
     EXCHANGE_GATE,
     EXCHANGE_PULL,
     EXCHANGE_SHOW,
@@ -63,6 +64,7 @@ struct exchange_why {
 /* Where an exchange goes on. */
 struct exchange_way {
     void (*prepare)(struct exchange *x); /* its body is whole, and it is known who answers: the body becomes what that backend wants */
+    void (*leave_map)(struct exchange *x); /* it ends: see exchange_leave_map() */
     void (*begin)(struct exchange *x); /* to the backend, when the wait is over */
     void (*refused)(struct exchange *x, const char *why); /* its model could not be asked for: no connection */
     void (*lost)(struct exchange *x, const char *why);    /* … no answer */
@@ -135,6 +137,8 @@ struct exchange {
     int is_body_complete;
     enum contract_sleep asleep; /* Ollama's, where it was answered without it */
     struct plan *plan;         /* owned: what the optimizer makes of its request; NULL: nothing */
+    struct map *map;           /* owned: the parts of its conversation, of a plan that maps them, and what became of each; NULL: nothing is mapped, or not yet */
+    struct map_run *map_run;   /* owned: they are asked for; NULL: they are not */
     int64_t end_by_ms;         /* its strategy's time limit; 0: none */
     struct check *check;       /* owned; NULL where the backend answers */
     struct generation *generation; /* it listens to that one's answer, or has; shared; NULL: it asks by itself */
@@ -293,6 +297,16 @@ int exchange_make_plan(struct exchange *x) WARN_UNUSED;
 unsigned exchange_plan_lacks(const struct exchange *x);
 /* Its body becomes what the plan says; nothing where there is none, or parts of it are to be mapped first. 0, or -1: the exchange has ended. */
 int exchange_write_plan(struct exchange *x) WARN_UNUSED;
+/* What was to become of its body can't: -E2BIG, -EINVAL, with a text for the client; -ENOBUFS, -ENOMEM. -1, and it has ended. */
+int exchange_fail_plan(struct exchange *x, int error, const char *why);
+/* How many tokens items_n summaries of parts may have together. */
+uint64_t exchange_summaries_room(const struct exchange *x, size_t items_n);
+/* exchange_map.c. Its body is Ollama's, and its plan says PLAN_MAP: it waits in EXCHANGE_MAP until each part of the conversation has its summary, or
+ * is left out; where there is nothing to map it does not wait. Then the plan says how it goes on: PLAN_REDUCE, or PLAN_DIRECT where there are no
+ * summaries; and go_on comes, unless it has ended. */
+void exchange_begin_map(struct exchange *x, void (*go_on)(struct exchange *x));
+/* No part is asked for any more; what was made of them stays. Harmless where none is. */
+void exchange_leave_map(struct exchange *x);
 /* Its answer was whole: how many tokens the prompt had. */
 void exchange_learn_tokens(const struct exchange *x);
 /* The backend does not have the model that the strategy names: 1, and the exchange has ended, with 404. */

@@ -96,6 +96,14 @@ void map_fini(struct map *m)
     *m = (struct map){.parts_n = 0};
 }
 
+void map_free(struct map **m)
+{
+    if (*m)
+        map_fini(*m);
+    free(*m);
+    *m = NULL;
+}
+
 size_t map_part_chars(const struct token_estimates *e, const char *model, uint64_t tokens_n)
 {
     uint64_t least = PART_CHARS_LEAST, most = tokens_n * TOKENS_CHARS_MOST;
@@ -124,14 +132,19 @@ size_t map_next(const struct map *m)
 }
 
 /* A part that begins in the middle of a message says whose it is. */
+static void write_heading(const struct map *m, const struct chunk *chunk, char heading[HEADING_CHARS + 1])
+{
+    *heading = '\0';
+    if (chunk->is_inside)
+        snprintf(heading, HEADING_CHARS + 1, "[%s, continued]\n", m->names[chunk->message]);
+}
+
 static void write_part(struct json_write *w, const struct map *m, const struct chunk *chunk)
 {
     char heading[HEADING_CHARS + 1];
+    write_heading(m, chunk, heading);
     json_write_text(w, "\"");
-    if (chunk->is_inside) {
-        snprintf(heading, sizeof heading, "[%s, continued]\n", m->names[chunk->message]);
-        json_write_quoted(w, heading, strlen(heading));
-    }
+    json_write_quoted(w, heading, strlen(heading));
     json_write_quoted(w, buf_data(&m->text) + chunk->at, chunk->n);
     json_write_text(w, "\"");
 }
@@ -171,6 +184,14 @@ int map_ask(struct map *m, size_t part, const struct conf_strategy *strategy, st
     m->parts[part].tries_n++;
     m->running_n++;
     return 0;
+}
+
+size_t map_ask_chars(const struct map *m, size_t part)
+{
+    const struct chunk *chunk = &m->parts[part].chunk;
+    char heading[HEADING_CHARS + 1];
+    write_heading(m, chunk, heading);
+    return sizeof instruction - 1 + strlen(heading) + chunk->chars_n;
 }
 
 void map_unask(struct map *m, size_t part)

@@ -45,6 +45,8 @@ struct map {
  * where it has more than PLAN_PARTS_MAX parts; -EINVAL where the body can't be read; -ENOMEM. To be given back by map_fini() in any case. */
 int map_read(struct map *m, const char *json, size_t json_n, size_t part_chars) WARN_UNUSED;
 void map_fini(struct map *m);
+/* The same of one that malloc() gave. Harmless where *m is NULL. */
+void map_free(struct map **m);
 
 /* How many code points a part of so many of this model's tokens has. */
 size_t map_part_chars(const struct token_estimates *e, const char *model, uint64_t tokens_n);
@@ -55,6 +57,8 @@ void map_share_room(struct map *m, uint64_t room_tokens);
 size_t map_next(const struct map *m);
 /* It is asked for: the body of a request to /api/chat, appended to out. 0, -ENOMEM. */
 int map_ask(struct map *m, size_t part, const struct conf_strategy *strategy, struct buf *out) WARN_UNUSED;
+/* How many code points it has, but for JSON. */
+size_t map_ask_chars(const struct map *m, size_t part);
 /* … it is not asked for any more, as nobody could be asked: as if it never had been. */
 void map_unask(struct map *m, size_t part);
 /* Its answer. 1: it has a summary now; 0: this is none, and map_failed() has been called; -ENOMEM. */

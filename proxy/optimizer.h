@@ -12,10 +12,12 @@
 #include "proxy/optimizer_stats.h"
 #include "proxy/share.h"
 #include "proxy/token_estimate.h"
+#include "proxy/workers.h"
 
 struct optimizer {
     const struct conf *conf;
     struct token_estimates estimates;
+    struct workers_table workers; /* how many parts each model maps at once */
     struct optimizer_stats stats;
     struct shares shares; /* answers that are being made, and may be joined */
     struct cache cache;

@@ -15,8 +15,6 @@
 
 enum { PLAN_WHY_BYTES = 512, PLAN_PARTS_MAX = 256 };
 
-struct map;
-
 struct prompt_counts {
     uint64_t chars_n; /* code points */
     size_t messages_n;
@@ -42,7 +40,6 @@ struct plan {
     uint64_t num_ctx;                     /* in force; 0: not known here */
     enum { PLAN_DIRECT, PLAN_MAP, PLAN_REDUCE } step;
     const struct plan_parts *summaries;   /* of PLAN_REDUCE; borrowed */
-    struct map *map;                      /* of who maps, and owned by it; NULL: nothing is mapped */
 };
 
 /* All borrowed. */
