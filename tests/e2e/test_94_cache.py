@@ -83,6 +83,21 @@ def test_r4_9_what_is_not_the_same_request_is_another_answer(sidecar, cached):
     assert generations(sidecar) == len(others) and counted(sidecar) == (len(others), len(others))
 
 
+def test_r4_2_what_was_told_of_its_strategy_is_told_again(sidecar, cached):
+    sidecar.configure("proxy", access_log="json")
+    cached(tokens=1)
+    for asked, expected in (("A", "qwen3:4b"), ("B", "qwen3:0.6b"), (None, "qwen3:4b")):
+        headers = [("X-Sidecar-Strategy", asked)] if asked else []
+        answers = [say(sidecar, {**CHAT, "model": "auto"}, headers) for _ in range(2)]
+        assert [answer.header("X-Sidecar-Cache") for answer in answers] == ["miss", "hit"], asked
+        assert {(answer.header("X-Sidecar-Strategy"), answer.json["model"]) for answer in answers} == {(asked or "A", expected)}
+    until(lambda: len(sidecar.process.logged(r'"event":"access".*"cache":"hit"')) == 3, 5, "three lines", sidecar.process.tail)
+    rows = [json.loads(text) for text in sidecar.process.logged(r'"cache":"(hit|miss)"')]
+    assert [row["strategy"] for row in rows] == ["A", "A", "B", "B", "A", "A"] and len({row["tokens_received"] for row in rows}) == 1
+    metrics = prometheus_text.read(sidecar.ask("GET", "/metrics").body)
+    assert [metrics.of("llm_optimizer_requests_total", strategy=name) for name in "AB"] == [4, 2]
+
+
 def test_r4_9_only_what_leaves_nothing_to_chance_is_kept_unless_all_is(sidecar, cached):
     cached(tokens=1)
     free = {name: value for name, value in CHAT.items() if name != "temperature"}
