@@ -41,7 +41,7 @@ void exchange_finish(struct exchange *x, enum exchange_end end)
 {
     if (x->answer.translation.repaired_n > 0)
         atomic_fetch_add(&x->env->line->repaired_n, (uint32_t)x->answer.translation.repaired_n);
-    exchange_tally(x);
+    exchange_tally(x, end);
     exchange_let_go(x);
     exchange_drop_body(x);
     exchange_enter(x, EXCHANGE_END);

@@ -344,7 +344,7 @@ void exchange_leave_generation(struct exchange *x);
 void exchange_tell_progress(const struct exchange *x, const char *text);
 
 /* exchange_tally.c. It ends: what became of it, for the optimizer's statistics; nothing where it is none of its. */
-void exchange_tally(struct exchange *x);
+void exchange_tally(struct exchange *x, enum exchange_end end);
 /* … without an end of its own: nobody waits for it any more; nothing where it has been counted. */
 void exchange_tally_left(struct exchange *x);
 /* Its request, or the backend's answer, is not what its API says. */

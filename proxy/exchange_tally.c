@@ -40,17 +40,22 @@ static void count_request(struct exchange *x, enum optimizer_result result)
     x->is_optimised = 0;
 }
 
-void exchange_tally(struct exchange *x)
+/* What was spared counts where there is an answer all the same. */
+static void count_making(const struct exchange *x, enum exchange_end end)
 {
-    if (!x->inner) {
-        count_request(x, result_of(x));
-        return;
-    }
+    const struct plan *p = x->plan;
     add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
-    if (x->plan) {
-        add(x, OPTIMIZER_TOKENS_SAVED, x->plan->saved_tokens_n);
-        add(x, OPTIMIZER_TRUNCATIONS, x->plan->is_truncated != 0);
-    }
+    add(x, OPTIMIZER_TRUNCATIONS, p && p->is_truncated);
+    if (p && end == EXCHANGE_CLEAN)
+        add(x, OPTIMIZER_TOKENS_SAVED, p->saved_tokens_n);
+}
+
+void exchange_tally(struct exchange *x, enum exchange_end end)
+{
+    if (x->inner)
+        count_making(x, end);
+    else
+        count_request(x, result_of(x));
 }
 
 void exchange_tally_left(struct exchange *x)

@@ -249,6 +249,24 @@ def test_counters_move_by_what_was_done_R4_7(sidecar, before, name, fallback):
     assert moved(sidecar, first) == wanted
 
 
+LONG = {"messages": [{"role": "system", "content": 4000 * "words "}, *CHAT["messages"]]}
+
+
+@pytest.mark.parametrize("steps, wanted", [(single(DONE), REQUEST), (single({"error": "no memory"}, "500 Oh"), ERROR)], ids=["answered", "failed"])
+def test_what_was_saved_is_the_same_in_head_log_and_metrics_R4_7(sidecar, before, steps, wanted):
+    optimise(sidecar)
+    before(play=answering_lists(lambda request: steps))
+    first = scrape(sidecar)
+    answer = chat(sidecar, **LONG)
+    changes = moved(sidecar, first)
+    (line,) = [json.loads(text) for text in sidecar.process.log if '"path":"/v1/chat/completions"' in text]
+    assert changes.pop("llm_optimizer_smart_truncations_total") == 1 and line["strategy"] == answer.header("X-Sidecar-Strategy") == "A"
+    assert line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved")) > 3000 and line["tokens_received"] > 6000
+    if wanted is REQUEST:
+        assert changes.pop("llm_optimizer_tokens_saved_total") == line["tokens_saved"]
+    assert changes == wanted
+
+
 def test_who_leaves_is_a_request_and_no_error_R4_7(sidecar, before):
     optimise(sidecar)
     backend = before(play=answering_lists(lambda request: [*lines(SAYS)[:-1], HANG]))
