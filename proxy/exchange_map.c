@@ -18,6 +18,13 @@ enum {
     ENDED = 1,
 };
 
+struct map_failure {
+    int status;
+    const char *code; /* a literal, or NULL */
+    char why[WHY_BYTES];
+    char lines[WHY_BYTES];
+};
+
 /* A part that is asked for. */
 struct map_job {
     struct map_run *run;
@@ -26,10 +33,7 @@ struct map_job {
     struct workers_job work;
     struct buf answer;
     int has_ended, has_failed;
-    int status;           /* of a failure */
-    const char *code;     /* … a literal, or NULL */
-    char why[WHY_BYTES];
-    char lines[WHY_BYTES];
+    struct map_failure failure; /* why there is no summary */
 };
 
 struct map_run {
@@ -51,10 +55,9 @@ static void note_end(struct map_job *job)
 static void note_failure(struct map_job *job, int status, const char *code, const char *text, const char *lines)
 {
     job->has_failed = 1;
-    job->status = status;
-    job->code = code;
-    snprintf(job->why, sizeof job->why, "%s", text);
-    snprintf(job->lines, sizeof job->lines, "%s", strlen(lines) < sizeof job->lines ? lines : "");
+    job->failure = (struct map_failure){.status = status, .code = code};
+    snprintf(job->failure.why, WHY_BYTES, "%s", text);
+    snprintf(job->failure.lines, WHY_BYTES, "%s", strlen(lines) < WHY_BYTES ? lines : "");
     note_end(job);
 }
 
@@ -178,22 +181,29 @@ static int start_jobs(struct map_run *run)
 static int ends_all(const struct map_job *job)
 {
     static const char *const codes[] = {"hold_timeout", "stopping", "backend_failed", "queue_full", "bodies_full"};
-    for (size_t i = 0; job->code && i < sizeof codes / sizeof *codes; i++)
-        if (strcmp(job->code, codes[i]) == 0)
+    for (size_t i = 0; job->failure.code && i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(job->failure.code, codes[i]) == 0)
             return 1;
     return 0;
+}
+
+/* With it the job ends, too. */
+static void fail_all(struct exchange *of, const struct map_job *job)
+{
+    struct map_failure failure = job->failure;
+    exchange_fail_with(of, failure.status, failure.code, failure.why, failure.lines);
 }
 
 /* … and of these no other part would fare better. */
 static int is_hopeless(const struct map_job *job)
 {
-    return job->status == 404 || (job->code && strcmp(job->code, "load_cooldown") == 0);
+    return job->failure.status == 404 || (job->failure.code && strcmp(job->failure.code, "load_cooldown") == 0);
 }
 
 static void tell_loss(struct map_run *run, const struct map_job *job)
 {
     const struct exchange *of = run->of;
-    text_clean(run->why, sizeof run->why, job->why, strlen(job->why));
+    text_clean(run->why, sizeof run->why, job->failure.why, strlen(job->failure.why));
     log_event(LOG_INFO, "part_lost", "id=%s model=%s part=%zu parts=%zu reason=\"%s\"", of->deliver.request_id, of->plan->strategy->map_model,
               job->part + 1, run->map->parts_n, run->why);
 }
@@ -220,7 +230,7 @@ static int take_answer(struct map_run *run, struct map_job *job)
     if (answered < 0)
         return answered;
     if (job->has_failed && ends_all(job)) {
-        exchange_fail_with(of, job->status, job->code, job->why, job->lines);
+        fail_all(of, job);
         return ENDED;
     }
     if (job->has_failed)
@@ -228,7 +238,7 @@ static int take_answer(struct map_run *run, struct map_job *job)
     if (job->has_failed && is_hopeless(job))
         map_give_up(m);
     if (!answered && !job->has_failed)
-        snprintf(job->why, sizeof job->why, "its answer is no summary");
+        snprintf(job->failure.why, WHY_BYTES, "its answer is no summary");
     if (!answered && m->lost_n > lost_n)
         tell_loss(run, job);
     if (answered) {

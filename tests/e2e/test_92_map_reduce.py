@@ -388,3 +388,66 @@ def test_metrics_count_parts_R4_7(sidecar):
     lines = sidecar.ask("GET", "/metrics").body.decode().splitlines()
     assert f'sidecar_optimizer_map_parts_total{{result="done"}} {parts_n - 1}' in lines
     assert 'sidecar_optimizer_map_parts_total{result="failed"} 1' in lines
+
+
+def test_tokens_of_all_parts_count_for_their_key_R4_9(sidecar):
+    secret = "k" * 40
+    sidecar.configure("key:agent", secret=secret, tokens_per_minute=100000)
+    boot(sidecar, large={"tokens": 3})
+    headers = [("Authorization", f"Bearer {secret}")]
+    answer = complete(sidecar, headers=headers)
+    assert answer.status == 200
+    taken_n = sum(4 * entry["body_bytes"] // 16 for entry in sidecar.backend.requests("/api/chat"))
+    left_n = int(complete(sidecar, [{"role": "user", "content": "hi"}], headers).header("x-ratelimit-remaining-tokens"))
+    assert 100000 - left_n > 17000
+    assert 100000 - left_n < taken_n + 2000
+
+
+@pytest.mark.parametrize("limit, code", [({"hold_timeout": "500ms"}, "hold_timeout"), ({"max_queue": 1}, "queue_full")])
+def test_what_ends_the_wait_for_a_slot_ends_the_whole_R4_2(sidecar, limit, code):
+    sidecar.configure("proxy", **limit)
+    boot(sidecar, parallel=1, small={"first_token_delay_ms": 20000})
+    with sidecar.connect() as other, sidecar.connect() as next_one:
+        hold(other.send, SMALL)
+        until(lambda: asked(sidecar, SMALL), 5, "the other request")
+        if code == "queue_full":
+            hold(next_one.send, SMALL)
+            sidecar.wait_health(lambda health: health["requests"]["queued"] == 1)
+        answer = complete(sidecar)
+        assert (answer.status, answer.json["error"]["code"]) == (503, code)
+        assert answer.header("Retry-After")
+        assert len(asked(sidecar, SMALL)) == 1
+    assert_nothing_left(sidecar)
+
+
+def test_a_new_proxy_does_not_end_what_the_old_one_maps_R4_2(sidecar):
+    boot(sidecar, small={"first_token_delay_ms": 500})
+    answer = Background(complete, sidecar)
+    until(lambda: asked(sidecar, SMALL), 5, "the map step")
+    assert sidecar.ctl("restart", "proxy").returncode == 0
+    assert answer.result().status == 200
+    sent = json.dumps(asked(sidecar, LARGE)[0]["messages"])
+    assert [fact for fact in FACTS if fact not in sent] == []
+
+
+def test_a_pin_holds_for_parts_too_R4_2(sidecar):
+    sidecar.configure(f"pin:{SMALL}", num_ctx=4096, keep_alive="5m")
+    boot(sidecar)
+    assert complete(sidecar).status == 200
+    assert {part["options"]["num_ctx"] for part in asked(sidecar, SMALL)} == {4096}
+    assert {part["keep_alive"] for part in asked(sidecar, SMALL)} == {"5m"}
+
+
+def test_what_the_small_model_thinks_is_no_part_of_its_summary_R4_2(sidecar):
+    boot(sidecar, small={"thinking": "I should say nothing of this"})
+    assert complete(sidecar).status == 200
+    assert "should say nothing" not in json.dumps(asked(sidecar, LARGE)[0])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_all_fail_behind_a_heartbeat_R4_5(sidecar, stream):
+    sidecar.configure("proxy", heartbeat_after="50ms", heartbeat_interval="100ms")
+    boot(sidecar, small={"first_token_delay_ms": 300, "error_after_tokens": 0}, large={"refuses": "no"})
+    answer = complete(sidecar, stream=stream)
+    assert answer.status == 200 and not answer.clean
+    assert b'"error"' in answer.body and b'"no"' in answer.body
