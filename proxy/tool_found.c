@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_ROOM_N = 64, SLOTS_N = 2 * TOOL_NAMES_MAX };
+enum { FIRST_ROOM_N = 64, SLOTS_N = 2 * TOOL_NAMES_MAX, PROBES_MAX = 64 };
 
 void tool_found_add(struct tool_founds *f, const struct tool_found *found)
 {
@@ -58,11 +58,11 @@ void tool_names_fini(struct tool_names *t)
 
 struct tool_name *tool_names_find(struct tool_names *t, struct json_text name, int is_wanted)
 {
-    size_t i = hash_bytes(HASH_START, name.at, name.n) % SLOTS_N;
-    for (; t->slots[i].name.n > 0; i = (i + 1) % SLOTS_N)
+    size_t i = hash_bytes(HASH_START, name.at, name.n) % SLOTS_N, probes_n = 0;
+    for (; t->slots[i].name.n > 0 && probes_n < PROBES_MAX; i = (i + 1) % SLOTS_N, probes_n++)
         if (t->slots[i].name.n == name.n && memcmp(t->slots[i].name.at, name.at, name.n) == 0)
             return &t->slots[i];
-    if (!is_wanted || t->used_n == TOOL_NAMES_MAX || name.n == 0)
+    if (!is_wanted || t->used_n == TOOL_NAMES_MAX || probes_n == PROBES_MAX || name.n == 0)
         return NULL;
     t->used_n++;
     t->slots[i].name = name;

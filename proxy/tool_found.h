@@ -54,7 +54,8 @@ struct tool_names {
 /* 0, or -ENOMEM. */
 int tool_names_init(struct tool_names *t) WARN_UNUSED;
 void tool_names_fini(struct tool_names *t);
-/* The place of a name, whose `at` is NULL where it is new; NULL where it is not there and wants none, or there are TOOL_NAMES_MAX. */
+/* The place of a name, whose `at` is NULL where it is new; NULL where it is not there and wants none, or
+ * there are TOOL_NAMES_MAX, or too many of one hash. */
 struct tool_name *tool_names_find(struct tool_names *t, struct json_text name, int is_wanted);
 
 /* How many bytes at `at` are those of a name of tags and tools: letters, digits, _ and -. */
