@@ -45,8 +45,12 @@ static void count_making(const struct exchange *x, enum exchange_end end)
 {
     const struct plan *p = x->plan;
     add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
-    add(x, OPTIMIZER_TRUNCATIONS, p && p->is_truncated);
-    if (p && end == EXCHANGE_CLEAN)
+    if (!p)
+        return;
+    add(x, OPTIMIZER_TRUNCATIONS, p->is_truncated != 0);
+    add(x, OPTIMIZER_BUDGETS_EXCEEDED, p->is_exceeded != 0);
+    add(x, OPTIMIZER_TOOLS_LOST, p->tools_lost_n);
+    if (end == EXCHANGE_CLEAN)
         add(x, OPTIMIZER_TOKENS_SAVED, p->saved_tokens_n);
 }
 

@@ -141,6 +141,8 @@ static const struct metric of_optimizer[] = {
     {"llm_optimizer_dedup_hits_total", "counter", "Requests that shared the answer of an identical one under way.", counter, OPTIMIZER_DEDUP_HITS},
     {"llm_optimizer_tool_call_detected_total", "counter", "Calls of tools in answers.", counter, OPTIMIZER_TOOL_CALLS},
     {"llm_optimizer_smart_truncations_total", "counter", "System prompts that were cut.", counter, OPTIMIZER_TRUNCATIONS},
+    {"sidecar_optimizer_budgets_exceeded_total", "counter", "System prompts whose tools alone are longer than they may be.", counter, OPTIMIZER_BUDGETS_EXCEEDED},
+    {"sidecar_optimizer_tools_lost_total", "counter", "Definitions of tools that may have been cut.", counter, OPTIMIZER_TOOLS_LOST},
     {"llm_optimizer_schema_errors_total", "counter", "Requests and answers that are not what their API says.", counter, OPTIMIZER_SCHEMA_ERRORS},
     {"sidecar_optimizer_cache_hits_total", "counter", "Requests that were answered from the cache.", counter, OPTIMIZER_CACHE_HITS},
     {"sidecar_optimizer_cache_misses_total", "counter", "Requests that could have been, had it been there.", counter, OPTIMIZER_CACHE_MISSES},

@@ -59,6 +59,8 @@ static void write_counters(struct json_write *w, const struct optimizer_stats *s
         [OPTIMIZER_DEDUP_HITS] = ",\"dedup_hits\":",
         [OPTIMIZER_TOOL_CALLS] = ",\"tool_calls\":",
         [OPTIMIZER_TRUNCATIONS] = ",\"truncations\":",
+        [OPTIMIZER_BUDGETS_EXCEEDED] = ",\"budgets_exceeded\":",
+        [OPTIMIZER_TOOLS_LOST] = ",\"tools_lost\":",
         [OPTIMIZER_SCHEMA_ERRORS] = ",\"schema_errors\":",
         [OPTIMIZER_CACHE_HITS] = ",\"hits\":",
         [OPTIMIZER_CACHE_MISSES] = ",\"misses\":",

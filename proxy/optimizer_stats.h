@@ -16,6 +16,8 @@ enum optimizer_counter {
     OPTIMIZER_DEDUP_HITS,    /* requests that joined a generation under way */
     OPTIMIZER_TOOL_CALLS,    /* in answers, native and repaired, once for each generation */
     OPTIMIZER_TRUNCATIONS,   /* system prompts that were cut */
+    OPTIMIZER_BUDGETS_EXCEEDED, /* … of which nothing but the tools' definitions is left, and is still too long */
+    OPTIMIZER_TOOLS_LOST,    /* definitions in them that may be cut */
     OPTIMIZER_SCHEMA_ERRORS, /* requests and answers that are not what their API says */
     OPTIMIZER_CACHE_HITS,
     OPTIMIZER_CACHE_MISSES,

@@ -35,6 +35,7 @@ struct plan {
     uint64_t saved_tokens_n;              /* … so many fewer than it would have had to read */
     const char *model;                    /* that answers; the strategy's, borrowed */
     int is_truncated;                     /* its system prompt was cut */
+    int is_exceeded;                      /* … and is longer than its budget all the same: by definitions of tools */
     size_t tools_found_n, tools_lost_n;   /* definitions of tools in a system prompt that was cut */
     size_t turns_dropped_n;               /* of the history */
     uint64_t num_ctx;                     /* in force; 0: not known here */

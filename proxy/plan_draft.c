@@ -40,6 +40,7 @@ static int cut_system(struct plan_draft *d)
     if (error || !cut.is_truncated)
         return error;
     d->plan->is_truncated = 1;
+    d->plan->is_exceeded = cut.is_exceeded;
     d->plan->tools_found_n = cut.tools_n;
     d->plan->tools_lost_n = cut.tools_lost_n;
     d->chars_n -= plan_system_chars(&d->prompt, d->own_n);
@@ -55,7 +56,7 @@ int plan_draft_begin(struct plan_draft *d, struct plan *plan, const struct plan_
     int error = prompt_read(&d->prompt, json, json_n);
     if (error)
         return error == -E2BIG ? -EINVAL : error;
-    plan->is_truncated = 0;
+    plan->is_truncated = plan->is_exceeded = 0;
     plan->tools_found_n = plan->tools_lost_n = plan->turns_dropped_n = 0;
     d->line = token_line(rules->estimates, plan->model);
     d->from = d->prompt.system_n;

@@ -109,12 +109,16 @@ def test_halves_of_a_character_in_escapes_become_one_r4_3(shorten, sidecar):
     assert answer.status == 200 and len(arrived) <= BUDGET and set(MARK.sub("", arrived)) == {"🐢"}
 
 
-def test_the_budget_is_settable_and_tools_go_beyond_it_r4_3(shorten):
+def test_the_budget_is_settable_and_tools_go_beyond_it_r4_3(shorten, sidecar):
     prompt = Prompt()
     shorten.begin(system_budget=1000)
+    shorten(prompt.text[:900])
+    assert prometheus_text.read(sidecar.ask("GET", "/metrics").body).of("sidecar_optimizer_budgets_exceeded_total") == 0
     arrived = shorten(prompt.text)[1][0]["content"]
     assert is_whole(prompt, arrived) and sum(map(len, prompt.tools)) < len(arrived) < sum(map(len, prompt.tools)) * 1.1
     assert "OBJECTIVE" not in arrived and not arrived.startswith("You are")
+    metrics = prometheus_text.read(sidecar.ask("GET", "/metrics").body)
+    assert metrics.of("sidecar_optimizer_budgets_exceeded_total") == 1 and metrics.of("sidecar_optimizer_tools_lost_total") == 0
 
 
 @pytest.mark.parametrize("header", ["A", "B"])

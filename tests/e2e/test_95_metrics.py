@@ -68,7 +68,7 @@ NAMES = {  # R4.7's, and ours beside them
     "llm_optimizer_tokens_saved_total": "counter", "llm_optimizer_dedup_hits_total": "counter", "llm_optimizer_tool_call_detected_total": "counter",
     "llm_optimizer_smart_truncations_total": "counter", "llm_optimizer_duration_seconds": "gauge", "llm_optimizer_schema_errors_total": "counter",
     "sidecar_build_info": "gauge", "sidecar_optimizer_cache_hits_total": "counter", "sidecar_optimizer_cache_misses_total": "counter",
-    "sidecar_optimizer_cache_bytes": "gauge",
+    "sidecar_optimizer_cache_bytes": "gauge", "sidecar_optimizer_budgets_exceeded_total": "counter", "sidecar_optimizer_tools_lost_total": "counter",
     "sidecar_optimizer_map_parts_total": "counter", "sidecar_optimizer_estimate_error_ratio": "gauge",
 }
 BY_STRATEGY = ("llm_optimizer_requests_total", "llm_optimizer_duration_seconds")
@@ -128,7 +128,7 @@ def test_health_has_the_statistics_R4_1(sidecar):
     health = sidecar.health()
     assert health["version"] and health["optimizer"] == {
         "requests": {"A": 0, "B": 0, "C": 0, "all": 0}, "mean_s": {"A": 0, "B": 0, "C": 0, "all": 0}, "errors": 0, "tokens_saved": 0,
-        "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "schema_errors": 0, "cache": {"bytes": 0, "hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
+        "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "budgets_exceeded": 0, "tools_lost": 0, "schema_errors": 0, "cache": {"bytes": 0, "hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
     shown = sidecar.ctl("health")
     assert (shown.returncode, shown.stdout) == (0, "ok, ready\n")
 

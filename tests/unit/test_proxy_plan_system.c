@@ -76,7 +76,7 @@ static void test_r4_3_a_long_system_prompt_is_cut_and_its_tools_are_whole(void *
     say_much("system", 300); /* of ours */
     say("user", "hello", 5);
     write_body("[optimizer]\nenabled = yes\n", 1);
-    assert_true(plan.is_truncated && plan.tools_found_n == 1 && plan.tools_lost_n == 0);
+    assert_true(plan.is_truncated && !plan.is_exceeded && plan.tools_found_n == 1 && plan.tools_lost_n == 0);
     read_written(0, 3);
     assert_in_range(utf8_count(buf_data(&text), buf_size(&text)), 8000, 8444);
     assert_non_null(memmem(buf_data(&text), buf_size(&text), tool, sizeof tool - 1));
@@ -114,6 +114,19 @@ static void test_r4_3_one_character_more_is_too_much(void **state)
     assert_in_range(utf8_count(buf_data(&text), buf_size(&text)), 90, 100);
 }
 
+static void test_r4_3_tools_alone_beyond_the_budget_are_told(void **state)
+{
+    (void)state;
+    say_much("system", 200);
+    say("system", tool, sizeof tool - 1);
+    say("system", tool, sizeof tool - 1);
+    say("user", "hello", 5);
+    write_body("[optimizer]\nenabled = yes\nsystem_budget = 100\n", 0);
+    assert_true(plan.is_truncated && plan.is_exceeded && plan.tools_found_n == 2);
+    read_written(0, 2);
+    assert_in_range(buf_size(&text), 2 * (sizeof tool - 1), 2 * (sizeof tool - 1) + 4);
+}
+
 /* What can't be decoded is told as such; nothing is made of it. */
 static void test_an_escape_that_is_none_is_refused(void **state)
 {
@@ -135,6 +148,7 @@ int main(void)
         EACH(test_r4_3_a_long_system_prompt_is_cut_and_its_tools_are_whole),
         EACH(test_r4_3_a_system_prompt_within_its_budget_stays),
         EACH(test_r4_3_one_character_more_is_too_much),
+        EACH(test_r4_3_tools_alone_beyond_the_budget_are_told),
         EACH(test_an_escape_that_is_none_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
