@@ -6,6 +6,7 @@
  */
 #include "common/json_read.h"
 #include "proxy/exchange_state.h"
+#include "proxy/map.h"
 #include "proxy/plan.h"
 
 #include <stdio.h>
@@ -146,16 +147,20 @@ static int add_model(struct cache_answer *answer, const struct generation *g, co
     return 0;
 }
 
-/* What is told of it, and which models have made it; -1 where that is not known. */
+/* What is told of it, and which models have made it; -1 where that is not known, or another try could make a better one, as parts of the
+ * conversation were left out. */
 static int describe(struct cache_answer *answer, const struct generation *g)
 {
     const struct plan *p = g->inner->plan;
+    const struct map *m = g->inner->map;
+    if (m && m->lost_n > 0)
+        return -1;
     *answer = (struct cache_answer){.type = g->share.type};
     if (p && p->strategy) {
         answer->strategy = p->strategy->name;
         answer->tokens_received_n = p->received.tokens_n;
         answer->tokens_saved_n = p->saved_tokens_n;
-        if (p->step == PLAN_REDUCE && add_model(answer, g, p->strategy->map_model) < 0)
+        if (m && m->parts_n > 0 && add_model(answer, g, p->strategy->map_model) < 0)
             return -1;
     }
     return add_model(answer, g, g->inner->ask.model);

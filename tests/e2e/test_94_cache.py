@@ -18,10 +18,13 @@ MODELS = "qwen3:4b,qwen3:0.6b,other"
 
 @pytest.fixture
 def cached(sidecar):
-    """start(optimizer={…}, **script): a sidecar whose optimizer keeps answers."""
-    def start(models=MODELS, more=None, **script):
+    """start(more={…}, **script): a sidecar whose optimizer keeps answers; more: of its keys."""
+    def start(more=None, **script):
         sidecar.configure("optimizer", **{"enabled": "yes", "cache": "memory", **(more or {})})
-        return sidecar.boot(models, **script)
+        sidecar.installed = MODELS
+        sidecar.backend.script(**script)
+        sidecar.start()
+        sidecar.wait_ready()
 
     return start
 
@@ -244,6 +247,37 @@ def test_r4_9_also_where_it_was_changed_past_us(sidecar, cached):
 def change(sidecar):
     """Past the proxy."""
     assert ask(sidecar.backend.port, "POST", "/api/copy", {"source": "other", "destination": "qwen3:4b"}).status == 200
+
+
+LONG = {"model": "auto", "temperature": 0, "messages": [{"role": "user", "content": "a line of words\n" * 3000}, {"role": "user", "content": "hi"}]}
+
+
+def test_r4_9_what_was_made_of_summaries_is_the_work_of_both_models(sidecar, cached):
+    cached(tokens=2, token_delay_ms=1)
+    answers = [say(sidecar, LONG) for _ in range(2)]
+    assert [(answer.header("X-Sidecar-Cache"), answer.header("X-Sidecar-Strategy")) for answer in answers] == [("miss", "C"), ("hit", "C")]
+    assert len({answer.header("X-Sidecar-Tokens-Saved") for answer in answers}) == 1 and int(answers[1].header("X-Sidecar-Tokens-Saved")) > 1000
+    assert answers[0].body == answers[1].body and answers[1].json["model"] == "qwen3:4b"
+    assert told(sidecar) == "miss"
+    assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "qwen3:0.6b"}).status == 200
+    assert told(sidecar) == "hit" and told(sidecar, LONG) == "miss"
+
+
+def test_r4_9_one_with_parts_left_out_is_not_kept(sidecar, cached):
+    cached(tokens=2, token_delay_ms=1, models={"qwen3:0.6b": {"refuses": "no"}})
+    assert [told(sidecar, LONG), told(sidecar, LONG)] == ["miss", "miss"]
+    sidecar.backend.script(tokens=2, token_delay_ms=1)
+    assert [told(sidecar, LONG), told(sidecar, LONG)] == ["miss", "hit"]
+
+
+def test_r4_9_without_a_list_of_models_nothing_is_told_nor_lost(sidecar, cached):
+    cached(tokens=1)
+    assert [told(sidecar), told(sidecar)] == ["miss", "hit"]
+    sidecar.backend.script(tokens=1, tags_garbage="status_500")
+    assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "more"}).status == 200
+    assert told(sidecar) == "miss"
+    sidecar.backend.script(tokens=1)
+    until(lambda: told(sidecar) == "hit", 5, "a list of models")
 
 
 def test_r4_9_a_hit_wakes_nobody(sidecar, cached):
