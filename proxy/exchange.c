@@ -236,6 +236,7 @@ void exchange_report(struct exchange *x, struct access *out)
     out->asleep = x->asleep;
     out->optimised.is_shared = x->is_joiner;
     exchange_report_cache(x, &out->optimised);
+    out->wait_ms = x->wait_ms; /* for the list of models, before anybody was to make it */
     if (maker)
         report_making(maker, out);
 }

@@ -280,6 +280,43 @@ def test_r4_9_without_a_list_of_models_nothing_is_told_nor_lost(sidecar, cached)
     until(lambda: told(sidecar) == "hit", 5, "a list of models")
 
 
+def unlisted(sidecar, delay_s):
+    """What is known of the models is not believed any more, and the next list takes so long."""
+    assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "more"}).status == 200
+    sidecar.backend.script(tokens=1, tags_delay_s=delay_s)
+
+
+def waits_for_list(sidecar, count):
+    until(lambda: len(sidecar.process.logged(r"to=pull")) == count, 5, "so many who wait for the list", sidecar.process.tail)
+
+
+def test_r4_9_who_waits_for_the_list_hears_heartbeats(sidecar, cached):
+    sidecar.configure("supervisor", log_level="debug")
+    sidecar.configure("proxy", heartbeat_after="100ms", heartbeat_interval="100ms", access_log="json")
+    cached(tokens=1)
+    first = [say(sidecar, body).body for body in (CHAT, STREAM)]
+    unlisted(sidecar, 1)
+    answers = [sidecar.background("POST", PATH, body) for body in (CHAT, STREAM, CHAT)]
+    waits_for_list(sidecar, 3)
+    whole, stream, other = [answer.result().body for answer in answers]
+    assert whole != first[0] and whole.lstrip(b" ") == first[0] == other.lstrip(b" ")
+    assert stream != first[1] and stream.replace(b": ping\n", b"") == first[1]
+    assert generations(sidecar) == 2 and counted(sidecar) == (3, 2)
+    row = json.loads(sidecar.process.logged(r'"event":"access".*"cache":"hit"')[-1])
+    assert row["wait_ms"] >= 300 and row["queue_ms"] == 0
+
+
+def test_r4_9_who_leaves_meanwhile_leaves_nothing(sidecar, cached):
+    sidecar.configure("supervisor", log_level="debug")
+    cached(tokens=1)
+    assert told(sidecar) == "miss"
+    unlisted(sidecar, 1)
+    with raw(sidecar, CHAT), raw(sidecar, CHAT):
+        waits_for_list(sidecar, 2)
+    until(lambda: len(sidecar.process.logged(r"from=answer to=gone")) == 2, 5, "their ends", sidecar.process.tail)
+    assert told(sidecar) == "hit"
+
+
 def test_r4_9_a_hit_wakes_nobody(sidecar, cached):
     sidecar.configure("supervisor", idle_action="stop", idle_timeout="300ms")
     cached(tokens=1)
