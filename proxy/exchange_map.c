@@ -220,6 +220,13 @@ static void learn_tokens(const struct map_run *run, const struct map_job *job)
                     (uint64_t)conf_strategy_num_ctx(of->env->conf, s, s->map_model));
 }
 
+static void note_no_summary(struct map_job *job)
+{
+    snprintf(job->failure.why, WHY_BYTES, "its answer is no summary");
+    if (!map_is_answer(buf_data(&job->answer), buf_size(&job->answer)))
+        exchange_tally_fault(job->x);
+}
+
 /* 0; ENDED: the whole request has; -ENOMEM. */
 static int take_answer(struct map_run *run, struct map_job *job)
 {
@@ -238,7 +245,7 @@ static int take_answer(struct map_run *run, struct map_job *job)
     if (job->has_failed && is_hopeless(job))
         map_give_up(m);
     if (!answered && !job->has_failed)
-        snprintf(job->failure.why, WHY_BYTES, "its answer is no summary");
+        note_no_summary(job);
     if (!answered && m->lost_n > lost_n)
         tell_loss(run, job);
     if (answered) {

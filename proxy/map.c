@@ -222,16 +222,29 @@ static void clean(struct buf *summary)
         buf_truncate(summary, buf_size(summary) - 1);
 }
 
-/* 0, -EINVAL where this is no answer, or an empty one; -EFBIG, -ENOMEM. */
-static int read_summary(const char *json, size_t json_n, struct buf *out)
+/* 0, or -EINVAL where this is no answer. */
+static int find_content(const char *json, size_t json_n, struct json_value *content)
 {
     static const char *const names[] = {"message", "done"}, *const message_names[] = {"content"};
     struct json_walk w = {json, json + json_n};
-    struct json_value v[2], content;
+    struct json_value v[2];
     if (json_read_members(&w, names, 2, JSON_EXACT, v) < 0 || v[0].kind != JSON_OBJECT || v[1].kind != JSON_TRUE)
         return -EINVAL;
-    json_read_object(&v[0], message_names, 1, JSON_EXACT, &content);
-    if (content.kind != JSON_STRING || content.n <= 2)
+    json_read_object(&v[0], message_names, 1, JSON_EXACT, content);
+    return content->kind == JSON_STRING ? 0 : -EINVAL;
+}
+
+int map_is_answer(const char *json, size_t json_n)
+{
+    struct json_value content;
+    return find_content(json, json_n, &content) == 0;
+}
+
+/* 0, -EINVAL where this is no answer, or an empty one; -EFBIG, -ENOMEM. */
+static int read_summary(const char *json, size_t json_n, struct buf *out)
+{
+    struct json_value content;
+    if (find_content(json, json_n, &content) < 0 || content.n <= 2)
         return -EINVAL;
     int error = prompt_decode(&content, out);
     if (error)

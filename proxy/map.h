@@ -63,6 +63,8 @@ size_t map_ask_chars(const struct map *m, size_t part);
 void map_unask(struct map *m, size_t part);
 /* Its answer. 1: it has a summary now; 0: this is none, and map_failed() has been called; -ENOMEM. */
 int map_answered(struct map *m, size_t part, const char *json, size_t json_n) WARN_UNUSED;
+/* Whether such an answer is at least one of Ollama's, though nothing may be in it. */
+int map_is_answer(const char *json, size_t json_n);
 /* There is no answer: it is asked for once more, or left out. 1 where it is left out. */
 int map_failed(struct map *m, size_t part);
 /* It is of no use to ask for those that wait: they are left out. */

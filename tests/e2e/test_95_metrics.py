@@ -267,6 +267,31 @@ def test_what_was_saved_is_the_same_in_head_log_and_metrics_R4_7(sidecar, before
     assert changes == wanted
 
 
+def test_parts_of_a_conversation_count_R4_7(sidecar, before):
+    """Of four parts one fails twice."""
+    sidecar.configure("optimizer", enabled="yes", models="auto")
+    sidecar.configure("strategy:C", map_model="small", reduce_model="m", chunk_tokens=1000, workers=1)
+    summary = single({**DONE, "message": {"role": "assistant", "content": "they talked"}})
+
+    def play(request):
+        if b'"model":"small"' not in request[1]:
+            return single(DONE)
+        return single([1]) if b"third" in request[1] else summary
+
+    before(play=answering_lists(play))
+    first = scrape(sidecar)
+    talk = [{"role": "user" if at % 2 == 0 else "assistant", "content": word + 700 * " talk"} for at, word in enumerate(["first", "second", "third", "fourth"])]
+    answer = chat(sidecar, model="auto", messages=[*talk, {"role": "user", "content": "so?"}])
+    assert answer.status == 200 and answer.header("X-Sidecar-Strategy") == "C"
+    changes = moved(sidecar, first)
+    (line,) = [json.loads(text) for text in sidecar.process.log if '"path":"/v1/chat/completions"' in text]
+    assert changes.pop("llm_optimizer_tokens_saved_total") == line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved"))
+    assert (line["strategy"], line["parts"], line["parts_failed"], line["cache"], line["shared"]) == ("C", 4, 1, None, None)
+    assert changes == {("llm_optimizer_requests_total", "C"): 1, ("llm_optimizer_requests_total", "all"): 1,
+                       ("sidecar_optimizer_map_parts_total", "done"): 3, ("sidecar_optimizer_map_parts_total", "failed"): 1,
+                       "llm_optimizer_schema_errors_total": 2}
+
+
 def test_who_leaves_is_a_request_and_no_error_R4_7(sidecar, before):
     optimise(sidecar)
     backend = before(play=answering_lists(lambda request: [*lines(SAYS)[:-1], HANG]))

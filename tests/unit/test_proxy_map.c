@@ -272,8 +272,11 @@ static void test_what_is_no_answer(void **state)
         "{\"message\":\"x\",\"done\":true}",
         "{\"message\":{\"content\":\"x\"},\"done\":true",
     };
+    static const char silent[] = "{\"message\":{\"content\":\"\"},\"done\":true}";
     char *json = long_body(1);
+    assert_true(map_is_answer(silent, sizeof silent - 1));
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        assert_false(map_is_answer(answers[i], strlen(answers[i])));
         read_body(json, 100);
         ask(0);
         assert_int_equal(map_answered(&map, 0, answers[i], strlen(answers[i])), 0);
