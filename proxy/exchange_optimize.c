@@ -9,9 +9,9 @@
 const char *exchange_asked_strategy(const struct exchange *x, char room[EXCHANGE_STRATEGY_BYTES])
 {
     int place = message_find(x->request, "x-sidecar-strategy", 0);
-    if (place < 0)
+    struct span value = place < 0 ? (struct span){0, 0} : x->request->fields[place].value;
+    if (value.n == 0)
         return NULL;
-    struct span value = x->request->fields[place].value;
     snprintf(room, EXCHANGE_STRATEGY_BYTES, "%.*s", (int)(value.n < EXCHANGE_STRATEGY_BYTES ? value.n : EXCHANGE_STRATEGY_BYTES),
              message_at(x->request, value));
     return room;

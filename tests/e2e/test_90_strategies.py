@@ -100,6 +100,11 @@ def test_a_header_chooses_otherwise_r4_2(start, ask):
     assert ask(body(5000), X_Sidecar_Strategy="A").json["model"] == "qwen3:4b"
 
 
+def test_a_header_that_says_nothing_chooses_nothing(start, ask):
+    start()
+    assert ask(body(100), X_Sidecar_Strategy="").header("X-Sidecar-Strategy") == "A"
+
+
 @pytest.mark.parametrize("header, code, text", [
     ("off", "no_strategy", "the model auto is the optimizer's, and X-Sidecar-Strategy is off: name another model, or leave the header out"),
     ("D", "unknown_strategy", 'X-Sidecar-Strategy: there is no strategy "D"; it may be A, B, C, off, or left out'),
@@ -276,6 +281,21 @@ def test_a_model_that_is_not_installed_r4_2(start, ask):
     error = answer.json["error"]
     assert answer.status == 404 and error["code"] == "model_not_found"
     assert error["message"] == "model qwen3:0.6b not found: it is the one that answers by [strategy:B]; ollama pull qwen3:0.6b"
+
+
+def test_a_model_that_is_not_installed_is_pulled_where_it_may_r4_2(sidecar):
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.configure("proxy", pull_missing="yes")
+    sidecar.boot("m", tokens=1, pull_bytes=100_000, pull_rate_bytes_s=10 << 20)
+    assert sidecar.ask("POST", CHAT, body(3000)).json["model"] == "qwen3:0.6b"
+    assert [entry["model"] for entry in sidecar.backend.journal("pull_start")] == ["qwen3:0.6b"]
+
+
+def test_errors_are_told_as_answers_where_that_is_wanted(start, ask):
+    start(proxy={"fallback_answer": "yes"}, strategy__S={"model": "m", "options": "num_ctx=1000"})
+    answer = ask(body(1200))
+    assert answer.status == 200 and answer.header("X-Sidecar-Error") == "context_length_exceeded"
+    assert answer.json["choices"][0]["message"]["content"].startswith("Error: the prompt is too long")
 
 
 def test_errors_of_the_backend_are_told_as_ever(start, ask):
