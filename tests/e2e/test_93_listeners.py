@@ -1,13 +1,14 @@
 """R4.6: those who listen to one optimised answer: who comes late, who is slow, who leaves, and what is left then: nothing."""
+import random
 import threading
 import time
 
 import pytest
 
 from client import Background
-from played_backend import END, HANG, Held, chunk, head
-from raw_client import kernel_buffers_bytes
-from sharing import LAST, PATH, STREAM, HeldGood, entries, error_of, hear, line, optimizer, sends  # noqa: F401
+from played_backend import CLOSE, END, HANG, RESET, Held, chunk, head, single
+from raw_client import descriptors, kernel_buffers_bytes
+from sharing import CHAT, LAST, PATH, STREAM, HeldGood, entries, error_of, hear, line, optimizer, sends  # noqa: F401
 from waiting import SLACK, until
 
 # ---- who comes late, and who is slow ----
@@ -326,3 +327,85 @@ def test_tokens_are_paid_once_and_requests_by_each_r4_6_r4_9(sidecar, optimizer)
     answer = hear(third)
     assert int(answer.header("x-ratelimit-remaining-requests")) == 7
     assert int(answer.header("x-ratelimit-remaining-tokens")) == 995, "three of the prompt and two of the answer, once"
+
+
+def test_who_waits_for_too_long_is_told_so_each_r4_6(sidecar):
+    """hold_timeout and max_queue: what an inner exchange is refused for is told to all who listen, with when to come again."""
+    sidecar.configure("supervisor", log_level="debug")
+    sidecar.configure("proxy", hold_timeout="500ms", max_queue="1")
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.env["OLLAMA_NUM_PARALLEL"] = "1"
+    sidecar.boot("qwen3:4b", tokens=1000, token_delay_ms=50)
+    busy, = sends(sidecar, 1, {**STREAM, "user": "first"})
+    sidecar.process.wait_log(r" to=relay\b")
+    held = sends(sidecar, 2, {**STREAM, "user": "second"})
+    refused = sends(sidecar, 1, {**STREAM, "user": "third"})
+    for client, code in [(refused[0], "queue_full"), (held[0], "hold_timeout"), (held[1], "hold_timeout")]:
+        answer = hear(client)
+        assert (answer.status, answer.json["error"]["code"]) == (503, code) and int(answer.header("Retry-After")) > 0
+    busy.close()
+
+
+class Erratic:
+    """An answer of any kind, chosen by chance, which ends in any way, or never."""
+
+    def __init__(self, chance):
+        self.chance = chance
+
+    def __call__(self, request):
+        kind = self.chance.random()
+        if kind < 0.1:
+            yield from single({"error": "no"}, "500 Internal Server Error")
+            return
+        if kind < 0.15:
+            yield CLOSE
+            return
+        yield head()
+        for nth in range(self.chance.randrange(60)):
+            yield chunk(line(f"{nth}" + "x" * self.chance.choice([1, 100, 5000])))
+            time.sleep(self.chance.choice([0, 0, 0.001, 0.01]))  # a backend has a pace
+        yield from self.chance.choice([[chunk(LAST), END], [chunk(LAST), END], [RESET], [END], [HANG]])
+
+
+@pytest.mark.limit(60)
+def test_a_storm_of_listeners_leaves_nothing_r4_6(sidecar, optimizer):
+    """Clients of four requests come, hear a part or all, slowly or not, and leave; each that is served to a clean end has heard the same as others of that
+    answer; nothing is under way, open or held afterwards."""
+    chance = random.Random(1)
+    backend = optimizer(play=Erratic(chance), heartbeat_after="20ms", heartbeat_interval="100ms", share_buffer="8K", share_stall="50ms")
+    heard, faults = {}, []
+
+    def come(seed):
+        mine = random.Random(seed)
+        try:
+            client = sidecar.connect(timeout=3)
+            client.send("POST", PATH, {**CHAT, "stream": mine.random() < 0.8, "user": str(mine.randrange(2))})
+            if mine.random() < 0.2:
+                time.sleep(mine.random() / 50)  # leaves without a word heard
+                client.close()
+                return
+            answer, data, most, until_s = client.receive(), b"", mine.choice([1, 10000, 1 << 30]), time.monotonic() + 1
+            for _, piece in answer.pieces():
+                data += piece
+                if len(data) > most or time.monotonic() > until_s:  # of one that hangs there are heartbeats alone
+                    client.close()
+                    return
+                time.sleep(mine.choice([0, 0, 0, 0.002]))
+            if answer.clean and answer.status == 200 and b"chat.completion.chunk" in data:
+                data = data.replace(b": ping\n", b"")
+                mark = data.split(b'"id":"', 1)[1].split(b'"')[0]
+                if heard.setdefault(mark, data) != data or not data.endswith(b"[DONE]\n\n"):
+                    faults.append((heard[mark], data))
+            client.close()
+        except (OSError, EOFError, ValueError):
+            pass  # it broke
+
+    for wave in range(6):
+        clients = [Background(come, wave * 100 + nth) for nth in range(40)]
+        for client in clients:
+            client.result(20)
+    assert not faults and heard and len(backend.requests) < 240
+    until(lambda: sidecar.health()["requests"]["in_flight"] == 0, 5, "nothing under way", sidecar.process.tail)
+    assert sidecar.health()["requests"]["held"] == 0
+    until(lambda: descriptors(sidecar.process.pid) < 40, 5, "descriptors are given back")
+    assert sidecar.process.stop() == 0
