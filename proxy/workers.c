@@ -12,8 +12,9 @@
 enum {
     WORTH_PERCENT = 110, /* one more has to bring so much of what there was */
     PURE_PERCENT = 90,   /* of its time */
-    LATELY_N = 16,       /* measurements; one more counts for one in so many */
 };
+
+static const double kept = 0.94; /* of what older jobs weigh, with each new one: some sixteen of them count */
 
 /* WORKERS_MODELS where it is not known. */
 static size_t find(const struct workers_table *t, const char *model)
@@ -29,11 +30,15 @@ static int is_known(const struct workers_level *level, int64_t now_ms)
     return now_ms < level->until_ms;
 }
 
+/* Of all of them together, in a millisecond. */
+static double throughput(const struct workers_level *levels, size_t at_once_n)
+{
+    return levels[at_once_n].chars / levels[at_once_n].ms * (double)at_once_n;
+}
+
 static int is_worth_it(const struct workers_level *levels, size_t at_once_n)
 {
-    double with = levels[at_once_n].chars_per_s * (double)at_once_n;
-    double without = levels[at_once_n - 1].chars_per_s * (double)(at_once_n - 1);
-    return with * 100 >= without * WORTH_PERCENT;
+    return throughput(levels, at_once_n) * 100 >= throughput(levels, at_once_n - 1) * WORTH_PERCENT;
 }
 
 size_t workers_choose(const struct workers_table *t, const char *model, size_t most_n, int64_t now_ms)
@@ -104,11 +109,9 @@ static size_t level_of(const struct workers_job *job, int64_t passed_ms)
 
 static void learn(struct workers_level *level, uint64_t chars_n, int64_t worked_ms, int64_t now_ms)
 {
-    double chars_per_s = (double)chars_n * 1000 / (double)worked_ms;
-    if (!is_known(level, now_ms))
-        level->measured_n = 0;
-    level->measured_n += level->measured_n < LATELY_N;
-    level->chars_per_s += (chars_per_s - level->chars_per_s) / level->measured_n;
+    double weight = is_known(level, now_ms) ? kept : 0;
+    level->chars = level->chars * weight + (double)chars_n;
+    level->ms = level->ms * weight + (double)worked_ms;
     level->until_ms = now_ms + WORKERS_KEPT_MS;
 }
 

@@ -16,11 +16,10 @@ enum {
     WORKERS_KEPT_MS = 3600000, /* what was measured is believed for so long */
 };
 
-/* So many at once. */
+/* So many at once: what jobs did then, each counting less with every one that follows. */
 struct workers_level {
-    double chars_per_s; /* of each of them; lately */
-    unsigned measured_n;
-    int64_t until_ms;   /* … is believed until then; 0: not measured */
+    double chars, ms;
+    int64_t until_ms; /* is believed until then; 0: not measured */
 };
 
 struct workers_row {
