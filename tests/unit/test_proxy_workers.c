@@ -199,6 +199,22 @@ static void test_a_processor_that_is_shared(void **state)
     assert_in_range(share_processor(some, 4, 300), 2, 3);
 }
 
+/* One that takes them one after the other, as where Ollama has fewer places than it is thought to have. */
+static void test_a_server_with_one_place(void **state)
+{
+    (void)state;
+    struct workers_job jobs[WORKERS_MOST];
+    size_t now_n = 0;
+    for (int i = 0; i < 100; i++) {
+        while (now_n == 0 || now_n < choose(4))
+            workers_begin(&table, &jobs[now_n++], "m", now_ms);
+        now_ms += 1000;
+        workers_end(&jobs[0], PART_CHARS, 0, now_ms);
+        memmove(jobs, jobs + 1, --now_n * sizeof *jobs);
+    }
+    assert_int_equal(choose(4), 1);
+}
+
 static void test_more_than_are_measured_do_no_harm(void **state)
 {
     (void)state;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup(test_what_a_job_has_waited_is_not_its_work, begin),
         cmocka_unit_test_setup(test_a_job_of_mixed_company_says_nothing, begin),
         cmocka_unit_test_setup(test_a_processor_that_is_shared, begin),
+        cmocka_unit_test_setup(test_a_server_with_one_place, begin),
         cmocka_unit_test_setup(test_more_than_are_measured_do_no_harm, begin),
         cmocka_unit_test_setup(test_each_model_has_its_own_and_the_oldest_goes, begin),
     };
