@@ -38,22 +38,27 @@ def said(text):
 
 
 class Model:
-    """Answers by turn: `turns(n, asked)` are the lines of the n-th; what it was asked is in `asked`."""
+    """Answers by turn: `turns(n, asked)` are the lines of the n-th; what it was asked is in `asked`, and in `mapped` where it was asked
+    for a summary."""
 
-    def __init__(self, capabilities, turns):
+    def __init__(self, capabilities, turns, names=("tiny:latest",)):
         self.capabilities = capabilities
         self.turns = turns
+        self.names = names
         self.asked: list = []
+        self.mapped: list = []
 
     def __call__(self, request):
         if request[0].split(b" ")[1] != b"/api/chat":
             return single({"capabilities": self.capabilities, "template": "{{ .Prompt }}", "details": {}, "model_info": {},
-                           "models": [{"name": "tiny:latest", "model": "tiny:latest"}]})
+                           "models": [{"name": name, "model": name} for name in self.names]})
         asked = json.loads(request[1])
+        end = {"done_reason": "stop", "prompt_eval_count": 12000, "eval_count": 40}
+        if asked.get("stream") is False:
+            self.mapped.append(asked)
+            return single({"model": asked["model"], "message": {"role": "assistant", "content": "a file was made"}, "done": True, **end})
         self.asked.append(asked)
-        answers_n = sum(message["role"] == "assistant" for message in asked["messages"])
-        last = told({"content": ""}, True, done_reason="stop", prompt_eval_count=12000, eval_count=40)
-        return [head(), *self.turns(answers_n, asked), last, END]
+        return [head(), *self.turns(len(self.asked) - 1, asked), told({"content": ""}, True, **end), END]
 
 
 class Refusing:
@@ -96,12 +101,14 @@ def world():
 
 @pytest.fixture
 def played(folder):
-    """start(model) puts the proxy before it; the address for clients."""
+    """start(model, sections) puts the proxy before it; the address for clients."""
     made, backends = Sidecar(folder), []
 
-    def start(model):
+    def start(model, sections=None):
         backends.append(PlayedBackend(model))
         backends[0].shown = model
+        for name, keys in (sections or {}).items():
+            made.configure(name, **keys)
         made.configure("proxy", backend=f"http://127.0.0.1:{backends[0].port}", access_log="json")
         made.start("ollama-proxy")
         made.process.wait_log(" listening ")
@@ -138,22 +145,33 @@ def need(path, package):
         pytest.skip(f"{package} is not installed: `make check-deps` installs it")
 
 
+def run_cline_2(folder, world, url, name):
+    """Cline 2 does the task, its settings in files; what it says at the end."""
+    data = os.path.join(folder, ".cline", "data")
+    os.makedirs(data)
+    settings = {"actModeApiProvider": "openai", "planModeApiProvider": "openai", "actModeOpenAiModelId": name, "planModeOpenAiModelId": name,
+                "openAiBaseUrl": url, "welcomeViewCompleted": True, "telemetrySetting": "disabled"}
+    for file_name, value in (("globalState.json", settings), ("secrets.json", {"openAiApiKey": "none"})):
+        with open(os.path.join(data, file_name), "w", encoding="utf-8") as file:
+            json.dump(value, file)
+    events = run(folder, world, "node", CLINE_2, "-y", "--json", TASK)
+    return [event["text"] for event in events if event.get("say") == "completion_result"]
+
+
+def run_cline_3(folder, world, url, name):
+    """Cline 3 does the task; how it ended, and what it says."""
+    run(folder, world, CLINE_3, "auth", "-p", "openai-compatible", "-k", "none", "-m", name, "-b", url)
+    events = run(folder, world, CLINE_3, "--json", "-P", "openai-compatible", "-m", name, "-k", "none", TASK)
+    (result,) = [event for event in events if event.get("type") == "run_result"]
+    return result["finishReason"], result["text"]
+
+
 @pytest.mark.limit(200)
 def test_cline_2_does_a_task_by_xml(folder, played, world):
     need(CLINE_2, "cline 2 (npm)")
     model = Model(["completion"], lambda n, asked: said(XML[min(n, 1)]))
-    url = played(model)
-    data = os.path.join(folder, ".cline", "data")
-    os.makedirs(data)
-    settings = {"actModeApiProvider": "openai", "planModeApiProvider": "openai", "actModeOpenAiModelId": "tiny", "planModeOpenAiModelId": "tiny",
-                "openAiBaseUrl": url, "welcomeViewCompleted": True, "telemetrySetting": "disabled"}
-    for name, value in (("globalState.json", settings), ("secrets.json", {"openAiApiKey": "none"})):
-        with open(os.path.join(data, name), "w", encoding="utf-8") as file:
-            json.dump(value, file)
-    events = run(folder, world, "node", CLINE_2, "-y", "--json", TASK)
+    assert run_cline_2(folder, world, played(model), "tiny") == ["hello.txt is there."]
     assert created(folder) == TEXT
-    results = [event["text"] for event in events if event.get("say") == "completion_result"]
-    assert results == ["hello.txt is there."]
     first, second = model.asked
     assert len(first["messages"][0]["content"]) > 40000 and "<write_to_file>" in first["messages"][0]["content"]
     assert "tools" not in first and f"<task>\n{TASK}\n</task>" in first["messages"][1]["content"]
@@ -180,12 +198,8 @@ def test_cline_3_does_a_task_by_tools(folder, played, world, how):
         return said(f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>")
 
     model = Model(["completion", "tools"] if how == "native" else ["completion"], turns)
-    url = played(model)
-    run(folder, world, CLINE_3, "auth", "-p", "openai-compatible", "-k", "none", "-m", "tiny", "-b", url)
-    events = run(folder, world, CLINE_3, "--json", "-P", "openai-compatible", "-m", "tiny", "-k", "none", TASK)
+    assert run_cline_3(folder, world, played(model), "tiny") == ("completed", "hello.txt is there.")
     assert created(folder) == TEXT
-    (result,) = [event for event in events if event.get("type") == "run_result"]
-    assert result["finishReason"] == "completed" and result["text"] == "hello.txt is there."
     first, second = model.asked
     if how == "native":
         assert name in [tool["function"]["name"] for tool in first["tools"]]

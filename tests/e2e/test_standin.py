@@ -98,8 +98,9 @@ def test_a_model_thinks_calls_tools_and_keeps_to_a_schema_as_its_script_says(sta
     answer = ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "think": False, "messages": told}).json
     words = '<tool_call>{"name": "f", "arguments": {"a": 1}}</tool_call>'
     assert answer["message"] == {"role": "assistant", "content": words * 2}
-    told.append({"role": "assistant", "content": words})
-    assert ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "think": False, "messages": told}).json["message"]["content"] == "t0 t1 "
+    for more in ({"role": "assistant", "content": words}, {"role": "user", "content": "[tool result: f]\n5"}):
+        answer = ask(backend.port, "POST", "/api/chat", {**chat, "tools": [], "think": False, "messages": [*told, more]}).json
+        assert answer["message"]["content"] == "t0 t1 "
     schema = {"type": "object", "properties": {"a": {"type": "array", "items": {"enum": ["x", "y"]}}, "b": {"type": "integer"}}}
     answer = ask(backend.port, "POST", "/api/generate", {**GENERATE, "format": schema, "think": False, "stream": False}).json
     assert answer["response"] == '{"a": ["x"], "b": 7}' and "thinking" not in answer

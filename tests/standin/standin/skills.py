@@ -62,11 +62,10 @@ def _calls(rules: dict, request: dict) -> Calls:
 
 
 def _calls_in_words(rules: dict, request: dict) -> list:
-    """Where a system message tells of its tools and of <tool_call>, it says that for each, until it has said so."""
-    said = {role: "".join(str(message.get("content")) for message in request.get("messages") or []
-                          if isinstance(message, dict) and message.get("role") == role)
-            for role in ("system", "assistant")}
-    if "<tool_call>" not in said["system"] or "<tool_call>" in said["assistant"]:
+    """Where a system message tells of its tools and of <tool_call>, it says that for each, until it has said so, or is told what came of it."""
+    messages = [message for message in request.get("messages") or [] if isinstance(message, dict)]
+    said = {role: "".join(str(message.get("content")) for message in messages if message.get("role") == role) for role in ("system", "assistant", "user")}
+    if "<tool_call>" not in said["system"] or "<tool_call>" in said["assistant"] or "[tool result: " in said["user"]:
         return []
     calls = [call["function"] for call in rules.get("tool_calls", ()) if f'"{call["function"]["name"]}"' in said["system"]]
     return [f"<tool_call>{json.dumps(call)}</tool_call>" for call in calls]
