@@ -15,7 +15,7 @@ static void settle_rooms(struct tool_founds *f)
         struct tool_found *t = &f->items[i];
         if (t->form == TOOL_ROOM && next >= t->end)
             t->form = TOOL_DEFINITION;
-        if (t->form == TOOL_DEFINITION || t->form == TOOL_EXAMPLE)
+        if (t->form <= TOOL_EXAMPLES)
             next = t->at;
     }
 }
@@ -53,7 +53,7 @@ static void settle_examples(struct tool_founds *f)
             (void)tool_names_find(&names, f->items[i].name, 1);
     for (size_t i = 0; i < f->items_n; i++) {
         const struct tool_found t = f->items[i];
-        if (t.form == TOOL_EXAMPLE && tool_names_find(&names, t.name, 0))
+        if ((t.form == TOOL_EXAMPLE || t.form == TOOL_EXAMPLES) && tool_names_find(&names, t.name, 0))
             continue;
         if (t.form == TOOL_EXAMPLE)
             (void)tool_names_find(&names, t.name, 1);

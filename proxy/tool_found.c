@@ -84,8 +84,8 @@ size_t tool_name_bytes(const char *at, const char *end)
 
 int tool_name_is_known(struct json_text name)
 {
-    /* Those of Cline, Roo and Kilo, and the one that they explain their form by. */
-    static const char known[] = " tool_name execute_command read_file write_to_file replace_in_file apply_diff search_files list_files list_code_definition_names browser_action "
+    /* Those of Cline, Roo and Kilo. */
+    static const char known[] = " execute_command read_file write_to_file replace_in_file apply_diff search_files list_files list_code_definition_names browser_action "
                                 "use_mcp_tool access_mcp_resource ask_followup_question attempt_completion new_task plan_mode_respond act_mode_respond insert_content "
                                 "search_and_replace switch_mode codebase_search fetch_instructions update_todo_list web_fetch web_search load_mcp_documentation condense ";
     const char *at = known;

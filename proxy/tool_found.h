@@ -11,9 +11,10 @@ enum { TOOL_FOUND_MAX = 4096, TOOL_NAMES_MAX = 1024 };
 
 enum tool_form {
     TOOL_DEFINITION,
-    TOOL_EXAMPLE, /* a definition where nothing else in the text defines its name */
-    TOOL_FRAME,   /* belongs to definitions, and is none */
-    TOOL_ROOM,    /* has definitions in it, and is one where it has none */
+    TOOL_EXAMPLE,  /* a definition where nothing else in the text defines its name, the first of them */
+    TOOL_EXAMPLES, /* … each of them */
+    TOOL_FRAME,    /* belongs to definitions, and is none */
+    TOOL_ROOM,     /* has definitions in it, and is one where it has none */
 };
 
 /* A piece of the text. */

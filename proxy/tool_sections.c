@@ -177,7 +177,7 @@ static int is_in_tag(struct sections *s, struct line l)
 {
     for (; s->tag < s->tags_n && s->f->items[s->tag].at < l.end; s->tag++) {
         const struct tool_found *t = &s->f->items[s->tag];
-        if (t->form == TOOL_EXAMPLE && s->level && t->name.n == s->name.n && memcmp(t->name.at, s->name.at, t->name.n) == 0) {
+        if (t->name.n > 0 && t->form <= TOOL_EXAMPLES && s->level && t->name.n == s->name.n && memcmp(t->name.at, s->name.at, t->name.n) == 0) {
             s->has_signs = 1;
             s->own_end = t->end;
         }

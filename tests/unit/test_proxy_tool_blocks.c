@@ -90,6 +90,9 @@ static void test_R4_3_a_block_named_as_a_tool(void **state)
     finds("«<attempt_completion>what was done</attempt_completion>»");
     finds("«<tool_name>\n<parameter1_name>value1</parameter1_name>\n...\n</tool_name>»\n");
     finds("«<list_files></list_files>»\n");
+    finds("«<tool_name>look</tool_name>»\n«<tool_name>say</tool_name>»\n");
+    finds("«<tool_spec>\n<name>a</name>\n</tool_spec>»\n«<tool_spec>\n<name>b</name>\n</tool_spec>»\n");
+    finds("«<agent_skill name=\"a\">\n<does>x</does>\n</agent_skill>»\n«<agent_skill name=\"b\"><does>y</does></agent_skill>»\n");
 }
 
 static void test_R4_3_an_example_of_what_is_defined_is_none(void **state)
@@ -97,6 +100,7 @@ static void test_R4_3_an_example_of_what_is_defined_is_none(void **state)
     (void)state;
     finds("For example:\n\n<read_file>\n<path>src/main.js</path>\n</read_file>\n\n«## read_file\nDescription: reads.\nUsage:\n<read_file>\n<path>p</path>\n</read_file>»\n\n"
           "# Examples\n\n<read_file>\n<path>b</path>\n</read_file>\n");
+    finds("<search_tool><for>a</for></search_tool>\n\n«## search_tool\nUsage:\n<search_tool><for>b</for></search_tool>»\n\n# Rules\n<search_tool><for>c</for></search_tool>\n");
     finds("«<new_task>\n<context>a</context>\n</new_task>»\n\n<new_task>\n<context>b</context>\n</new_task>\n");
     finds("«{\"name\":\"read_file\",\"input_schema\":{\"type\":\"object\"}}»\n<read_file>\n<path>b</path>\n</read_file>\n");
 }
@@ -150,6 +154,8 @@ static void test_R4_3_what_is_no_definition(void **state)
         "</read_file>\n<read_file>",
         "<environment_details>\nfiles are here\n</environment_details>\n",
         "<path>\n<b>x</b>\n</path>\n",
+        "<read_file with care>\n</read_file>\n",
+        "<project_file name=\"a.c\">\nint a;\n</project_file>\n",
         "## Rules\n- a\n- b\n\n## read_file\nwhat a name\n",
         "```sh\n# Tools\n## read_file\nDescription: no\n```\n",
         "{\"name\": \"look\", \"arguments\": {\"at\": 1}}",
