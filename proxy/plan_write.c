@@ -239,8 +239,8 @@ static int judge(struct plan_draft *d, char *why)
     if (plan->num_ctx == 0 || plan->sent.tokens_n <= plan->num_ctx)
         return 0;
     snprintf(why, PLAN_WHY_BYTES,
-             "the prompt is too long: tool definitions, the system's prompt and the last message of the user alone have about %llu tokens, and num_ctx of "
-             "strategy %s is %llu; send less of them, or raise num_ctx in [strategy:%s] options",
+             "the prompt is too long: tool definitions, the system's prompt, the last message of the user and what is behind it have about %llu tokens alone, "
+             "and num_ctx of strategy %s is %llu; send less of them, or raise num_ctx in [strategy:%s] options",
              (unsigned long long)plan->sent.tokens_n, plan->strategy->name, (unsigned long long)plan->num_ctx, plan->strategy->name);
     return -E2BIG;
 }

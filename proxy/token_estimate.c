@@ -103,11 +103,11 @@ static void add(struct token_sums *s, double x, double y)
     s->xy = kept * s->xy + x * y;
 }
 
-/* Whether the count tells how long the prompt is: not where a part of it was cached, or left out. */
-static int is_telling(uint64_t chars_n, uint64_t tokens_n, uint64_t num_ctx)
+/* Whether the count tells how long the prompt is: not where a part of it was cached, or may have been left out, as it would not have fitted. */
+static int is_telling(uint64_t chars_n, uint64_t tokens_n, double guess, uint64_t num_ctx)
 {
-    return tokens_n > TOKENS_LEARN_MIN && (double)tokens_n * TOKENS_CHARS_MOST >= (double)chars_n &&
-           (num_ctx == 0 || (double)tokens_n < 0.9 * (double)num_ctx);
+    double most = num_ctx == 0 ? (double)UINT64_MAX : 0.9 * (double)num_ctx;
+    return tokens_n > TOKENS_LEARN_MIN && (double)tokens_n * TOKENS_CHARS_MOST >= (double)chars_n && (double)tokens_n < most && guess < most;
 }
 
 /* Whether the count is to be believed. */
@@ -126,11 +126,11 @@ static int is_plausible(struct token_row *row, double off)
 
 void token_learn(struct token_estimates *e, const char *model, uint64_t chars_n, size_t messages_n, uint64_t tokens_n, uint64_t num_ctx)
 {
-    if (!*model || !is_telling(chars_n, tokens_n, num_ctx))
+    double guess = count(token_line(e, model), chars_n, messages_n), off = guess - (double)tokens_n;
+    if (!*model || !is_telling(chars_n, tokens_n, guess, num_ctx))
         return;
     struct token_row *row = row_of(e, model);
-    double guess = count(line_of(row->learnt_n ? row : NULL), chars_n, messages_n), off = (guess - (double)tokens_n) / (double)tokens_n;
-    off = off < 0 ? -off : off;
+    off = (off < 0 ? -off : off) / (double)tokens_n;
     row->used = ++e->uses;
     if (!is_plausible(row, off))
         return;

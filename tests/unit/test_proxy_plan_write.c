@@ -121,8 +121,8 @@ static void test_what_may_not_be_left_out_is_refused_beyond_num_ctx(void **state
     close_body("");
     assert_int_equal(make(NULL), 0);
     assert_int_equal(write_plain(), -E2BIG);
-    assert_string_equal(why, "the prompt is too long: tool definitions, the system's prompt and the last message of the user alone have about 1137 tokens, and "
-                             "num_ctx of strategy S is 1000; send less of them, or raise num_ctx in [strategy:S] options");
+    assert_string_equal(why, "the prompt is too long: tool definitions, the system's prompt, the last message of the user and what is behind it have about 1137 "
+                             "tokens alone, and num_ctx of strategy S is 1000; send less of them, or raise num_ctx in [strategy:S] options");
     open_body("");
     say("user", 3000);
     close_body(""); /* beyond what is meant for prompts, but it fits */
