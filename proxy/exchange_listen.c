@@ -40,7 +40,7 @@ static void review(struct generation *g)
 static void review_and_go_on(struct generation *g)
 {
     review(g);
-    if (g->inner && g->inner->state == EXCHANGE_RELAY && share_pending_bytes(&g->share) <= RELAY_LOW_BYTES)
+    if (g->share.state == SHARE_MAKING && g->inner && g->inner->state == EXCHANGE_RELAY && share_pending_bytes(&g->share) <= RELAY_LOW_BYTES)
         relay_drained(&g->inner->relay);
 }
 
@@ -123,8 +123,10 @@ static void on_progress(void *context, const char *text)
 static void on_work(void *context)
 {
     struct generation *g = context;
-    if (g->inner && g->share.state == SHARE_FAILED && g->inner->state != EXCHANGE_END)
-        exchange_let_go(g->inner); /* what it makes can't be kept */
+    if (g->inner && g->share.state == SHARE_FAILED && g->inner->state != EXCHANGE_END) { /* what it makes can't be kept */
+        exchange_let_go(g->inner);
+        tell_all(g);
+    }
     if (g->users_n > 0) {
         review_and_go_on(g);
         return;
