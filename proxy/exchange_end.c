@@ -26,7 +26,8 @@ void exchange_let_go(struct exchange *x)
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
-    x->way->leave_map(x);
+    if (x->map_run)
+        x->way->leave_map(x);
     exchange_leave_queue(x);
     if (x->env->upstreams)
         upstreams_leave(x->env->upstreams, &x->lists);

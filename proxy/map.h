@@ -50,7 +50,7 @@ void map_free(struct map **m);
 
 /* How many code points a part of so many of this model's tokens has. */
 size_t map_part_chars(const struct token_estimates *e, const char *model, uint64_t tokens_n);
-/* room_tokens: what all summaries may have together; that bounds each of them. */
+/* room_tokens: what all summaries may have together; that bounds each of them. 0: there is nothing to map any more, as none would have a place. */
 void map_share_room(struct map *m, uint64_t room_tokens);
 
 /* A part that is to be asked for; parts_n where there is none. */

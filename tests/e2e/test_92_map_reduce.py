@@ -292,6 +292,26 @@ def test_the_client_leaves_while_its_part_stands_in_line_R4_2(sidecar):
     assert_nothing_left(sidecar)
 
 
+def test_the_client_leaves_while_the_map_model_is_loaded_R4_2(sidecar):
+    boot(sidecar, small={"load_s": 2})
+    leave(sidecar, lambda: sidecar.backend.requests("/api/embed"))
+    assert len(asked(sidecar, SMALL)) == 1  # that of leave()
+
+
+def test_the_client_leaves_between_two_parts_R4_2(sidecar):
+    boot(sidecar, parallel=1)
+    leave(sidecar, lambda: len(asked(sidecar, SMALL)) == 3)
+    assert len(asked(sidecar, SMALL)) <= 5
+
+
+def test_a_last_message_that_is_too_long_is_told_R4_2(sidecar):
+    boot(sidecar)
+    answer = complete(sidecar, [{"role": "user", "content": text(30000)}, {"role": "user", "content": text(40000)}])
+    assert (answer.status, answer.json["error"]["code"]) == (400, "context_length_exceeded")
+    assert "8192" in answer.json["error"]["message"]
+    assert asked(sidecar, LARGE) == [] and asked(sidecar, SMALL) == []  # at once: no summary would have a place
+
+
 def test_the_client_leaves_while_the_reduce_step_waits_R4_2(sidecar):
     boot(sidecar, parallel=1, large={"first_token_delay_ms": 20000})
     with sidecar.connect() as other:

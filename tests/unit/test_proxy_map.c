@@ -173,11 +173,14 @@ static void test_room_is_shared(void **state)
     assert_int_equal(map.parts_n, 10);
     const struct {
         uint64_t room, each;
-    } cases[] = {{UINT64_MAX, MAP_PREDICT_MOST}, {5000, 500}, {0, MAP_PREDICT_LEAST}, {700, 70}};
+    } cases[] = {{UINT64_MAX, MAP_PREDICT_MOST}, {5000, 500}, {1, MAP_PREDICT_LEAST}, {700, 70}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         map_share_room(&map, cases[i].room);
         assert_int_equal(map.summary_tokens, cases[i].each);
     }
+    map_share_room(&map, 0);
+    assert_int_equal(map_next(&map), 0);
+    assert_true(map_is_over(&map));
     free(json);
 }
 
