@@ -235,6 +235,35 @@ def test_r4_9_another_model_of_the_same_name_makes_another_answer(sidecar, cache
     assert say(sidecar).status == 404
 
 
+def test_r4_9_a_model_that_is_pulled_anew_is_another_one_where_it_is(sidecar, cached):
+    cached(tokens=1, pull_bytes=1000)
+    for expected in ("miss", "miss", "hit"):  # as it was installed; the registry has another; which is pulled once more
+        assert told(sidecar) == expected
+        pulled = sidecar.ask("POST", "/api/pull", {"model": "qwen3:4b", "stream": False})
+        assert pulled.status == 200 and pulled.json["status"] == "success"
+    assert generations(sidecar) == 2
+
+
+def test_r4_9_an_answer_during_which_models_changed_is_not_kept(sidecar, cached):
+    cached(tokens=10, token_delay_ms=50)
+    with raw(sidecar, STREAM) as sock:
+        sock.recv(1)
+        assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "qwen3:4b"}).status == 200
+        all_of(sock)
+    assert [told(sidecar, STREAM), told(sidecar, STREAM)] == ["miss", "hit"]
+
+
+def test_r4_9_another_proxy_knows_nothing_and_who_is_being_told_hears_the_end(sidecar, cached):
+    cached(tokens=60, token_bytes=40000, token_delay_ms=0)
+    first = say(sidecar, STREAM)
+    with raw(sidecar, STREAM, "1.0", receive_bytes=4096) as slow:
+        start = slow.recv(1000)
+        assert b"X-Sidecar-Cache: hit" in start
+        assert sidecar.ctl("restart", "proxy").returncode == 0
+        assert told(sidecar) == "miss"
+        assert (start + all_of(slow)).partition(b"\r\n\r\n")[2] == first.body
+
+
 @pytest.mark.limit(60)
 def test_r4_9_also_where_it_was_changed_past_us(sidecar, cached):
     cached(tokens=1)
