@@ -292,6 +292,19 @@ def test_parts_of_a_conversation_count_R4_7(sidecar, before):
                        "llm_optimizer_schema_errors_total": 2}
 
 
+def test_an_answer_from_the_cache_is_a_request_of_its_strategy_R4_7(sidecar, before):
+    optimise(sidecar)
+    sidecar.configure("optimizer", cache="memory")
+    tags = {"models": [{"name": "m:latest", "model": "m:latest", "digest": "ab" * 32, "size": 1}]}
+    before(play=lambda request: single(tags if request[0].startswith(b"GET ") else {**CALL, "done": True}))
+    assert chat(sidecar, temperature=0).header("X-Sidecar-Cache") == "miss"
+    held = scrape(sidecar)
+    assert held.of("sidecar_optimizer_cache_misses_total") == 1 and held.of("sidecar_optimizer_cache_bytes") > 100
+    assert sidecar.health()["optimizer"]["cache"] == {"bytes": held.of("sidecar_optimizer_cache_bytes"), "hits": 0, "misses": 1}
+    assert chat(sidecar, temperature=0).header("X-Sidecar-Cache") == "hit"
+    assert moved(sidecar, held) == {**REQUEST, "sidecar_optimizer_cache_hits_total": 1}  # its calls were counted when it was made
+
+
 def test_who_leaves_is_a_request_and_no_error_R4_7(sidecar, before):
     optimise(sidecar)
     backend = before(play=answering_lists(lambda request: [*lines(SAYS)[:-1], HANG]))
