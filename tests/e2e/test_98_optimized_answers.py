@@ -1,11 +1,13 @@
 """Answers of the optimizer: in each strategy each is a valid object of OpenAI's, whole and streamed, and so is each failure. (R4.5)"""
 import json
+import re
 
 import pytest
 
 import openai_schema as schema
-from played_backend import BROKEN, END, Held, chunk, head, single
+from played_backend import BROKEN, END, HANG, Held, chunk, head, single
 from test_81_openai_answers import ANSWERS, CALLS, error_of, events, says, told, valid, whole
+from waiting import until
 
 PATH = "/v1/chat/completions"
 TALK = {"model": "auto", "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "what was it?"},
@@ -166,3 +168,38 @@ def test_r4_5_a_mistake_of_the_request_is_told(optimised, body, param, fallback)
     else:
         assert error_of(answer, 400) == ("invalid_request_error", param, "invalid_request")
     assert not backend.requests
+
+
+@EACH_STRATEGY
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("fallback", ["no", "yes"])
+def test_r4_5_where_nobody_answers_it_is_told(optimised, strategy, stream, fallback):
+    optimised.start([], fallback_answer=fallback).close()
+    answer = optimised.ask(strategy, stream=stream)
+    if fallback == "yes":
+        text, reason = told(answer, PATH)
+        assert text.startswith("Error: the backend at ") and reason == "stop"
+    else:
+        assert error_of(answer, 502) == ("api_error", None, "backend_error")
+
+
+@pytest.mark.parametrize("strategy, where", [("A", "answer"), ("B", "answer"), ("C", "answer"), ("C", "map")])
+@pytest.mark.parametrize("fallback", ["no", "yes"])
+@pytest.mark.parametrize("keys", [{}, {"heartbeat_after": "50ms", "heartbeat_interval": "100ms"}], ids=["silent", "heartbeats"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_r4_5_a_time_limit_is_told(sidecar, optimised, strategy, where, fallback, keys, stream):
+    sidecar.configure(f"strategy:{strategy}", timeout="300ms")
+    backend = optimised.start([HANG], summary=[HANG] if where == "map" else None, fallback_answer=fallback, **keys)
+    answer = optimised.ask(strategy, stream=stream)
+    answer._body = re.sub(rb"^:.*\n", b"", answer.body, flags=re.M)  # pylint: disable=protected-access
+    if fallback == "yes":
+        text, reason = told(answer, PATH)
+        assert "300ms" in text and reason == "stop"
+    elif keys:
+        assert answer.status == 200 and not answer.clean
+        text = answer.body.decode()
+        last = text[text.index("{"):] if not stream else text[text.rindex("data: ") + 6:]
+        assert valid(json.loads(last), schema.ERROR)["error"]["code"] == "strategy_timeout" and "[DONE]" not in text
+    else:
+        assert error_of(answer, 504)[2] == "strategy_timeout"
+    until(lambda: backend.cuts >= 1, 5, "its connections are closed")
