@@ -176,6 +176,31 @@ def test_http_1_0_hears_it_beside_others_r4_6(sidecar, optimizer):
     assert body == answer.body and b"Transfer-Encoding" not in top and b"Connection: close" in top and len(backend.requests) == 1
 
 
+def test_who_listens_is_told_why_ollama_died_r4_6(sidecar):
+    """Before a byte, both are served by the next one; behind some, both are told the reason that the supervisor knows."""
+    sidecar.configure("supervisor", log_level="debug")
+    sidecar.configure("optimizer", enabled="yes")
+    sidecar.boot("qwen3:4b", crash_while_answering={"signal": "KILL", "after_tokens": 2}, token_delay_ms=100)
+    answers = [hear(client) for client in sends(sidecar, 2)]
+    for answer in answers:
+        assert answer.status == 200 and not answer.clean and b'"role":"assistant"' in answer.body
+        assert "SIGKILL" in error_of(answer)["message"] or "signal 9" in error_of(answer)["message"], error_of(answer)
+    sidecar.wait_ready()
+    again, = sends(sidecar)
+    assert hear(again).body.endswith(b"data: [DONE]\n\n")
+
+
+def test_other_backends_are_not_asked_r4_6(sidecar, optimizer, openai_backend):
+    """What is optimised goes to Ollama, whoever else has a model of that name; what is not goes its way."""
+    other = openai_backend(models=["qwen3:4b", "other"])
+    play = HeldGood()
+    backend = optimizer(play=play)
+    clients = sends(sidecar, 2)
+    play.go.set()
+    assert [hear(client).status for client in clients] == [200, 200] and other.journal == []
+    assert len([top for top, _ in backend.requests if top.startswith(b"POST /api/chat ")]) == 1
+
+
 # ---- heartbeats ----
 
 @pytest.mark.parametrize("form", ["comment", "chunk", "off"])
