@@ -14,7 +14,8 @@
 
 enum {
     ANSWER_BYTES = 2 * MAP_SUMMARY_BYTES, /* with all else that Ollama tells */
-    WHY_BYTES = 160,
+    WHY_BYTES = 320,
+    LINES_BYTES = 160,
     ENDED = 1,
 };
 
@@ -22,7 +23,7 @@ struct map_failure {
     int status;
     const char *code; /* a literal, or NULL */
     char why[WHY_BYTES];
-    char lines[WHY_BYTES];
+    char lines[LINES_BYTES];
 };
 
 /* A part that is asked for. */
@@ -57,7 +58,7 @@ static void note_failure(struct map_job *job, int status, const char *code, cons
     job->has_failed = 1;
     job->failure = (struct map_failure){.status = status, .code = code};
     snprintf(job->failure.why, WHY_BYTES, "%s", text);
-    snprintf(job->failure.lines, WHY_BYTES, "%s", strlen(lines) < WHY_BYTES ? lines : "");
+    snprintf(job->failure.lines, LINES_BYTES, "%s", strlen(lines) < LINES_BYTES ? lines : "");
     note_end(job);
 }
 
