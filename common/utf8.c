@@ -1,6 +1,10 @@
 /* See utf8.h. */
 #include "common/utf8.h"
 
+#include <string.h>
+
+enum { WORD_BYTES = 8 };
+
 size_t utf8_decode(const char *at, size_t left_n, uint32_t *point)
 {
     const unsigned char *s = (const unsigned char *)at;
@@ -24,22 +28,40 @@ size_t utf8_decode(const char *at, size_t left_n, uint32_t *point)
 static size_t char_bytes(const char *at, const char *end)
 {
     uint32_t point;
+    if ((unsigned char)*at < 0x80)
+        return 1;
     size_t n = utf8_decode(at, (size_t)(end - at), &point);
     return n ? n : 1;
+}
+
+/* Most text is ASCII: so many characters at once. */
+static int are_ascii(const char *at, const char *end)
+{
+    uint64_t word;
+    if (end - at < WORD_BYTES)
+        return 0;
+    memcpy(&word, at, WORD_BYTES);
+    return (word & 0x8080808080808080) == 0;
 }
 
 size_t utf8_count(const char *at, size_t n)
 {
     size_t chars_n = 0;
-    for (const char *end = n > 0 ? at + n : at; at < end; chars_n++)
-        at += (unsigned char)*at < 0x80 ? 1 : char_bytes(at, end);
+    for (const char *end = n > 0 ? at + n : at; at < end;) {
+        size_t word_n = are_ascii(at, end) ? WORD_BYTES : 0;
+        chars_n += word_n ? word_n : 1;
+        at += word_n ? word_n : char_bytes(at, end);
+    }
     return chars_n;
 }
 
 const char *utf8_skip(const char *at, size_t n, size_t chars_n)
 {
-    for (const char *end = at + n; at < end && chars_n > 0; chars_n--)
-        at += (unsigned char)*at < 0x80 ? 1 : char_bytes(at, end);
+    for (const char *end = at + n; at < end && chars_n > 0;) {
+        size_t word_n = chars_n >= WORD_BYTES && are_ascii(at, end) ? WORD_BYTES : 0;
+        chars_n -= word_n ? word_n : 1;
+        at += word_n ? word_n : char_bytes(at, end);
+    }
     return at;
 }
 

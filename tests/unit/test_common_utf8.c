@@ -15,7 +15,8 @@ static void test_characters_are_counted_whatever_their_length(void **state)
     static const struct {
         const char *text;
         size_t chars_n;
-    } rows[] = {{"", 0}, {"abc", 3}, {"gr\xc3\xbc\xc3\x9f", 4}, {"\xe4\xbd\xa0\xe5\xa5\xbd", 2}, {"\xf0\x9f\x90\xa2!", 2}, {"\xff\x80g", 3}, {"\xe4\xbd", 2}, {"\xed\xa0\x80", 3}};
+    } rows[] = {{"", 0}, {"abc", 3}, {"gr\xc3\xbc\xc3\x9f", 4}, {"\xe4\xbd\xa0\xe5\xa5\xbd", 2}, {"\xf0\x9f\x90\xa2!", 2}, {"\xff\x80g", 3}, {"\xe4\xbd", 2}, {"\xed\xa0\x80", 3},
+                {"12345678", 8}, {"1234567\xc3\xbc" "12345678" "12345678\xc3\xbc" "1234567", 32}, {"\xff" "12345678\x80", 10}};
     (void)state;
     assert_int_equal(utf8_count(NULL, 0), 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
