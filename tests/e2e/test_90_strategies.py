@@ -189,6 +189,18 @@ def test_b_and_c_have_tools_in_words_r4_4(start, ask, strategy, shown):
     assert call["function"] == {"name": "f", "arguments": '{"a":2}'} and answer.json["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_what_a_model_lacks_is_left_out_behind_the_summaries_too_r4_2(start, ask):
+    """It is known when the parts are mapped already: the body is translated once more, and the summaries stay."""
+    backend = start({"message": {"role": "assistant", "content": "what was said"}})
+    backend.shown = able()
+    said = [{"role": role, "content": "x" * 9000} for role in ("user", "assistant")]
+    answer = ask({"model": "auto", "messages": [*said, *AGENT], "tools": [TOOL], "reasoning_effort": "high"}, X_Sidecar_Strategy="C")
+    sent = sent_to(backend)[1]
+    assert answer.status == 200 and sent["model"] == "qwen3:4b" and "tools" not in sent and "think" not in sent
+    assert [m["role"] for m in sent["messages"]] == ["system", "user", "user"] and "what was said" in sent["messages"][1]["content"]
+    assert sent["messages"][-1]["content"] == "[tool result: f]\n42" and len(backend.shows) >= 1
+
+
 def test_tools_of_a_strategy_natively_where_it_says_so(start, ask):
     backend = start(strategy__S={"model": "m", "tools": "native"})
     ask({"model": "auto", "messages": AGENT, "tools": [TOOL]})
