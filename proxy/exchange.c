@@ -226,7 +226,7 @@ void exchange_report(struct exchange *x, struct access *out)
     if (x->admission.sender.client)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
     out->key = x->admission.key ? x->admission.key->name : NULL;
-    snprintf(out->model, sizeof out->model, "%s", maker && maker->ask.model[0] ? maker->ask.model : x->ask.model);
+    snprintf(out->model, sizeof out->model, "%s", maker && *exchange_model(maker) ? exchange_model(maker) : x->ask.model);
     out->status = x->told_status ? x->told_status : x->deliver.status;
     if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */
         out->first_byte_ms = x->answer.first_ms;

@@ -5,6 +5,8 @@
 #include "proxy/exchange_state.h"
 #include "proxy/reply.h"
 
+#include <stdio.h>
+
 enum { PIECE_BYTES = 64 * 1024 }; /* that is written at once */
 
 static int is_stream(const struct share *s)
@@ -80,8 +82,8 @@ static void pass_whole(struct exchange *x, const struct share *s)
 static void tell_failure(struct exchange *x, const struct inner_failure *f)
 {
     const struct exchange *maker = x->generation->inner;
-    if (maker && maker->ask.model[0])
-        memcpy(x->ask.model, maker->ask.model, sizeof x->ask.model);
+    if (maker && *exchange_model(maker))
+        snprintf(x->ask.model, sizeof x->ask.model, "%s", exchange_model(maker));
     if (f->is_in_stream) {
         x->code = f->code;
         exchange_break_off(x, f->ended, f->text);
@@ -116,7 +118,7 @@ void exchange_look_alike(struct exchange *x)
         return;
     const struct translation *made = &maker->answer.translation;
     t->ops = made->ops;
-    t->model = maker->ask.model;
+    t->model = exchange_model(maker);
     t->created_s = made->created_s;
     t->is_stream = made->is_stream;
     memcpy(t->id, made->id, sizeof t->id);

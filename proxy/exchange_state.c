@@ -193,6 +193,11 @@ struct exchange *exchange_maker(struct exchange *x)
     return x->generation ? x->generation->inner : x;
 }
 
+const char *exchange_model(const struct exchange *x)
+{
+    return x->plan && x->plan->model ? x->plan->model : x->ask.model;
+}
+
 /* What comes of it is done at the end of the turn: we may be within a call of the inner exchange's. */
 void exchange_stop_listening(struct exchange *x)
 {

@@ -8,6 +8,7 @@ from played_backend import CLOSE, END, RESET, Held, chunk, head, single
 from raw_client import sock_to
 from sharing import (BOTH, LAST, PATH, SECRETS, STREAM, HeldGood, connect, entries, error_of, hear, line, listens,
                      optimizer, sends)  # noqa: F401
+from test_92_map_reduce import boot, complete
 from waiting import until
 
 # ---- who shares ----
@@ -229,6 +230,16 @@ def test_each_has_its_own_heartbeats_r4_6(sidecar, optimizer, form):
         ids = {json.loads(event[6:])["id"] for body in bodies for event in body.split(b"\n\n")[:-2]}
         assert len(ids) == 1
     assert told[0] == told[1] and told[0].endswith(b"data: [DONE]\n\n")
+
+
+def test_chunks_that_say_nothing_name_the_model_that_will_answer_r4_2(sidecar):
+    """Also while parts are mapped; they are chunks of the answer that comes behind them."""
+    sidecar.configure("proxy", heartbeat="chunk", heartbeat_after="100ms", heartbeat_interval="100ms")
+    boot(sidecar, small={"first_token_delay_ms": 500})
+    answer = complete(sidecar, stream=True)
+    objects = [json.loads(event[6:]) for event in answer.body.split(b"\n\n")[:-2]]
+    assert answer.clean and objects[0]["choices"] == [{"index": 0, "delta": {}, "finish_reason": None}]
+    assert {value["model"] for value in objects} == {"qwen3:4b"} and len({value["id"] for value in objects}) == 1
 
 
 @BOTH
