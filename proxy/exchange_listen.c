@@ -285,7 +285,7 @@ void exchange_listen(struct exchange *x)
     exchange_hear(x);
     if (x->state == EXCHANGE_LISTEN)
         exchange_arm(x);
-    review(x->generation);
+    review_and_go_on(x->generation); /* who stood still alone may be further behind, now that he is not */
 }
 
 void exchange_listen_on(struct exchange *x)

@@ -157,6 +157,27 @@ def test_whoever_listens_alone_is_as_slow_as_he_likes_r4_6(sidecar, optimizer):
     assert answer.clean and len(answer.body) > count * size
 
 
+@pytest.mark.limit(90)
+def test_who_joins_one_that_stands_still_hears_all_of_it_r4_6(sidecar, optimizer):
+    """The backend waited for the first; now that there are two it goes on, without a word of his."""
+    size = 64000
+    count = kernel_buffers_bytes() // size + 20
+    play = Stepped(count, size)
+    backend = optimizer(play=play, share_buffer="64M", write_timeout="60s")
+    still, = sends(sidecar, receive_bytes=4096)
+    play.let(count)
+    until(lambda: count - play.gates._value > 5, 10, "the backend writes")  # pylint: disable=protected-access
+    left = -1
+    while left != play.gates._value:  # pylint: disable=protected-access
+        left = play.gates._value  # pylint: disable=protected-access
+        time.sleep(0.3)  # until it stands still
+    assert left > 0, "it did not wait"
+    second, = sends(sidecar)
+    answer = Background(hear, second).result(20)
+    assert answer.clean and len(answer.body) > count * size and len(backend.requests) == 1
+    still.close()
+
+
 # ---- who leaves ----
 
 def test_the_last_to_leave_ends_it_and_the_first_does_not_r4_6(sidecar, optimizer):
