@@ -80,9 +80,8 @@ static int missing_pads(struct json_text data)
 
 static void tell_blind(struct openai_ask *a, size_t index, size_t part_index)
 {
-    const struct json_value *model = &a->values[OPENAI_MODEL];
-    mistakes_add(&a->mistakes, "messages[%zu].content[%zu]: the model %.*s does not see images; choose one that does, or leave the image out", index,
-                 part_index, (int)(model->n < PREFIX_BYTES ? model->n : PREFIX_BYTES), model->at ? model->at : "");
+    mistakes_add(&a->mistakes, "messages[%zu].content[%zu]: the model \"%.*s\" does not see images; choose one that does, or leave the image out", index,
+                 part_index, PREFIX_BYTES, a->t->model);
 }
 
 /* An image's data: its address is a member of an object, or stands there bare. */

@@ -40,7 +40,7 @@ enum translate_unsaid { TRANSLATE_UNSAID_TEMPERATURE = 1, TRANSLATE_UNSAID_TOP_P
 /* One request's. All zero: nothing is translated. */
 struct translation {
     const struct translate_ops *ops;
-    const char *model;           /* as the client named it; borrowed */
+    const char *model;           /* that it is translated for: as the client named it, or what was chosen for that; borrowed */
     int64_t created_s;           /* since 1970, for all of its events */
     char id[TRANSLATE_ID_BYTES]; /* `chatcmpl-…`, the same in all of its events; what is behind the last dash tells tool calls apart, too. Letters, digits, dashes */
     const char *code;            /* of a request that is refused, for machines, a literal; NULL: invalid_request */

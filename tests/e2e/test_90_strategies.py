@@ -399,3 +399,12 @@ def test_a_reload_puts_other_strategies_in_force_r4_2(sidecar):
     sidecar.write_ini()
     assert sidecar.ctl("reload").returncode == 0
     until(lambda: sidecar.ask("POST", CHAT, body()).json["model"] == "m", 10, "the new strategies", sidecar.process.tail)
+
+
+@pytest.mark.parametrize("strategy, model", [("A", "qwen3:4b"), ("B", "qwen3:0.6b"), ("C", "qwen3:4b")])
+def test_an_image_that_the_model_of_a_strategy_does_not_see_r4_4(start, ask, strategy, model):
+    start().shown = able("tools")
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    answer = ask({"model": "auto", "messages": [{"role": "user", "content": [image]}]}, X_Sidecar_Strategy=strategy)
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith(f'messages[0].content[0]: the model "{model}" does not see images')
