@@ -148,7 +148,7 @@ static int is_variable_name(const char *name)
 static int is_section_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
-    return n > 0 && n <= 64 && name[n] == '\0';
+    return n > 0 && n <= CONF_NAME_N && name[n] == '\0';
 }
 
 /* [environment]: any name is a key. */
@@ -185,7 +185,7 @@ static int has_good_name(const struct conf *c, const struct conf_entry *e, struc
         return !error;
     }
     if (!is_section_name(e->name))
-        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (64 at the most)", e->name);
+        diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (%d at the most)", e->name, CONF_NAME_N);
     return is_section_name(e->name);
 }
 

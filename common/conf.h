@@ -22,6 +22,7 @@ enum {
     CONF_KEYS_MAX = 64,
     CONF_BACKENDS_MAX = 16,
     CONF_STRATEGIES_MAX = 16,
+    CONF_NAME_N = 64, /* the longest NAME of [section:NAME] */
     CONF_PIN_VALUES_MAX = 7,
     CONF_PIN_JSON_BYTES = 48,
 };

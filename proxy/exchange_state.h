@@ -287,7 +287,7 @@ int exchange_lacks_path(struct exchange *x);
 /* exchange_optimize.c. Whether its body, which is whole, is for the optimizer; then x->ask is what it says. 1 or 0; -1: the exchange has ended. */
 int exchange_is_optimised(struct exchange *x) WARN_UNUSED;
 /* What X-Sidecar-Strategy says, as far as there is room; NULL: nothing. And whether the model that it names is `auto`, the optimizer's own. */
-enum { EXCHANGE_STRATEGY_BYTES = 61 };
+enum { EXCHANGE_STRATEGY_BYTES = CONF_NAME_N + 2 }; /* a longer one is none */
 const char *exchange_asked_strategy(const struct exchange *x, char room[EXCHANGE_STRATEGY_BYTES]);
 int exchange_names_auto(const struct exchange *x);
 /* exchange_plan.c. Its body is translated. It makes the answer to such a request: by which strategy, once. 1: it is to be translated once more

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_SHOWN_N = 60 };
-
 static int is_known(const struct plan_rules *r, const char *model)
 {
     return token_is_known(r->estimates, model);
@@ -40,11 +38,11 @@ static void list_names(const struct conf *c, char *out, size_t out_n)
 const struct conf_strategy *plan_find(const struct conf *conf, const char *name, char *why)
 {
     const struct conf_strategy *s = conf_strategy(conf, name, strlen(name));
-    char names[PLAN_WHY_BYTES / 2];
+    char names[CONF_STRATEGIES_MAX * (CONF_NAME_N + 2) + 1];
     if (s)
         return s;
     list_names(conf, names, sizeof names);
-    snprintf(why, PLAN_WHY_BYTES, "X-Sidecar-Strategy: there is no strategy \"%.*s\"; it may be %soff, or left out", NAME_SHOWN_N, name, names);
+    snprintf(why, PLAN_WHY_BYTES, "X-Sidecar-Strategy: there is no strategy \"%.*s\"; it may be %soff, or left out", CONF_NAME_N, name, names);
     return NULL;
 }
 

@@ -13,7 +13,7 @@
 #include "common/json_walk.h"
 #include "proxy/token_estimate.h"
 
-enum { PLAN_WHY_BYTES = 512, PLAN_PARTS_MAX = 256 };
+enum { PLAN_WHY_BYTES = 1280, PLAN_PARTS_MAX = 256 };
 
 struct prompt_counts {
     uint64_t chars_n; /* code points */

@@ -108,13 +108,22 @@ def test_a_header_that_says_nothing_chooses_nothing(start, ask):
 @pytest.mark.parametrize("header, code, text", [
     ("off", "no_strategy", "the model auto is the optimizer's, and X-Sidecar-Strategy is off: name another model, or leave the header out"),
     ("D", "unknown_strategy", 'X-Sidecar-Strategy: there is no strategy "D"; it may be A, B, C, off, or left out'),
-    ("a", "unknown_strategy", 'there is no strategy "a"'), ("x" * 500, "unknown_strategy", "x" * 60 + '"')])
+    ("a", "unknown_strategy", 'there is no strategy "a"'), ("x" * 500, "unknown_strategy", "x" * 64 + '"')])
 def test_a_header_that_asks_for_what_is_not_there(start, ask, header, code, text):
     backend = start()
     answer = ask(body(), X_Sidecar_Strategy=header)
     error = answer.json["error"]
     assert answer.status == 400 and error["code"] == code and text in error["message"] and error["type"] == "invalid_request_error"
     assert not backend.requests
+
+
+def test_a_strategy_has_its_whole_name_everywhere_r4_2(start, ask):
+    """Of 64 characters, as long as one may be; and an error lists all that there are."""
+    names = [f"{n:02}" + "s" * 62 for n in range(16)]
+    start(**{f"strategy__{name}": {"min_tokens": 1000 * n, "max_tokens": 1000 * n + 999, "model": "m"} for n, name in enumerate(names)})
+    assert ask(body(100), X_Sidecar_Strategy=names[3]).header("X-Sidecar-Strategy") == names[3]
+    refused = ask(body(100), X_Sidecar_Strategy=names[3] + "s").json["error"]
+    assert refused["code"] == "unknown_strategy" and all(name in refused["message"] for name in names)
 
 
 def test_what_is_not_listed_passes_whatever_the_header_says_r4_2(start, ask, sidecar):
