@@ -111,7 +111,7 @@ static void check_model(const struct conf *c, const struct conf_strategy *s, con
         return;
     if (parse_model_name(model, why) < 0)
         mistake(c, s, key, d, why);
-    else if (strcmp(model, "auto") == 0)
+    else if (model_name_equal(model, strlen(model), "auto", strlen("auto")))
         mistake(c, s, key, d, "auto is no model: it asks for a strategy, which has to name one");
 }
 

@@ -19,7 +19,7 @@ const char *exchange_asked_strategy(const struct exchange *x, char room[EXCHANGE
 
 int exchange_names_auto(const struct exchange *x)
 {
-    return strcmp(x->ask.model, "auto") == 0;
+    return model_name_equal(x->ask.model, strlen(x->ask.model), "auto", strlen("auto"));
 }
 
 static int refuse(struct exchange *x, const char *code, const char *text)

@@ -126,6 +126,15 @@ def test_a_strategy_has_its_whole_name_everywhere_r4_2(start, ask):
     assert refused["code"] == "unknown_strategy" and all(name in refused["message"] for name in names)
 
 
+@pytest.mark.parametrize("name", ["AUTO", "auto:latest"])
+def test_auto_is_no_model_however_it_is_written(start, ask, name):
+    backend = start(strategy__only={"min_tokens": 1000, "model": "m"})
+    for headers in ({}, {"X_Sidecar_Strategy": "off"}):
+        refused = ask(body(100, model=name), **headers)
+        assert (refused.status, refused.json["error"]["code"]) == (400, "no_strategy")
+    assert ask(body(2000, model=name)).header("X-Sidecar-Strategy") == "only" and sent_to(backend)[1]["model"] == "m"
+
+
 def test_what_is_not_listed_passes_whatever_the_header_says_r4_2(start, ask, sidecar):
     backend = start(optimizer={"models": "auto, code*"})
     for model, header in [("qwen3:4b", {}), ("other", {"X_Sidecar_Strategy": "D"}), ("cod", {})]:

@@ -124,6 +124,7 @@ static void test_mistakes_of_the_optimizer(void **state)
         {"[strategy:auto]\nmodel = m\n", 1, "[strategy:auto] can't have this name"},
         {"[strategy:a]\n", 1, "[strategy:a] model: there is none"},
         {"[strategy:a]\nmodel = auto\n", 2, "[strategy:a] model: auto is no model"},
+        {"[strategy:a]\nmodel = Auto:latest\n", 2, "[strategy:a] model: auto is no model"},
         {"[strategy:a]\nmodel = x y\n", 2, "[strategy:a] model: \"x y\" is no model's name"},
         {"[strategy:a]\nmap_model = m\n", 1, "[strategy:a] reduce_model: there is none"},
         {"[strategy:a]\nmap_model = m\nmodel = n\n", 1, "[strategy:a] reduce_model: there is none"},
