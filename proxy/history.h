@@ -1,6 +1,7 @@
 /*
  * history: which messages of a chat that is too long are left out: the oldest turns, whole. A turn is a message of the user's and all behind
- * it up to his next one. The system's messages at the beginning, and his last one with what is behind it, always stay. Pure.
+ * it up to his next one. The system's messages at the beginning, the task (prompt.h), and his last one with what is behind it, always
+ * stay. Pure.
  */
 #ifndef PROXY_HISTORY_H
 #define PROXY_HISTORY_H
@@ -8,9 +9,9 @@
 #include "proxy/prompt.h"
 #include "proxy/token_estimate.h"
 
-/* What is left out: messages_n of them behind the system's. */
+/* What is left out: messages_n of those behind the system's and before end_n; the task (prompt.h) is none of them. */
 struct history_cut {
-    size_t messages_n, turns_n;
+    size_t messages_n, turns_n, end_n;
     uint64_t chars_n; /* theirs */
 };
 

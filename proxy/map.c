@@ -49,7 +49,7 @@ static int append_messages(struct map *m, const struct prompt *p)
     if (!m->starts || !m->names)
         return -ENOMEM;
     for (size_t i = p->system_n; i < p->last_user && !error; i++)
-        error = append_message(m, &p->messages[i]);
+        error = i == p->task ? 0 : append_message(m, &p->messages[i]);
     return error;
 }
 

@@ -39,7 +39,7 @@ static void write_answered_text(struct openai_ask *a, const struct json_value *m
 {
     const struct json_value *name = answered_name(m, seen);
     name = name ? name : &m[TOOL_CALL_ID];
-    json_write_text(&a->w, "[tool result");
+    json_write_text(&a->w, OPENAI_TOOLS_RESULT);
     if (name->kind == JSON_STRING) {
         json_write_text(&a->w, ": ");
         json_write_bytes(&a->w, name->at + 1, name->n - 2);

@@ -14,6 +14,9 @@
 #define OPENAI_TOOLS_BEGIN "You can call tools. To call one, write a block of just this form"
 #define OPENAI_TOOLS_END "These are the tools, with the JSON schemas of their arguments:"
 
+/* … and what stands before a result, which is a message of the user's then. */
+#define OPENAI_TOOLS_RESULT "[tool result"
+
 struct openai_tools {
     struct json_value list; /* tools, else functions; JSON_NULL: none, or none may be called */
     struct json_value only; /* the name of the one that must be called; JSON_NULL: any */

@@ -28,9 +28,10 @@ static void leave_out_mapped(struct plan_draft *d)
 {
     const struct prompt *p = &d->prompt;
     size_t end_n = p->last_user < p->messages_n ? p->last_user : p->system_n;
-    for (size_t i = p->system_n; i < end_n; i++)
-        d->chars_n -= p->messages[i].chars_n;
-    d->messages_n -= end_n - p->system_n;
+    for (size_t i = p->system_n; i < end_n; i++) {
+        d->chars_n -= i == p->task ? 0 : p->messages[i].chars_n;
+        d->messages_n -= i != p->task;
+    }
     d->from = end_n;
 }
 
@@ -123,7 +124,7 @@ static void shorten(struct plan_draft *d, char note[HISTORY_NOTE_BYTES])
     if (cut.messages_n == 0)
         return;
     history_note(&cut, note);
-    d->from += cut.messages_n;
+    d->from = cut.end_n;
     d->chars_n = d->chars_n - cut.chars_n + strlen(note);
     d->messages_n = d->messages_n - cut.messages_n + 1;
 }
@@ -178,6 +179,10 @@ static void write_messages(struct plan_draft *d, const struct plan_parts *summar
         begin_message(w, "user");
         json_write_quoted(w, note, strlen(note));
         json_write_text(w, "\"}");
+    }
+    if (d->prompt.task < d->from) {
+        separate(w);
+        copy(d, d->prompt.task, d->prompt.task + 1, w);
     }
     if (d->from < messages_n) {
         separate(w);

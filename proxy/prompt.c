@@ -4,9 +4,11 @@
 #include "common/json_read.h"
 #include "common/utf8.h"
 #include "proxy/json_write.h"
+#include "proxy/openai_tools.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIRST_ROOM_N = 16, UNICODE_ESCAPE_N = 6 };
 
@@ -82,6 +84,22 @@ static int grow(struct prompt *p, size_t *room_n)
     return 0;
 }
 
+static int is_result(const struct prompt_message *m)
+{
+    static const char begin[] = "\"" OPENAI_TOOLS_RESULT;
+    return m->content.kind == JSON_STRING && m->content.n >= sizeof begin - 1 && memcmp(m->content.at, begin, sizeof begin - 1) == 0;
+}
+
+/* An agent that has used a tool still needs to know what for. */
+static size_t find_task(const struct prompt *p)
+{
+    for (size_t i = p->last_user + 1; i-- > p->system_n && p->last_user < p->messages_n;) {
+        if (p->messages[i].role == PROMPT_USER && !is_result(&p->messages[i]))
+            return i;
+    }
+    return p->last_user;
+}
+
 static int read_messages(struct prompt *p)
 {
     struct json_items items;
@@ -100,6 +118,7 @@ static int read_messages(struct prompt *p)
     while (p->last_user > 0 && p->messages[p->last_user - 1].role != PROMPT_USER)
         p->last_user--;
     p->last_user = p->last_user > 0 ? p->last_user - 1 : p->messages_n;
+    p->task = find_task(p);
     return 0;
 }
 

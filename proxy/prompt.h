@@ -27,6 +27,7 @@ struct prompt {
     size_t tools_chars_n; /* code points of the tools' JSON */
     size_t system_n;      /* system messages at the beginning */
     size_t last_user;     /* the last message of the user's; messages_n where there is none */
+    size_t task;          /* what the user asked last, where that is a tool's result in words (openai_tools.h); else last_user */
 };
 
 /* 0, -EINVAL where there is no object with an array of messages, -E2BIG above PROMPT_MESSAGES_MAX, -ENOMEM. On error there is nothing to be freed. */

@@ -200,7 +200,7 @@ def test_b_and_c_have_tools_in_words_r4_4(start, ask, strategy, shown):
     messages = AGENT + [{"role": "function", "name": "f", "content": "43"}]
     answer = ask({"model": "auto", "messages": messages, "tools": [TOOL]}, X_Sidecar_Strategy=strategy)
     sent = sent_to(backend)[1]
-    assert "tools" not in sent and [m["role"] for m in sent["messages"]] in (["system", "system", "user", "assistant", "user", "user"], ["system", "system", "user", "user"])
+    assert "tools" not in sent and [m["role"] for m in sent["messages"]] in (["system", "system", "user", "assistant", "user", "user"], ["system", "system", "user", "user", "user"])
     assert json.loads(sent["messages"][1]["content"].splitlines()[-1]) == TOOL["function"]
     assert sent["messages"][-1]["content"] == "[tool result: f]\n43"
     (call,) = answer.json["choices"][0]["message"]["tool_calls"]
@@ -215,7 +215,7 @@ def test_what_a_model_lacks_is_left_out_behind_the_summaries_too_r4_2(start, ask
     answer = ask({"model": "auto", "messages": [*said, *AGENT], "tools": [TOOL], "reasoning_effort": "high"}, X_Sidecar_Strategy="C")
     sent = sent_to(backend)[1]
     assert answer.status == 200 and sent["model"] == "qwen3:4b" and "tools" not in sent and "think" not in sent
-    assert [m["role"] for m in sent["messages"]] == ["system", "user", "user"] and "what was said" in sent["messages"][1]["content"]
+    assert [m["role"] for m in sent["messages"]] == ["system", "user", "user", "user"] and "what was said" in sent["messages"][1]["content"]
     assert sent["messages"][-1]["content"] == "[tool result: f]\n42" and len(backend.shows) >= 1
 
 

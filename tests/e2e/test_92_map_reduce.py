@@ -232,6 +232,24 @@ def test_tools_calls_and_results_are_mapped_R4_2(sidecar):
     assert all(fact in json.dumps(sent["messages"]) for fact in FACTS[:2])
 
 
+def test_what_the_user_asked_is_not_mapped_while_an_agent_uses_tools_R4_2(sidecar):
+    """In words results are messages of the user's; his own last one stays whole, before the last result."""
+    boot(sidecar)
+    tools = [{"type": "function", "function": {"name": "read_file", "parameters": {"type": "object"}}}]
+    call = {"id": "1", "type": "function", "function": {"name": "read_file", "arguments": "{}"}}
+    task = "please mend what is broken in parser.c"
+    messages = [{"role": "system", "content": "Be short."}, {"role": "user", "content": task}]
+    for fact in FACTS[:3]:
+        messages += [{"role": "assistant", "content": None, "tool_calls": [call]},
+                     {"role": "tool", "tool_call_id": "1", "content": text(14000, [fact])}]
+    assert complete(sidecar, messages, tools=tools).status == 200
+    (sent,) = asked(sidecar, LARGE)
+    assert sent["messages"][-2] == {"role": "user", "content": task} and FACTS[2] in sent["messages"][-1]["content"]
+    assert FACTS[0] in sent["messages"][-3]["content"] and FACTS[1] in sent["messages"][-3]["content"]
+    parts = [part["messages"][1]["content"] for part in asked(sidecar, SMALL)]
+    assert parts and not any(task in part or FACTS[2] in part for part in parts)
+
+
 def test_two_requests_are_mapped_side_by_side_R4_2(sidecar):
     boot(sidecar, parallel=2)
     one, other = conversation(), conversation(last_chars=2500)

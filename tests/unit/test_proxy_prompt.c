@@ -173,9 +173,31 @@ static void test_decoded_is_appended_or_nothing(void **state)
     assert_int_equal(read_prompt(""), -EINVAL); /* what it has is freed */
 }
 
+/* R4.2: what the user asked stays the last message of the user's, though results of tools in words are, too. */
+static void test_the_task_stands_before_results_in_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        size_t last_user, task;
+    } cases[] = {
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"do\"},{\"role\":\"assistant\",\"content\":\"c\"},"
+         "{\"role\":\"user\",\"content\":\"[tool result: f]\\nx\"},{\"role\":\"user\",\"content\":\"[tool result]\\ny\"}]}", 3, 0},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"[tool result: f]\\nx\"},{\"role\":\"user\",\"content\":\"do\"}]}", 1, 1},
+        {"{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"[tool result: f]\\nx\"}]}", 1, 1},
+        {"{\"messages\":[{\"role\":\"system\",\"content\":\"s\"}]}", 1, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(read_prompt(cases[i].json), 0);
+        assert_int_equal(p.last_user, cases[i].last_user);
+        assert_int_equal(p.task, cases[i].task);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_task_stands_before_results_in_words),
         cmocka_unit_test(test_R4_2_messages_and_their_roles),
         cmocka_unit_test(test_names_in_other_cases_and_twice),
         cmocka_unit_test(test_R4_2_code_points_are_counted_as_they_are_decoded),
