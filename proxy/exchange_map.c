@@ -16,6 +16,7 @@ enum {
     ANSWER_BYTES = 2 * MAP_SUMMARY_BYTES, /* with all else that Ollama tells */
     WHY_BYTES = 320,
     LINES_BYTES = 160,
+    ASKING_TOKENS = 256, /* what says how to summarise a part, roundly */
     ENDED = 1,
 };
 
@@ -324,6 +325,14 @@ static struct map_run *run_new(struct exchange *of, void (*go_on)(struct exchang
     return run;
 }
 
+/* What Ollama has room for behind a part; above that it would forget the part while it writes. */
+static uint64_t left_beside_part(const struct map_run *run)
+{
+    const struct conf_strategy *s = run->of->plan->strategy;
+    int64_t num_ctx = conf_strategy_num_ctx(run->of->env->conf, s, s->map_model), left_n = num_ctx - s->chunk_tokens - ASKING_TOKENS;
+    return num_ctx == 0 ? UINT64_MAX : left_n > 0 ? (uint64_t)left_n : 0;
+}
+
 static int read_parts(struct map_run *run)
 {
     struct exchange *of = run->of;
@@ -332,7 +341,7 @@ static int read_parts(struct map_run *run)
     int error = map_read(run->map, buf_data(&of->body), buf_size(&of->body), part_chars);
     if (error)
         return error;
-    map_share_room(run->map, exchange_summaries_room(of, run->map->parts_n));
+    map_share_room(run->map, exchange_summaries_room(of, run->map->parts_n), left_beside_part(run));
     return budget_grow(&of->env->bodies, &of->body_share, buf_size(&of->body) + buf_size(&of->asked_body) + buf_size(&run->map->text));
 }
 

@@ -117,11 +117,12 @@ size_t map_part_chars(const struct token_estimates *e, const char *model, uint64
     return (size_t)least - HEADING_CHARS;
 }
 
-void map_share_room(struct map *m, uint64_t room_tokens)
+void map_share_room(struct map *m, uint64_t room_tokens, uint64_t left_tokens)
 {
     if (room_tokens == 0)
         m->parts_n = 0;
     uint64_t share = m->parts_n ? room_tokens / m->parts_n : room_tokens;
+    share = left_tokens < share ? left_tokens : share;
     m->summary_tokens = share < MAP_PREDICT_LEAST ? MAP_PREDICT_LEAST : share > MAP_PREDICT_MOST ? MAP_PREDICT_MOST : (size_t)share;
 }
 

@@ -50,8 +50,9 @@ void map_free(struct map **m);
 
 /* How many code points a part of so many of this model's tokens has. */
 size_t map_part_chars(const struct token_estimates *e, const char *model, uint64_t tokens_n);
-/* room_tokens: what all summaries may have together; that bounds each of them. 0: there is nothing to map any more, as none would have a place. */
-void map_share_room(struct map *m, uint64_t room_tokens);
+/* room_tokens: what all summaries may have together, and left_tokens: what a part leaves of its model's context; these bound each of them. No room:
+ * there is nothing to map any more, as none would have a place. */
+void map_share_room(struct map *m, uint64_t room_tokens, uint64_t left_tokens);
 
 /* A part that is to be asked for; parts_n where there is none. */
 size_t map_next(const struct map *m);

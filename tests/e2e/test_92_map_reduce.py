@@ -195,6 +195,27 @@ def test_where_there_is_nothing_to_map_it_is_answered_directly_R4_2(sidecar, mes
     assert [message["content"] for message in asked(sidecar, LARGE)[0]["messages"]] == [message["content"] for message in messages]
 
 
+def test_a_part_and_its_summary_fit_the_map_model_s_context_R4_2(sidecar):
+    sidecar.configure(f"pin:{SMALL}", num_ctx=2048)
+    boot(sidecar, strategy={"chunk_tokens": 1536})
+    assert complete(sidecar, [{"role": "user", "content": text(5900)}, {"role": "user", "content": "and?"}], [("X-Sidecar-Strategy", "C")]).status == 200
+    part, = asked(sidecar, SMALL)
+    assert sum(len(message["content"]) for message in part["messages"]) / 4 + part["options"]["num_predict"] <= 2048
+    assert part["options"]["num_predict"] > 200
+
+
+@pytest.mark.parametrize("last_chars, status", [(28000, 200), (60000, 400)])
+def test_nothing_is_mapped_where_no_summary_has_room_R4_2(sidecar, last_chars, status):
+    boot(sidecar)
+    answer = complete(sidecar, conversation(20000, last_chars=2000)[:-1] + [{"role": "user", "content": text(last_chars)}])
+    assert answer.status == status
+    assert asked(sidecar, SMALL) == []
+    if status == 400:
+        assert answer.json["error"]["code"] == "context_length_exceeded"
+    else:
+        assert "2 earlier messages were left out" in asked(sidecar, LARGE)[0]["messages"][1]["content"]
+
+
 def test_too_many_parts_are_refused_R4_2(sidecar):
     boot(sidecar, strategy={"chunk_tokens": 100})
     answer = complete(sidecar, [{"role": "user", "content": "x" * 120000}, {"role": "user", "content": "and?"}])

@@ -142,7 +142,7 @@ static void test_what_is_asked(void **state)
 {
     (void)state;
     read_body("{\"messages\":[{\"role\":\"user\",\"content\":\"a \\\"b\\\" c\"},{\"role\":\"user\",\"content\":\"U\"}]}", 100);
-    map_share_room(&map, 300);
+    map_share_room(&map, 300, UINT64_MAX);
     const char *body = ask(0);
     assert_non_null(strstr(body, "{\"model\":\"small\",\"stream\":false,\"think\":false,\"messages\":[{\"role\":\"system\",\"content\":\"You "));
     assert_non_null(strstr(body, "{\"role\":\"user\",\"content\":\"[user]\\na \\\"b\\\" c\\n\\n\"}]"));
@@ -172,13 +172,14 @@ static void test_room_is_shared(void **state)
     read_body(json, 100);
     assert_int_equal(map.parts_n, 10);
     const struct {
-        uint64_t room, each;
-    } cases[] = {{UINT64_MAX, MAP_PREDICT_MOST}, {5000, 500}, {1, MAP_PREDICT_LEAST}, {700, 70}};
+        uint64_t room, left, each;
+    } cases[] = {{UINT64_MAX, UINT64_MAX, MAP_PREDICT_MOST}, {5000, UINT64_MAX, 500}, {1, UINT64_MAX, MAP_PREDICT_LEAST}, {700, 2000, 70},
+                 {UINT64_MAX, 400, 400}, {5000, 0, MAP_PREDICT_LEAST}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        map_share_room(&map, cases[i].room);
+        map_share_room(&map, cases[i].room, cases[i].left);
         assert_int_equal(map.summary_tokens, cases[i].each);
     }
-    map_share_room(&map, 0);
+    map_share_room(&map, 0, UINT64_MAX);
     assert_int_equal(map_next(&map), 0);
     assert_true(map_is_over(&map));
     free(json);
