@@ -87,12 +87,13 @@ static void tell_failure(struct exchange *x, const struct inner_failure *f)
     if (f->is_in_stream) {
         x->code = f->code;
         exchange_break_off(x, f->ended, f->text);
-    } else if (!f->is_told) {
-        exchange_fail_with(x, f->status, f->code, f->text, f->lines);
-    } else {
-        (void)!buf_text(&x->deliver.extra, f->lines); /* memory is short: without them */
-        exchange_tell(x, f->status, f->text);
+        return;
     }
+    (void)!buf_text(&x->deliver.extra, f->lines); /* memory is short: without them */
+    if (f->is_told)
+        exchange_tell(x, f->status, f->text);
+    else
+        exchange_fail(x, f->status, f->code, f->text);
 }
 
 void exchange_hear(struct exchange *x)

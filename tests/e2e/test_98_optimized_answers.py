@@ -90,6 +90,7 @@ def test_r4_5_a_failure_is_an_error_object_in_each_strategy(optimised, strategy,
     optimised.start(steps)
     answer = optimised.ask(strategy, stream=stream)
     assert error_of(answer, status)[2] == code and answer.header("Content-Type") == "application/json"
+    assert answer.header("X-Sidecar-Strategy") == strategy
 
 
 @EACH_STRATEGY
@@ -101,6 +102,7 @@ def test_r4_5_or_an_answer_as_configured(optimised, strategy, stream, name):
     answer = optimised.ask(strategy, stream=stream)
     text, reason = told(answer, PATH)
     assert text.startswith("Error: ") and reason == "stop" and answer.header("X-Sidecar-Error") == (code or "backend_error")
+    assert answer.header("X-Sidecar-Strategy") == strategy
     assert (answer.header("Content-Type") == "text/event-stream") == stream
 
 
@@ -202,4 +204,5 @@ def test_r4_5_a_time_limit_is_told(sidecar, optimised, strategy, where, fallback
         assert valid(json.loads(last), schema.ERROR)["error"]["code"] == "strategy_timeout" and "[DONE]" not in text
     else:
         assert error_of(answer, 504)[2] == "strategy_timeout"
+    assert answer.header("X-Sidecar-Strategy") == (None if keys else strategy)  # a heartbeat has sent the head
     until(lambda: backend.cuts >= 1, 5, "its connections are closed")
