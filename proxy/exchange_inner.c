@@ -100,6 +100,10 @@ static void take_over(struct exchange *x, const struct exchange *of, const struc
     memcpy(x->deliver.request_id, of->deliver.request_id, sizeof x->deliver.request_id);
     x->is_body_complete = 1;
     x->ticket.is_accepted = of->ticket.is_accepted;
+    if (of->inner)
+        return;
+    x->wait_ms = of->wait_ms; /* its client has, before anybody made an answer */
+    exchange_tell_times(x);
 }
 
 int exchange_new_inner(struct exchange **out, const struct exchange *of, const struct route *route, struct buf *body,

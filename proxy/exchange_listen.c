@@ -273,6 +273,8 @@ void exchange_listen(struct exchange *x)
     exchange_count_held(x, 0);
     exchange_enter(x, EXCHANGE_LISTEN);
     say_in_head(x, g != NULL);
+    if (!kept)
+        x->deliver.lines[0] = '\0'; /* who makes it tells how long it took */
     if (g)
         join_others(x, g, may_keep);
     else if (kept)

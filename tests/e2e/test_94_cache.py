@@ -335,6 +335,20 @@ def test_r4_9_who_waits_for_the_list_hears_heartbeats(sidecar, cached):
     assert row["wait_ms"] >= 300 and row["queue_ms"] == 0
 
 
+def test_r4_9_who_waits_for_it_in_vain_is_told_of_both_waits_once(sidecar, cached):
+    """Until the list is there, which has another model; and until it is known what that one is able to."""
+    sidecar.configure("proxy", access_log="json")
+    tools = [{"type": "function", "function": {"name": "read_file", "parameters": {"type": "object", "properties": {}}}}]
+    cached(tokens=1)
+    assert told(sidecar, {**CHAT, "tools": tools}) == "miss"
+    assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "qwen3:4b"}).status == 200
+    sidecar.backend.script(tokens=1, tags_delay_s=0.5, show_delay_s=0.5)
+    answer = say(sidecar, {**CHAT, "tools": tools})
+    waits = [int(value) for name, value in answer.headers if name == "X-Sidecar-Wait-Ms"]
+    assert answer.status == 200 and answer.header("X-Sidecar-Cache") == "miss" and len(waits) == 1 and waits[0] >= 1000
+    sidecar.process.wait_log(rf'"event":"access".*"wait_ms":{waits[0]},')
+
+
 def test_r4_9_who_leaves_meanwhile_leaves_nothing(sidecar, cached):
     sidecar.configure("supervisor", log_level="debug")
     cached(tokens=1)
