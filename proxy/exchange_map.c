@@ -339,7 +339,7 @@ static int read_parts(struct map_run *run)
     const struct conf_strategy *s = of->plan->strategy;
     size_t part_chars = map_part_chars(&of->env->optimizer.estimates, s->map_model, (uint64_t)s->chunk_tokens);
     int error = map_read(run->map, buf_data(&of->body), buf_size(&of->body), part_chars);
-    if (error)
+    if (error || run->map->parts_n == 0)
         return error;
     map_share_room(run->map, exchange_summaries_room(of, run->map->parts_n), left_beside_part(run));
     return budget_grow(&of->env->bodies, &of->body_share, buf_size(&of->body) + buf_size(&of->asked_body) + buf_size(&run->map->text));

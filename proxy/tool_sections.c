@@ -37,6 +37,8 @@ static int is_sign(struct line l)
     const char *at = l.text;
     while (at < l.end && *at == '*')
         at++;
+    if (at == l.end || !strchr("dpuDPU", *at)) /* most lines are none */
+        return 0;
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if ((size_t)(l.end - at) >= strlen(signs[i]) - 1 && strncasecmp(at, signs[i], strlen(signs[i]) - 1) == 0)
             return memchr(at, ':', (size_t)(l.end - at)) != NULL;
