@@ -91,3 +91,9 @@ def openai_backend(sidecar):
     yield start
     for backend in made:
         backend.close()
+
+
+@pytest.fixture
+def openai():
+    """OpenAI's own package."""
+    return pytest.importorskip("openai", reason="the package openai is not installed (make check-deps installs it)")

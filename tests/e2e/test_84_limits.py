@@ -2,7 +2,6 @@
 import json
 import time
 
-import openai
 import pytest
 
 from played_backend import END, HANG, LAST, chunk, head, line, single
@@ -247,7 +246,7 @@ def test_a_web_page_may_read_what_is_left(sidecar, before):
         assert "x-ratelimit-remaining-requests" in exposed and "Retry-After" in exposed
 
 
-def test_r4_9_limits_openai_s_client_waits_as_it_is_told_and_succeeds(sidecar, before):
+def test_r4_9_limits_openai_s_client_waits_as_it_is_told_and_succeeds(sidecar, openai, before):
     backend = before(*WHOLE, requests_per_minute=60)
     while ask(sidecar).status == 200:
         pass

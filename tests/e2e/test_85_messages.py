@@ -2,7 +2,6 @@
 import json
 import threading
 
-import openai
 import pytest
 
 from played_backend import CLOSE, END, HANG, RESET, Held, chunk, head, single
@@ -230,7 +229,7 @@ def test_anthropic_s_types_of_errors(sidecar, before):
     assert (answer.status, answer.json["error"]["type"]) == (404, "not_found_error")
 
 
-def test_openai_s_client_reads_a_response_through_heartbeats_proxy_scenario_25(sidecar, before):
+def test_openai_s_client_reads_a_response_through_heartbeats_proxy_scenario_25(sidecar, openai, before):
     play = Held(*steps(*BEGIN[RESPONSES], *FINISH[RESPONSES]))
     before(play=play, **FAST)
     with openai.OpenAI(base_url=f"http://127.0.0.1:{sidecar.port}/v1", api_key="none", max_retries=0, timeout=30 * SLACK) as client:
@@ -241,7 +240,7 @@ def test_openai_s_client_reads_a_response_through_heartbeats_proxy_scenario_25(s
     assert got[-1].response.output_text == "token" * 1000 and got[-1].response.usage.input_tokens == 25
 
 
-def test_openai_s_client_raises_what_breaks_off_proxy_scenario_27(sidecar, before):
+def test_openai_s_client_raises_what_breaks_off_proxy_scenario_27(sidecar, openai, before):
     before(*steps(*BEGIN[RESPONSES], end=RESET))
     with openai.OpenAI(base_url=f"http://127.0.0.1:{sidecar.port}/v1", api_key="none", max_retries=0, timeout=30 * SLACK) as client:
         with pytest.raises(openai.APIError) as caught:
@@ -249,7 +248,7 @@ def test_openai_s_client_raises_what_breaks_off_proxy_scenario_27(sidecar, befor
     assert "broke off" in caught.value.message
 
 
-def test_openai_s_client_tries_no_501_again(sidecar, before):
+def test_openai_s_client_tries_no_501_again(sidecar, openai, before):
     backend = before(*NONE["gin"])
     with openai.OpenAI(base_url=f"http://127.0.0.1:{sidecar.port}/v1", api_key="none", max_retries=2, timeout=30 * SLACK) as client:
         with pytest.raises(openai.APIStatusError) as caught:
