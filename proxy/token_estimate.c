@@ -12,7 +12,8 @@ static const double error_kept = 0.9;
 /* What is likely: a count lies some 30 tokens off the line; there is no overhead, give or take 100; and a character is a quarter of
  * a token, give or take 0.08. The last two weigh as much as so many prompts, of no and of a thousand characters. */
 static const double overhead_weight = 30.0 * 30.0 / (100.0 * 100.0), slope_weight = 30.0 * 30.0 / (80.0 * 80.0);
-static const double overhead_least = -512, overhead_most = 2048;
+/* The most is little: one dense prompt, as of base64, must not make a long one of each short one. */
+static const double overhead_least = -512, overhead_most = 512;
 static const double outlier = 0.5; /* so far from the estimate, as a part of it, a count is not believed */
 
 enum {

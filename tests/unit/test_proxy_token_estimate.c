@@ -117,6 +117,14 @@ static void test_what_says_nothing_is_not_learnt_from(void **state)
     assert_true(token_is_known(&e, "m"));
 }
 
+static void test_a_dense_prompt_makes_no_short_one_long(void **state)
+{
+    (void)state;
+    token_learn(&e, "m", 5000, 1, 5001, 8192); /* base64 */
+    assert_true(token_estimate(&e, "m", 2, 1) < 600);
+    assert_true(token_estimate(&e, "m", 5000, 1) > 2500);
+}
+
 static void test_an_outlier_is_not_believed(void **state)
 {
     (void)state;
@@ -187,6 +195,7 @@ int main(void)
         cmocka_unit_test_setup(test_the_error_is_what_estimates_were_off, setup),
         cmocka_unit_test_setup(test_slopes_stay_within_two_and_six_characters_a_token, setup),
         cmocka_unit_test_setup(test_what_says_nothing_is_not_learnt_from, setup),
+        cmocka_unit_test_setup(test_a_dense_prompt_makes_no_short_one_long, setup),
         cmocka_unit_test_setup(test_an_outlier_is_not_believed, setup),
         cmocka_unit_test_setup(test_a_model_that_is_another_one_by_now_is_learnt_anew, setup),
         cmocka_unit_test_setup(test_prompts_of_one_length_do_not_ruin_other_lengths, setup),
