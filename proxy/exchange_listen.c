@@ -180,7 +180,7 @@ static void make(struct exchange *x, const unsigned char *share_key, const unsig
         exchange_begin_keeping(g, cache_key);
     to.context = g;
     if (exchange_new_inner(&g->inner, x, x->admission.route, &body, &to) < 0)
-        exchange_fail_listening(x);
+        spoil(g); /* who has come meanwhile is told, too */
 }
 
 static void join_others(struct exchange *x, struct generation *g, int may_keep)
