@@ -37,7 +37,7 @@ class Backend:
         """What happened so far, filtered by event and by fields."""
         try:
             with open(self._journal, encoding="utf-8") as file:
-                entries = [json.loads(line) for line in file if line.endswith("\n")]
+                entries = [json.loads(line) for line in file.read().split("\n")[:-1]]  # the last may be half written
         except FileNotFoundError:
             return []
         return [entry for entry in entries if (not event or entry["event"] == event)

@@ -56,7 +56,7 @@ def test_an_ollama_that_dies_of_it_does_not_die_of_it_again(sidecar):
     assert sidecar.generate().status == 200  # what is asked for is loaded, and it goes on as before
     os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)
     sidecar.backend.wait("loaded", count=2)
-    assert len([text for text in sidecar.process.log if " first_load model" in text]) == 2
+    until(lambda: len(sidecar.process.logged(" first_load model")) == 2, 5, "the second load's line")
 
 
 def test_pins_are_heard(sidecar):
