@@ -104,7 +104,7 @@ static void hit(struct exchange *x, const struct cache_entry *e)
     snprintf(x->ask.model, sizeof x->ask.model, "%s", a->models[a->models_n - 1].name);
     int error = buf_printf(lines, "X-Sidecar-Cache: hit\r\nAge: %lld\r\n", age_s);
     if (!error && a->strategy)
-        error = buf_printf(lines, "X-Sidecar-Strategy: %s\r\n", a->strategy);
+        error = buf_printf(lines, "X-Sidecar-Strategy: %s\r\nX-Sidecar-Tokens: %llu\r\n", a->strategy, (unsigned long long)a->tokens_received_n);
     if (!error && a->tokens_saved_n > 0)
         (void)!buf_printf(lines, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)a->tokens_saved_n);
 }

@@ -251,7 +251,7 @@ static struct generation *find_generation(const struct exchange *x, const unsign
 static void say_in_head(struct exchange *x, int is_joiner)
 {
     static const char shared[] = "X-Sidecar-Shared: yes\r\n";
-    static const char exposed[] = "Access-Control-Expose-Headers: X-Sidecar-Strategy, X-Sidecar-Tokens-Saved, X-Sidecar-Cache, X-Sidecar-Shared\r\n";
+    static const char exposed[] = "Access-Control-Expose-Headers: X-Sidecar-Strategy, X-Sidecar-Tokens, X-Sidecar-Tokens-Saved, X-Sidecar-Cache, X-Sidecar-Shared\r\n";
     if (is_joiner)
         (void)!buf_text(&x->deliver.extra, shared);
     if (exchange_is_cors_ours(x))

@@ -32,7 +32,8 @@ void exchange_tell_times(struct exchange *x)
     if (x->upstream)
         n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Backend: %s\r\n", x->upstream->name);
     if (x->plan && x->plan->strategy) /* whose answers are never another backend's */
-        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Strategy: %s\r\n", x->plan->strategy->name);
+        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Strategy: %s\r\nX-Sidecar-Tokens: %llu\r\n", x->plan->strategy->name,
+                     (unsigned long long)x->plan->received.tokens_n);
     if (x->plan && x->plan->saved_tokens_n > 0)
         n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)x->plan->saved_tokens_n);
     if (x->wait_ms > 0)

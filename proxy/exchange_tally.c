@@ -50,8 +50,10 @@ static void count_making(const struct exchange *x, enum exchange_end end)
     add(x, OPTIMIZER_TRUNCATIONS, p->is_truncated != 0);
     add(x, OPTIMIZER_BUDGETS_EXCEEDED, p->is_exceeded != 0);
     add(x, OPTIMIZER_TOOLS_LOST, p->tools_lost_n);
-    if (end == EXCHANGE_CLEAN)
-        add(x, OPTIMIZER_TOKENS_SAVED, p->saved_tokens_n);
+    if (end != EXCHANGE_CLEAN || !p->strategy)
+        return;
+    add(x, OPTIMIZER_TOKENS_RECEIVED, p->received.tokens_n);
+    add(x, OPTIMIZER_TOKENS_SAVED, p->saved_tokens_n);
 }
 
 void exchange_tally(struct exchange *x, enum exchange_end end)

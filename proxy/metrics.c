@@ -137,6 +137,7 @@ static const struct metric of_optimizer[] = {
     {"llm_optimizer_requests_total", "counter", "Requests that have ended, by strategy.", requests, 0},
     {"llm_optimizer_errors_total", "counter", "Requests whose client was told an error.", errors, 0},
     {"llm_optimizer_duration_seconds", "gauge", "Mean time to a whole answer, by strategy.", durations, 0},
+    {"sidecar_optimizer_tokens_received_total", "counter", "Prompt tokens as they were received (estimated).", counter, OPTIMIZER_TOKENS_RECEIVED},
     {"llm_optimizer_tokens_saved_total", "counter", "Prompt tokens that the answering model did not have to read (estimated).", counter, OPTIMIZER_TOKENS_SAVED},
     {"llm_optimizer_dedup_hits_total", "counter", "Requests that shared the answer of an identical one under way.", counter, OPTIMIZER_DEDUP_HITS},
     {"llm_optimizer_tool_call_detected_total", "counter", "Calls of tools in answers.", counter, OPTIMIZER_TOOL_CALLS},

@@ -55,6 +55,7 @@ static void write_strategies(struct json_write *w, const struct optimizer_stats 
 static void write_counters(struct json_write *w, const struct optimizer_stats *s, enum optimizer_counter from, enum optimizer_counter to)
 {
     static const char *const members[OPTIMIZER_COUNTER_COUNT] = {
+        [OPTIMIZER_TOKENS_RECEIVED] = ",\"tokens_received\":",
         [OPTIMIZER_TOKENS_SAVED] = ",\"tokens_saved\":",
         [OPTIMIZER_DEDUP_HITS] = ",\"dedup_hits\":",
         [OPTIMIZER_TOOL_CALLS] = ",\"tool_calls\":",
@@ -83,7 +84,7 @@ int optimizer_write(const struct optimizer *o, struct buf *out)
     write_strategies(&w, s, write_mean);
     json_write_text(&w, ",\"errors\":");
     json_write_number(&w, s->all.errors_n);
-    write_counters(&w, s, OPTIMIZER_TOKENS_SAVED, OPTIMIZER_CACHE_HITS);
+    write_counters(&w, s, OPTIMIZER_TOKENS_RECEIVED, OPTIMIZER_CACHE_HITS);
     json_write_text(&w, ",\"cache\":{\"bytes\":");
     json_write_number(&w, o->cache.bytes);
     write_counters(&w, s, OPTIMIZER_CACHE_HITS, OPTIMIZER_COUNTER_COUNT);

@@ -12,7 +12,8 @@ enum { OPTIMIZER_STATS_STRATEGIES_MAX = 16 };
 
 /* What is only counted. */
 enum optimizer_counter {
-    OPTIMIZER_TOKENS_SAVED,  /* estimated: of prompts as received, less what the answering model was sent */
+    OPTIMIZER_TOKENS_RECEIVED, /* estimated: of prompts as received, once for each answer that was made, as the next */
+    OPTIMIZER_TOKENS_SAVED,  /* … less what the answering model was sent */
     OPTIMIZER_DEDUP_HITS,    /* requests that joined a generation under way */
     OPTIMIZER_TOOL_CALLS,    /* in answers, native and repaired, once for each generation */
     OPTIMIZER_TRUNCATIONS,   /* system prompts that were cut */

@@ -72,6 +72,7 @@ def test_tokens_as_received_choose_r4_2(start, ask, tokens, strategy, model, str
     answer = ask(body(tokens, stream=stream))
     path, sent = sent_to(backend)
     assert answer.status == 200 and answer.clean and answer.header("X-Sidecar-Strategy") == strategy and answer.header("X-Sidecar-Tokens-Saved") is None
+    assert int(answer.header("X-Sidecar-Tokens")) == tokens
     assert path == "/api/chat" and sent["model"] == model and sent["options"]["num_ctx"] == 8192 and sent["messages"][-1] == body(tokens)["messages"][0]
     said = json.loads(answer.body.split(b"\n")[0].removeprefix(b"data: ")) if stream else answer.json
     assert said["model"] == model

@@ -65,7 +65,7 @@ def test_a_scrape_neither_wakes_nor_keeps_awake(sidecar):
 
 NAMES = {  # R4.7's, and ours beside them
     "llm_optimizer_up": "gauge", "llm_optimizer_requests_total": "counter", "llm_optimizer_errors_total": "counter",
-    "llm_optimizer_tokens_saved_total": "counter", "llm_optimizer_dedup_hits_total": "counter", "llm_optimizer_tool_call_detected_total": "counter",
+    "sidecar_optimizer_tokens_received_total": "counter", "llm_optimizer_tokens_saved_total": "counter", "llm_optimizer_dedup_hits_total": "counter", "llm_optimizer_tool_call_detected_total": "counter",
     "llm_optimizer_smart_truncations_total": "counter", "llm_optimizer_duration_seconds": "gauge", "llm_optimizer_schema_errors_total": "counter",
     "sidecar_build_info": "gauge", "sidecar_optimizer_cache_hits_total": "counter", "sidecar_optimizer_cache_misses_total": "counter",
     "sidecar_optimizer_cache_bytes": "gauge", "sidecar_optimizer_budgets_exceeded_total": "counter", "sidecar_optimizer_tools_lost_total": "counter",
@@ -127,7 +127,7 @@ def test_health_has_the_statistics_R4_1(sidecar):
     sidecar.boot()
     health = sidecar.health()
     assert health["version"] and health["optimizer"] == {
-        "requests": {"A": 0, "B": 0, "C": 0, "all": 0}, "mean_s": {"A": 0, "B": 0, "C": 0, "all": 0}, "errors": 0, "tokens_saved": 0,
+        "requests": {"A": 0, "B": 0, "C": 0, "all": 0}, "mean_s": {"A": 0, "B": 0, "C": 0, "all": 0}, "errors": 0, "tokens_received": 0, "tokens_saved": 0,
         "dedup_hits": 0, "tool_calls": 0, "truncations": 0, "budgets_exceeded": 0, "tools_lost": 0, "schema_errors": 0, "cache": {"bytes": 0, "hits": 0, "misses": 0}, "parts": {"done": 0, "failed": 0}}
     shown = sidecar.ctl("health")
     assert (shown.returncode, shown.stdout) == (0, "ok, ready\n")
@@ -212,10 +212,10 @@ def chat(sidecar, headers=(), **more):
 
 
 def moved(sidecar, before_it):
-    """What has changed since an earlier scrape: {name, or (name, label's value): by how much}, times aside."""
+    """What has changed since an earlier scrape: {name, or (name, label's value): by how much}, times and sizes of prompts aside."""
     now = scrape(sidecar)
     changes = {(name, *(value for _, value in labels)): number - before_it[name, labels] for (name, labels), number in now.items()}
-    return {key if len(key) > 1 else key[0]: change for key, change in changes.items() if change and "seconds" not in key[0] and "ratio" not in key[0]}
+    return {key if len(key) > 1 else key[0]: change for key, change in changes.items() if change and not any(word in key[0] for word in ("seconds", "ratio", "tokens_received"))}
 
 
 REQUEST = {("llm_optimizer_requests_total", "A"): 1, ("llm_optimizer_requests_total", "all"): 1}
@@ -261,7 +261,9 @@ def test_what_was_saved_is_the_same_in_head_log_and_metrics_R4_7(sidecar, before
     changes = moved(sidecar, first)
     (line,) = [json.loads(text) for text in sidecar.process.log if '"path":"/v1/chat/completions"' in text]
     assert changes.pop("llm_optimizer_smart_truncations_total") == 1 and line["strategy"] == answer.header("X-Sidecar-Strategy") == "A"
-    assert line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved")) > 3000 and line["tokens_received"] > 6000
+    assert line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved")) > 3000
+    assert line["tokens_received"] == int(answer.header("X-Sidecar-Tokens")) > 6000
+    assert scrape(sidecar).of("sidecar_optimizer_tokens_received_total") == (line["tokens_received"] if wanted is REQUEST else 0)
     if wanted is REQUEST:
         assert changes.pop("llm_optimizer_tokens_saved_total") == line["tokens_saved"]
     assert changes == wanted

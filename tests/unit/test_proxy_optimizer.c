@@ -17,9 +17,9 @@ static void test_each_number_has_its_name(void **state)
 {
     (void)state;
     static const char wanted[] = ",\"optimizer\":{\"requests\":{\"A\":1,\"long\":0,\"all\":2},\"mean_s\":{\"A\":0.250,\"long\":0.000,\"all\":0.250},"
-                                 "\"errors\":1,\"tokens_saved\":10,\"dedup_hits\":11,\"tool_calls\":12,\"truncations\":13,"
-                                 "\"budgets_exceeded\":14,\"tools_lost\":15,\"schema_errors\":16,"
-                                 "\"cache\":{\"bytes\":0,\"hits\":17,\"misses\":18},\"parts\":{\"done\":19,\"failed\":20}}";
+                                 "\"errors\":1,\"tokens_received\":10,\"tokens_saved\":11,\"dedup_hits\":12,\"tool_calls\":13,\"truncations\":14,"
+                                 "\"budgets_exceeded\":15,\"tools_lost\":16,\"schema_errors\":17,"
+                                 "\"cache\":{\"bytes\":0,\"hits\":18,\"misses\":19},\"parts\":{\"done\":20,\"failed\":21}}";
     static struct optimizer o;
     struct buf out;
     optimizer_init(&o, &conf);
