@@ -4,11 +4,9 @@ each the same that passes without it. A part of the scorecard (run). See bench/R
 
 usage: bench/proxy/optimizer.py [--rounds N]
 """
-import argparse
 import http.server
 import json
 import os
-import re
 import socket
 import statistics
 import sys
@@ -16,8 +14,8 @@ import tempfile
 import threading
 
 import peers
+import spent
 
-TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 INI = """[optimizer]
 enabled = yes
 models = bench
@@ -32,7 +30,6 @@ map_model = bench
 reduce_model = bench
 options = num_ctx=8192
 """
-SIMULATED = ["valgrind", "--tool=callgrind", "--callgrind-out-file={folder}/callgrind", "--log-file={folder}/valgrind"]
 CONNECTIONS = 8                # requests: one after the other on each
 STREAMS = 12                    # tokens: so many generations at once
 INTERVAL_US, SIMULATED_INTERVAL_US = 5000, 50000  # of each; a peer that is simulated is slow
@@ -136,7 +133,7 @@ KINDS = {
 }
 
 
-def run(kind, n, words=()):
+def run(kind, n, is_counted=False):
     """(processor time in us, instructions) of the proxy, from start to end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         backend_port, emitter, server = peers.free_port(), None, None
@@ -145,12 +142,11 @@ def run(kind, n, words=()):
             threading.Thread(target=server.serve_forever, daemon=True).start()
         else:
             emitter = peers.start([os.path.join(peers.TOOLS, "emitter"), str(backend_port)], backend_port)
-        argv = [word.format(folder=folder) for word in words] + [os.path.join(peers.BUILD, "ollama-proxy"), "-c", peers.write(folder, "supervisor.ini", INI)]
+        argv = (spent.valgrind(folder) if is_counted else []) + [os.path.join(peers.BUILD, "ollama-proxy"), "-c", peers.write(folder, "supervisor.ini", INI)]
         port, process = peers.Peer("ollama-proxy", argv[0], lambda *_: argv).start(folder, backend_port, 1000)
         try:
-            ask_all(port, KINDS[kind][0](n, SIMULATED_INTERVAL_US if words else INTERVAL_US))
-            with open(f"/proc/{process.pid}/stat", encoding="utf-8") as f:
-                fields = f.read().rsplit(")", 1)[1].split()
+            ask_all(port, KINDS[kind][0](n, SIMULATED_INTERVAL_US if is_counted else INTERVAL_US))
+            cpu_us = spent.cpu_us(process)
         finally:
             peers.stop(process)
             if emitter:
@@ -158,23 +154,19 @@ def run(kind, n, words=()):
             else:
                 server.shutdown()
                 server.server_close()
-        count = 0
-        if words:
-            with open(os.path.join(folder, "valgrind"), encoding="utf-8") as f:
-                count = int(re.search(r"Collected : (\d+)", f.read()).group(1))
-        return (int(fields[11]) + int(fields[12])) * TICK_US, count
+        return cpu_us, spent.instructions(folder)
 
 
-def cost(kind, part, words=()):
+def cost(kind, part, is_counted=False):
     """What one costs; part 0: us, 1: instructions."""
     (few, many), each_n = KINDS[kind][1 + part], KINDS[kind][3]
-    return (run(kind, many, words)[part] - run(kind, few, words)[part]) / ((many - few) * each_n)
+    return (run(kind, many, is_counted)[part] - run(kind, few, is_counted)[part]) / ((many - few) * each_n)
 
 
 def section(rounds_n):
     """Measures; the lines of the scorecard."""
     times = [{kind: cost(kind, 0) for kind in KINDS} for _ in range(rounds_n)]
-    counts = {kind: cost(kind, 1, SIMULATED) for kind in KINDS} if peers.shutil.which("valgrind") else {}
+    counts = {kind: cost(kind, 1, True) for kind in KINDS} if peers.shutil.which("valgrind") else {}
     lines = ["## What the optimizer costs", "",
              f"{rounds_n} rounds, medians; ratios are medians of each round's ratio, to what passes without it. Instructions are those of user space.", "",
              "| | CPU us | of what passes | instructions | of what passes |", "|---|---|---|---|---|"]
@@ -187,12 +179,5 @@ def section(rounds_n):
     return lines + [""]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    print("\n".join(section(parser.parse_args().rounds)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(spent.main(section))

@@ -4,10 +4,8 @@ relay: processor time, and instructions of user space by callgrind where there i
 
 usage: bench/proxy/translation.py [--rounds N]
 """
-import argparse
 import json
 import os
-import re
 import socket
 import statistics
 import sys
@@ -15,8 +13,8 @@ import tempfile
 import threading
 
 import peers
+import spent
 
-TICK_US = 1000000 // os.sysconf("SC_CLK_TCK")
 STREAMS, INTERVAL_US, TOKENS = 50, 5000, 600       # 10,000 tokens a second for 3 s
 SIMULATED_INTERVAL_US, SIMULATED = 50000, (20, 80)  # what is beyond the first counts
 TOOLS = [{"type": "function", "function": {"name": f"tool_{i}", "parameters": {"type": "object"}}} for i in range(8)]
@@ -65,31 +63,25 @@ def ask_all(port, kind, tokens_n, interval_us):
         raise RuntimeError(f"{kind}: {faults[0]!r}")
 
 
-def run(kind, tokens_n, interval_us, valgrind=()):
+def run(kind, tokens_n, interval_us, is_counted=False):
     """(processor time in us, instructions) of the peer, from start to end."""
     peer = KINDS[kind][0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         backend_port = peers.free_port()
         emitter = peers.start([os.path.join(peers.TOOLS, "emitter"), str(backend_port)], backend_port)
-        argv = [word.format(folder=folder) for word in valgrind]
+        argv = spent.valgrind(folder) if is_counted else []
         port, process = peers.Peer(peer.name, peer.program, lambda *a: argv + peer.argv(*a)).start(folder, backend_port, 1000)
         try:
             ask_all(port, kind, tokens_n, interval_us)
-            with open(f"/proc/{process.pid}/stat", encoding="utf-8") as f:
-                fields = f.read().rsplit(")", 1)[1].split()
+            cpu_us = spent.cpu_us(process)
         finally:
             peers.stop(process)
             peers.stop(emitter)
-        count = 0
-        if valgrind:
-            with open(os.path.join(folder, "valgrind"), encoding="utf-8") as f:
-                count = int(re.search(r"Collected : (\d+)", f.read()).group(1))
-        return (int(fields[11]) + int(fields[12])) * TICK_US, count
+        return cpu_us, spent.instructions(folder)
 
 
 def instructions(kind):
-    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file={folder}/callgrind", "--log-file={folder}/valgrind"]
-    less, more = (run(kind, n, SIMULATED_INTERVAL_US, valgrind)[1] for n in SIMULATED)
+    less, more = (run(kind, n, SIMULATED_INTERVAL_US, True)[1] for n in SIMULATED)
     return (more - less) / (STREAMS * (SIMULATED[1] - SIMULATED[0]))
 
 
@@ -109,12 +101,5 @@ def section(rounds_n):
     return lines + [""]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    print("\n".join(section(parser.parse_args().rounds)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(spent.main(section))
