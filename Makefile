@@ -39,8 +39,9 @@ LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 HAS_RELR := $(shell printf '\043include <features.h>\n\043if __GLIBC_PREREQ(2, 36)\nyes\n\043endif\n' | $(CC) -E -P - 2>/dev/null | grep yes)
 ifeq ($(HAS_RELR),yes)
 LINK_HARDENING += -Wl,-z,pack-relative-relocs
-else # what they take then is made up for by what pages of their own for code would: 20 kB (docs/adr/0014)
+else # what they take then is made up for by what pages of their own for code would, 20 kB, and what is hot is small as well (docs/adr/0014)
 LINK_HARDENING += -Wl,-z,noseparate-code
+NO_HOT := yes
 endif
 endif
 ifndef SAN
@@ -119,7 +120,9 @@ HOT := $(addprefix common/,buf timerq watches sys sys_socket loop clocks gap utf
 	strict strict_chunks http1 message forward fetch relay deliver connection chunk_whole ending answer client client_steps client_sink client_limits \
 	client_state resume exchange exchange_life exchange_state exchange_fetch exchange_wait exchange_translate exchange_tokens exchange_key route admit trust_host tell ask gate json_write json_scan json_splice \
 	openai_answer openai_chat_answer events ollama_answer form form_field base64)
+ifndef NO_HOT
 $(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = -O2
+endif
 
 # What tells the version is compiled again when it changes.
 VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c tools/*.c)

@@ -127,7 +127,7 @@ static void unknown_key(const struct conf *c, const struct conf_section *s, cons
 {
     const char *names[64] = {NULL};
     for (size_t i = 0; i < s->params_n && i + 1 < sizeof names / sizeof *names; i++)
-        names[i] = s->params[i].key;
+        names[i] = conf_param_key(&s->params[i]);
     const char *nearest = diag_nearest(e->key, names);
     const char *shown = nearest || !conf_has_secret_rows(s->name) ? e->key : CONF_MASK; /* base64 alone on a line looks like a key */
     diag_add(d, DIAG_ERROR, c->file, e->line, "unknown key \"%s\" in [%s]%s%s%s", shown, e->section,
@@ -238,7 +238,7 @@ static int apply_pair(struct conf *c, struct conf_head *at, const struct conf_en
     int error = conf_expand(c, e->value, c->file, e->line, conf_is_secret_row(p) ? &unshown : d, &value);
     if (unshown.errors_n)
         diag_add(d, DIAG_ERROR, c->file, e->line, "[%s:%s] %s: what follows a %% is wrong: write %%%% for a percent sign, %%(ENV_NAME)s "
-                 "for a variable that is set", s->name, at->name, p->key);
+                 "for a variable that is set", s->name, at->name, conf_param_key(p));
     diag_fini(&unshown);
     if (!error)
         error = conf_set(c, at, p, value, &origin, d);

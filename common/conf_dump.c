@@ -36,7 +36,7 @@ static int dump_line(struct buf *out, const char *key, const char *value, int is
 static int mask_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p,
                       const struct conf_origin *o, struct buf *out, int *is_masked)
 {
-    int is_environment = strcmp(p->section, "program") == 0 && strcmp(p->key, "environment") == 0, error = 0;
+    int is_environment = strcmp(p->section, "program") == 0 && strcmp(conf_param_key(p), "environment") == 0, error = 0;
     const struct list *pairs = &((const struct conf_program *)at)->environment;
     const char *text = o->text ? o->text : "";
     *is_masked = conf_is_secret_row(p) && *text;
@@ -61,7 +61,7 @@ static int mask_param(const struct conf *c, const struct conf_head *at, const st
 static int dump_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p, int has_origins,
                       struct buf *out)
 {
-    const struct conf_origin *o = conf_origin(at, conf_find_section(p->section), p->key);
+    const struct conf_origin *o = conf_origin(at, conf_find_section(p->section), conf_param_key(p));
     struct buf masked;
     int is_masked;
     char origin[160] = "";
@@ -72,10 +72,10 @@ static int dump_param(const struct conf *c, const struct conf_head *at, const st
                                               : o->kind == CONF_FROM_BUILT_IN  ? "built in"
                                                                                : "default");
     if (!has_origins) /* a text to compare, which nobody sees */
-        return dump_line(out, p->key, o->text, 0, origin);
+        return dump_line(out, conf_param_key(p), o->text, 0, origin);
     buf_init(&masked, 0);
     int error = mask_param(c, at, p, o, &masked, &is_masked);
-    error = error ? error : dump_line(out, p->key, buf_data(&masked), is_masked, origin);
+    error = error ? error : dump_line(out, conf_param_key(p), buf_data(&masked), is_masked, origin);
     buf_fini(&masked);
     return error;
 }

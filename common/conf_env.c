@@ -13,7 +13,7 @@ enum { NAME_BYTES = 96 };
 
 static void variable_name(const struct conf_param *p, char out[NAME_BYTES])
 {
-    snprintf(out, NAME_BYTES, "SIDECAR_%s_%s", p->section, p->key);
+    snprintf(out, NAME_BYTES, "SIDECAR_%s_%s", p->section, conf_param_key(p));
     for (char *c = out; *c; c++)
         *c = (char)toupper((unsigned char)*c);
 }
@@ -50,7 +50,7 @@ static int apply_own_names(struct conf *c, struct diag *d)
             char name[NAME_BYTES];
             variable_name(&s->params[j], name);
             const char *text = conf_env(c, name);
-            if (text && set_from(c, s->name, s->params[j].key, name, text, d) < 0)
+            if (text && set_from(c, s->name, conf_param_key(&s->params[j]), name, text, d) < 0)
                 return -ENOMEM;
         }
     }
@@ -178,7 +178,7 @@ int conf_lone_duration_ms(const char *section, const char *key, char *const *env
     char name[NAME_BYTES], why[PARSE_WHY_BYTES];
     variable_name(p, name);
     const char *text = conf_variable(environment, name);
-    int error = parse_duration_ms(text && *text ? text : p->def, p->min, p->max, out_ms, why);
+    int error = parse_duration_ms(text && *text ? text : conf_param_default(p), p->min, p->max, out_ms, why);
     if (error)
         diag_add(d, DIAG_ERROR, name, 0, "%s", why);
     return error;

@@ -6,14 +6,11 @@
 
 /* A row of the table. */
 struct conf_param {
-    const char *section, *key;
+    const char *section; /* behind its NUL stand the row's other texts: a pointer to each would be one more relocation, 24 bytes where they can't be packed */
     enum conf_kind kind;
     size_t offset; /* of the value in struct conf_SECTION */
-    const char *def;
-    const char *words; /* CONF_WORD */
     int64_t min, max;
     int is_planned;
-    const char *help;
 };
 
 struct conf_section {
@@ -63,6 +60,11 @@ int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *
 
 /* conf_table.c */
 const struct conf_section *conf_find_section(const char *name);
+/* The texts of a row: its key, its default, the words that it takes ("" where it takes others), and what it is for. */
+const char *conf_param_key(const struct conf_param *p);
+const char *conf_param_default(const struct conf_param *p);
+const char *conf_param_words(const struct conf_param *p);
+const char *conf_param_help(const struct conf_param *p);
 const struct conf_param *conf_find_param(const struct conf_section *s, const char *key);
 /* The instance of a section, made with its defaults where a named one is new. NULL: no memory, or too many. */
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name);

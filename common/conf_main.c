@@ -22,8 +22,8 @@ int conf_help(struct buf *out)
         error = buf_printf(out, "%s; %s\n[%s%s]\n", i ? "\n" : "", s->help, s->name, s->is_named ? ":NAME" : "");
         for (size_t j = 0; j < s->params_n && !error; j++) {
             const struct conf_param *p = &s->params[j];
-            error = buf_printf(out, "; %s%s%s%s%s\n;%s = %s\n", p->help, p->words ? " (" : "", p->words ? p->words : "",
-                               p->words ? ")" : "", p->is_planned ? " [no effect in this version]" : "", p->key, p->def);
+            error = buf_printf(out, "; %s%s%s%s%s\n;%s = %s\n", conf_param_help(p), *conf_param_words(p) ? " (" : "", conf_param_words(p),
+                               *conf_param_words(p) ? ")" : "", p->is_planned ? " [no effect in this version]" : "", conf_param_key(p), conf_param_default(p));
         }
     }
     return error;

@@ -82,9 +82,9 @@ static int row_json(const struct conf_pin *pin, const struct conf_param *p, char
     *out = '\0';
     if (*text == '\0')
         return 0;
-    if (strcmp(p->key, "keep_alive") == 0)
+    if (strcmp(conf_param_key(p), "keep_alive") == 0)
         return keep_alive_json(text, out, why);
-    if (strcmp(p->key, "use_mmap") == 0)
+    if (strcmp(conf_param_key(p), "use_mmap") == 0)
         return use_mmap_json(text, out, why);
     if (parse_integer(text, p->min, p->max, &number, why) < 0)
         return -EINVAL;
@@ -101,8 +101,8 @@ size_t conf_pin_values(const struct conf_pin *pin, struct conf_pin_value out[CON
         const struct conf_param *p = &s->params[i];
         if (row_json(pin, p, out[n].json, why) < 0 || !out[n].json[0])
             continue;
-        out[n].name = p->key;
-        out[n].is_option = strcmp(p->key, "keep_alive") != 0;
+        out[n].name = conf_param_key(p);
+        out[n].is_option = strcmp(conf_param_key(p), "keep_alive") != 0;
         n++;
     }
     return n;
@@ -114,7 +114,7 @@ static void check_pin(const struct conf *c, const struct conf_pin *pin, struct d
     char json[CONF_PIN_JSON_BYTES], why[PARSE_WHY_BYTES];
     for (size_t i = 0; i < s->params_n; i++)
         if (row_json(pin, &s->params[i], json, why) < 0)
-            conf_mistake(c, (const struct conf_head *)pin, "pin", s->params[i].key, d, why);
+            conf_mistake(c, (const struct conf_head *)pin, "pin", conf_param_key(&s->params[i]), d, why);
     for (const struct conf_pin *other = c->pins; other < pin; other++)
         if (model_name_equal(other->name, strlen(other->name), pin->name, strlen(pin->name)))
             diag_add(d, DIAG_ERROR, c->file, pin->line, "[pin:%s] is the model of [pin:%s] in line %d", pin->name, other->name,

@@ -19,8 +19,8 @@ int conf_has_secret_rows(const char *section)
 
 int conf_is_secret_row(const struct conf_param *p)
 {
-    return (strcmp(p->section, "key") == 0 && strcmp(p->key, "secret") == 0) ||
-           (strcmp(p->section, "backend") == 0 && strcmp(p->key, "key") == 0);
+    return (strcmp(p->section, "key") == 0 && strcmp(conf_param_key(p), "secret") == 0) ||
+           (strcmp(p->section, "backend") == 0 && strcmp(conf_param_key(p), "key") == 0);
 }
 
 /* As it is called in c->expanded and c->secrets, where no variable and no path has such a name. */

@@ -10,15 +10,25 @@
 #define CONF_IN_FORCE 0
 #define CONF_PLANNED 1
 #define BOUNDS_DURATION(low, high) .min = low, .max = high
+#define WORDS_DURATION(low) ""
 #define BOUNDS_SIZE(low, high) .min = low, .max = high
+#define WORDS_SIZE(low) ""
 #define BOUNDS_BYTES(low, high) .min = low, .max = high
+#define WORDS_BYTES(low) ""
 #define BOUNDS_INTEGER(low, high) .min = low, .max = high
+#define WORDS_INTEGER(low) ""
 #define BOUNDS_BOOL(low, high) .min = low, .max = high
+#define WORDS_BOOL(low) ""
 #define BOUNDS_TEXT(low, high) .min = low, .max = high
+#define WORDS_TEXT(low) ""
 #define BOUNDS_LIST(low, high) .min = low, .max = high
+#define WORDS_LIST(low) ""
 #define BOUNDS_COMMAND(low, high) .min = low, .max = high
+#define WORDS_COMMAND(low) ""
 #define BOUNDS_SIGNAL(low, high) .min = low, .max = high
-#define BOUNDS_WORD(words_, high) .words = words_, .max = high
+#define WORDS_SIGNAL(low) ""
+#define BOUNDS_WORD(words, high) .max = high
+#define WORDS_WORD(words) words
 #define FIELD_DURATION(key) key##_ms
 #define FIELD_SIZE(key) key##_bytes
 #define FIELD_BYTES(key) key
@@ -32,8 +42,8 @@
 
 #define SECTION(section, named, help_) static const struct conf_param section##_params[] = {
 #define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)                              \
-    {.section = #section_, .key = #key_, .kind = CONF_##kind_, .def = def_, .help = help_,         \
-     .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)),                              \
+    {.section = #section_ "\0" #key_ "\0" def_ "\0" WORDS_##kind_(min_) "\0" help_,                \
+     .kind = CONF_##kind_, .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)),        \
      .is_planned = CONF_##state_, BOUNDS_##kind_(min_, max_)},
 #define END_SECTION \
     }               \
@@ -63,10 +73,35 @@ const struct conf_section *conf_find_section(const char *name)
     return NULL;
 }
 
+static const char *behind(const char *text)
+{
+    return text + strlen(text) + 1;
+}
+
+const char *conf_param_key(const struct conf_param *p)
+{
+    return behind(p->section);
+}
+
+const char *conf_param_default(const struct conf_param *p)
+{
+    return behind(conf_param_key(p));
+}
+
+const char *conf_param_words(const struct conf_param *p)
+{
+    return behind(conf_param_default(p));
+}
+
+const char *conf_param_help(const struct conf_param *p)
+{
+    return behind(conf_param_words(p));
+}
+
 const struct conf_param *conf_find_param(const struct conf_section *s, const char *key)
 {
     for (size_t i = 0; i < s->params_n; i++)
-        if (strcmp(s->params[i].key, key) == 0)
+        if (strcmp(conf_param_key(&s->params[i]), key) == 0)
             return &s->params[i];
     return NULL;
 }
@@ -145,7 +180,7 @@ static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_
         return -ENOMEM;
     diag_init(&d); /* a default that its own row refuses is our mistake; a unit test sets them all */
     for (size_t i = 0; i < s->params_n && !error; i++)
-        error = conf_set(c, at, &s->params[i], s->params[i].def, &origin, &d);
+        error = conf_set(c, at, &s->params[i], conf_param_default(&s->params[i]), &origin, &d);
     diag_fini(&d);
     return error;
 }
@@ -199,7 +234,7 @@ static int set_value(struct conf *c, void *field, const struct conf_param *p, co
     case CONF_BOOL:
         return parse_bool(text, field, why);
     case CONF_WORD:
-        return parse_word(text, p->words, field, why);
+        return parse_word(text, conf_param_words(p), field, why);
     case CONF_SIGNAL:
         return parse_signal(text, field, why);
     case CONF_TEXT:
@@ -230,14 +265,14 @@ int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, c
     int error = set_value(c, (char *)at + p->offset, p, text, why);
     if (error == -EINVAL)
         diag_add(d, DIAG_ERROR, where, origin->line, "[%s%s%s] %s: %s", p->section, at->name ? ":" : "",
-                 at->name ? at->name : "", p->key, why);
+                 at->name ? at->name : "", conf_param_key(p), why);
     if (error)
         return error;
-    struct conf_origin *o = conf_origin(at, s, p->key);
+    struct conf_origin *o = conf_origin(at, s, conf_param_key(p));
     *o = *origin;
     o->text = origin->kind == CONF_FROM_DEFAULT ? text : conf_text(c, text, strlen(text)); /* a default is the table's */
     if (p->is_planned && (origin->kind == CONF_FROM_FILE || origin->kind == CONF_FROM_ENVIRONMENT))
-        diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", p->section, p->key);
+        diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", p->section, conf_param_key(p));
     return o->text ? 0 : -ENOMEM;
 }
 

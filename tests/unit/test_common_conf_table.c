@@ -43,12 +43,12 @@ static void takes(struct conf_case *k, const struct conf_section *s, const struc
 {
     unsigned errors_n = k->diag.errors_n;
     if (set(k->conf, s, p, text, &k->diag) != 0)
-        fail_msg("[%s] %s = %s: %.*s", s->name, p->key, text, (int)buf_size(&k->diag.text), buf_data(&k->diag.text));
+        fail_msg("[%s] %s = %s: %.*s", s->name, conf_param_key(p), text, (int)buf_size(&k->diag.text), buf_data(&k->diag.text));
     assert_int_equal(k->diag.errors_n, errors_n);
     int is_int = p->kind == CONF_BOOL || p->kind == CONF_WORD || p->kind == CONF_SIGNAL;
     int64_t got = is_int ? *(int *)field(instance(k->conf, s), p) : *(int64_t *)field(instance(k->conf, s), p);
     if (got != value)
-        fail_msg("[%s] %s = %s became %lld", s->name, p->key, text, (long long)got);
+        fail_msg("[%s] %s = %s became %lld", s->name, conf_param_key(p), text, (long long)got);
 }
 
 static void refuses(struct conf_case *k, const struct conf_section *s, const struct conf_param *p, const char *text)
@@ -56,9 +56,9 @@ static void refuses(struct conf_case *k, const struct conf_section *s, const str
     unsigned errors_n = k->diag.errors_n;
     int error = set(k->conf, s, p, text, &k->diag);
     if (error != -EINVAL || k->diag.errors_n != errors_n + 1)
-        fail_msg("[%s] %s = %s was taken", s->name, p->key, text);
+        fail_msg("[%s] %s = %s was taken", s->name, conf_param_key(p), text);
     char place[SCRATCH_PATH_BYTES + 128];
-    snprintf(place, sizeof place, "%s:7: error: [%s%s] %s: ", k->file, s->name, s->is_named ? ":ollama" : "", p->key);
+    snprintf(place, sizeof place, "%s:7: error: [%s%s] %s: ", k->file, s->name, s->is_named ? ":ollama" : "", conf_param_key(p));
     assert_non_null(memmem(buf_data(&k->diag.text), buf_size(&k->diag.text), place, strlen(place)));
 }
 
@@ -114,7 +114,7 @@ static void check_words(struct conf_case *k, const struct conf_section *s, const
     if (p->kind != CONF_WORD)
         return;
     int index = 0;
-    for (const char *word = p->words; *word; index++) {
+    for (const char *word = conf_param_words(p); *word; index++) {
         char text[64];
         size_t n = strcspn(word, "|");
         snprintf(text, sizeof text, "%.*s", (int)n, word);
@@ -123,7 +123,7 @@ static void check_words(struct conf_case *k, const struct conf_section *s, const
     }
     assert_true(index >= 2);
     refuses(k, s, p, "");
-    refuses(k, s, p, p->words);
+    refuses(k, s, p, conf_param_words(p));
     refuses(k, s, p, "nonesuch");
 }
 
@@ -140,7 +140,7 @@ static int is_completed(const struct conf_section *s, const struct conf_param *p
                                           {"program", "command"}, {"program", "ready"},
                                           {"program", "live"}, {"key", "secret"}, {"backend", "url"}, {"strategy", "model"}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (strcmp(keys[i][0], s->name) == 0 && strcmp(keys[i][1], p->key) == 0)
+        if (strcmp(keys[i][0], s->name) == 0 && strcmp(keys[i][1], conf_param_key(p)) == 0)
             return 1;
     return 0;
 }
@@ -148,17 +148,17 @@ static int is_completed(const struct conf_section *s, const struct conf_param *p
 static void check_default(struct conf_case *k, const struct conf_section *s, const struct conf_param *p)
 {
     struct conf_head *at = instance(k->conf, s);
-    const struct conf_origin *o = conf_origin(at, s, p->key);
+    const struct conf_origin *o = conf_origin(at, s, conf_param_key(p));
     char before[sizeof(struct list)] = {0};
     if (is_completed(s, p))
         return;
     assert_int_equal(o->kind, CONF_FROM_DEFAULT);
-    assert_string_equal(o->text, p->def);
+    assert_string_equal(o->text, conf_param_default(p));
     int is_int = p->kind == CONF_BOOL || p->kind == CONF_WORD || p->kind == CONF_SIGNAL;
     size_t size = is_int ? sizeof(int) : sizeof(int64_t);
     memcpy(before, field(at, p), size);
     unsigned errors_n = k->diag.errors_n;
-    assert_int_equal(set(k->conf, s, p, p->def, &k->diag), 0); /* a row takes its own default */
+    assert_int_equal(set(k->conf, s, p, conf_param_default(p), &k->diag), 0); /* a row takes its own default */
     assert_int_equal(k->diag.errors_n, errors_n);
     if (is_int || is_number(p))
         assert_memory_equal(before, field(at, p), size);
@@ -174,9 +174,9 @@ static void check_description(struct conf_case *k, const struct conf_section *s,
 {
     (void)k;
     assert_string_equal(p->section, s->name);
-    assert_true(strlen(p->help) > 5);
-    assert_ptr_equal(conf_find_param(s, p->key), p); /* no key stands twice */
-    assert_int_equal(strspn(p->key, "abcdefghijklmnopqrstuvwxyz_"), strlen(p->key));
+    assert_true(strlen(conf_param_help(p)) > 5);
+    assert_ptr_equal(conf_find_param(s, conf_param_key(p)), p); /* no key stands twice */
+    assert_int_equal(strspn(conf_param_key(p), "abcdefghijklmnopqrstuvwxyz_"), strlen(conf_param_key(p)));
 }
 
 static void test_every_row_is_described_and_stands_once(void **state)
@@ -210,9 +210,9 @@ static void test_the_help_is_an_ini_file_with_every_row(void **state)
         for (size_t j = 0; j < conf_sections[i].params_n; j++) {
             char line[300];
             const struct conf_param *p = &conf_sections[i].params[j];
-            snprintf(line, sizeof line, "\n;%s = %s\n", p->key, p->def);
+            snprintf(line, sizeof line, "\n;%s = %s\n", conf_param_key(p), conf_param_default(p));
             if (!memmem(buf_data(&text), buf_size(&text), line, strlen(line)))
-                fail_msg("--help has no %s", p->key);
+                fail_msg("--help has no %s", conf_param_key(p));
         }
     }
     conf_case_begin(&k); /* [program:NAME], all commented out, wants a command, a key its secret, a backend its url, a strategy its model; nothing else is wrong */
