@@ -7,6 +7,7 @@ import pytest
 import openai_schema as schema
 import prometheus_text
 from client import Background
+from mapping import access_line
 from played_backend import END, HANG, RESET, Held, chunk, head, single
 from test_52_asleep import starts, wait_asleep
 from waiting import until
@@ -259,7 +260,7 @@ def test_what_was_saved_is_the_same_in_head_log_and_metrics_R4_7(sidecar, before
     first = scrape(sidecar)
     answer = chat(sidecar, **LONG)
     changes = moved(sidecar, first)
-    (line,) = [json.loads(text) for text in sidecar.process.log if '"path":"/v1/chat/completions"' in text]
+    line = access_line(sidecar)
     assert changes.pop("llm_optimizer_smart_truncations_total") == 1 and line["strategy"] == answer.header("X-Sidecar-Strategy") == "A"
     assert line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved")) > 3000
     assert line["tokens_received"] == int(answer.header("X-Sidecar-Tokens")) > 6000
@@ -286,7 +287,7 @@ def test_parts_of_a_conversation_count_R4_7(sidecar, before):
     answer = chat(sidecar, model="auto", messages=[*talk, {"role": "user", "content": "so?"}])
     assert answer.status == 200 and answer.header("X-Sidecar-Strategy") == "C"
     changes = moved(sidecar, first)
-    (line,) = [json.loads(text) for text in sidecar.process.log if '"path":"/v1/chat/completions"' in text]
+    line = access_line(sidecar)
     assert changes.pop("llm_optimizer_tokens_saved_total") == line["tokens_saved"] == int(answer.header("X-Sidecar-Tokens-Saved"))
     assert (line["strategy"], line["parts"], line["parts_failed"], line["cache"], line["shared"]) == ("C", 4, 1, None, None)
     assert changes == {("llm_optimizer_requests_total", "C"): 1, ("llm_optimizer_requests_total", "all"): 1,
