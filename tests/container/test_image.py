@@ -82,7 +82,7 @@ def test_nothing_outside_is_reached_from_the_tests_network(shipped):
 
 
 def test_what_our_files_add(shipped):
-    """Four stripped programs below 1 MB, three small files; the libraries that the base lacks are named by the packages of docs/image.md."""
+    """Four stripped programs below 1 MiB, three small files; the libraries that the base lacks are named by the packages of docs/image.md."""
     box = shipped.run("--entrypoint", "", args=("sleep", "600"))
     sizes = box.sh("cd /usr/local/bin && stat -c '%s %n' *").split()
     programs = dict(zip(sizes[1::2], map(int, sizes[::2])))
