@@ -9,12 +9,12 @@
 #define PROXY_CACHE_H
 
 #include "common/buf.h"
-#include "common/sha256.h"
+#include "common/siphash.h"
 
 #include <stdint.h>
 
 enum {
-    CACHE_KEY_BYTES = SHA256_BYTES,
+    CACHE_KEY_BYTES = SIPHASH_BYTES,
     CACHE_ENTRIES = 4096,     /* no more are kept, however small */
     CACHE_SHARE = 4,          /* an answer of more than one in so many of limit_bytes is not kept */
     CACHE_MODELS = 2,         /* that have made one answer */

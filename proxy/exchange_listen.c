@@ -6,13 +6,12 @@
 #include "proxy/exchange_inner.h"
 #include "proxy/exchange_state.h"
 
-#include "common/sha256.h"
 #include "common/siphash.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert((int)SHA256_BYTES == (int)SHARE_KEY_BYTES, "the key of a share is a hash");
+_Static_assert((int)SIPHASH_BYTES == (int)SHARE_KEY_BYTES, "the key of a share is a hash");
 _Static_assert((int)RELAY_HIGH_BYTES == (int)SHARE_HIGH_BYTES && (int)RELAY_LOW_BYTES == (int)SHARE_LOW_BYTES, "the relay waits where the share says so");
 
 /* ---- all of them ---- */
@@ -224,13 +223,13 @@ static int read_key(const struct exchange *x, unsigned char key[SHARE_KEY_BYTES]
         return -ENOENT;
     int place = message_find(m, "x-sidecar-strategy", 0);
     struct span strategy = place >= 0 ? m->fields[place].value : (struct span){0, 0};
-    siphash(x->env->optimizer.secret, buf_data(&x->body), buf_size(&x->body), body); /* quick, as it may have megabytes */
+    siphash(x->env->optimizer.secret, buf_data(&x->body), buf_size(&x->body), body);
     buf_init(&text, 0);
     int error = buf_printf(&text, "%s %s\n%s\n%.*s\n", a->key ? "key" : "address", a->key ? a->key->name : a->sender.client, a->route->path,
                            (int)strategy.n, message_at(m, strategy));
     error = error ? error : buf_append(&text, body, sizeof body);
     if (!error)
-        sha256(buf_data(&text), buf_size(&text), key);
+        siphash(x->env->optimizer.secret, buf_data(&text), buf_size(&text), key);
     buf_fini(&text);
     return error;
 }

@@ -12,7 +12,7 @@
 #include "proxy/exchange_sink.h"
 
 enum {
-    SHARE_KEY_BYTES = 32,
+    SHARE_KEY_BYTES = 16,
     SHARE_BUCKETS = 64,
     SHARE_TYPE_BYTES = 64,
     SHARE_PROGRESS_BYTES = 80,
