@@ -28,10 +28,7 @@ int conf_add_built_in(struct conf *c, struct diag *d)
         {"preload", "ready", "exit"},
         {"preload", "restart", "on-failure"},
     };
-    int error = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && !error; i++)
-        error = set_built_in(c, rows[i][0], rows[i][1], rows[i][2], d);
-    return error;
+    return conf_set_built_ins(c, "program", rows, sizeof rows / sizeof *rows, d);
 }
 
 static int is_wildcard(const struct address *a)

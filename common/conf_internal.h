@@ -79,6 +79,8 @@ struct conf_origin *conf_origin(const struct conf_head *at, const struct conf_se
 /* Sets what we say ourselves, where the file does not: in [section:name], which is made where it is new and not full. 0 or -ENOMEM. */
 int conf_set_built_in(struct conf *c, const char *section, const char *name, const char *key, const char *text,
                       struct diag *d) WARN_UNUSED;
+/* What is built in, row by row: name, key, text. 0 or -ENOMEM. */
+int conf_set_built_ins(struct conf *c, const char *section, const char *const (*rows)[3], size_t rows_n, struct diag *d) WARN_UNUSED;
 /* Tells a mistake at the place where the value was set, or at its section's header. */
 void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,
                   const char *what);

@@ -86,10 +86,7 @@ static int add_built_in(struct conf *c, struct diag *d)
         {"C", "reduce_model", "qwen3:4b"},
         {"C", "options", "num_ctx=8192"},
     };
-    int error = 0;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && !error; i++)
-        error = conf_set_built_in(c, "strategy", rows[i][0], rows[i][1], rows[i][2], d);
-    return error;
+    return conf_set_built_ins(c, "strategy", rows, sizeof rows / sizeof *rows, d);
 }
 
 static void mistake(const struct conf *c, const struct conf_strategy *s, const char *key, struct diag *d, const char *what)

@@ -311,6 +311,14 @@ int conf_set_built_in(struct conf *c, const char *section, const char *name, con
     return error == -ENOMEM ? error : 0;
 }
 
+int conf_set_built_ins(struct conf *c, const char *section, const char *const (*rows)[3], size_t rows_n, struct diag *d)
+{
+    int error = 0;
+    for (size_t i = 0; i < rows_n && !error; i++)
+        error = conf_set_built_in(c, section, rows[i][0], rows[i][1], rows[i][2], d);
+    return error;
+}
+
 void conf_fini_instance(struct conf_head *at, const struct conf_section *s)
 {
     for (size_t i = 0; i < s->params_n; i++)
