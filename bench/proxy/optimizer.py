@@ -74,19 +74,6 @@ class Backend(http.server.BaseHTTPRequestHandler):
         self._answer({"models": [{"name": "bench:latest", "model": "bench:latest", "digest": "5" * 64}]})
 
 
-def ask(connection, value, faults):
-    """One request on this connection, read to its end."""
-    data = json.dumps(value, separators=(",", ":")).encode()
-    connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data))
-    tail = b""
-    while not tail.endswith(b"0\r\n\r\n"):
-        piece = connection.recv(65536)
-        if not piece or (not tail and b" 200 " not in piece[:20]):
-            faults.append(piece[:300])
-            return
-        tail = (tail + piece)[-64:]
-
-
 def ask_all(port, lists):
     """Each list of requests on a connection of its own, all at once."""
     faults = []
@@ -94,7 +81,7 @@ def ask_all(port, lists):
     def one(values):
         with socket.create_connection(("127.0.0.1", port)) as connection:
             for value in values:
-                ask(connection, value, faults)
+                peers.ask(connection, "/v1/chat/completions", value, faults)
 
     threads = [threading.Thread(target=one, args=(values,)) for values in lists]
     for thread in threads:

@@ -1,4 +1,5 @@
 """Who stands between the loader and the emitter: how each is started, with the same work to do and one worker."""
+import json
 import os
 import shutil
 import socket
@@ -82,6 +83,19 @@ def wait_listening(port, process):
             raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
         time.sleep(0.01)
     raise RuntimeError(f"{process.args[0]} does not listen on {port}")
+
+
+def ask(connection, path, value, faults):
+    """One request whose answer comes in chunks, read to its end; an answer that is no good one goes to faults."""
+    data = json.dumps(value, separators=(",", ":")).encode()
+    connection.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(data), data))
+    tail = b""
+    while not tail.endswith(b"0\r\n\r\n"):
+        piece = connection.recv(65536)
+        if not piece or (not tail and b" 200 " not in piece[:20]):
+            faults.append(piece[:300])
+            return
+        tail = (tail + piece)[-64:]
 
 
 def start(argv, port, environment=None, log=None):

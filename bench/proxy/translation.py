@@ -4,7 +4,6 @@ relay: processor time, and instructions of user space by callgrind where there i
 
 usage: bench/proxy/translation.py [--rounds N]
 """
-import json
 import os
 import socket
 import statistics
@@ -40,16 +39,8 @@ KINDS = {"/api/chat, as it is": (OURS, native), "/v1/chat/completions": (OURS, t
 
 
 def stream(port, path, body, faults):
-    data = json.dumps(body, separators=(",", ":")).encode()
-    with socket.create_connection(("127.0.0.1", port)) as c:
-        c.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(data), data))
-        tail = b""
-        while not tail.endswith(b"0\r\n\r\n"):
-            piece = c.recv(65536)
-            if not piece or (not tail and b" 200 " not in piece[:20]):
-                faults.append(piece[:200])
-                return
-            tail = (tail + piece)[-64:]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        peers.ask(connection, path, body, faults)
 
 
 def ask_all(port, kind, tokens_n, interval_us):
