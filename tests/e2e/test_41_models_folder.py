@@ -86,7 +86,7 @@ def test_a_link_of_ollamas_user_does_not_keep_ollama_root(for_nobody, inside):
     for_nobody.start()
     for_nobody.process.wait_log(r"warning supervisor models_failed path=.* error=.a link that is not root's")
     for_nobody.process.wait_log(r" exec .*program=ollama")
-    assert uids(for_nobody.pid_of("ollama")) == {NOBODY}
+    until(lambda: uids(for_nobody.pid_of("ollama")) == {NOBODY}, 5, "its user, which it becomes on its way to its program")
     assert not for_nobody.process.logged("models_kept") and os.stat(precious).st_uid == 0
 
 
