@@ -1,0 +1,71 @@
+/*
+ * member: one Ollama among several: where it is, how it is, what it has and has loaded. members: all of them, as names of hosts become
+ * addresses and addresses come and go. They probe by GET /api/ps, list by GET /api/tags; requests are none of their business.
+ */
+#ifndef PROXY_BALANCE_MEMBER_H
+#define PROXY_BALANCE_MEMBER_H
+
+#include "common/conf.h"
+#include "proxy/backend.h"
+#include "proxy/balance/balance.h"
+#include "proxy/balance/breaker.h"
+#include "proxy/installed.h"
+#include "proxy/loader.h"
+
+enum { MEMBER_NAME_BYTES = CONF_NAME_N + ADDRESS_TEXT_BYTES };
+
+struct members;
+
+struct member {
+    struct members *all;
+    int index;                 /* its place, below BALANCE_BACKENDS, as long as it is there */
+    const struct conf_backend *conf;
+    char name[MEMBER_NAME_BYTES]; /* of its section; NAME/ADDRESS:PORT where that name has several addresses */
+    char path[256];            /* of its url, without a slash at its end: "" mostly */
+    struct backend backend;    /* with its key */
+    struct loader loader;      /* models that are loaded there by requests of our own */
+    struct installed installed; /* which models it has */
+    struct breaker breaker;
+    int is_listed;             /* installed was read */
+    int is_drained;            /* the owner wants nothing new to go there */
+    int is_leaving;            /* its address is gone: nothing new, and it goes when nobody uses it */
+    size_t users_n;            /* exchanges that have it: it stays while there are any */
+    char why[160];             /* of its last failure; "" */
+};
+
+struct members_ops {
+    /* m may be given requests, or not any more; its slots, models, or what it has loaded have changed: look again. m may be new. Later, never from within. */
+    void (*changed)(void *context, struct member *m);
+    /* m goes now: nobody uses it. */
+    void (*gone)(void *context, struct member *m);
+    /* What it says that it has loaded. */
+    void (*loaded)(void *context, struct member *m, const char *const *names, size_t names_n, int64_t asked_ms);
+    void *context;
+};
+
+/* Those of conf with api = ollama. All is borrowed. 0 or -ENOMEM. */
+int members_new(struct members **out, struct loop *loop, const struct conf *conf, const struct tell *tell, struct waiting *waiting, const struct members_ops *ops) WARN_UNUSED;
+/* Nobody may use one any more. */
+void members_free(struct members **m);
+/* The members in the order of their indices, with gaps: NULL. i below BALANCE_BACKENDS. */
+struct member *members_at(const struct members *all, size_t i);
+struct member *members_find(const struct members *all, const char *name, size_t name_n);
+/* It may be given requests now; and how many at once. */
+int member_is_open(struct member *m, int64_t now_ms);
+size_t member_slots(const struct member *m, int64_t now_ms);
+/* Whether it has this model: its owner's word (`models`), else its list. */
+enum installed_verdict member_has(const struct member *m, const char *model, int64_t now_ms);
+/* An exchange uses it, or does not any more. */
+void member_use(struct member *m);
+void member_leave(struct member *m);
+/* A request of somebody's was answered, or was not: the era is breaker_begin's. why: of BAD, borrowed. */
+void member_answered(struct member *m, unsigned era, enum breaker_outcome outcome, const char *why);
+/* 0; by name: all addresses of a section too. */
+int members_drain(struct members *all, const char *name, size_t name_n, int is_drained);
+/* Lists older than that are asked for again: 1 where all are as fresh as can be, else `changed` comes. */
+int members_refresh(struct members *all, int64_t older_ms);
+/* {"models":[…]} of all of them, a name once, as GET /api/tags has it; and {"models":[…]} of GET /api/ps. 0 or -errno. */
+int members_write_tags(const struct members *all, struct buf *out) WARN_UNUSED;
+int members_write_ps(const struct members *all, struct buf *out) WARN_UNUSED;
+
+#endif
