@@ -1,7 +1,7 @@
 # ollama-sidecar. `make help` lists the targets.
 #
 # BUILD=DIR builds elsewhere, SAN=address,undefined with sanitizers, WERROR=1 as CI does.
-# WITH_SYSTEMD=1 links libsystemd.
+# WITH_SYSTEMD=1 links libsystemd; BALANCER=no leaves out what is for several Ollamas, and hiredis with it.
 # Yours are appended last: CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS.
 
 VERSION := 0.1.0
@@ -50,7 +50,7 @@ SMALL := -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_SMALL := -Wl,--gc-sections
 endif
 
-ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. -I$(BUILD)/gen $(BALANCER_CPPFLAGS) $(CPPFLAGS)
 OPTIMISE = -Os
 ALL_CFLAGS = -std=c11 $(OPTIMISE) -g $(WARNINGS) $(SMALL) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
@@ -74,6 +74,22 @@ SYSTEMD_CFLAGS := -DWITH_SYSTEMD $(shell $(PKG_CONFIG) --cflags libsystemd 2>/de
 SYSTEMD_LIBS := $(shell $(PKG_CONFIG) --libs libsystemd 2>/dev/null)
 endif
 
+# BALANCER=no: one Ollama, no Redis; what the image is built with, as it stays small (docs/adr/0019).
+BALANCER ?= yes
+ifneq ($(filter-out yes no,$(BALANCER)),)
+$(error BALANCER is yes or no, not '$(BALANCER)')
+endif
+BALANCER_ROOMS := proxy/balance proxy/store
+ifeq ($(BALANCER),yes)
+BALANCER_CPPFLAGS := -DWITH_BALANCER
+# As inih: the archive goes into the program.
+HIREDIS_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libhiredis.a)),$(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null),-lhiredis)
+else
+left_out = $(addsuffix /%,$(addprefix $(1)/,$(BALANCER_ROOMS)))
+# … and the unit tests that need it.
+TESTS_LEFT_OUT := $(shell grep -lE '"proxy/(balance|store)/' tests/unit/*.c 2>/dev/null)
+endif
+
 # llhttp: the archive, else the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source
 # package have, else the library.
 LLHTTP_ARCHIVE := $(filter /%,$(shell $(CC) -print-file-name=libllhttp.a))
@@ -95,10 +111,10 @@ endif
 
 PROGRAMS := ollama-supervisor ollama-proxy ollama-preload sidecarctl
 BINARIES := $(PROGRAMS:%=$(BUILD)/%)
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c))
+objects = $(filter-out $(call left_out,$(BUILD)/obj),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)))
 
 COMMON := $(BUILD)/libcommon.a
-TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
 
 .PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart
 .DELETE_ON_ERROR:
@@ -135,8 +151,20 @@ $(BUILD)/version: FORCE
 $(BUILD)/with-systemd: FORCE
 	@mkdir -p $(@D)
 	@echo '$(WITH_SYSTEMD)' | cmp -s - $@ || echo '$(WITH_SYSTEMD)' >$@
+
+# … and the proxy, when BALANCER does.
+$(call objects,proxy): $(BUILD)/with-balancer
+$(BUILD)/with-balancer: FORCE
+	@mkdir -p $(@D)
+	@echo '$(BALANCER)' | cmp -s - $@ || echo '$(BALANCER)' >$@
 .PHONY: FORCE
 FORCE:
+
+# The script that Redis runs, as the numbers of its bytes, without its comments and indents; its lines stay, as Redis tells them in errors.
+$(BUILD)/obj/proxy/store/script.o: $(BUILD)/gen/proxy/store/balance_lua.def
+$(BUILD)/gen/proxy/store/%_lua.def: proxy/store/%.lua
+	@mkdir -p $(@D)
+	sed 's/^[ \t]*//; s/^--.*//' $< | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
 
 # Generated code of others: its warnings are not ours.
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c
@@ -151,7 +179,7 @@ $(BUILD)/ollama-supervisor: $(call objects,supervisor) $(COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
 
 $(BUILD)/ollama-proxy: $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(HIREDIS_LIBS) $(DL_LIBS) $(LDLIBS)
 
 $(BUILD)/sidecarctl: $(call objects,tools) $(call objects,ctl) $(call objects,preload) $(COMMON)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(DL_LIBS) $(LDLIBS)
@@ -180,7 +208,7 @@ $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wr
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(HIREDIS_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
 
 # The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
 TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def 2>/dev/null) free sys_close_from
@@ -285,7 +313,7 @@ help:
 	@echo 'make run         install what is missing, build, start (PROFILE=NAME, ATTACH=1)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make check-deps  install what every lane of the tests needs'
-	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1)'
+	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1, BALANCER=no)'
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
