@@ -20,7 +20,7 @@ enum {
     CONF_OOM_BYTES = 8,
     CONF_PINS_MAX = 64,
     CONF_KEYS_MAX = 64,
-    CONF_BACKENDS_MAX = 16,
+    CONF_BACKENDS_MAX = 64,
     CONF_STRATEGIES_MAX = 16,
     CONF_NAME_N = 64, /* the longest NAME of [section:NAME] */
     CONF_PIN_VALUES_MAX = 7,
@@ -158,6 +158,8 @@ struct conf {
     struct conf_proxy proxy;
     struct conf_models models;
     struct conf_optimizer optimizer;
+    struct conf_balancer balancer;
+    struct conf_redis redis; /* password: also where it stands in a file; "" where it is in url, or there is none */
     size_t programs_n, pins_n, keys_n, backends_n, strategies_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
@@ -173,13 +175,14 @@ struct conf {
     struct conf_ollama_memory ollama_memory;
     const char *second_control_socket; /* where it is when control_socket can't be had: in state_dir; "": nowhere else */
     int is_backend_ours;    /* the backend is the ollama that we supervise */
+    int is_fleet;           /* some backend is a member: those are the Ollamas, and `backend` has no meaning */
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
     char **environment_in;  /* the process's environment, borrowed */
     struct conf_chunk *chunks; /* all texts; freed with the whole */
     /* The last, as each is cleared when there is a section for it: the others cost no memory. */
     struct conf_pin pins[CONF_PINS_MAX];
     struct conf_key keys[CONF_KEYS_MAX];             /* secret: the key, also where it stands in a file; "" where secret_hash is set */
-    struct conf_backend backends[CONF_BACKENDS_MAX]; /* key: the same; "" where it has none */
+    struct conf_backend backends[CONF_BACKENDS_MAX]; /* key: the same; "" where it has none; slots: of a member at least 1 */
     struct conf_strategy strategies[CONF_STRATEGIES_MAX]; /* by min_tokens; model: the one that answers, also of map-reduce */
     struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
@@ -212,6 +215,13 @@ size_t conf_pin_values(const struct conf_pin *p, struct conf_pin_value out[CONF_
 
 /* What a key may do: bits of enum conf_right. */
 unsigned conf_key_rights(const struct conf_key *k);
+/* 1 where its section says a priority, which is then also the most that its requests may have. */
+int conf_key_has_priority(const struct conf_key *k);
+/* 1 for one of the Ollamas that requests are balanced over. */
+static inline int conf_backend_is_member(const struct conf_backend *b)
+{
+    return b->api == CONF_BACKEND_API_OLLAMA;
+}
 /* 1 where a list of models, of a key or a backend, names this one: `*` at the end of an entry stands for any rest. One without a slash
  * names no model of another namespace, and a lone `*` all. */
 int conf_names_model(const struct list *models, const char *name, size_t name_n);
@@ -268,7 +278,7 @@ char *conf_path(const struct conf *c, const char *path);
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
 /* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models],
- * [optimizer], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
+ * [optimizer], [balancer], [redis], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

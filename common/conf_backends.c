@@ -13,8 +13,8 @@ static int check_backend(struct conf *c, struct conf_backend *b, struct diag *d)
         conf_mistake(c, at, "backend", "url", d, "there is none: write http://HOST:PORT or https://HOST");
     else if (parse_url(b->url, &url, why) < 0)
         conf_mistake(c, at, "backend", "url", d, why);
-    if (b->api == CONF_BACKEND_API_OLLAMA)
-        conf_warning(c, at, "backend", "api", d, "ollama has no effect in this version: nothing is sent there");
+    if (conf_backend_is_member(b) && b->slots == 0)
+        b->slots = c->proxy.slots > 0 ? c->proxy.slots : 1;
     conf_check_models(c, at, "backend", &b->models, d);
     return conf_take_row_secret(c, at, "backend", "key", "key_file", &key, d);
 }
@@ -25,4 +25,10 @@ int conf_check_backends(struct conf *c, struct diag *d)
     for (size_t i = 0; i < c->backends_n && !error; i++)
         error = check_backend(c, &c->backends[i], d);
     return error;
+}
+
+void conf_find_fleet(struct conf *c)
+{
+    for (size_t i = 0; i < c->backends_n; i++)
+        c->is_fleet |= conf_backend_is_member(&c->backends[i]);
 }

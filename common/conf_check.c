@@ -405,6 +405,7 @@ int conf_check(struct conf *c, struct diag *d)
         return error;
     check_listen(c, d);
     conf_check_machine(c, d);
+    conf_find_fleet(c);
     error = derive_ollama(c, d);
     if (error)
         return error;
@@ -430,6 +431,7 @@ int conf_check(struct conf *c, struct diag *d)
     conf_check_pins(c, d);
     error = conf_check_keys(c, d);
     error = error ? error : conf_check_backends(c, d);
+    error = error ? error : conf_check_redis(c, d);
     error = error ? error : conf_check_strategies(c, d);
     if (error)
         return error;

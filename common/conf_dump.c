@@ -39,9 +39,11 @@ static int mask_param(const struct conf *c, const struct conf_head *at, const st
     int is_environment = strcmp(p->section, "program") == 0 && strcmp(conf_param_key(p), "environment") == 0, error = 0;
     const struct list *pairs = &((const struct conf_program *)at)->environment;
     const char *text = o->text ? o->text : "";
-    *is_masked = conf_is_secret_row(p) && *text;
-    if (*is_masked)
-        return buf_append(out, CONF_MASK, sizeof CONF_MASK);
+    *is_masked = 0;
+    if (conf_is_secret_row(p)) {
+        int error_of_row = conf_mask_row(p, text, out, is_masked);
+        return error_of_row ? error_of_row : buf_append(out, "", 1);
+    }
     for (size_t i = 0; is_environment && i < pairs->items_n; i++)
         *is_masked |= conf_is_secret(pairs->items[i]);
     for (size_t i = 0; *is_masked && i < pairs->items_n && !error; i++) {
@@ -116,11 +118,14 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
         return error;
     error = dump_instance(c, (const struct conf_head *)&c->models, conf_find_section("models"), 0, out);
     error = error ? error : dump_instance(c, (const struct conf_head *)&c->optimizer, conf_find_section("optimizer"), 0, out);
+    error = error ? error : dump_instance(c, (const struct conf_head *)&c->balancer, conf_find_section("balancer"), 0, out);
+    error = error ? error : dump_instance(c, (const struct conf_head *)&c->redis, conf_find_section("redis"), 0, out);
     error = error ? error : dump_proxys(c, 0, out);
     for (size_t i = 0; i < c->keys_n && !error; i++) /* what stands in files */
         error = buf_printf(out, "%s\n", c->keys[i].secret);
     for (size_t i = 0; i < c->backends_n && !error; i++)
         error = buf_printf(out, "%s\n", c->backends[i].key);
+    error = error ? error : buf_printf(out, "%s\n", c->redis.password);
     return error;
 }
 

@@ -114,6 +114,8 @@ int conf_check_backends(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check_strategies(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_libraries.c, for --check: what is loaded only when it is needed can be loaded here. */
 void conf_check_libraries(const struct conf *c, struct diag *d);
+/* Whether one of them is an Ollama: before they are checked. */
+void conf_find_fleet(struct conf *c);
 /* conf_keys.c: the entries of a list of models, of the row `models`; mistakes into d. */
 void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
 /* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */
@@ -126,6 +128,12 @@ int conf_take_row_secret(struct conf *c, struct conf_head *at, const char *secti
                          const char **value, struct diag *d) WARN_UNUSED;
 /* The secrets that were read from files, as a child finds them behind c->expanded: SECTION:NAME=SECRET and a NUL. 0 or -errno. */
 int conf_hand_row_secrets(const struct conf *c, struct buf *out) WARN_UNUSED;
+
+/* Appends the value of such a row as it may be shown; of a URL all but who asks, and his password. *is_masked: something was left out.
+ * 0 or -errno. */
+int conf_mask_row(const struct conf_param *p, const char *text, struct buf *out, int *is_masked) WARN_UNUSED;
+/* conf_redis.c: [redis]; its password is read, and told to c->secrets. 0 or -ENOMEM. */
+int conf_check_redis(struct conf *c, struct diag *d) WARN_UNUSED;
 
 /* conf_check_trust.c: the lists of [proxy] that say whom to believe, and who may ask. 0 or -ENOMEM. */
 int conf_check_trust(const struct conf *c, struct diag *d) WARN_UNUSED;

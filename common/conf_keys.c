@@ -110,6 +110,11 @@ static void check_twice(const struct conf *c, const struct conf_key *k, struct d
                      other->name, other->line);
 }
 
+int conf_key_has_priority(const struct conf_key *k)
+{
+    return conf_origin((const struct conf_head *)k, conf_find_section("key"), "priority")->kind != CONF_FROM_DEFAULT;
+}
+
 static int check_key(struct conf *c, struct conf_key *k, struct diag *d)
 {
     struct conf_head *at = (struct conf_head *)k;

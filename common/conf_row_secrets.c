@@ -1,5 +1,5 @@
 /*
- * Secrets that stand in rows: secret of [key:NAME], key of [backend:NAME], or the files that are named in their place. They are
+ * Secrets that stand in rows: secret of [key:NAME], key of [backend:NAME], password and url of [redis], or the files that are named in their place. They are
  * masked in a dump, quoted by no mistake, and handed to children with the text (conf_handed.c), as these may not be allowed to
  * read the files.
  */
@@ -14,19 +14,33 @@ enum { ROW_SECRET_BYTES_MAX = 4096, ROW_NAME_BYTES = 96 };
 
 int conf_has_secret_rows(const char *section)
 {
-    return section && (strcmp(section, "key") == 0 || strcmp(section, "backend") == 0);
+    return section && (strcmp(section, "key") == 0 || strcmp(section, "backend") == 0 || strcmp(section, "redis") == 0);
 }
 
 int conf_is_secret_row(const struct conf_param *p)
 {
-    return (strcmp(p->section, "key") == 0 && strcmp(conf_param_key(p), "secret") == 0) ||
-           (strcmp(p->section, "backend") == 0 && strcmp(conf_param_key(p), "key") == 0);
+    static const char *const rows[][2] = {{"key", "secret"}, {"backend", "key"}, {"redis", "password"}, {"redis", "url"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(p->section, rows[i][0]) == 0 && strcmp(conf_param_key(p), rows[i][1]) == 0)
+            return 1;
+    return 0;
+}
+
+int conf_mask_row(const struct conf_param *p, const char *text, struct buf *out, int *is_masked)
+{
+    const char *host = strrchr(text, '@');
+    int is_url = strcmp(conf_param_key(p), "url") == 0;
+    *is_masked = is_url ? host != NULL : *text != '\0';
+    if (!*is_masked)
+        return buf_text(out, text);
+    const char *scheme = is_url ? strstr(text, "://") : NULL;
+    return buf_printf(out, "%.*s" CONF_MASK "%s", scheme && scheme < host ? (int)(scheme + 3 - text) : 0, text, is_url ? host : "");
 }
 
 /* As it is called in c->expanded and c->secrets, where no variable and no path has such a name. */
 static void row_name(const struct conf_head *at, const char *section, char out[ROW_NAME_BYTES])
 {
-    snprintf(out, ROW_NAME_BYTES, "%s:%s", section, at->name);
+    snprintf(out, ROW_NAME_BYTES, "%s:%s", section, at->name ? at->name : "");
 }
 
 static const char *handed(const struct conf *c, const char *name)
@@ -105,5 +119,7 @@ int conf_hand_row_secrets(const struct conf *c, struct buf *out)
     for (size_t i = 0; i < c->backends_n && !error; i++)
         if (*c->backends[i].key_file)
             error = buf_printf(out, "backend:%s=%s%c", c->backends[i].name, c->backends[i].key, '\0');
+    if (*c->redis.password_file && !error)
+        error = buf_printf(out, "redis:=%s%c", c->redis.password, '\0');
     return error;
 }

@@ -249,8 +249,8 @@ static void check_optimizer(const struct conf *c, struct diag *d)
     conf_check_models(c, at, "optimizer", &c->optimizer.models, d);
     if (c->optimizer.enabled && c->optimizer.models.items_n == 0)
         conf_mistake(c, at, "optimizer", "models", d, "there is none: no request would be optimised");
-    if (c->optimizer.cache == CONF_CACHE_REDIS)
-        conf_mistake(c, at, "optimizer", "cache", d, "redis comes with a later version: write memory");
+    if (c->optimizer.cache == CONF_CACHE_REDIS && !*c->redis.url)
+        conf_mistake(c, at, "optimizer", "cache", d, "redis needs [redis] url: set it, or write memory");
 }
 
 int conf_check_strategies(struct conf *c, struct diag *d)

@@ -151,18 +151,21 @@ static struct conf_head *item_of(const struct conf *c, const struct named *n, si
     return (struct conf_head *)(uintptr_t)((const char *)c + n->first_at + i * n->bytes);
 }
 
+/* Those without: where the one of each is. */
+static const struct {
+    const char *section;
+    size_t at;
+} single_sections[] = {
+    {"supervisor", offsetof(struct conf, supervisor)}, {"preload", offsetof(struct conf, preload)},     {"proxy", offsetof(struct conf, proxy)},
+    {"models", offsetof(struct conf, models)},         {"optimizer", offsetof(struct conf, optimizer)}, {"balancer", offsetof(struct conf, balancer)},
+    {"redis", offsetof(struct conf, redis)},
+};
+
 struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name)
 {
-    if (strcmp(s->name, "supervisor") == 0)
-        return (struct conf_head *)&c->supervisor;
-    if (strcmp(s->name, "preload") == 0)
-        return (struct conf_head *)&c->preload;
-    if (strcmp(s->name, "proxy") == 0)
-        return (struct conf_head *)&c->proxy;
-    if (strcmp(s->name, "models") == 0)
-        return (struct conf_head *)&c->models;
-    if (strcmp(s->name, "optimizer") == 0)
-        return (struct conf_head *)&c->optimizer;
+    for (size_t i = 0; i < sizeof single_sections / sizeof *single_sections; i++)
+        if (strcmp(single_sections[i].section, s->name) == 0)
+            return (struct conf_head *)(uintptr_t)((const char *)c + single_sections[i].at);
     const struct named *n = named_of(s);
     for (size_t i = 0; i < *count_of(c, n); i++)
         if (strcmp(item_of(c, n, i)->name, name) == 0)

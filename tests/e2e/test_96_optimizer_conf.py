@@ -69,7 +69,7 @@ def test_r4_2_every_mistake_is_told_at_the_start_and_by_check(sidecar):
     for args in (["--check"], []):
         run = sidecar.run("ollama-supervisor", "-c", sidecar.ini, *args)
         assert run.returncode == 100, run
-        for line, told in ((r"cache = redis", "redis comes with a later version: write memory"),
+        for line, told in ((r"cache = redis", "redis needs [redis] url: set it, or write memory"),
                            (r"min_tokens = 50", "prompts of 50 tokens are those of [strategy:short] as well"),
                            (r"\[strategy:long\]", "[strategy:long] reduce_model: there is none"),
                            (r"options = num_ctx=2K", "the option num_ctx must be a number")):

@@ -23,7 +23,9 @@ static void test_rows_of_a_key(void **state)
     assert_int_equal(key->tokens_per_minute, 1000);
     assert_int_equal(key->priority, 9);
     assert_int_equal(key->heartbeat, CONF_KEY_HEARTBEAT_OFF);
+    assert_true(conf_key_has_priority(key));
     key = &k.conf->keys[1];
+    assert_false(conf_key_has_priority(key));
     assert_string_equal(key->secret, "");
     assert_int_equal(conf_key_rights(key), CONF_RIGHT_INFERENCE);
     assert_int_equal(key->priority, 5);
@@ -40,7 +42,30 @@ static void test_rows_of_a_backend(void **state)
     assert_int_equal(k.conf->backends[0].api, CONF_BACKEND_API_OPENAI);
     assert_string_equal(k.conf->backends[1].key, "sesame"); /* somebody else's: its length is his business */
     assert_int_equal(k.conf->backends[1].slots, 4);
-    assert_true(conf_case_has(&k, "warning", k.file, 11, "api: ollama has no effect in this version: nothing is sent there"));
+    assert_int_equal(k.conf->backends[1].weight, 1);
+    assert_false(conf_backend_is_member(&k.conf->backends[1]));
+    assert_true(conf_backend_is_member(&k.conf->backends[2]));
+    assert_true(k.conf->is_fleet);
+    conf_case_load(&k, "[backend:vllm]\nurl = http://127.0.0.1:8000\n", NULL);
+    conf_case_good(&k);
+    assert_false(k.conf->is_fleet);
+    assert_int_equal(k.conf->backends[0].slots, 0);
+}
+
+/* Its own word, else that of [proxy], else one at a time. */
+static void test_slots_of_an_ollama(void **state)
+{
+    (void)state;
+    static const char *const text = "[backend:a]\nurl = http://a\napi = ollama\n[backend:b]\nurl = http://b\napi = ollama\nslots = 3\n";
+    char with_slots[400];
+    conf_case_load(&k, text, NULL);
+    conf_case_good(&k);
+    assert_int_equal(k.conf->backends[0].slots, 1);
+    assert_int_equal(k.conf->backends[1].slots, 3);
+    snprintf(with_slots, sizeof with_slots, "[proxy]\nslots = 2\n%s", text);
+    conf_case_load(&k, with_slots, NULL);
+    assert_int_equal(k.conf->backends[0].slots, 2);
+    assert_int_equal(k.conf->backends[1].slots, 3);
 }
 
 static void test_mistakes_show_no_secret(void **state)
@@ -92,6 +117,17 @@ static void test_mistakes_show_no_secret(void **state)
         {"[backend:b]\nurl = https://h\nkey = open sesame\n", 3, "[backend:b] key: it has a blank"},
         {"[backend:b]\nurl = https://h\nmodels = *x\n", 3, "[backend:b] models: \"*x\" names no model"},
         {"[backend:b]\nurl = https://h\napi = anthropic\n", 3, "is none of: ollama, openai"},
+        {"[backend:b]\nurl = https://h\nweight = 0\n", 3, "[backend:b] weight: "},
+        {"[redis]\nurl = sesame@h\n", 2, "[redis] url: write redis://"},
+        {"[redis]\nurl = rediss://:sesame@h\n", 2, "[redis] url: TLS is not spoken to Redis"},
+        {"[redis]\nurl = redis://:sesa me@h\n", 2, "[redis] url: it has a blank"},
+        {"[redis]\nurl = redis://:sesame%40@h\n", 2, "url: what follows a % is wrong: write %% for"},
+        {"[redis]\nurl = redis://h\npassword = sesame\npassword_file = f\n", 4, "[redis] password_file: the key stands in the section, too"},
+        {"[redis]\nurl = redis://h\npassword = open sesame\n", 3, "[redis] password: it has a blank"},
+        {"[redis]\nurl = redis://h\npassword_file = nowhere\n", 3, "[redis] password_file: the file can't be read"},
+        {"[redis]\nprefix = a{b}\n", 2, "[redis] prefix: take up to 64"},
+        {"[redis]\nlease = 10ms\n", 2, "[redis] lease: "},
+        {"[redis]\nc2VzYW1lsesame==\n", 2, "unknown key \"***\" in [redis]"},
     };
     scratch_text(&k.scratch, "empty", "\n");
     scratch_text(&k.scratch, "lines", "sesame-0123456789\nsesame-0123456789\n");
@@ -138,13 +174,13 @@ static void test_as_many_as_there_may_be(void **state)
     assert_int_equal(buf_printf(&text, "[key:last]\n[backend:last]\n"), 0);
     conf_case_load_bytes(&k, buf_data(&text), buf_size(&text), NULL);
     conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 1, "more than 64 sections [key:NAME]");
-    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 2, "more than 16 sections [backend:NAME]");
+    conf_case_told(&k, 2 * CONF_KEYS_MAX + 2 * CONF_BACKENDS_MAX + 2, "more than 64 sections [backend:NAME]");
     buf_fini(&text);
 }
 
 static const char text_with_secrets[] = "[key:a]\nsecret = a;sesame%%-0123456789\n[key:b]\nsecret_file = b\n[key:c]\nsecret = %(ENV_C)s\n[key:d]\nsecret = d\n"
                                         "[backend:e]\nurl = http://h\nkey_file = e\n[backend:f]\nurl = http://h\nkey = f\n"
-                                        "[environment]\nX = -sesame-from-b-and-c-\n";
+                                        "[redis]\nurl = redis://u:sesame-%%40@r:1/2\npassword_file = r\n[environment]\nX = -sesame-from-b-and-c-\n";
 static char secret_c[] = "C=sesame-from-b-and-c";
 
 static void load_with_secrets(void)
@@ -152,6 +188,7 @@ static void load_with_secrets(void)
     static char *environment[] = {secret_c, NULL}; /* borrowed for as long as the configuration */
     scratch_text(&k.scratch, "b", "b=sesame=0123456789\n");
     scratch_text(&k.scratch, "e", "e\n");
+    scratch_text(&k.scratch, "r", "sesame-of-redis\n");
     conf_case_load(&k, text_with_secrets, environment);
     conf_case_good(&k);
 }
@@ -168,8 +205,9 @@ static void test_no_dump_shows_a_secret(void **state)
     if (strstr(dump, "sesame"))
         fail_msg("shown:\n%s", dump);
     static const char *const lines[] = {"[key:a]\n; secret = ***  ; line 2\n", "\nsecret_file = b  ; line 4\n", "[key:c]\n; secret = ***  ; line 6\n",
-                                        "[key:d]\n; secret = ***  ; line 8\n", "\n; key = ***  ; line 14\n", "\nX = -***-"};
-    for (size_t i = 0; i < 5; i++)
+                                        "[key:d]\n; secret = ***  ; line 8\n", "\n; key = ***  ; line 14\n", "\n; X = -***-",
+                                        "[redis]\n; url = redis://***@r:1/2  ; line 16\npassword =   ; default\npassword_file = r  ; line 17\n"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (!strstr(dump, lines[i]))
             fail_msg("no %s in %s", lines[i], dump);
     buf_fini(&text);
@@ -183,6 +221,8 @@ static void assert_secrets(const struct conf *c)
         assert_string_equal(c->keys[i].secret, secrets[i]);
     assert_string_equal(c->backends[0].key, "e");
     assert_string_equal(c->backends[1].key, "f");
+    assert_string_equal(c->redis.password, "sesame-of-redis");
+    assert_string_equal(c->redis.url, "redis://u:sesame-%40@r:1/2");
 }
 
 /* A proxy that runs as another user may not read the files. */
@@ -280,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_rows_of_a_key),
         CASE(test_rows_of_a_backend),
+        CASE(test_slots_of_an_ollama),
         CASE(test_mistakes_show_no_secret),
         CASE(test_all_mistakes_at_once_and_a_weak_secret),
         CASE(test_as_many_as_there_may_be),

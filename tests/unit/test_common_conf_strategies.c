@@ -114,7 +114,7 @@ static void test_mistakes_of_the_optimizer(void **state)
     } rows[] = {
         {"[optimizer]\nenabled = yes\nmodels =\n", 3, "[optimizer] models: there is none: no request would be optimised"},
         {"[optimizer]\nmodels = a*b\n", 2, "[optimizer] models: \"a*b\" names no model"},
-        {"[optimizer]\ncache = redis\n", 2, "[optimizer] cache: redis comes with a later version: write memory"},
+        {"[optimizer]\ncache = redis\n", 2, "[optimizer] cache: redis needs [redis] url: set it, or write memory"},
         {"[optimizer]\nsystem_budget = 8K\n", 2, "[optimizer] system_budget: "},
         {"[strategy]\n", 1, "[strategy] needs a name"},
         {"[strategy:a b]\nmodel = m\n", 1, "\"a b\" is no name"},
