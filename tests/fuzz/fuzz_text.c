@@ -1,6 +1,7 @@
 /* Bytes of others as a JSON string, and for a terminal. */
 #include "common/buf.h"
 #include "common/network.h"
+#include "common/redis_url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,9 @@ static void parse_all(const char *text)
     struct url url;
     if (parse_url(text, &url, why) == 0 && (!url.address.host[0] || url.address.port == 0 || url.path < text || url.path + url.path_n > text + strlen(text) ||
                                             (url.path_n > 0 && (url.path[0] != '/' || url.path[url.path_n - 1] == '/'))))
+        abort();
+    struct redis_url redis;
+    if (redis_url_parse(text, &redis, why) == 0 && !redis.address.host[0] == !redis.path[0])
         abort();
     parse_ollama_host(text, &a);
     (void)!address_to_sockaddr(&a, &at, &at_n);
