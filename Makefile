@@ -59,7 +59,7 @@ ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
 # it has no .pc file in some distributions, its name is the same everywhere.
 INIH_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libinih.a)),$(shell $(PKG_CONFIG) --libs inih 2>/dev/null),-linih)
 CURL_LIBS = $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null || echo -lcurl)
-DL_LIBS := -ldl # dlopen(3), which is in libc itself since glibc 2.34
+DL_LIBS := -ldl -lpthread # dlopen(3), pthread_create(3): in libc itself since glibc 2.34
 CJSON_LIBS = $(shell $(PKG_CONFIG) --libs libcjson 2>/dev/null || echo -lcjson)
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
@@ -204,6 +204,7 @@ $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 # Where a test sets the clock, or refuses a call.
 $(BUILD)/unit/test_supervisor_handshakes: WRAPPED = -Wl,--wrap=sys_socket
 $(BUILD)/unit/test_supervisor_doors: WRAPPED = -Wl,--wrap=sys_listen_no_more
+$(BUILD)/unit/test_proxy_balance_resolve: WRAPPED = -Wl,--wrap=sys_each_address,--wrap=sys_start_thread
 $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll,--wrap=sys_epoll_wait
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)

@@ -216,6 +216,13 @@ int sys_readlink_at(int fd, char *target, size_t target_n) WARN_UNUSED; /* where
 /* As sys_each_entry, without . and .. */
 int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
 
+/* Threads (sys_thread.c). This one runs beside the loop, with all signals blocked, as they are the loop's, and nobody waits for its end. 0 or
+ * -errno. pthread_create(3) */
+int sys_start_thread(void *(*fn)(void *context), void *context) WARN_UNUSED;
+/* Each address of a host's name, of families that this machine has one of itself. It waits for name servers: only for a thread of its own. 0,
+ * or -EHOSTUNREACH with a sentence in why. getaddrinfo(3) */
+int sys_each_address(const char *host, void (*fn)(void *context, const struct sockaddr *address), void *context, char *why, size_t why_n) WARN_UNUSED;
+
 /* Gives the kernel back what was freed and libc keeps; nothing where libc can't. malloc_trim(3) */
 void sys_trim_memory(void);
 
