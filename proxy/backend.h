@@ -32,7 +32,8 @@ struct backend {
     int is_keeping;   /* 0: connections are not kept any more */
     struct https *https;       /* borrowed; NULL: by sockets of our own */
     const char *origin;        /* … and then `https://HOST:PORT`; borrowed */
-    const char *authorization; /* the value of that field, for our own requests; borrowed; NULL: none */
+    const char *authorization; /* the value of that field, for our own requests, and those of clients in the place of theirs; borrowed; NULL: none */
+    const char *path; /* where Ollama's API begins there, before /api: "/llm"; borrowed; NULL: at its root */
     int is_hosted;             /* by https: it is not told through whom it is asked */
     char *scratch;    /* BACKEND_READ_BYTES, into which every answer is read; owned */
     struct message spare; /* memory for an answer's head, which most need within one turn only */

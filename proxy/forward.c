@@ -111,18 +111,20 @@ int forward_request_head(struct buf *out, const struct forward_request *f)
     static const char *const names[] = {"authorization", "x-api-key", "api-key", /* where keys are ours */
                                         "origin",                                /* where CORS is */
                                         "host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
-    const char *const *dropped = f->tell->are_keys_ours ? names : names + KEYS_N + (f->is_origin_dropped ? 0 : ORIGIN_N);
+    const char *const *dropped = f->tell->are_keys_ours || f->authorization ? names : names + KEYS_N + (f->is_origin_dropped ? 0 : ORIGIN_N);
     enum { MORE_BYTES = 512 }; /* what we add, mostly: memory is asked for once */
     const struct message *m = f->request;
     char *room;
     int error = buf_reserve(out, buf_size(&m->text) + MORE_BYTES, &room);
     error = error ? error : buf_append(out, message_at(m, m->method_name), m->method_name.n);
     error = error ? error : buf_append(out, " ", 1);
+    error = error || !f->path ? error : buf_text(out, f->path);
     if (!error)
         error = f->target ? buf_text(out, f->target) : buf_append(out, message_at(m, m->target), m->target.n);
     error = error ? error : buf_text(out, " HTTP/1.1\r\n");
     error = error ? error : append_line(out, "Host: ", f->host);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
+    error = error || !f->authorization ? error : append_line(out, "Authorization: ", f->authorization);
     error = error ? error : append_fields(out, m, dropped, f->sender->has_fields, f->target != NULL);
     if (!error && f->target) /* the body is ours, too */
         error = append_line(out, "Content-Type: ", "application/json");

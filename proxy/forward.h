@@ -11,6 +11,8 @@ struct forward_request {
     const struct message *request;
     const char *target;     /* NULL: the request's own; else its body was written here, and is JSON */
     const char *host;       /* the backend's, for Host */
+    const char *path;       /* … before the target; NULL: nothing */
+    const char *authorization; /* in the place of the client's; NULL: that one */
     const char *request_id;
     int64_t body_bytes;     /* -1: not known, chunked */
     int is_origin_dropped;  /* CORS is our own business */

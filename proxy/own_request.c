@@ -83,7 +83,8 @@ void own_request_init(struct own_request *r, struct backend *backend, const stru
 /* Via: a backend that leads back to us is found out by it, as with any request. */
 int own_request_write(struct buf *out, const struct backend *backend, const struct tell *tell, const char *path, const struct buf *body)
 {
-    int error = buf_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", path, backend->host);
+    const char *before = backend->path ? backend->path : "";
+    int error = buf_printf(out, "%s %s%s HTTP/1.1\r\nHost: %s\r\n", body ? "POST" : "GET", before, path, backend->host);
     if (body && !error)
         error = buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", buf_size(body));
     if (backend->authorization && !error)

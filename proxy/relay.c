@@ -164,6 +164,8 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
 {
     const struct message *m = request->request;
     struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->answer->deliver->request_id};
+    f.path = r->fetch.backend->path;
+    f.authorization = r->fetch.backend->authorization;
     f.target = request->target;
     f.body_bytes = request->body ? (int64_t)buf_size(request->body) : m->length_bytes;
     f.is_origin_dropped = request->is_cors_ours;

@@ -131,6 +131,22 @@ static void test_another_target_has_another_type(void **state)
     message_fini(&m);
 }
 
+/* Its API begins below a path, and it has a key of its own: the client's is none of its business. */
+static void test_a_backend_has_a_path_and_a_key(void **state)
+{
+    (void)state;
+    struct message m;
+    struct buf out;
+    struct tell tell;
+    buf_init(&out, 0);
+    parse(&m, HTTP1_REQUEST, "GET /api/tags HTTP/1.1\r\nHost: c\r\nA: 1\r\nAuthorization: Bearer theirs\r\nX-Api-Key: theirs\r\n\r\n");
+    struct sender sender = sender_of(&m, &tell);
+    struct forward_request f = {.request = &m, .host = "back:1", .path = "/llm", .authorization = "Bearer ours", .request_id = "1", .tell = &tell, .sender = &sender};
+    assert_int_equal(forward_request_head(&out, &f), 0);
+    assert_text(&out, "GET /llm/api/tags HTTP/1.1\r\nHost: back:1\r\nX-Request-Id: 1\r\nAuthorization: Bearer ours\r\nA: 1\r\n" VIA "\r\n");
+    message_fini(&m);
+}
+
 static void test_a_body_gets_its_length(void **state)
 {
     (void)state;
@@ -209,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_a_request_in_one_form),
         cmocka_unit_test(test_a_key_is_passed_on_only_where_there_are_none),
         cmocka_unit_test(test_another_target_has_another_type),
+        cmocka_unit_test(test_a_backend_has_a_path_and_a_key),
         cmocka_unit_test(test_a_body_gets_its_length),
         cmocka_unit_test(test_an_answer_keeps_its_fields),
         cmocka_unit_test(test_what_an_answer_is),
