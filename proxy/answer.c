@@ -41,6 +41,7 @@ void answer_expect(struct answer *a, const struct route *route, int is_stream, c
         [SHAPE_OTHER] = {FORM_OTHER, FORM_OTHER},
         [SHAPE_JSON] = {FORM_JSON, FORM_JSON},
         [SHAPE_LINES] = {FORM_JSON, FORM_NDJSON},
+        [SHAPE_LINES_ASKED] = {FORM_JSON, FORM_NDJSON},
         [SHAPE_EVENTS] = {FORM_JSON, FORM_SSE},
     };
     int is_streamed = is_stream >= 0 ? is_stream : route->shape == SHAPE_LINES;

@@ -138,7 +138,7 @@ static void reduce(struct exchange *x)
 
 void exchange_prepare(struct exchange *x)
 {
-    if (exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
+    if (exchange_read_priority(x) < 0 || exchange_generate(x) < 0 || exchange_check_key(x, 1) < 0 || exchange_translate(x) != 0)
         return;
     if (x->plan && x->plan->step == PLAN_MAP)
         exchange_begin_map(x, reduce);

@@ -79,7 +79,7 @@ int exchange_fall_back(struct exchange *x, int status, const char *code, const c
     if (!is_meant(x, status) || !has_room(a))
         return 0;
     int is_openai = x->admission.route->dialect == DIALECT_OPENAI;
-    int is_stream = d->is_begun ? a->form != FORM_JSON : is_openai ? x->ask.is_stream > 0 : x->ask.is_stream != 0;
+    int is_stream = d->is_begun ? a->form != FORM_JSON : x->admission.route->shape == SHAPE_LINES ? x->ask.is_stream != 0 : x->ask.is_stream > 0;
     int was_begun = d->is_begun;
     if (write_answer(x, is_stream, text) < 0)
         return 0;

@@ -3,6 +3,7 @@
 
 #include "proxy/exchange_state.h"
 #include "proxy/map.h"
+#include "proxy/priority.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -53,6 +54,7 @@ int exchange_make(struct exchange **out, struct env *env, const struct message *
     x->deliver.encoding = encodings[env->conf->proxy.stream_encoding];
     answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
+    x->priority = BALANCE_PRIORITY;
     x->began_ms = x->since_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, &exchange_way);
     relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);

@@ -1,6 +1,6 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate adds), exchange_wait.c (until it may go to the
+ * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate and /ollama/generate add), exchange_priority.c (who goes first), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_map.c (what it maps), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
@@ -85,6 +85,8 @@ struct exchange {
     int is_json_doubted;       /* the body may be no JSON: its first character says */
     struct gate_ticket ticket;
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
+    unsigned char priority;    /* which of those in line goes first: proxy/priority.h */
+    uint64_t payer;            /* for whom it counts there; 0: for nobody */
     const struct upstream *upstream; /* who answers, chosen when its body is read; NULL: the Ollama of env->backend */
     struct upstreams_ticket lists; /* waits for lists of models, as nobody is known to have its own */
     void (*chosen)(struct exchange *x); /* … and goes on there */
@@ -226,8 +228,12 @@ const struct translate_models *exchange_own_models(const struct exchange *x);
 /* what needs no Ollama where there is none, as it was never started, or has failed: 1 where it was answered. */
 int exchange_answer_for_ollama(struct exchange *x);
 
-/* exchange_generate.c. A body of POST /generate becomes one of Ollama's, with x->preset; nothing where it is another path's. 0, or -1: the exchange
- * has ended. */
+/* exchange_priority.c. Its body is whole, and it is known who answers: its priority and payer, as far as they are of any use, and its body
+ * without the member. 0, or -1: the exchange has ended. */
+int exchange_read_priority(struct exchange *x) WARN_UNUSED;
+
+/* exchange_generate.c. A body of POST /generate becomes one of Ollama's, with x->preset, and so does one of POST /ollama/generate; nothing where it
+ * is another path's. 0, or -1: the exchange has ended. */
 int exchange_generate(struct exchange *x) WARN_UNUSED;
 
 /* exchange_asleep.c. 1 where it has ended, answered from what is known of an Ollama that sleeps, or wakes; the gate was refreshed. */

@@ -27,6 +27,7 @@ enum route_shape {
     SHAPE_OTHER,  /* no JSON, or nobody knows */
     SHAPE_JSON,   /* one object */
     SHAPE_LINES,  /* objects, a line each, unless the request says "stream": false */
+    SHAPE_LINES_ASKED, /* … where it says "stream": true, else one object */
     SHAPE_EVENTS, /* server-sent events where the request says "stream": true, else one object */
 };
 

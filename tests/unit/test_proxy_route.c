@@ -33,6 +33,7 @@ static void test_what_each_path_is(void **state)
         {METHOD_POST, "/api/show", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/api/generate", RIGHT_INFERENCE, 1, 1},
         {METHOD_POST, "/generate", RIGHT_INFERENCE, 1, 1},
+        {METHOD_POST, "/ollama/generate", RIGHT_INFERENCE, 1, 1},
         {METHOD_POST, "/api/embed", RIGHT_INFERENCE, 1, 1},
         {METHOD_POST, "/api/pull", RIGHT_MANAGE, 1, 0},
         {METHOD_DELETE, "/api/delete", RIGHT_MANAGE, 1, 0},
