@@ -10,7 +10,8 @@ import yaml
 from podman import ROOT
 from stack import BIN, checkout
 
-FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "deploy/compose/gpu.yaml")
+BALANCER = "deploy/compose/balancer.yaml"
+FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "deploy/compose/gpu.yaml", BALANCER)
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +87,26 @@ def test_gpu(config, folder):
     assert [(device["driver"], device["count"], device["capabilities"]) for device in devices] == [("nvidia", -1, ["gpu"])]
 
 
+def test_the_balancer(config, folder):
+    """R2.4: by COMPOSE_FILE in .env at the root; Redis, the Ollamas, and two balancers whose image has what it takes."""
+    here = os.path.join(folder, "sidecar")
+    with open(os.path.join(here, ".env"), "w", encoding="utf-8") as file:
+        file.write(f"COMPOSE_FILE={BALANCER}\nBALANCER_PORT=8000\n")
+    services = config(cwd=here)
+    assert sorted(services) == ["balancer-1", "balancer-2", "ollama-1", "ollama-2", "ollama-3", "redis"]
+    for name, published in (("balancer-1", "8000"), ("balancer-2", "3001")):
+        one = services[name]
+        assert one["build"]["context"] == here and one["build"]["args"] == {"BASE": "ollama/ollama", "BALANCER": "yes"}
+        assert [(port["host_ip"], port["published"], port["target"]) for port in one["ports"]] == [("127.0.0.1", published, 3000)]
+        assert {volume["target"]: volume["source"] for volume in one["volumes"]} == {
+            "/etc/ollama-sidecar/supervisor.ini": os.path.join(here, "deploy/profiles/balancer.ini"),
+            "/etc/ollama-sidecar/containers.config.json": os.path.join(here, "containers.config.json")}
+    assert not any("ports" in services[name] for name in services if not name.startswith("balancer-")), "the balancers alone are reached from outside"
+    assert {name for name in services if "queue" in services[name]["networks"]} == {"balancer-1", "balancer-2", "redis"}
+    assert list(services["redis"]["networks"]) == ["queue"], "the Ollamas do not reach Redis"
+    assert not any("container_name" in one for one in services.values()), "one that has a name can not be scaled"
+
+
 def test_the_base_can_be_chosen(config, folder):
     """OLLAMA_BASE pins or changes the image below ours."""
     services = config(cwd=os.path.join(folder, "sidecar"), OLLAMA_BASE="ollama/ollama:0.9.5")
@@ -99,10 +120,11 @@ def dockerfile_health_check() -> list:
     return json.loads(text.split("HEALTHCHECK", 1)[1].split("CMD", 1)[1].splitlines()[0])
 
 
-def test_the_health_check_is_the_images():
+@pytest.mark.parametrize("name, service", [("docker-compose.yaml", "ollama"), (BALANCER, "balancer-1"), (BALANCER, "balancer-2")])
+def test_the_health_check_is_the_images(name, service):
     """podman drops it from images of its own format, so it stands here too; they ask the same."""
-    with open(os.path.join(ROOT, "docker-compose.yaml"), encoding="utf-8") as file:
-        check = yaml.safe_load(file)["services"]["ollama"]["healthcheck"]["test"]
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        check = yaml.safe_load(file)["services"][service]["healthcheck"]["test"]
     assert check == ["CMD", *dockerfile_health_check()]
 
 
