@@ -34,7 +34,7 @@ static int read_text(struct conf *c)
     char *bytes;
     size_t bytes_n;
     int fd = conf_handed_fd(c);
-    int error = fd >= 0 ? sys_read_fd(fd, INI_LIMIT_BYTES + PRESETS_FILE_BYTES, &bytes, &bytes_n)
+    int error = fd >= 0 ? sys_read_fd(fd, INI_LIMIT_BYTES + PRESETS_FILE_BYTES + CONF_CONTAINERS_BYTES, &bytes, &bytes_n)
                         : sys_read_file(c->file, INI_LIMIT_BYTES, &bytes, &bytes_n);
     if (error)
         return error;
@@ -145,7 +145,7 @@ static int is_variable_name(const char *name)
     return 1;
 }
 
-static int is_section_name(const char *name)
+int conf_is_section_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
     return n > 0 && n <= CONF_NAME_N && name[n] == '\0';
@@ -184,9 +184,9 @@ static int has_good_name(const struct conf *c, const struct conf_entry *e, struc
             diag_add(d, DIAG_ERROR, c->file, e->line, "%s", why);
         return !error;
     }
-    if (!is_section_name(e->name))
+    if (!conf_is_section_name(e->name))
         diag_add(d, DIAG_ERROR, c->file, e->line, "\"%.60s\" is no name: letters, digits, _ - and . (%d at the most)", e->name, CONF_NAME_N);
-    return is_section_name(e->name);
+    return conf_is_section_name(e->name);
 }
 
 /* The header of a section: 0 with *at, or NULL where it was refused. */

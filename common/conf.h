@@ -21,6 +21,7 @@ enum {
     CONF_PINS_MAX = 64,
     CONF_KEYS_MAX = 64,
     CONF_BACKENDS_MAX = 64,
+    CONF_CONTAINERS_BYTES = 256 * 1024,
     CONF_STRATEGIES_MAX = 16,
     CONF_NAME_N = 64, /* the longest NAME of [section:NAME] */
     CONF_PIN_VALUES_MAX = 7,
@@ -58,8 +59,8 @@ struct conf_chunk;
 
 /* Where a value comes from. */
 struct conf_origin {
-    enum { CONF_FROM_DEFAULT, CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_BUILT_IN } kind;
-    int line;             /* CONF_FROM_FILE */
+    enum { CONF_FROM_DEFAULT, CONF_FROM_FILE, CONF_FROM_ENVIRONMENT, CONF_FROM_BUILT_IN, CONF_FROM_CONTAINERS } kind;
+    int line;             /* CONF_FROM_FILE, CONF_FROM_CONTAINERS */
     const char *variable; /* CONF_FROM_ENVIRONMENT */
     const char *text;     /* as written, after expansion */
 };
@@ -152,6 +153,8 @@ struct conf {
     size_t text_n;
     const char *presets_text; /* of models.json, as it was read; NULL where there is none */
     size_t presets_text_n;
+    const char *containers_text; /* of [proxy] containers, the same */
+    size_t containers_text_n;
     struct presets presets;   /* what is in it; the supervisor keeps the text alone */
     struct conf_supervisor supervisor;
     struct conf_preload preload;
@@ -199,7 +202,7 @@ int conf_load_to_start(struct conf **out, const char *path, char **environment, 
 int conf_load_to_ask(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 void conf_free(struct conf **conf);
 
-/* The file's text, what its variables stood for, and the text of models.json, as the supervisor hands them to its children: their own
+/* The file's text, what its variables stood for, and the texts of models.json and of [proxy] containers, as the supervisor hands them to its children: their own
  * environment may say otherwise, and the files too by then. Nothing where there is neither file. 0 or -errno. */
 int conf_handed_text(const struct conf *c, struct buf *out) WARN_UNUSED;
 

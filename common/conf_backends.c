@@ -3,6 +3,30 @@
  */
 #include "common/conf_internal.h"
 
+#include <stdio.h>
+#include <string.h>
+
+/* Whether they are one and the same server. */
+static int is_same_place(const struct conf_backend *a, const struct conf_backend *b)
+{
+    struct url first, second;
+    char why[PARSE_WHY_BYTES];
+    return parse_url(a->url, &first, why) == 0 && parse_url(b->url, &second, why) == 0 && first.is_https == second.is_https &&
+           address_equal(&first.address, &second.address) && first.path_n == second.path_n && memcmp(first.path, second.path, first.path_n) == 0;
+}
+
+/* An Ollama counts once: its slots, and what is learnt of it. */
+static void check_twice(const struct conf *c, const struct conf_backend *b, struct diag *d)
+{
+    char what[PARSE_WHY_BYTES];
+    for (const struct conf_backend *other = c->backends; other < b; other++) {
+        if (!conf_backend_is_member(other) || !is_same_place(b, other))
+            continue;
+        snprintf(what, sizeof what, "this is the Ollama of backend \"%.64s\", too: name it once, with slots and weight for all that it can do", other->name);
+        conf_mistake(c, (const struct conf_head *)b, "backend", "url", d, what);
+    }
+}
+
 static int check_backend(struct conf *c, struct conf_backend *b, struct diag *d)
 {
     struct conf_head *at = (struct conf_head *)b;
@@ -13,6 +37,10 @@ static int check_backend(struct conf *c, struct conf_backend *b, struct diag *d)
         conf_mistake(c, at, "backend", "url", d, "there is none: write http://HOST:PORT or https://HOST");
     else if (parse_url(b->url, &url, why) < 0)
         conf_mistake(c, at, "backend", "url", d, why);
+    else if (!url.is_https && conf_is_own_listener(c, &url.address))
+        conf_mistake(c, at, "backend", "url", d, CONF_CIRCLE);
+    if (conf_backend_is_member(b))
+        check_twice(c, b, d);
     if (conf_backend_is_member(b) && b->slots == 0)
         b->slots = c->proxy.slots > 0 ? c->proxy.slots : 1;
     conf_check_models(c, at, "backend", &b->models, d);

@@ -167,6 +167,16 @@ static int derive_ollama(struct conf *c, struct diag *d)
     return 0;
 }
 
+int conf_is_own_listener(const struct conf *c, const struct address *a)
+{
+    for (size_t i = 0; i < c->listen_n; i++) {
+        const struct address *l = &c->listen[i];
+        if (l->port == a->port && (address_equal(l, a) || (is_wildcard(l) && address_is_loopback(a)) || (address_is_loopback(l) && is_wildcard(a))))
+            return 1;
+    }
+    return 0;
+}
+
 static void derive_backend(struct conf *c, struct diag *d)
 {
     const struct conf_head *at = (const struct conf_head *)&c->proxy;
@@ -174,23 +184,28 @@ static void derive_backend(struct conf *c, struct diag *d)
     char why[PARSE_WHY_BYTES];
     address_reachable(&c->ollama, &own);
     c->backend = own;
-    c->is_backend_ours = 1;
-    if (c->proxy.backend[0] == '\0')
+    c->is_backend_ours = !c->is_fleet;
+    if (c->proxy.backend[0] == '\0' || c->is_fleet)
         return;
     if (parse_backend(c->proxy.backend, &c->backend, why) < 0) {
         conf_mistake(c, at, "proxy", "backend", d, why);
         return;
     }
     c->is_backend_ours = address_equal(&c->backend, &own);
-    for (size_t i = 0; i < c->listen_n; i++) {
-        const struct address *l = &c->listen[i];
-        if (l->port == c->backend.port &&
-            (address_equal(l, &c->backend) || (is_wildcard(l) && address_is_loopback(&c->backend)) ||
-             (address_is_loopback(l) && is_wildcard(&c->backend)))) {
-            conf_mistake(c, at, "proxy", "backend", d, "this is one of our own listeners: requests would go round in a circle");
-            return;
-        }
-    }
+    if (conf_is_own_listener(c, &c->backend))
+        conf_mistake(c, at, "proxy", "backend", d, CONF_CIRCLE);
+}
+
+/* Several Ollamas take the place of ours: no program of ours is asked, and none is started unless its section says so. 0 or -ENOMEM. */
+static int derive_fleet(struct conf *c, struct diag *d)
+{
+    int error = conf_read_containers(c, d);
+    conf_find_fleet(c);
+    if (error || !c->is_fleet)
+        return error;
+    if (c->proxy.backend[0])
+        conf_warning(c, (struct conf_head *)&c->proxy, "proxy", "backend", d, "it has no effect: the backends with api = ollama are used in its place");
+    return set_built_in(c, "ollama", "autostart", "no", d);
 }
 
 static int program_index(const struct conf *c, const char *name)
@@ -325,7 +340,7 @@ static int complete_built_in(struct conf *c, struct diag *d)
     return error;
 }
 
-static int set_path(struct conf *c, const char *key, char **field, const char *path)
+static int set_own_path(struct conf *c, const char *key, char **field, const char *path)
 {
     *field = conf_text(c, path, strlen(path));
     conf_origin((struct conf_head *)&c->supervisor, conf_find_section("supervisor"), key)->text = *field;
@@ -368,8 +383,8 @@ static int complete_paths(struct conf *c)
         n = asprintf(&control, "/run/ollama-sidecar/control.sock");
     else
         n = asprintf(&control, "%s%s/control.sock", runtime_dir ? runtime_dir : state, runtime_dir ? "/ollama-sidecar" : "");
-    int is_set = n >= 0 && control && set_path(c, "state_dir", &c->supervisor.state_dir, state) == 0 &&
-                 set_path(c, "control_socket", &c->supervisor.control_socket, control) == 0;
+    int is_set = n >= 0 && control && set_own_path(c, "state_dir", &c->supervisor.state_dir, state) == 0 &&
+                 set_own_path(c, "control_socket", &c->supervisor.control_socket, control) == 0;
     free(state);
     free(control);
     return is_set ? find_second_control(c) : -ENOMEM;
@@ -405,13 +420,14 @@ int conf_check(struct conf *c, struct diag *d)
         return error;
     check_listen(c, d);
     conf_check_machine(c, d);
-    conf_find_fleet(c);
-    error = derive_ollama(c, d);
+    error = derive_fleet(c, d);
+    error = error ? error : derive_ollama(c, d);
     if (error)
         return error;
     derive_backend(c, d);
     if (c->supervisor.idle_action == CONF_IDLE_STOP && !c->is_backend_ours)
         conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
+             c->is_fleet ? "stop has no effect, as the Ollamas that are used are not ours" :
              "stop has no effect, as [proxy] backend is not the Ollama that runs here: no request would start it again");
     error = conf_check_trust(c, d);
     if (!error)

@@ -69,6 +69,8 @@ static int dump_param(const struct conf *c, const struct conf_head *at, const st
     char origin[160] = "";
     if (has_origins && o->kind == CONF_FROM_FILE)
         snprintf(origin, sizeof origin, "line %d", o->line);
+    else if (has_origins && o->kind == CONF_FROM_CONTAINERS)
+        snprintf(origin, sizeof origin, "its line %d", o->line);
     else if (has_origins)
         snprintf(origin, sizeof origin, "%s", o->kind == CONF_FROM_ENVIRONMENT ? o->variable
                                               : o->kind == CONF_FROM_BUILT_IN  ? "built in"
@@ -101,12 +103,40 @@ static int dump_all(const struct conf *c, const char *section, const void *items
     return error;
 }
 
+/* Backends of containers: remarks, as that file brings them along. */
+static int dump_containers(const struct conf *c, struct buf *out)
+{
+    struct buf text;
+    int error = 0, is_any = 0;
+    buf_init(&text, 0);
+    for (size_t i = 0; i < c->backends_n && !error; i++) {
+        if (!conf_is_of_containers(&c->backends[i]))
+            continue;
+        is_any = 1;
+        error = dump_instance(c, (const struct conf_head *)&c->backends[i], conf_find_section("backend"), 1, &text);
+    }
+    error = error || !is_any ? error : buf_printf(out, "; of %s:\n", c->proxy.containers);
+    for (const char *at = buf_data(&text), *end = at + buf_size(&text), *next; at < end && !error; at = next) {
+        next = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1;
+        if (*at == '\n')
+            continue;
+        error = *at == ';' ? 0 : buf_text(out, "; ");
+        error = error ? error : buf_append(out, at, (size_t)(next - at));
+    }
+    buf_fini(&text);
+    return error || !is_any ? error : buf_text(out, "\n");
+}
+
 /* What is the proxy's, behind the sections without a name. */
 static int dump_proxys(const struct conf *c, int has_origins, struct buf *out)
 {
     int error = dump_all(c, "pin", c->pins, c->pins_n, sizeof *c->pins, has_origins, out);
     error = error ? error : dump_all(c, "key", c->keys, c->keys_n, sizeof *c->keys, has_origins, out);
-    error = error ? error : dump_all(c, "backend", c->backends, c->backends_n, sizeof *c->backends, has_origins, out);
+    size_t own_n = 0; /* those of containers stand behind those of sections */
+    while (own_n < c->backends_n && !(has_origins && conf_is_of_containers(&c->backends[own_n])))
+        own_n++;
+    error = error ? error : dump_all(c, "backend", c->backends, own_n, sizeof *c->backends, has_origins, out);
+    error = error || !has_origins ? error : dump_containers(c, out);
     return error ? error : dump_all(c, "strategy", c->strategies, c->strategies_n, sizeof *c->strategies, has_origins, out);
 }
 
@@ -243,6 +273,7 @@ int conf_dump(const struct conf *c, struct buf *out)
     error = error ? error : dump_env_file(c, &c->env_file, out);
     error = error ? error : dump_presets(c, out);
     address_text(&c->backend, backend);
-    error = error ? error : buf_printf(out, "\n; backend: %s (%s)\n", backend, c->is_backend_ours ? "our ollama" : "not ours");
+    if (!error && !c->is_fleet)
+        error = buf_printf(out, "\n; backend: %s (%s)\n", backend, c->is_backend_ours ? "our ollama" : "not ours");
     return error ? error : dump_ollama(c, out);
 }

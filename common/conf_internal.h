@@ -54,6 +54,9 @@ const char *conf_env(const struct conf *c, const char *name);
 int conf_variables_add(struct conf *c, struct conf_variables *v, const char *name, size_t name_n, const char *value,
                        int line) WARN_UNUSED;
 
+/* conf.c: 1 where text can be the NAME of [section:NAME]. */
+int conf_is_section_name(const char *name);
+
 /* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. An env_file: also -errno. */
 int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
 int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d) WARN_UNUSED;
@@ -95,6 +98,10 @@ int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_check.c: built-in programs, derived values, cross-field rules. 0 or -ENOMEM. */
 int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
+
+/* conf_check.c: whether it leads back to ourselves, as far as addresses show. */
+int conf_is_own_listener(const struct conf *c, const struct address *a);
+#define CONF_CIRCLE "this is one of our own listeners: requests would go round in a circle"
 
 /* conf_preload.c: [preload] load. */
 void conf_check_preload(const struct conf *c, struct diag *d);
@@ -152,6 +159,22 @@ void conf_fini_rights(struct conf_rights *r);
 int conf_handed_fd(const struct conf *c);
 /* Takes what was read from there apart; the text is all of it where nothing shows that it was handed. 0 or -ENOMEM. */
 int conf_take_handed(struct conf *c, const char *bytes, size_t bytes_n) WARN_UNUSED;
+
+/* conf_files.c: a JSON file that a row of [proxy] names. */
+struct conf_json_file {
+    const char *path, *key; /* key: the row */
+    int is_optional;        /* it need not be there */
+    size_t most_bytes;
+};
+/* Its text, as long as the conf; *text stays NULL where it is not there, or what is wrong with it was told. 0 or -ENOMEM. */
+int conf_read_json_file(struct conf *c, const struct conf_json_file *f, const char **text, size_t *text_n, struct diag *d) WARN_UNUSED;
+/* The path that was found is the row's value, so that a dump says it and can be read back anywhere. 0 or -ENOMEM. */
+int conf_set_path(struct conf *c, const char *key, char **field, const char *path) WARN_UNUSED;
+
+/* conf_containers.c: the backends of [proxy] containers, behind those of sections; not checked yet. 0 or -ENOMEM. */
+int conf_read_containers(struct conf *c, struct diag *d) WARN_UNUSED;
+/* 1 where it is one of those. */
+int conf_is_of_containers(const struct conf_backend *b);
 
 /* conf_presets.c: fills in c->presets_text and c->presets. 0 or -ENOMEM. */
 int conf_check_presets(struct conf *c, struct diag *d) WARN_UNUSED;

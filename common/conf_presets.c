@@ -4,44 +4,7 @@
 #include "common/conf_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-/* Into c->presets_text; NULL where the default file is not there. What is wrong with the file is told. 0 or -ENOMEM. */
-static int read_file(struct conf *c, const char *path, struct diag *d)
-{
-    struct sys_file file = {.is_regular = 0};
-    char *bytes = NULL, why[PARSE_WHY_BYTES + 1024];
-    size_t bytes_n;
-    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0); /* a pipe that nobody writes to must not hold us up */
-    if (fd == -ENOENT && !*c->proxy.presets)
-        return 0;
-    int error = fd < 0 ? fd : sys_file(fd, &file);
-    if (!error && file.is_regular)
-        error = sys_read_fd(fd, PRESETS_FILE_BYTES, &bytes, &bytes_n);
-    sys_close(fd);
-    if (!error && bytes) {
-        c->presets_text = conf_text(c, bytes, bytes_n);
-        c->presets_text_n = bytes_n;
-        free(bytes);
-        return c->presets_text ? 0 : -ENOMEM;
-    }
-    if (error == -ENOMEM)
-        return error;
-    snprintf(why, sizeof why, "%.1000s can't be read: %s", path,
-             error == -EFBIG ? "it has more than 64 KiB" : error ? strerror(-error) : "it is no regular file");
-    conf_mistake(c, (const struct conf_head *)&c->proxy, "proxy", "presets", d, why);
-    return 0;
-}
-
-/* The path that was found is the value, so that a dump says it and can be read back anywhere. 0 or -ENOMEM. */
-static int set_path(struct conf *c, const char *path)
-{
-    c->proxy.presets = conf_text(c, path, strlen(path));
-    conf_origin((const struct conf_head *)&c->proxy, conf_find_section("proxy"), "presets")->text = c->proxy.presets;
-    return c->proxy.presets ? 0 : -ENOMEM;
-}
 
 int conf_check_presets(struct conf *c, struct diag *d)
 {
@@ -51,10 +14,11 @@ int conf_check_presets(struct conf *c, struct diag *d)
     char *path = conf_path(c, *c->proxy.presets ? c->proxy.presets : "models.json");
     if (!path)
         return -ENOMEM;
+    const struct conf_json_file file = {.path = path, .key = "presets", .is_optional = !*c->proxy.presets, .most_bytes = PRESETS_FILE_BYTES};
     if (c->reader != CONF_READER_CHILD) /* else it was handed to us, or there is none */
-        error = read_file(c, path, d);
+        error = conf_read_json_file(c, &file, &c->presets_text, &c->presets_text_n, d);
     if (!error && c->presets_text)
-        error = set_path(c, path);
+        error = conf_set_path(c, "presets", &c->proxy.presets, path);
     if (!error && c->presets_text)
         error = presets_read(&c->presets, c->presets_text, c->presets_text_n, path, d);
     if (c->reader == CONF_READER_SUPERVISOR)

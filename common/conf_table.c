@@ -259,11 +259,19 @@ static int set_value(struct conf *c, void *field, const struct conf_param *p, co
     return 0;
 }
 
+/* Where people find it: a file, or a variable. */
+static const char *place_of(const struct conf *c, const struct conf_origin *o)
+{
+    if (o->kind == CONF_FROM_ENVIRONMENT)
+        return o->variable;
+    return o->kind == CONF_FROM_CONTAINERS ? c->proxy.containers : c->file ? c->file : "built-in";
+}
+
 int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
              const struct conf_origin *origin, struct diag *d)
 {
     const struct conf_section *s = conf_find_section(p->section);
-    const char *where = origin->kind == CONF_FROM_ENVIRONMENT ? origin->variable : c->file ? c->file : "built-in";
+    const char *where = place_of(c, origin);
     char why[PARSE_WHY_BYTES] = "";
     int error = set_value(c, (char *)at + p->offset, p, text, why);
     if (error == -EINVAL)
@@ -283,9 +291,8 @@ static void tell(const struct conf *c, const struct conf_head *at, const char *s
                  enum diag_level level, const char *what)
 {
     const struct conf_origin *o = conf_origin(at, conf_find_section(section), key);
-    const char *where = o->kind == CONF_FROM_ENVIRONMENT ? o->variable : c->file ? c->file : "built-in";
-    int line = o->kind == CONF_FROM_FILE || o->kind == CONF_FROM_ENVIRONMENT ? o->line : at->line;
-    diag_add(d, level, where, line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "", key, what);
+    int has_line = o->kind == CONF_FROM_FILE || o->kind == CONF_FROM_ENVIRONMENT || o->kind == CONF_FROM_CONTAINERS;
+    diag_add(d, level, place_of(c, o), has_line ? o->line : at->line, "[%s%s%s] %s: %s", section, at->name ? ":" : "", at->name ? at->name : "", key, what);
 }
 
 void conf_mistake(const struct conf *c, const struct conf_head *at, const char *section, const char *key, struct diag *d,

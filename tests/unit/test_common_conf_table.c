@@ -190,10 +190,10 @@ static void test_planned_rows_warn_when_they_are_set(void **state)
     (void)state;
     struct conf_case k;
     conf_case_begin(&k);
-    conf_case_load(&k, "[proxy]\ncontainers = c.json\nmax_queue = 3\n", NULL);
+    conf_case_load(&k, "[preload]\ntargets = all\n[proxy]\nmax_queue = 3\n", NULL);
     conf_case_good(&k);
     assert_int_equal(k.diag.warnings_n, 1);
-    assert_true(conf_case_has(&k, "warning", k.file, 2, "[proxy] containers has no effect in this version"));
+    assert_true(conf_case_has(&k, "warning", k.file, 2, "[preload] targets has no effect in this version"));
     conf_case_load(&k, "[proxy]\nheartbeat = chunky\n", NULL);
     conf_case_told(&k, 2, "is none of: comment, chunk, off"); /* known and checked all the same */
     conf_case_end(&k);
