@@ -9,42 +9,8 @@
 #ifndef PROXY_BALANCE_BALANCE_H
 #define PROXY_BALANCE_BALANCE_H
 
-#include "common/contract.h"
+#include "proxy/balance/ticket.h"
 #include "proxy/waiting.h"
-
-enum {
-    BALANCE_BACKENDS = 64, /* an index is below it */
-    BALANCE_PRIORITIES = 10,
-    BALANCE_PRIORITY = 5,  /* where nobody says */
-    BALANCE_NO_WAY = -1,   /* run_ms of a backend that it may not go to */
-};
-
-struct balance_rules {
-    int64_t ageing_ms;        /* a class lower is served as if it had come so much later */
-    int64_t min_residency_ms; /* so long a backend keeps to its model while requests for that wait */
-    int64_t fair_max_ms;      /* a payer's virtual time is never more ahead of now */
-};
-
-/* What it would take a request at one backend. */
-struct balance_way {
-    int32_t run_ms;  /* prefill and decode; BALANCE_NO_WAY: it may not go there */
-    int32_t load_ms; /* beside it, where its model is not loaded there */
-};
-
-/* A request's place: in line, or in a slot. Embedded in what waits; all zero: neither. Members above `ways` are balance's own. */
-struct balance_ticket {
-    struct balance_ticket *previous, *next; /* in its model's line, by tag */
-    struct balance_lane *lane;              /* NULL: neither in line nor in a slot */
-    int64_t tag_ms;
-    uint64_t sequence;   /* breaks ties of tags: the order of arrival */
-    int is_tagged;       /* it has a tag, which it keeps when it comes back */
-    int backend;         /* whose slot it has; -1: it stands in line */
-    int64_t granted_ms, ends_ms; /* its slot: since when, and until when as far as is expected */
-    unsigned priority;   /* 0 to 9, 9 first */
-    uint64_t payer;      /* for whom it counts; 0: for nobody */
-    const struct balance_way *ways; /* BALANCE_BACKENDS of them; borrowed while it stands in line, and may be changed meanwhile */
-    void *context;
-};
 
 enum balance_verdict {
     BALANCE_WAIT, /* it stands in line: balance_next may give it a slot, at once too */
@@ -78,11 +44,12 @@ void balance_grant(struct balance *b, struct balance_ticket *t, int backend, int
 
 /* How many stand before it in line, of all models, and when its slot is expected; 0 where nobody knows. Of one that stands in line. */
 size_t balance_place(const struct balance *b, const struct balance_ticket *t);
-int64_t balance_wait_ms(const struct balance *b, const struct balance_ticket *t, int64_t now_ms);
+int64_t balance_wait_ms(struct balance *b, const struct balance_ticket *t, int64_t now_ms);
 size_t balance_used_n(const struct balance *b, int index);
 size_t balance_waiting_n(const struct balance *b);
-/* Each that stands in line, in the order of tags; ends where fn says other than 0. */
-typedef int balance_fn(void *context, const struct balance_ticket *t, const char *model);
-int balance_each(const struct balance *b, balance_fn *fn, void *context);
+/* Each that stands in line, in the order of tags, with what balance_place and balance_wait_ms would say; ends where fn says other than 0, and says
+ * that. fn calls nothing of balance's. */
+typedef int balance_fn(void *context, const struct balance_ticket *t, const char *model, size_t place, int64_t wait_ms);
+int balance_each(struct balance *b, int64_t now_ms, balance_fn *fn, void *context);
 
 #endif
