@@ -273,6 +273,12 @@ $(BUILD)/bench/prompt: $(BUILD)/obj/bench/optimizer/prompt.o $(BUILD)/libproxy.a
 bench-optimizer: $(BUILD)/bench/prompt
 	$(BUILD)/bench/prompt
 
+# The proxy's own queue, over machines that are played: beside other ways to distribute requests; and, for who is to decide the same, by a script.
+BALANCE_BENCH := $(patsubst bench/balance/%.c,$(BUILD)/bench/%,$(wildcard bench/balance/*.c))
+$(BALANCE_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/balance/%.o $(BUILD)/libproxy.a $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
+
 # BENCH="--rounds 5" is a quick look, --save writes bench/results.
 bench-coldstart: all
 	BUILD_DIR=$(BUILD) bench/coldstart $(BENCH)

@@ -9,6 +9,7 @@
 #ifndef PROXY_BALANCE_BALANCE_H
 #define PROXY_BALANCE_BALANCE_H
 
+#include "common/contract.h"
 #include "proxy/balance/ticket.h"
 #include "proxy/waiting.h"
 
