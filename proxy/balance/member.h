@@ -6,21 +6,24 @@
 #define PROXY_BALANCE_MEMBER_H
 
 #include "common/conf.h"
+#include "common/network.h"
 #include "proxy/backend.h"
 #include "proxy/balance/balance.h"
 #include "proxy/balance/breaker.h"
 #include "proxy/installed.h"
 #include "proxy/loader.h"
+#include "proxy/own_request.h"
 
-enum { MEMBER_NAME_BYTES = CONF_NAME_N + ADDRESS_TEXT_BYTES };
+enum { MEMBER_NAME_BYTES = CONF_NAME_N + ADDRESS_TEXT_BYTES, MEMBER_WHY_BYTES = 160 };
 
 struct members;
+struct members_row;
 
 struct member {
     struct members *all;
     int index;                 /* its place, below BALANCE_BACKENDS, as long as it is there */
     const struct conf_backend *conf;
-    char name[MEMBER_NAME_BYTES]; /* of its section; NAME/ADDRESS:PORT where that name has several addresses */
+    char name[MEMBER_NAME_BYTES]; /* of its section; NAME/ADDRESS:PORT where its host's name has several addresses. It changes with their number */
     char path[256];            /* of its url, without a slash at its end: "" mostly */
     struct backend backend;    /* with its key */
     struct loader loader;      /* models that are loaded there by requests of our own */
@@ -30,16 +33,30 @@ struct member {
     int is_drained;            /* the owner wants nothing new to go there */
     int is_leaving;            /* its address is gone: nothing new, and it goes when nobody uses it */
     size_t users_n;            /* exchanges that have it: it stays while there are any */
-    char why[160];             /* of its last failure; "" */
+    char why[MEMBER_WHY_BYTES]; /* of its last failure; "" */
+    /* members' own. */
+    struct members_row *row;   /* of its section */
+    int has_backend;           /* it is somewhere: backend, loader and the two requests are set up */
+    struct ip ip;              /* … where, where its host's name was looked up by us; all zero: elsewhere */
+    struct own_request probe, list;
+    int is_probing, is_listing, is_used, is_changed;
+    int64_t probe_at_ms;       /* the next one is due */
+    int64_t listed_ms, list_asked_ms; /* the list was asked for, the good one and the last one; -1: never */
+    enum breaker_state told_state; /* of the breaker, as it was told last */
+    size_t told_slots_n;
+    struct timer timer;        /* of probes, and of the breaker's time */
+    struct buf tags, loaded;   /* its answers to GET /api/tags and /api/ps; empty before the first */
 };
 
 struct members_ops {
-    /* m may be given requests, or not any more; its slots, models, or what it has loaded have changed: look again. m may be new. Later, never from within. */
+    /* m may be given requests, or not any more; its name, slots, models, or whether it is drained have changed: look again. m may be new. Later, never from within. */
     void (*changed)(void *context, struct member *m);
     /* m goes now: nobody uses it. */
     void (*gone)(void *context, struct member *m);
     /* What it says that it has loaded. */
     void (*loaded)(void *context, struct member *m, const char *const *names, size_t names_n, int64_t asked_ms);
+    /* A load by a request of our own has begun there, or ended: it is work. From within its loader. */
+    void (*load)(void *context, struct member *m, int is_begun);
     void *context;
 };
 
@@ -49,6 +66,7 @@ int members_new(struct members **out, struct loop *loop, const struct conf *conf
 void members_free(struct members **m);
 /* The members in the order of their indices, with gaps: NULL. i below BALANCE_BACKENDS. */
 struct member *members_at(const struct members *all, size_t i);
+/* By its name. */
 struct member *members_find(const struct members *all, const char *name, size_t name_n);
 /* It may be given requests now; and how many at once. */
 int member_is_open(struct member *m, int64_t now_ms);
@@ -60,11 +78,11 @@ void member_use(struct member *m);
 void member_leave(struct member *m);
 /* A request of somebody's was answered, or was not: the era is breaker_begin's. why: of BAD, borrowed. */
 void member_answered(struct member *m, unsigned era, enum breaker_outcome outcome, const char *why);
-/* 0; by name: all addresses of a section too. */
+/* By its name, or that of a section: all addresses of that then, later ones too. 0, or -ENOENT. */
 int members_drain(struct members *all, const char *name, size_t name_n, int is_drained);
 /* Lists older than that are asked for again: 1 where all are as fresh as can be, else `changed` comes. */
 int members_refresh(struct members *all, int64_t older_ms);
-/* {"models":[…]} of all of them, a name once, as GET /api/tags has it; and {"models":[…]} of GET /api/ps. 0 or -errno. */
+/* {"models":[…]} of all of them, a name once, as GET /api/tags has it; and {"models":[…]} of GET /api/ps, of those that are up. 0 or -errno. */
 int members_write_tags(const struct members *all, struct buf *out) WARN_UNUSED;
 int members_write_ps(const struct members *all, struct buf *out) WARN_UNUSED;
 

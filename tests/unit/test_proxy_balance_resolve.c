@@ -62,7 +62,8 @@ static void *run(void *context)
 
 int __wrap_sys_start_thread(void *(*fn)(void *context), void *context)
 {
-    thread_fn = fn;
+    if (!thread_fn)
+        thread_fn = fn; /* always the same */
     return thread_error ? thread_error : __real_sys_start_thread(run, context);
 }
 
