@@ -10,7 +10,7 @@
 struct deliver;
 struct list;
 
-enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024, DELIVER_LINES_BYTES = 320 };
+enum { DELIVER_PARTS = 32, DELIVER_ID_BYTES = 129, DELIVER_HEAD_BYTES = 256 * 1024, DELIVER_LINES_BYTES = 512 };
 
 /* What stands behind it: a connection. None of these calls back. */
 struct deliver_sink {

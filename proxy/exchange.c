@@ -152,7 +152,8 @@ static void find_way(struct exchange *x)
     int is_optimised = exchange_is_optimised(x);
     if (is_optimised > 0) {
         expect_answer(x);
-        exchange_listen(x);
+        if (exchange_read_priority(x) == 0)
+            exchange_listen(x);
     } else if (is_optimised == 0) {
         x->is_optimised = 0;
         if (exchange_choose(x, exchange_prepare))

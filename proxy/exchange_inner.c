@@ -96,6 +96,8 @@ static void take_over(struct exchange *x, const struct exchange *of, const struc
         x->target = route->path;
     x->admission.route = route;
     x->admission.dialect = route->dialect;
+    x->priority = of->priority;
+    x->payer = of->payer;
     x->limited = of->limited; /* a client's exchange that does not ask the backend itself takes nothing of it */
     memcpy(x->deliver.request_id, of->deliver.request_id, sizeof x->deliver.request_id);
     x->is_body_complete = 1;

@@ -2,6 +2,7 @@
  * See exchange_state.h. Which request goes first, and for whom it counts (priority.h). It is read where it decides something, and where the path
  * says that it is: a body of an API that knows another `priority`, or none, is passed as it is.
  */
+#include "common/hash.h"
 #include "proxy/exchange_state.h"
 #include "proxy/priority.h"
 #include "proxy/splice_body.h"
@@ -10,7 +11,24 @@
 
 static int is_read(const struct exchange *x)
 {
-    return x->admission.route->shape == SHAPE_LINES_ASKED && !x->inner;
+    const struct route *route = x->admission.route;
+    if (x->inner) /* it has its maker's */
+        return 0;
+    return route->shape == SHAPE_LINES_ASKED || (x->env->conf->is_fleet && route->needs_model && !x->upstream);
+}
+
+static int priority_of_key(const struct exchange *x)
+{
+    const struct conf_key *key = x->admission.key;
+    return key && conf_key_has_priority(key) ? (int)key->priority : PRIORITY_UNSAID;
+}
+
+/* As limits.h counts him: his key, else his address. The same for all replicas. */
+static uint64_t payer_of(const struct limits_who *who)
+{
+    uint64_t h = who->key ? hash_bytes(hash_add(HASH_START, 'k'), who->key, strlen(who->key))
+                          : hash_bytes(hash_add(HASH_START, 'a'), (const char *)who->ip.bytes, sizeof who->ip.bytes);
+    return h ? h : 1; /* 0 is nobody */
 }
 
 /* Of the body, which is none of Ollama's API. */
@@ -36,6 +54,8 @@ int exchange_read_priority(struct exchange *x)
         exchange_fail(x, 400, "invalid_request", why);
         return -1;
     }
-    x->priority = (unsigned char)priority_choose(&said, PRIORITY_UNSAID);
+    x->priority = (unsigned char)priority_choose(&said, priority_of_key(x));
+    x->payer = payer_of(&x->limited);
+    exchange_tell_times(x);
     return said.is_in_body ? take_out(x) : 0;
 }

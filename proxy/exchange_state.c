@@ -1,7 +1,9 @@
 /* See exchange_state.h. The state, and what is counted of it. */
 #include "proxy/exchange_state.h"
+#include "proxy/priority.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,23 +27,40 @@ void exchange_count_time(struct exchange *x)
     exchange_tell_times(x);
 }
 
+/* One that has no room is left out. */
+static void PRINTF_LIKE(3, 4) tell_line(char *lines, size_t *n, const char *format, ...)
+{
+    size_t room_n = DELIVER_LINES_BYTES - *n;
+    va_list args;
+    va_start(args, format);
+    int more_n = vsnprintf(lines + *n, room_n, format, args);
+    va_end(args);
+    if (more_n < 0 || (size_t)more_n >= room_n)
+        lines[*n] = '\0';
+    else
+        *n += (size_t)more_n;
+}
+
 void exchange_tell_times(struct exchange *x)
 {
     char *lines = x->deliver.lines;
-    int n = 0;
+    size_t n = 0;
+    lines[0] = '\0';
     if (x->upstream)
-        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Backend: %s\r\n", x->upstream->name);
+        tell_line(lines, &n, "X-Sidecar-Backend: %s\r\n", x->upstream->name);
+    if (x->priority != BALANCE_PRIORITY)
+        tell_line(lines, &n, "X-Sidecar-Priority: %u\r\n", x->priority);
     if (x->plan && x->plan->strategy) /* whose answers are never another backend's */
-        n = snprintf(lines, DELIVER_LINES_BYTES, "X-Sidecar-Strategy: %s\r\nX-Sidecar-Tokens: %llu\r\n", x->plan->strategy->name,
-                     (unsigned long long)x->plan->received.tokens_n);
+        tell_line(lines, &n, "X-Sidecar-Strategy: %s\r\nX-Sidecar-Tokens: %llu\r\n", x->plan->strategy->name,
+                  (unsigned long long)x->plan->received.tokens_n);
     if (x->plan && x->plan->saved_tokens_n > 0)
-        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)x->plan->saved_tokens_n);
+        tell_line(lines, &n, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)x->plan->saved_tokens_n);
     if (x->wait_ms > 0)
-        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
+        tell_line(lines, &n, "X-Sidecar-Wait-Ms: %lld\r\n", (long long)x->wait_ms);
     if (x->load_ms > 0)
-        n += snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Load-Ms: %lld\r\n", (long long)x->load_ms);
+        tell_line(lines, &n, "X-Sidecar-Load-Ms: %lld\r\n", (long long)x->load_ms);
     if (x->queue_ms > 0)
-        snprintf(lines + n, DELIVER_LINES_BYTES - (size_t)n, "X-Sidecar-Queue-Ms: %lld\r\n", (long long)x->queue_ms);
+        tell_line(lines, &n, "X-Sidecar-Queue-Ms: %lld\r\n", (long long)x->queue_ms);
 }
 
 const char *exchange_lines(const struct deliver *d, const char *more, struct buf *room)

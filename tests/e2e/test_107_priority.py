@@ -1,0 +1,117 @@
+"""The priority of a request before several Ollamas: body, X-Priority and key, in each API; every mistake; and what the backend sees of it."""
+import json
+
+import pytest
+
+from played_backend import PlayedBackend, single
+
+RIGHT = "must be a whole number from 0 to 9 (9 goes first; 5 where nobody says)"
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+DONE = {"model": "m", "created_at": "2025-07-01T12:00:00Z", "done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2}
+ANSWERS = {
+    "/api/generate": {**DONE, "response": "token"},
+    "/api/chat": {**DONE, "message": {"role": "assistant", "content": "token"}},
+    "/api/embed": {"model": "m", "embeddings": [[0.5]]},
+    "/api/embeddings": {"embedding": [0.5]},
+    "/v1/responses": {"object": "response"},
+    "/v1/messages": {"type": "message"},
+    "/api/tags": {"models": [{"name": "m:latest", "model": "m:latest", "size": 1, "digest": "d" * 64, "modified_at": "2025-07-01T12:00:00Z"}]},
+    "/api/ps": {"models": []},
+    "/api/version": {"version": "0.9.5"},
+}
+NATIVE = [("/api/generate", {"model": "m", "prompt": "x", "stream": False}), ("/api/chat", {**CHAT, "stream": False}), ("/api/embed", {"model": "m", "input": "x"}),
+          ("/api/embeddings", {"model": "m", "prompt": "x"}), ("/generate", {"model": "m", "prompt": "x", "stream": False}),
+          ("/ollama/generate", {"model": "m", "prompt": "x"})]
+PASSED = [("/v1/responses", {"model": "m", "input": "x"}), ("/v1/messages", {**CHAT, "max_tokens": 9})]
+TRANSLATED = [("/v1/chat/completions", CHAT), ("/v1/completions", {"model": "m", "prompt": "x"}), ("/v1/embeddings", {"model": "m", "input": "x"})]
+
+
+@pytest.fixture
+def fleet(sidecar):
+    """start(**keys) starts a proxy before one Ollama that is a fleet's; what it is asked is in `requests`."""
+    made = PlayedBackend(lambda request: single(ANSWERS[request[0].split(b" ")[1].decode()]))
+
+    def start(**keys):
+        sidecar.configure("backend:one", url=f"http://127.0.0.1:{made.port}", api="ollama")
+        sidecar.env["OLLAMA_HOST"] = f"127.0.0.1:{made.port}"  # what a proxy without it would ask
+        sidecar.configure("proxy", access_log="json", **keys)
+        sidecar.start("ollama-proxy")
+        sidecar.process.wait_log(" listening ")
+        return made
+
+    yield start
+    made.close()
+
+
+def inferred(backend):
+    """The bodies of what it was asked to infer."""
+    return [json.loads(body) for head, body in backend.requests if head.startswith(b"POST ")]
+
+
+@pytest.mark.parametrize("path, body", NATIVE + PASSED + TRANSLATED)
+def test_each_api_takes_it_and_no_ollama_sees_it_R2_3(sidecar, fleet, path, body):
+    backend = fleet()
+    answer = sidecar.ask("POST", path, {"priority": 8, **body, "Priority": 9})
+    assert answer.status == 200, answer.body
+    assert answer.header("X-Sidecar-Priority") == "9"
+    assert [name for name in inferred(backend)[-1] if name.lower() == "priority"] == []
+    usual = sidecar.ask("POST", path, body)
+    assert usual.status == 200 and usual.header("X-Sidecar-Priority") is None
+    assert sidecar.ask("POST", path, body, [("X-Priority", "2")]).header("X-Sidecar-Priority") == "2"
+
+
+@pytest.mark.parametrize("path, body", NATIVE + PASSED + TRANSLATED)
+@pytest.mark.parametrize("said, shown", [(10, "10"), (1e308, "1e+308"), ("5", "a string")])
+def test_a_mistake_is_a_400_in_the_words_of_its_api_R2_3(sidecar, fleet, path, body, said, shown):
+    backend = fleet()
+    answer = sidecar.ask("POST", path, {**body, "priority": said})
+    error, text = answer.json["error"], f"priority: {RIGHT}, not {shown}"
+    assert answer.status == 400 and not inferred(backend)
+    if not path.startswith("/v1/"):
+        assert error == text
+    elif path == "/v1/messages":
+        assert answer.json["type"] == "error" and error == {"type": "invalid_request_error", "message": text}
+    else:
+        assert (error["message"], error["type"], error["param"]) == (text, "invalid_request_error", "priority")
+    head = sidecar.ask("POST", path, body, [("X-Priority", "-1")])
+    assert head.status == 400 and f"X-Priority: {RIGHT}, not -1" in head.body.decode() and not inferred(backend)
+    assert not backend.loads
+
+
+def test_null_is_as_not_said(sidecar, fleet):
+    backend = fleet()
+    answer = sidecar.ask("POST", "/api/chat", {**CHAT, "stream": False, "priority": None}, [("X-Priority", "6")])
+    assert answer.status == 200 and answer.header("X-Sidecar-Priority") == "6"
+    assert "priority" not in inferred(backend)[-1]
+
+
+@pytest.mark.parametrize("said, head, counts", [(None, None, "7"), (9, None, "7"), (None, "9", "7"), (3, None, "3"), (None, "0", "0"), (2, "9", "2")])
+def test_a_key_s_priority_is_its_usual_one_and_its_most_R2_3(sidecar, fleet, said, head, counts):
+    sidecar.configure("key:team", secret="sesame-team-0123456789", priority="7")
+    fleet()
+    body = {"model": "m", "prompt": "x", "stream": False, **({} if said is None else {"priority": said})}
+    answer = sidecar.ask("POST", "/api/generate", body, [("Authorization", "Bearer sesame-team-0123456789")] + ([("X-Priority", head)] if head else []))
+    assert answer.status == 200 and answer.header("X-Sidecar-Priority") == counts
+
+
+def test_a_key_that_says_none_has_no_most(sidecar, fleet):
+    sidecar.configure("key:team", secret="sesame-team-0123456789")
+    fleet()
+    key = ("Authorization", "Bearer sesame-team-0123456789")
+    assert sidecar.ask("POST", "/api/generate", {"model": "m", "prompt": "x", "priority": 9}, [key]).header("X-Sidecar-Priority") == "9"
+
+
+def test_before_one_ollama_a_body_is_none_of_our_business(sidecar):
+    sidecar.boot(tokens=1)
+    answer = sidecar.ask("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False, "priority": 77}, [("X-Priority", "high")])
+    assert answer.status == 200 and answer.header("X-Sidecar-Priority") is None
+    bodies = [json.loads(entry["body"]) for entry in sidecar.backend.requests("/api/generate")]
+    assert [body.get("priority") for body in bodies if body.get("prompt")] == [77]
+
+
+def test_what_another_api_s_backend_calls_so_stays_its_own(sidecar, fleet, openai_backend):
+    other = openai_backend(models=["gpt"])
+    fleet()
+    answer = sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": "gpt", "priority": -3}, [("X-Priority", "high")])
+    assert answer.status == 200 and answer.header("X-Sidecar-Backend") == "other"
+    assert json.loads(other.requests[-1][1])["priority"] == -3
