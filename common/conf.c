@@ -145,12 +145,6 @@ static int is_variable_name(const char *name)
     return 1;
 }
 
-int conf_is_section_name(const char *name)
-{
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
-    return n > 0 && n <= CONF_NAME_N && name[n] == '\0';
-}
-
 /* [environment]: any name is a key. */
 static int apply_variable(struct conf *c, const struct conf_entry *e, struct diag *d)
 {

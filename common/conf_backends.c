@@ -54,9 +54,3 @@ int conf_check_backends(struct conf *c, struct diag *d)
         error = check_backend(c, &c->backends[i], d);
     return error;
 }
-
-void conf_find_fleet(struct conf *c)
-{
-    for (size_t i = 0; i < c->backends_n; i++)
-        c->is_fleet |= conf_backend_is_member(&c->backends[i]);
-}

@@ -54,7 +54,7 @@ const char *conf_env(const struct conf *c, const char *name);
 int conf_variables_add(struct conf *c, struct conf_variables *v, const char *name, size_t name_n, const char *value,
                        int line) WARN_UNUSED;
 
-/* conf.c: 1 where text can be the NAME of [section:NAME]. */
+/* conf_read.c: 1 where text can be the NAME of [section:NAME]. */
 int conf_is_section_name(const char *name);
 
 /* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. An env_file: also -errno. */
@@ -99,7 +99,9 @@ int conf_apply_environment(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_add_built_in(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check(struct conf *c, struct diag *d) WARN_UNUSED;
 
-/* conf_check.c: whether it leads back to ourselves, as far as addresses show. */
+/* conf_listen.c: fills in c->listen. */
+void conf_check_listen(struct conf *c, struct diag *d);
+/* Whether it leads back to ourselves, as far as addresses show. */
 int conf_is_own_listener(const struct conf *c, const struct address *a);
 #define CONF_CIRCLE "this is one of our own listeners: requests would go round in a circle"
 
@@ -121,8 +123,6 @@ int conf_check_backends(struct conf *c, struct diag *d) WARN_UNUSED;
 int conf_check_strategies(struct conf *c, struct diag *d) WARN_UNUSED;
 /* conf_libraries.c, for --check: what is loaded only when it is needed can be loaded here. */
 void conf_check_libraries(const struct conf *c, struct diag *d);
-/* Whether one of them is an Ollama: before they are checked. */
-void conf_find_fleet(struct conf *c);
 /* conf_keys.c: the entries of a list of models, of the row `models`; mistakes into d. */
 void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
 /* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */

@@ -313,3 +313,9 @@ int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *
     free(bytes);
     return error;
 }
+
+int conf_is_section_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+    return n > 0 && n <= CONF_NAME_N && name[n] == '\0';
+}
