@@ -77,7 +77,7 @@ int redis_url_parse(const char *text, struct redis_url *out, char *why)
     struct redis_url url = {.database = 0};
     for (const unsigned char *c = (const unsigned char *)text; *c; c++)
         if (*c <= ' ' || *c >= 0x7f)
-            return refuse(why, "it has a blank or another character that no URL has: in a password, write it as %XX (in an ini file %%XX)");
+            return refuse(why, "it has a blank or another character that no URL has: in a password, write it as %XX (in an ini file %%XX), or use password");
     if (strncasecmp(text, "unix:///", 8) == 0) {
         if (strlen(text + 7) >= sizeof url.path)
             return refuse(why, "the path of a socket has at most 107 characters");

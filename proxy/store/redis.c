@@ -5,6 +5,7 @@
 #include "proxy/store/redis.h"
 
 #include "common/buf.h"
+#include "proxy/balance/resolve.h"
 #include "proxy/store/redis_why.h"
 
 #include <errno.h>
@@ -40,6 +41,8 @@ struct redis {
     int is_short;               /* … for which there is no memory */
     struct pending *pending;    /* a ring of PENDING_MOST */
     size_t first, pending_n;
+    struct resolve resolve;
+    unsigned tries_n;           /* each goes to the next of a name's addresses */
     struct timer timer;         /* of the state; of UP: of the oldest command */
     struct deferred flush;
     int64_t pause_ms, up_ms;    /* the last pause; since when it is up */
@@ -65,6 +68,7 @@ static void answer_all(struct redis *r)
 
 static void close_socket(struct redis *r)
 {
+    resolve_fini(&r->resolve);
     if (r->fd >= 0) {
         loop_remove(r->site.loop, r->fd);
         sys_close(r->fd);
@@ -334,16 +338,6 @@ static void on_event(void *context, short revents)
 
 /* ---- a try ---- */
 
-static int address_of(const struct redis_url *at, struct sockaddr_storage *out, socklen_t *out_n)
-{
-    struct sockaddr_un *local = (struct sockaddr_un *)out;
-    if (!*at->path)
-        return address_to_sockaddr(&at->address, out, out_n);
-    *local = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(local->sun_path, at->path, sizeof local->sun_path);
-    *out_n = sizeof *local;
-    return 0;
-}
 
 static redisReader *new_reader(void)
 {
@@ -355,7 +349,7 @@ static redisReader *new_reader(void)
     return reader;
 }
 
-static int connect_to(struct redis *r, const struct sockaddr_storage *to, socklen_t to_n)
+static int connect_socket(struct redis *r, const struct sockaddr_storage *to, socklen_t to_n)
 {
     r->reader = new_reader();
     r->fd = sys_socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -367,14 +361,56 @@ static int connect_to(struct redis *r, const struct sockaddr_storage *to, sockle
     return error == -EINPROGRESS || error == 0 ? loop_add(r->site.loop, r->fd, POLLOUT, on_event, r) : error;
 }
 
+static void connect_to(struct redis *r, const struct sockaddr_storage *to, socklen_t to_n)
+{
+    r->state = REDIS_CONNECTING;
+    int error = connect_socket(r, to, to_n);
+    if (error)
+        fail(r, error);
+}
+
+static void connect_to_path(struct redis *r)
+{
+    struct sockaddr_storage to;
+    struct sockaddr_un *local = (struct sockaddr_un *)&to;
+    *local = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(local->sun_path, r->site.at->path, sizeof local->sun_path);
+    connect_to(r, &to, sizeof *local);
+}
+
+static void on_looked_up(void *context, const struct resolve_found *found)
+{
+    struct redis *r = context;
+    struct address at = {.port = r->site.at->address.port};
+    struct sockaddr_storage to;
+    socklen_t to_n;
+    char why[RESOLVE_WHY_BYTES + ADDRESS_HOST_BYTES + 8];
+    if (found->ips_n > 0) {
+        ip_text(&found->ips[r->tries_n++ % found->ips_n], at.host);
+        if (address_to_sockaddr(&at, &to, &to_n) == 0) {
+            connect_to(r, &to, to_n);
+            return;
+        }
+    }
+    snprintf(why, sizeof why, "%s: %s", r->site.at->address.host, found->why);
+    close_down(r, why);
+}
+
 static void try(struct redis *r)
 {
-    struct sockaddr_storage to = {.ss_family = AF_UNSPEC};
-    socklen_t to_n = 0;
-    int error = address_of(r->site.at, &to, &to_n);
-    r->state = REDIS_CONNECTING;
+    struct sockaddr_storage to;
+    socklen_t to_n;
     loop_arm(r->site.loop, &r->timer, loop_now_ms(r->site.loop) + r->site.timeout_ms);
-    error = error ? error : connect_to(r, &to, to_n);
+    if (*r->site.at->path) {
+        connect_to_path(r);
+        return;
+    }
+    if (address_to_sockaddr(&r->site.at->address, &to, &to_n) == 0) {
+        connect_to(r, &to, to_n);
+        return;
+    }
+    r->state = REDIS_LOOKING_UP;
+    int error = resolve_start(&r->resolve, r->site.at->address.host);
     if (error)
         fail(r, error);
 }
@@ -384,6 +420,8 @@ static void on_timer(void *context, int64_t now_ms)
     struct redis *r = context;
     if (r->state == REDIS_PAUSE)
         try(r);
+    else if (r->state == REDIS_LOOKING_UP)
+        close_down(r, "its host's name is not found in time ([redis] timeout)");
     else if (r->state == REDIS_CONNECTING || (r->pending_n > 0 && r->pending[r->first].until_ms <= now_ms))
         close_down(r, "it does not answer in time ([redis] timeout)");
     else if (r->pending_n > 0)
@@ -408,6 +446,7 @@ int redis_new(struct redis **out, const struct redis_site *site, const struct re
     buf_init(&r->out, OUT_BYTES);
     buf_init(&r->words, OUT_BYTES);
     timer_init(&r->timer, on_timer, r);
+    resolve_init(&r->resolve, site->loop, on_looked_up, r);
     r->flush = (struct deferred){.fn = flush, .context = r};
     loop_arm(site->loop, &r->timer, loop_now_ms(site->loop));
     return 0;

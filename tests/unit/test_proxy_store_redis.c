@@ -253,6 +253,16 @@ static void test_a_socket_that_is_not_there_is_tried_with_growing_pauses(void **
     end(&b);
 }
 
+static void test_a_name_that_nobody_knows_is_told(void **state)
+{
+    struct box b;
+    (void)state;
+    begin_at(&b, "", "redis://no-such-host.invalid");
+    TURN_UNTIL(&b.loop, b.down_n == 1);
+    assert_true(strncmp(b.why, "no-such-host.invalid: ", 22) == 0 || strstr(b.why, "name is not found in time"));
+    end(&b);
+}
+
 static void test_who_is_refused_again_and_again_waits_longer(void **state)
 {
     struct box b;
@@ -325,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_who_does_not_let_us_in_is_told_in_words),
         cmocka_unit_test(test_a_wrong_password_is_told_and_not_shown),
         cmocka_unit_test(test_a_socket_that_is_not_there_is_tried_with_growing_pauses),
+        cmocka_unit_test(test_a_name_that_nobody_knows_is_told),
         cmocka_unit_test(test_who_is_refused_again_and_again_waits_longer),
         cmocka_unit_test(test_too_many_commands_at_once_are_refused),
         cmocka_unit_test(test_errors_in_words),
