@@ -27,8 +27,7 @@ static size_t escape_bytes(const char *at, const char *end)
     return n < (size_t)(end - at) ? n : (size_t)(end - at);
 }
 
-/* Of what is between a string's quotes, decoded. */
-static size_t string_chars(struct json_text text)
+size_t prompt_string_chars(struct json_text text)
 {
     const char *at = text.at, *end = at + text.n;
     size_t chars_n = 0;
@@ -64,7 +63,7 @@ static void read_message(struct prompt_message *m, const struct json_value *whol
                                  .content = v[1].kind == JSON_STRING ? v[1] : none,
                                  .calls = v[2].kind == JSON_ARRAY ? v[2] : none};
     if (m->content.at)
-        m->chars_n += string_chars(json_read_text(&m->content));
+        m->chars_n += prompt_string_chars(json_read_text(&m->content));
     m->chars_n += utf8_count(m->calls.at, m->calls.n);
 }
 

@@ -34,6 +34,8 @@ struct prompt {
 int prompt_read(struct prompt *p, const char *json, size_t n) WARN_UNUSED;
 void prompt_fini(struct prompt *p);
 
+/* How many code points a string has, decoded: text is what stands between its quotes. */
+size_t prompt_string_chars(struct json_text text);
 /* All its messages, and the tools. */
 size_t prompt_chars(const struct prompt *p);
 
