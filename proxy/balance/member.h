@@ -39,8 +39,9 @@ struct member {
     int has_backend;           /* it is somewhere: backend, loader and the two requests are set up */
     struct ip ip;              /* … where, where its host's name was looked up by us; all zero: elsewhere */
     struct own_request probe, list;
+    void (*probed)(struct member *m, const char *why);
     int is_probing, is_listing, is_used, is_changed;
-    int64_t probe_at_ms;       /* the next one is due */
+    int64_t probed_ms, probe_at_ms; /* a probe was begun; the next one is due */
     int64_t listed_ms, list_asked_ms; /* the list was asked for, the good one and the last one; -1: never */
     enum breaker_state told_state; /* of the breaker, as it was told last */
     size_t told_slots_n;

@@ -1,0 +1,92 @@
+/*
+ * See member.h. What the members say together. Their entries are handed on as they stand: whatever a newer Ollama tells of a model passes.
+ */
+#include "proxy/balance/members_inner.h"
+
+#include "common/json_read.h"
+#include "proxy/json_write.h"
+
+/* What it says counts; a member that is down keeps its models, as they come back with it. */
+static struct member *listed_at(const struct members *all, size_t i)
+{
+    struct member *m = all->places[i];
+    return m && !m->is_leaving && buf_size(&m->tags) > 0 ? m : NULL;
+}
+
+/* Its owner may have said that it has less. */
+static int is_shown(const struct member *m, const char *name)
+{
+    return m->conf->models.items_n == 0 || conf_names_model(&m->conf->models, name, strlen(name));
+}
+
+static int is_first_with(const struct members *all, const struct member *m, const char *name)
+{
+    for (size_t i = 0; i < (size_t)m->index; i++) {
+        const struct member *other = listed_at(all, i);
+        if (other && is_shown(other, name) && installed_is_listed(&other->installed, name))
+            return 0;
+    }
+    return is_shown(m, name);
+}
+
+static void begin_items(struct json_items *items, const struct buf *answer)
+{
+    static const char *const names[] = {"models"};
+    struct json_walk w = {buf_data(answer), buf_data(answer) + buf_size(answer)};
+    struct json_value models = {.kind = JSON_NULL};
+    if (json_read_members(&w, names, 1, JSON_EXACT, &models) < 0)
+        models = (struct json_value){.kind = JSON_NULL};
+    json_items_init(items, &models);
+}
+
+static void write_item(struct json_write *w, const struct json_value *item, int *is_first)
+{
+    json_write_text(w, *is_first ? "" : ",");
+    json_write_bytes(w, item->at, item->n);
+    *is_first = 0;
+}
+
+static void write_list(struct json_write *w, const struct members *all, const struct member *m, int *is_first)
+{
+    static const char *const fields[] = {"name"};
+    char name[CONTRACT_NAME_BYTES];
+    struct json_items items;
+    struct json_value item, value;
+    for (begin_items(&items, &m->tags); json_items_next(&items, &item);) {
+        json_read_object(&item, fields, 1, JSON_EXACT, &value);
+        if (value.kind == JSON_STRING && json_decode(json_read_text(&value), name, sizeof name) > 0 && is_first_with(all, m, name))
+            write_item(w, &item, is_first);
+    }
+}
+
+int members_write_tags(const struct members *all, struct buf *out)
+{
+    struct json_write w = json_write_begin(out);
+    int is_first = 1;
+    json_write_text(&w, "{\"models\":[");
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++)
+        if (listed_at(all, i))
+            write_list(&w, all, all->places[i], &is_first);
+    json_write_text(&w, "]}");
+    return json_write_end(&w);
+}
+
+static int is_up(const struct member *m)
+{
+    return m && !m->is_leaving && m->breaker.state != BREAKER_DOWN && buf_size(&m->loaded) > 0;
+}
+
+int members_write_ps(const struct members *all, struct buf *out)
+{
+    struct json_write w = json_write_begin(out);
+    struct json_items items;
+    struct json_value item;
+    int is_first = 1;
+    json_write_text(&w, "{\"models\":[");
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++)
+        if (is_up(all->places[i]))
+            for (begin_items(&items, &all->places[i]->loaded); json_items_next(&items, &item);)
+                write_item(&w, &item, &is_first);
+    json_write_text(&w, "]}");
+    return json_write_end(&w);
+}
