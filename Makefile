@@ -205,6 +205,7 @@ $(BUILD)/obj/tests/unit/test_proxy_%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 $(BUILD)/unit/test_supervisor_handshakes: WRAPPED = -Wl,--wrap=sys_socket
 $(BUILD)/unit/test_supervisor_doors: WRAPPED = -Wl,--wrap=sys_listen_no_more
 $(BUILD)/unit/test_proxy_balance_resolve: WRAPPED = -Wl,--wrap=sys_each_address,--wrap=sys_start_thread
+$(BUILD)/unit/test_proxy_balance_members_names: WRAPPED = -Wl,--wrap=sys_each_address
 $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll,--wrap=sys_epoll_wait
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)

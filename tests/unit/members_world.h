@@ -40,7 +40,7 @@ static struct world {
     struct members *members;
     int listener_fd;
     uint16_t port;
-    struct world_host hosts[WORLD_HOSTS];
+    struct world_host hosts[WORLD_HOSTS]; /* the last one is all others, too */
     char urls[CONF_BACKENDS_MAX][64];
     unsigned changed_n, gone_n, loads_n;
     char gone_name[MEMBER_NAME_BYTES];
@@ -67,7 +67,7 @@ static void on_request(void *context, short revents)
         return;
     assert_int_equal(sys_socket_name(fd, &at, &at_n), 0);
     uint32_t address = ntohl(((struct sockaddr_in *)&at)->sin_addr.s_addr);
-    struct world_host *host = &w.hosts[(address & 0xff) - 1];
+    struct world_host *host = &w.hosts[(address & 0xffff) - 1 < WORLD_HOSTS ? (address & 0xffff) - 1 : WORLD_HOSTS - 1];
     const char *answer = NULL;
     if (n > 0) {
         memcpy(host->request, request, sizeof request);
