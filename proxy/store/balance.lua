@@ -25,7 +25,7 @@ BACKEND] granted now…]. Those of other replicas are published to them on P:gra
 them, else they are Redis' own.
 Keys behind P: :schema, :state (when it was called last, counters), :backends, :tickets (JSON), :line:MODEL (by tag, then arrival), :models (whose
 line is not empty), :leases and :replicas (by when they end), :of:REPLICA (its tickets), :met (replicas that were told that they are new), :lapsed (by when),
-:fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). ]]
+:fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of them, as one does that evicts keys, what belonged to them is forgotten, too. ]]
 local SCHEMA = '1'
 local SETTLE_MS = 2000      -- nobody has called for so long, as Redis was away: so long replicas may tell what they have before anything is granted
 local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 65536, 256, 1024, 256
@@ -123,9 +123,13 @@ function leases_of(name)
     if not leases then
         leases = {}
         for _, id in ipairs(call('ZRANGE', LEASES, 0, -1)) do
-            local b = ticket_of(id).b
-            leases[b] = leases[b] or {}
-            table.insert(leases[b], id)
+            local t = ticket_of(id)
+            if t then
+                leases[t.b] = leases[t.b] or {}
+                table.insert(leases[t.b], id)
+            else
+                call('ZREM', LEASES, id)
+            end
         end
     end
     leases[name] = leases[name] or {}
@@ -144,9 +148,9 @@ local function line_up(id, t)
 end
 
 local function take_lease(id, t, name, ends, lease_ms)
+    table.insert(leases_of(name), id)
     t.state, t.b, t.granted, t.ends, t.lease = 'slot', name, now, ends, lease_ms
     call('ZADD', LEASES, now + lease_ms, id)
-    table.insert(leases_of(name), id)
 end
 
 -- Out of its line, or its slot.
@@ -180,7 +184,16 @@ local function lapse(id, t)
     save(id)
     call('SREM', P .. ':of:' .. t.r, id)
     call('ZADD', P .. ':lapsed', now, id)
-    for _, oldest in ipairs(call('ZRANGE', P .. ':lapsed', 0, -LAPSED_MOST - 1)) do forget(oldest, ticket_of(oldest)) end
+    for _, oldest in ipairs(call('ZRANGE', P .. ':lapsed', 0, -LAPSED_MOST - 1)) do
+        call('ZREM', P .. ':lapsed', oldest)
+        if ticket_of(oldest) then forget(oldest, ticket_of(oldest)) end
+    end
+end
+
+local function tickets_of(replica)
+    local its = {}
+    for _, id in ipairs(call('SMEMBERS', P .. ':of:' .. replica)) do its[id] = ticket_of(id) or nil end
+    return its
 end
 
 local function used_after(t) return t.b and #leases_of(t.b) or 0 end
@@ -188,7 +201,8 @@ local function used_after(t) return t.b and #leases_of(t.b) or 0 end
 -- ---- who lives ----
 
 local function part(replica, event)
-    for _, id in ipairs(call('SMEMBERS', P .. ':of:' .. replica)) do lapse(id, ticket_of(id)) end
+    for id, t in pairs(tickets_of(replica)) do lapse(id, t) end
+    call('DEL', P .. ':of:' .. replica)
     call('ZREM', REPLICAS, replica)
     call('SREM', P .. ':met', replica)
     call('HDEL', P .. ':learnt:seen', replica)
@@ -205,8 +219,11 @@ end
 local function tidy()
     for _, id in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', now)) do
         local t = ticket_of(id)
-        lapse(id, t)
-        note('expire', {id = id, r = t.r, b = t.b, u = used_after(t)})
+        if t then
+            lapse(id, t)
+            note('expire', {id = id, r = t.r, b = t.b, u = used_after(t)})
+        end
+        call('ZREM', LEASES, id)
     end
     for _, replica in ipairs(call('ZRANGEBYSCORE', REPLICAS, '-inf', now)) do part(replica, 'dead') end
 end
@@ -229,10 +246,14 @@ local function looked_at()
         for _, member in ipairs(call('ZRANGE', line_key(model), 0, depth - 1)) do
             local id = member:match(':(.*)$')
             local t = ticket_of(id)
-            all[#all + 1] = {id = id, t = t}
-            for _, way in ipairs(t.ways) do
-                wanted[way[1]] = wanted[way[1]] or {}
-                wanted[way[1]][model] = true
+            if t and t.state == 'line' then
+                all[#all + 1] = {id = id, t = t}
+                for _, way in ipairs(t.ways) do
+                    wanted[way[1]] = wanted[way[1]] or {}
+                    wanted[way[1]][model] = true
+                end
+            else
+                call('ZREM', line_key(model), member)
             end
         end
     end
@@ -313,7 +334,7 @@ local function grant(id, t, offer)
     take_lease(id, t, name, now + offer.cost, t.lease)
     save(id)
     save_backend(name)
-    note('grant', {id = id, r = t.r, b = name, m = t.m, p = t.p, g = t.g, u = used_after(t), s = b.slots})
+    note('grant', {id = id, r = t.r, b = name, m = t.m, p = t.p, g = t.g, c = offer.cost, u = used_after(t), s = b.slots})
     granted[#granted + 1] = {t.r, id, name}
     if t.r ~= me then call('PUBLISH', P .. ':grants:' .. t.r, id .. ' ' .. name) end
 end
@@ -344,17 +365,20 @@ local function grant_one(is_only_looking)
     return false, all
 end
 
-local function has_free_slot()
+local function free_slots_n()
+    local n = 0
     for name, b in pairs(all_backends()) do
-        if not b.drained and #leases_of(name) < b.slots then return true end
+        if not b.drained then n = n + math.max(0, b.slots - #leases_of(name)) end
     end
-    return false
+    return n
 end
 
 local settled -- grants are made from then on
 local function assign()
     if now < settled then return end
-    while has_free_slot() and grant_one() do end
+    for _ = 1, free_slots_n() do
+        if not grant_one() then return end
+    end
 end
 
 -- ---- the commands ----
@@ -406,7 +430,7 @@ function commands.enter()
         call('SADD', P .. ':of:' .. me, id)
     end
     save(id)
-    note(event, {id = id, r = me, m = model, p = priority, g = t.g, a = t.a, y = payer, c = cost, o = ageing, f = fair_most, w = table.concat(texts, ',')})
+    note(event, {id = id, r = me, m = model, p = priority, g = t.g, a = t.a, y = payer, c = cost, o = ageing, f = fair_most, l = lease, w = table.concat(texts, ',')})
 end
 
 -- Those of the IDs that are tickets of this replica's.
@@ -454,7 +478,7 @@ local function hold(event, id, t, name, ends, lease)
     t.acked = true
     save(id)
     call('SADD', P .. ':of:' .. me, id)
-    note(event, {id = id, r = me, b = name, m = t.m, u = used_after(t), s = all_backends()[name] and all_backends()[name].slots or 0})
+    note(event, {id = id, r = me, b = name, m = t.m, l = lease, u = used_after(t), s = all_backends()[name] and all_backends()[name].slots or 0})
 end
 
 function commands.hold()
@@ -547,8 +571,7 @@ local function what_is_mine()
         last_at = math.max(last_at, one.at or 0)
     end
     local models = call('SMEMBERS', P .. ':models')
-    for _, id in ipairs(call('SMEMBERS', P .. ':of:' .. me)) do
-        local t = ticket_of(id)
+    for id, t in pairs(tickets_of(me)) do
         if t.state == 'slot' and not t.acked then
             missed[#missed + 1] = {id, t.b}
         elseif t.state == 'line' and #places < TOLD_MOST then
@@ -587,7 +610,7 @@ function commands.beat()
 end
 
 function commands.bye()
-    for _, id in ipairs(call('SMEMBERS', P .. ':of:' .. me)) do forget(id, ticket_of(id)) end
+    for id, t in pairs(tickets_of(me)) do forget(id, t) end
     part(me, 'bye')
 end
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
+sys.path[:0] = [HERE] + [os.path.join(os.path.dirname(HERE), other) for other in ("e2e", "soak")]
 
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from balancer import Balancer, Replica  # noqa: E402

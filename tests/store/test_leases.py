@@ -275,3 +275,14 @@ def test_what_lapsed_is_not_remembered_for_ever(a, balancer):
     balancer.later(LEASE_MS)
     a.beat()
     assert balancer.connection.ask("HLEN", "t:tickets") == 4096
+
+
+def test_what_redis_has_evicted_is_forgotten_and_the_rest_goes_on(a, balancer):
+    a.backend()
+    a.enter("1")
+    a.enter("2")
+    balancer.connection.ask("DEL", "t:tickets")
+    assert a.beat("1").lost == ["1"]
+    assert a.enter("2") == {"2": "b"}
+    assert a.bye() == {}
+    assert balancer.keys() == {":schema", ":state"}
