@@ -116,7 +116,7 @@ objects = $(filter-out $(call left_out,$(BUILD)/obj),$(patsubst %.c,$(BUILD)/obj
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
 
-.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance-live
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -284,7 +284,11 @@ $(BALANCE_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/balance/%.o $(BUILD)/libp
 bench-coldstart: all
 	BUILD_DIR=$(BUILD) bench/coldstart $(BENCH)
 
-bench: bench-supervisor bench-proxy bench-optimizer bench-coldstart
+# Played Ollamas behind nginx, HAProxy and the proxy. BENCH="--rounds 1 --window 20 --warm 5" is a quick look.
+bench-balance-live: $(BUILD)/ollama-proxy
+	BUILD_DIR=$(BUILD) bench/balance/live/run $(BENCH)
+
+bench: bench-supervisor bench-proxy bench-optimizer bench-coldstart bench-balance-live
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
