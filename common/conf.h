@@ -49,6 +49,7 @@ enum conf_key_heartbeat { CONF_KEY_HEARTBEAT_PROXY, CONF_KEY_HEARTBEAT_COMMENT, 
 enum conf_share { CONF_SHARE_ALL, CONF_SHARE_DETERMINISTIC, CONF_SHARE_OFF };
 enum conf_cache { CONF_CACHE_OFF, CONF_CACHE_MEMORY, CONF_CACHE_REDIS };
 enum conf_cache_requests { CONF_CACHE_REQUESTS_DETERMINISTIC, CONF_CACHE_REQUESTS_ALL };
+enum conf_targets { CONF_TARGETS_LOCAL, CONF_TARGETS_ALL };
 enum conf_tools { CONF_TOOLS_WORDS, CONF_TOOLS_NATIVE };
 enum conf_backend_api { CONF_BACKEND_API_OLLAMA, CONF_BACKEND_API_OPENAI };
 /* What a key may do, as bits. */
@@ -267,7 +268,7 @@ const char *conf_variable(char *const *environment, const char *name);
 enum { CONF_OLLAMA_MEMORY_BYTES = 40 };
 void conf_ollama_memory_write(const struct conf_ollama_memory *m, char out[CONF_OLLAMA_MEMORY_BYTES]);
 
-/* The models to preload, from OLLAMA_PRELOAD_MODELS, [preload] models, or the file: checked, without duplicates.
+/* The models to preload, from OLLAMA_PRELOAD_MODELS, [preload] models, or the file: checked, without duplicates; none where nobody gets them.
  * 0; -EINVAL with the mistakes in d (as FILE:LINE); -ENOMEM. */
 int conf_preload_list(const struct conf *c, struct list *out, struct diag *d) WARN_UNUSED;
 
@@ -281,7 +282,7 @@ char *conf_path(const struct conf *c, const char *path);
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
 /* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models],
- * [optimizer], [balancer], [redis], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes. 0 or -errno. */
+ * [optimizer], [balancer], [redis], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes; the preloader's has the Ollamas of a fleet. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;
 /* Every parameter with its default and help, as a commented ini file. 0 or -errno. */
 int conf_help(struct buf *out) WARN_UNUSED;

@@ -392,8 +392,5 @@ int conf_check(struct conf *c, struct diag *d)
         error = conf_check_secrets(c, d);
     if (error || c->reader == CONF_READER_CHILD) /* the list is the preloader's, which reads it for itself */
         return error;
-    struct list models = {0};
-    error = conf_preload_list(c, &models, d);
-    list_fini(&models);
-    return error == -EINVAL ? 0 : error;
+    return conf_check_preload_list(c, d);
 }

@@ -144,6 +144,9 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
 {
     const struct conf_section *s = conf_find_section(section);
     int error = dump_instance(c, conf_existing(c, s, NULL), s, 0, out);
+    for (size_t i = 0; i < c->backends_n && !error && strcmp(section, "preload") == 0; i++) /* where it goes */
+        if (conf_backend_is_member(&c->backends[i]))
+            error = buf_printf(out, "%s %s %s\n", c->backends[i].name, c->backends[i].url, c->backends[i].key);
     if (error || strcmp(section, "proxy") != 0)
         return error;
     error = dump_instance(c, (const struct conf_head *)&c->models, conf_find_section("models"), 0, out);

@@ -107,6 +107,8 @@ int conf_is_own_listener(const struct conf *c, const struct address *a);
 
 /* conf_preload.c: [preload] load. */
 void conf_check_preload(const struct conf *c, struct diag *d);
+/* The list itself, and whether somebody gets it. 0 or -ENOMEM. */
+int conf_check_preload_list(const struct conf *c, struct diag *d) WARN_UNUSED;
 
 /* conf_ollama.c: of our Ollama's environment; or of what the supervisor has made of it, where text is that (else the defaults). */
 void conf_ollama_memory_read(struct conf_ollama_memory *m, char *const *environment);

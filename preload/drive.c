@@ -1,16 +1,13 @@
 /*
- * The loop of the preloader: wait for a socket, a signal, the supervisor or a deadline; tell the machine; carry out
- * what it asks for. One thread, one request, the clock read once a turn, and no turn longer than a second, so that
+ * The loop of the preloader: wait for a socket, a signal, the supervisor or a deadline; tell the machines, of which each Ollama has one;
+ * carry out what they ask for. One thread, one request for each, the clock read once a turn, and no turn longer than a second, so that
  * a stop is noticed at once and a freeze is told from a stall.
- *
- * Invariant: after each turn the request under way is the one that the machine asks for, or none.
  */
 #include "preload/drive.h"
 
 #include "common/log.h"
-#include "preload/http.h"
-#include "preload/pull.h"
 #include "preload/show.h"
+#include "preload/together.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -18,61 +15,47 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TURN_MS = 1000 };
+enum { TURN_MS = 1000, AT_ONCE_N = 4 /* pulls, of several Ollamas */ };
 
 struct drive {
-    struct http http;
-    struct pull pull;
-    struct show show;
+    struct site *sites;
+    size_t sites_n, sites_room_n;
+    struct http *https[HTTP_ALL_MAX]; /* theirs */
+    struct pull_turns turns;
     struct models *models;
-    unsigned done_ask_n; /* the last wish that was carried out */
     int32_t hurried_pid; /* the Ollama that was asked as soon as it was ready; 0: none */
     int64_t now_ms;
     int signal_fd;
     int stopped_by;
 };
 
-static void take_bytes(void *context, const char *bytes, size_t bytes_n)
+static void stop_all(struct drive *d)
 {
-    struct drive *d = context;
-    pull_bytes(&d->pull, bytes, bytes_n, d->now_ms);
+    for (size_t i = 0; i < d->sites_n; i++)
+        pull_stop(&d->sites[i].pull, d->now_ms);
 }
 
-static int start_pull(struct drive *d)
+static int has_ended(const struct drive *d)
 {
-    struct buf json;
-    const char *name = d->pull.current->name;
-    buf_init(&json, 0);
-    int error = buf_text(&json, "{\"model\":");
-    error = error ? error : buf_json_string(&json, name, strlen(name));
-    error = error ? error : buf_text(&json, ",\"stream\":true}");
-    error = error ? error : buf_append(&json, "", 1);
-    error = error ? error : http_start(&d->http, "/api/pull", buf_data(&json));
-    buf_fini(&json);
-    return error;
+    for (size_t i = 0; i < d->sites_n; i++)
+        if (d->sites[i].pull.state != PULL_ENDED)
+            return 0;
+    return 1;
 }
 
-/* Makes the request under way the one that is wanted. */
-static void follow(struct drive *d)
+static int may_sleep(const struct drive *d)
 {
-    while (d->done_ask_n != d->pull.ask_n) {
-        int error = 0;
-        d->done_ask_n = d->pull.ask_n;
-        http_cancel(&d->http);
-        if (d->pull.ask == PULL_ASK_TAGS)
-            error = http_start(&d->http, "/api/tags", NULL);
-        else if (d->pull.ask == PULL_ASK_PULL)
-            error = start_pull(d);
-        if (error)
-            pull_answer(&d->pull, &(struct pull_answer){.is_lost = 1, .text = strerror(-error)}, d->now_ms);
-    }
+    for (size_t i = 0; i < d->sites_n; i++)
+        if (!pull_may_sleep(&d->sites[i].pull))
+            return 0;
+    return 1;
 }
 
 static void take_signals(struct drive *d)
 {
     for (int number; (number = sys_signalfd_read(d->signal_fd)) > 0;) {
         d->stopped_by = number;
-        pull_stop(&d->pull, d->now_ms);
+        stop_all(d);
     }
 }
 
@@ -84,7 +67,7 @@ static void take_messages(struct drive *d)
     int r = 0;
     while (contract->channel_fd >= 0 && (r = contract_receive(contract->channel_fd, &m)) != 0 && r != -EPIPE) {
         if (r == 1 && m.kind == CONTRACT_MAY_I_SLEEP) {
-            int error = contract_send(contract->channel_fd, CONTRACT_SLEEP, (uint32_t)pull_may_sleep(&d->pull), NULL);
+            int error = contract_send(contract->channel_fd, CONTRACT_SLEEP, (uint32_t)may_sleep(d), NULL);
             if (error)
                 log_event(LOG_DEBUG, "channel_full", "error=\"%s\"", strerror(-error));
         } else if (r < 0 && r != -EPROTO) {
@@ -95,7 +78,7 @@ static void take_messages(struct drive *d)
         log_event(LOG_WARNING, "supervisor_gone", "doing=stop");
         sys_close(contract->channel_fd);
         contract->channel_fd = -1;
-        pull_stop(&d->pull, d->now_ms);
+        stop_all(d);
     }
 }
 
@@ -104,40 +87,43 @@ static void take_messages(struct drive *d)
 static void hurry(struct drive *d)
 {
     const struct contract_page *page = d->models->contract->page;
-    const struct contract_program *ollama = page && d->pull.setup.is_backend_ours ? contract_find_program(page, "ollama") : NULL;
-    if (!ollama || d->pull.state != PULL_WAITING || atomic_load(&ollama->state) != CONTRACT_READY)
+    struct pull *p = &d->sites[0].pull;
+    const struct contract_program *ollama = page && p->setup.is_backend_ours ? contract_find_program(page, "ollama") : NULL;
+    if (!ollama || p->state != PULL_WAITING || atomic_load(&ollama->state) != CONTRACT_READY)
         return;
     int32_t pid = atomic_load(&ollama->pid);
     if (pid == d->hurried_pid)
         return;
     d->hurried_pid = pid;
-    pull_hurry(&d->pull, d->now_ms);
+    pull_hurry(p, d->now_ms);
 }
 
 static int wait_ms(const struct drive *d, int64_t tell_at_ms)
 {
-    int64_t left_ms = d->pull.deadline_ms - d->now_ms;
+    int64_t left_ms = TURN_MS;
+    for (size_t i = 0; i < d->sites_n; i++)
+        if (d->sites[i].pull.deadline_ms - d->now_ms < left_ms)
+            left_ms = d->sites[i].pull.deadline_ms - d->now_ms;
     if (tell_at_ms >= 0 && tell_at_ms - d->now_ms < left_ms)
         left_ms = tell_at_ms - d->now_ms;
-    return left_ms < 0 ? 0 : left_ms > TURN_MS ? TURN_MS : (int)left_ms;
+    return left_ms < 0 ? 0 : (int)left_ms;
 }
 
 static void turn(struct drive *d)
 {
-    struct http_answer answer;
     int fds[2] = {d->signal_fd, d->models->contract->channel_fd};
-    follow(d);
+    for (size_t i = 0; i < d->sites_n; i++)
+        site_follow(&d->sites[i]);
     int64_t tell_at_ms = models_tell(d->models, d->now_ms);
-    http_wait(&d->http, fds, 2, wait_ms(d, tell_at_ms));
+    http_wait(d->https, d->sites_n, fds, 2, wait_ms(d, tell_at_ms));
     d->now_ms = sys_monotonic_ms();
     take_signals(d);
     take_messages(d);
-    if (d->done_ask_n == d->pull.ask_n && http_perform(&d->http, &answer)) {
-        struct pull_answer told = {.is_lost = answer.is_lost, .status = answer.status, .text = answer.text};
-        pull_answer(&d->pull, &told, d->now_ms);
-    }
-    pull_time(&d->pull, d->now_ms);
+    for (size_t i = 0; i < d->sites_n; i++)
+        site_turn(&d->sites[i], d->now_ms);
     hurry(d);
+    if (d->turns.most_n)
+        together_tell(d->models, d->sites, d->sites_n, d->now_ms);
 }
 
 static int is_colour_wanted(void)
@@ -156,34 +142,73 @@ static struct pull_limits limits_of(const struct conf *conf)
     return limits;
 }
 
-int drive_run(const struct conf *conf, struct models *models, struct drive_result *result)
+/* Where the list goes: our Ollama, or each of several; an empty one ends at once. */
+static size_t backends_of(const struct conf *conf, const struct list *names, const struct conf_backend *out[HTTP_ALL_MAX])
+{
+    size_t n = 0;
+    out[0] = NULL;
+    for (size_t i = 0; i < conf->backends_n && names->items_n > 0; i++)
+        if (conf_backend_is_member(&conf->backends[i]))
+            out[n++] = &conf->backends[i];
+    return n ? n : 1;
+}
+_Static_assert((int)CONF_BACKENDS_MAX <= (int)HTTP_ALL_MAX, "room for each");
+
+static int init_sites(struct drive *d, const struct conf *conf, const struct list *names)
+{
+    const struct conf_backend *backends[HTTP_ALL_MAX];
+    size_t n = backends_of(conf, names, backends);
+    struct site_plan plan = {.names = names, .models = d->models, .limits = limits_of(conf)};
+    plan.has_terminal = sys_isatty(STDERR_FILENO) && conf->supervisor.log_format == LOG_TEXT && !backends[0];
+    plan.has_colours = is_colour_wanted();
+    if (backends[0]) {
+        d->turns.most_n = AT_ONCE_N;
+        plan.turns = &d->turns;
+    }
+    int error = 0;
+    d->sites = calloc(n, sizeof *d->sites);
+    for (size_t i = 0; i < n && d->sites && !error; i++) {
+        plan.backend = backends[i];
+        d->https[i] = &d->sites[i].http;
+        error = site_init(&d->sites[i], conf, &plan, d->now_ms);
+        d->sites_n += !error;
+    }
+    return d->sites ? error : -ENOMEM;
+}
+
+/* The rows that all see, where each site has its own. */
+static void end_together(struct drive *d)
+{
+    struct show show;
+    if (!d->turns.most_n)
+        return;
+    together_tell(d->models, d->sites, d->sites_n, d->now_ms);
+    if (d->stopped_by && models_stop(d->models, d->now_ms))
+        return;
+    size_t ready_n = models_count(d->models, CONTRACT_MODEL_READY), failed_n = models_count(d->models, CONTRACT_MODEL_FAILED);
+    models_end(d->models, d->now_ms);
+    show_init(&show, NULL, 0, 0);
+    show_end(&show, ready_n, failed_n, d->models->items_n - ready_n - failed_n);
+}
+
+int drive_run(const struct conf *conf, const struct list *names, struct models *models, struct drive_result *result)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
     struct drive d = {.models = models, .signal_fd = -1, .now_ms = sys_monotonic_ms()};
-    char backend[ADDRESS_TEXT_BYTES];
-    address_text(&conf->backend, backend);
     *result = (struct drive_result){0};
     d.signal_fd = sys_signalfd(signals, sizeof signals / sizeof *signals);
     if (d.signal_fd < 0)
         return d.signal_fd;
-    int error = http_init(&d.http, &conf->backend, take_bytes, &d);
-    if (error) {
-        sys_close(d.signal_fd);
-        return error;
-    }
-    int has_terminal = sys_isatty(STDERR_FILENO) && conf->supervisor.log_format == LOG_TEXT;
-    show_init(&d.show, has_terminal, is_colour_wanted());
-    pull_init(&d.pull,
-              &(struct pull_setup){.models = models, .show = &d.show, .backend = backend,
-                                   .retries = conf->preload.retries, .is_backend_ours = conf->is_backend_ours,
-                                   .limits = limits_of(conf)},
-              d.now_ms);
-    while (d.pull.state != PULL_ENDED)
+    int error = init_sites(&d, conf, names);
+    while (!error && !has_ended(&d))
         turn(&d);
+    if (!error)
+        end_together(&d);
     result->stopped_by = d.stopped_by;
     result->failed_n = models_count(models, CONTRACT_MODEL_FAILED);
-    pull_fini(&d.pull);
-    http_fini(&d.http);
+    for (size_t i = 0; i < d.sites_n; i++)
+        site_fini(&d.sites[i]);
+    free(d.sites);
     sys_close(d.signal_fd);
-    return 0;
+    return error;
 }

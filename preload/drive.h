@@ -13,7 +13,8 @@ struct drive_result {
     int stopped_by; /* the signal's number, or 0 */
 };
 
-/* Gets all the models into conf's backend; returns when each row has its end or a signal came. 0 or -errno. */
-int drive_run(const struct conf *conf, struct models *models, struct drive_result *result) WARN_UNUSED;
+/* Gets all the models into conf's backend, or into each Ollama of a fleet; returns when each row has its end or a signal came. names: those
+ * of the rows. 0 or -errno. */
+int drive_run(const struct conf *conf, const struct list *names, struct models *models, struct drive_result *result) WARN_UNUSED;
 
 #endif

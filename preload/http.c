@@ -1,5 +1,5 @@
 /*
- * The only file of this room that knows libcurl. Plain HTTP to one address, without a proxy (Ollama is near), without
+ * The only file of this room that knows libcurl. HTTP to one server, without a proxy (Ollama is near), without
  * redirects, without decompression, and without a limit on the whole: how long a pull may be silent is for the
  * machine in pull.c to say. Names are resolved in a thread of libcurl's, which may hang; its handle is then left behind
  * rather than waited for.
@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 
-enum { FDS_MAX = 4 };
+enum { FDS_MAX = 256, RESOLVING_TURN_MS = 100 };
 
 static size_t on_body(char *bytes, size_t size, size_t bytes_n, void *context)
 {
@@ -31,22 +32,40 @@ static size_t on_header(char *bytes, size_t size, size_t bytes_n, void *context)
     return h->header_n > HTTP_HEADER_LIMIT_BYTES ? 0 : size * bytes_n;
 }
 
-int http_init(struct http *h, const struct address *backend, http_bytes_fn *fn, void *context)
+/* One more; 0 or -ENOMEM. */
+static int add_header(struct http *h, const char *name, const char *value)
 {
-    char text[ADDRESS_TEXT_BYTES];
+    char *line = NULL;
+    if (asprintf(&line, "%s%s", name, value) < 0)
+        return -ENOMEM;
+    struct curl_slist *headers = curl_slist_append(h->headers, line);
+    free(line);
+    if (!headers)
+        return -ENOMEM;
+    h->headers = headers;
+    return 0;
+}
+
+int http_init(struct http *h, const char *url, const char *key, http_bytes_fn *fn, void *context)
+{
     struct sockaddr_storage literal;
     socklen_t literal_n;
+    struct url parts;
+    char why[PARSE_WHY_BYTES];
     *h = (struct http){.fn = fn, .context = context};
-    h->is_literal = address_to_sockaddr(backend, &literal, &literal_n) == 0;
-    address_text(backend, text);
-    snprintf(h->base, sizeof h->base, "http://%s", text);
+    h->is_literal = parse_url(url, &parts, why) == 0 && address_to_sockaddr(&parts.address, &literal, &literal_n) == 0;
     h->multi = curl_multi_init();
     h->easy = curl_easy_init();
-    h->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (h->multi && h->easy && h->headers)
-        return 0;
-    http_fini(h);
-    return -ENOMEM;
+    h->base = strdup(url);
+    int error = h->multi && h->easy && h->base ? 0 : -ENOMEM;
+    for (size_t n = error ? 0 : strlen(url); n > 0 && url[n - 1] == '/'; n--)
+        h->base[n - 1] = '\0';
+    error = error ? error : add_header(h, "Content-Type: application/json", ""); /* the first: what has no body begins behind it */
+    if (!error && *key)
+        error = add_header(h, "Authorization: Bearer ", key);
+    if (error)
+        http_fini(h);
+    return error;
 }
 
 /* 1 while libcurl's resolver thread may be at work, which every way of giving the handle back would wait for. */
@@ -66,6 +85,7 @@ void http_fini(struct http *h)
     if (h->multi)
         curl_multi_cleanup(h->multi);
     curl_slist_free_all(h->headers);
+    free(h->base);
     *h = (struct http){0};
 }
 
@@ -99,15 +119,18 @@ static void set_options(struct http *h)
     curl_easy_setopt(h->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(h->easy, CURLOPT_HEADERDATA, h);
 #if LIBCURL_VERSION_NUM >= 0x075500
-    curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-    curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTP);
+    curl_easy_setopt(h->easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
+    const char *authorities = getenv("SSL_CERT_FILE"); /* as the proxy has it */
+    if (authorities && *authorities)
+        curl_easy_setopt(h->easy, CURLOPT_CAINFO, authorities);
 }
 
 int http_start(struct http *h, const char *path, const char *json)
 {
-    char url[sizeof h->base + 64];
+    char *url = NULL;
     http_cancel(h);
     h->multi = h->multi ? h->multi : curl_multi_init();
     h->easy = h->easy ? h->easy : curl_easy_init();
@@ -115,14 +138,16 @@ int http_start(struct http *h, const char *path, const char *json)
         return -ENOMEM;
     if (json && !(h->body = strdup(json)))
         return -ENOMEM;
-    snprintf(url, sizeof url, "%s%s", h->base, path);
+    if (asprintf(&url, "%s%s", h->base, path) < 0)
+        return -ENOMEM;
     curl_easy_reset(h->easy);
     set_options(h);
     h->error[0] = '\0';
     h->header_n = 0;
     CURLcode code = curl_easy_setopt(h->easy, CURLOPT_URL, url);
+    free(url); /* it has been copied */
+    curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, json ? h->headers : h->headers->next);
     if (!code && json) {
-        curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, h->headers);
         curl_easy_setopt(h->easy, CURLOPT_POSTFIELDSIZE, (long)strlen(json));
         code = curl_easy_setopt(h->easy, CURLOPT_POSTFIELDS, h->body);
     }
@@ -132,14 +157,40 @@ int http_start(struct http *h, const char *path, const char *json)
     return 0;
 }
 
-void http_wait(struct http *h, const int *fds, size_t fds_n, int timeout_ms)
+/* What one of them waits for, among what is waited for beside the first. Its own timers may be sooner than the timeout. */
+static void add_waiting(struct http *h, struct curl_waitfd *extra, unsigned *extra_n, int *timeout_ms)
+{
+    fd_set in, out, bad;
+    int last_fd = -1;
+    long timer_ms = -1;
+    if (!h->is_running)
+        return;
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    FD_ZERO(&bad);
+    if (curl_multi_fdset(h->multi, &in, &out, &bad, &last_fd) != CURLM_OK || last_fd < 0)
+        timer_ms = RESOLVING_TURN_MS;
+    for (int fd = 0; fd <= last_fd && *extra_n < FDS_MAX; fd++) {
+        short events = (short)((FD_ISSET(fd, &in) ? CURL_WAIT_POLLIN : 0) | (FD_ISSET(fd, &out) ? CURL_WAIT_POLLOUT : 0));
+        if (events)
+            extra[(*extra_n)++] = (struct curl_waitfd){.fd = fd, .events = events};
+    }
+    if (timer_ms < 0)
+        (void)curl_multi_timeout(h->multi, &timer_ms);
+    if (timer_ms >= 0 && timer_ms < *timeout_ms)
+        *timeout_ms = (int)timer_ms;
+}
+
+void http_wait(struct http *const *all, size_t all_n, const int *fds, size_t fds_n, int timeout_ms)
 {
     struct curl_waitfd extra[FDS_MAX];
     unsigned extra_n = 0;
-    for (size_t i = 0; i < fds_n && extra_n < FDS_MAX; i++)
+    for (size_t i = 0; i < fds_n && extra_n < HTTP_FDS_MAX; i++)
         if (fds[i] >= 0)
             extra[extra_n++] = (struct curl_waitfd){.fd = fds[i], .events = CURL_WAIT_POLLIN};
-    if (!h->multi || curl_multi_poll(h->multi, extra, extra_n, timeout_ms, NULL) != CURLM_OK)
+    for (size_t i = 1; i < all_n; i++)
+        add_waiting(all[i], extra, &extra_n, &timeout_ms);
+    if (!all[0]->multi || curl_multi_poll(all[0]->multi, extra, extra_n, timeout_ms, NULL) != CURLM_OK)
         (void)!sys_poll(NULL, 0, timeout_ms); /* no memory: don't spin */
 }
 

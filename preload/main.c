@@ -1,5 +1,5 @@
 /*
- * ollama-preload: sees to it that the models of a list are in an Ollama, and ends.
+ * ollama-preload: sees to it that the models of a list are in an Ollama, or in several, and ends.
  *
  * As a child of ollama-supervisor it writes its rows on the shared page first of all, so that nobody asks for a model
  * whose row is not there yet; alone it just prints. It never decides what a missing model means for others: that is
@@ -43,7 +43,7 @@ static int preload(const struct conf *conf, const struct list *names, struct con
     struct drive_result result;
     int error = models_init(&models, names, contract, sys_monotonic_ms());
     if (!error)
-        error = drive_run(conf, &models, &result);
+        error = drive_run(conf, names, &models, &result);
     if (error) {
         give_up(contract);
         log_event(LOG_ERROR, "preload_broken", "error=\"%s\"", strerror(-error));
@@ -74,7 +74,7 @@ static int run(const struct conf *conf, struct contract *contract)
     int error = read_list(conf, &names);
     if (error == -EINVAL)
         code = EXIT_CONFIGURATION;
-    if (!error && curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK) {
+    if (!error && curl_global_init(conf->is_fleet ? CURL_GLOBAL_SSL : CURL_GLOBAL_NOTHING) == CURLE_OK) {
         code = preload(conf, &names, contract);
         curl_global_cleanup();
     } else {

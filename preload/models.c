@@ -94,8 +94,10 @@ int models_init(struct models *m, const struct list *list, struct contract *cont
 
 void models_fini(struct models *m)
 {
-    for (size_t i = 0; i < m->items_n; i++)
+    for (size_t i = 0; i < m->items_n; i++) {
         free(m->items[i].name);
+        free(m->items[i].reason);
+    }
     free(m->items);
     m->items = NULL;
     m->items_n = 0;
@@ -122,6 +124,8 @@ void models_set(struct models *m, struct model *model, enum contract_model_state
 {
     struct contract_model *row = row_of(m, model);
     model->state = state;
+    free(model->reason);
+    model->reason = *reason ? strdup(reason) : NULL;
     if (row)
         contract_model_write(row, state, model->name, reason);
     if (m->contract->line)
@@ -165,13 +169,19 @@ void models_progress(struct models *m, struct model *model, uint64_t completed, 
     models_tell(m, now_ms);
 }
 
-void models_done(struct models *m, int64_t now_ms)
+int models_stop(struct models *m, int64_t now_ms)
 {
-    if (m->contract->line)
-        atomic_store(&m->contract->line->in_flight_n, 0);
-    set_phase(m, CONTRACT_PHASE_DONE);
-    m->told_at_ms = now_ms - MODELS_TELL_MS;
-    models_tell(m, now_ms);
+    const struct contract_page *page = page_of(m);
+    int is_all_stopping = page && atomic_load(&page->is_stopping);
+    char reason[CONTRACT_REASON_BYTES];
+    if (page && atomic_load(&page->phase) != CONTRACT_PHASE_LISTED)
+        return 1;
+    failure_reason(reason, sizeof reason, FAILURE_STOPPED, "");
+    for (struct model *model; !is_all_stopping && page && (model = models_next(m));) {
+        model->failure = FAILURE_STOPPED;
+        models_set(m, model, CONTRACT_MODEL_FAILED, reason, now_ms);
+    }
+    return 0;
 }
 
 void models_status(struct models *m, const char *text)
@@ -179,6 +189,18 @@ void models_status(struct models *m, const char *text)
     char message[CONTRACT_NAME_BYTES + CONTRACT_REASON_BYTES];
     snprintf(message, sizeof message, "STATUS=%s", text);
     (void)contract_notify(m->contract, message); /* nobody may be listening, and it is only a word */
+}
+
+void models_end(struct models *m, int64_t now_ms)
+{
+    char text[80];
+    snprintf(text, sizeof text, "%zu of %zu models are there", models_count(m, CONTRACT_MODEL_READY), m->items_n);
+    if (m->contract->line)
+        atomic_store(&m->contract->line->in_flight_n, 0);
+    set_phase(m, CONTRACT_PHASE_DONE);
+    m->told_at_ms = now_ms - MODELS_TELL_MS;
+    models_tell(m, now_ms);
+    models_status(m, text);
 }
 
 int64_t models_tell(struct models *m, int64_t now_ms)

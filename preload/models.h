@@ -15,6 +15,7 @@ struct model {
     char *name; /* owned; always with its tag, as Ollama lists it */
     enum contract_model_state state;
     enum failure failure; /* of a FAILED one */
+    char *reason;         /* as it was said last; owned; NULL: none, or no memory for it */
     struct retry retry;
 };
 
@@ -41,8 +42,11 @@ void models_set(struct models *m, struct model *model, enum contract_model_state
 /* Figures of the row that is pulled; grown: bytes that are new since the last call. */
 void models_progress(struct models *m, struct model *model, uint64_t completed, uint64_t total, uint64_t grown,
                      int64_t now_ms);
-/* Every row has its end, or nothing more will come. */
-void models_done(struct models *m, int64_t now_ms);
+/* Every row has its end, or nothing more will come: the page says DONE, the status how many are there. */
+void models_end(struct models *m, int64_t now_ms);
+/* A signal came. Where everything stops, whoever waits for a model is answered by the one who stops it; where only we stop, the rows get
+ * their end here. 1 where another preloader follows: the page is not ours any more. */
+int models_stop(struct models *m, int64_t now_ms);
 
 /* One line for `STATUS=`: what is going on apart from the rows. */
 void models_status(struct models *m, const char *text);

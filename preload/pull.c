@@ -4,7 +4,7 @@
  *   WAITING   Ollama does not answer; ask again after a short pause
  *   LISTING   GET /api/tags is under way: at the start, before each try, and to verify that a pull did what it says
  *   PULLING   POST /api/pull is under way
- *   PAUSING   a try failed; wait before the next one
+ *   PAUSING   a try failed, or others have all turns; wait before the next one
  *   ENDED     every row is READY or FAILED, or we were stopped
  *
  * Every way round the machine uses up something: a row, a try (retry.c bounds them), or time that Ollama may be away
@@ -22,7 +22,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PULL_GAP_MS = 2000 }; /* we are called once a second: a longer silence means that we were frozen */
+enum {
+    PULL_GAP_MS = 2000,  /* we are called once a second: a longer silence means that we were frozen */
+    PULL_TURN_MS = 1000, /* whoever waits for his turn looks so often */
+};
 
 const struct pull_limits pull_limits_default = {
     .stall_ms = 60 * 1000,
@@ -41,6 +44,8 @@ static void enter(struct pull *p, enum pull_state state, enum pull_ask ask, int6
 {
     if (state != p->state)
         log_event(LOG_DEBUG, "preload_state", "%s->%s", state_names[p->state], state_names[state]);
+    if (p->setup.turns)
+        p->setup.turns->used_n += (size_t)(state == PULL_PULLING) - (size_t)(p->state == PULL_PULLING);
     p->state = state;
     p->deadline_ms = deadline_ms;
     p->ask = ask;
@@ -71,10 +76,7 @@ static void finish(struct pull *p)
     struct models *models = p->setup.models;
     size_t ready_n = models_count(models, CONTRACT_MODEL_READY);
     size_t failed_n = models_count(models, CONTRACT_MODEL_FAILED);
-    char text[80];
-    snprintf(text, sizeof text, "%zu of %zu models are there", ready_n, models->items_n);
-    models_done(models, p->now_ms);
-    models_status(models, text);
+    models_end(models, p->now_ms);
     show_end(p->setup.show, ready_n, failed_n, models->items_n - ready_n - failed_n);
     p->current = NULL;
     enter(p, PULL_ENDED, PULL_ASK_NOTHING, PULL_NEVER_MS);
@@ -102,6 +104,10 @@ static void proceed(struct pull *p)
     struct model *model = models_next(p->setup.models);
     if (!model) {
         finish(p);
+        return;
+    }
+    if (p->setup.turns && p->setup.turns->used_n >= p->setup.turns->most_n) {
+        enter(p, PULL_PAUSING, PULL_ASK_NOTHING, p->now_ms + PULL_TURN_MS);
         return;
     }
     if (model != p->current) {
@@ -262,28 +268,14 @@ static void on_paused(struct pull *p, const struct pull_answer *answer)
     enter_listing(p);
 }
 
-/* Where everything stops, whoever waits for a model is answered by the one who stops it; where another preloader follows
- * (the supervisor has taken our phase off the page), the page is no longer ours; where only we stop, the rows have to have
- * an end. */
 static void on_stop(struct pull *p, const struct pull_answer *answer)
 {
     (void)answer;
-    struct models *models = p->setup.models;
-    const struct contract_page *page = models->contract->page;
-    int is_all_stopping = page && atomic_load(&page->is_stopping);
-    int is_replaced = page && atomic_load(&page->phase) != CONTRACT_PHASE_LISTED;
-    char reason[CONTRACT_REASON_BYTES];
-    failure_reason(reason, sizeof reason, FAILURE_STOPPED, "");
     p->is_stopped = 1;
-    if (is_replaced) {
+    if (models_stop(p->setup.models, p->now_ms))
         enter(p, PULL_ENDED, PULL_ASK_NOTHING, PULL_NEVER_MS);
-        return;
-    }
-    for (struct model *model; !is_all_stopping && page && (model = models_next(models));) {
-        model->failure = FAILURE_STOPPED;
-        models_set(models, model, CONTRACT_MODEL_FAILED, reason, p->now_ms);
-    }
-    finish(p);
+    else
+        finish(p);
 }
 
 static void on_nothing(struct pull *p, const struct pull_answer *answer)

@@ -26,10 +26,16 @@ struct pull_limits {
 };
 extern const struct pull_limits pull_limits_default;
 
+/* How many may be PULLING at once, of those that share it. */
+struct pull_turns {
+    size_t used_n, most_n;
+};
+
 struct pull_setup {
     struct models *models; /* borrowed, as all of these */
     struct show *show;
-    const char *backend;   /* for people: HOST:PORT */
+    struct pull_turns *turns; /* NULL: it is the only one */
+    const char *backend;   /* for people: HOST:PORT, or its name as one of several */
     int64_t retries;
     int is_backend_ours;   /* the supervisor runs it, and knows when it has failed for good */
     struct pull_limits limits;

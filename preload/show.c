@@ -18,10 +18,14 @@
 
 enum { BAR_WIDTH = 16, NAME_WIDTH = 24 }; /* together with the figures no more than 79 columns */
 
-void show_init(struct show *s, int has_terminal, int has_colours)
+void show_init(struct show *s, const char *backend, int has_terminal, int has_colours)
 {
-    *s = (struct show){.has_terminal = has_terminal, .has_colours = has_terminal && has_colours};
+    *s = (struct show){.backend = backend, .has_terminal = has_terminal, .has_colours = has_terminal && has_colours};
 }
+
+/* What ends a line that is about one of several. */
+#define OF_BACKEND "%s%s"
+#define BACKEND_OF(s) (s)->backend ? " backend=" : "", (s)->backend ? (s)->backend : ""
 
 /* 1 where all of it went out. */
 static int draw(const char *text, size_t text_n)
@@ -41,7 +45,7 @@ void show_clear(struct show *s)
 void show_there(struct show *s, const char *name)
 {
     show_clear(s);
-    log_event(s->has_terminal ? LOG_INFO : LOG_DEBUG, "model_there", "model=%s", name);
+    log_event(s->has_terminal ? LOG_INFO : LOG_DEBUG, "model_there", "model=%s" OF_BACKEND, name, BACKEND_OF(s));
 }
 
 void show_started(struct show *s, const char *name, unsigned try_n, int64_t now_ms)
@@ -51,7 +55,7 @@ void show_started(struct show *s, const char *name, unsigned try_n, int64_t now_
     s->drawn_at_ms = now_ms - SHOW_BAR_MS;
     s->told_percent = 0;
     show_clear(s);
-    log_event(s->has_terminal ? LOG_DEBUG : LOG_INFO, "pull_started", "model=%s try=%u", name, try_n);
+    log_event(s->has_terminal ? LOG_DEBUG : LOG_INFO, "pull_started", "model=%s try=%u" OF_BACKEND, name, try_n, BACKEND_OF(s));
 }
 
 /* The figures as people read them. */
@@ -136,10 +140,10 @@ void show_progress(struct show *s, const struct progress *p, int64_t now_ms)
     s->told_percent = percent < 0 ? 0 : percent - percent % SHOW_LINE_PERCENT;
     write_figures(&f, p, now_ms);
     if (percent < 0 || p->stage > PROGRESS_LAYER)
-        log_event(LOG_INFO, "pull_progress", "model=%s doing=\"%s\"", s->name, stage_word(p));
+        log_event(LOG_INFO, "pull_progress", "model=%s doing=\"%s\"" OF_BACKEND, s->name, stage_word(p), BACKEND_OF(s));
     else
-        log_event(LOG_INFO, "pull_progress", "model=%s percent=%d completed=\"%s\" total=\"%s\" rate=\"%s\" left=%s",
-                  s->name, percent, f.have, f.all, f.rate, f.left);
+        log_event(LOG_INFO, "pull_progress", "model=%s percent=%d completed=\"%s\" total=\"%s\" rate=\"%s\" left=%s" OF_BACKEND,
+                  s->name, percent, f.have, f.all, f.rate, f.left, BACKEND_OF(s));
 }
 
 void show_done(struct show *s, const struct progress *p, int64_t now_ms)
@@ -148,20 +152,20 @@ void show_done(struct show *s, const struct progress *p, int64_t now_ms)
     show_clear(s);
     text_bytes(all, p->total);
     text_duration(took, now_ms - s->started_at_ms);
-    log_event(LOG_INFO, "pull_done", "model=%s size=\"%s\" took=%s", s->name, all, took);
+    log_event(LOG_INFO, "pull_done", "model=%s size=\"%s\" took=%s" OF_BACKEND, s->name, all, took, BACKEND_OF(s));
 }
 
 void show_retry(struct show *s, const char *name, enum failure kind, const char *reason, int64_t pause_ms)
 {
     show_clear(s);
-    log_event(LOG_WARNING, "pull_retry", "model=%s cause=%s in_ms=%" PRId64 " reason=\"%s\"", name,
-              failure_word(kind), pause_ms, reason);
+    log_event(LOG_WARNING, "pull_retry", "model=%s cause=%s in_ms=%" PRId64 " reason=\"%s\"" OF_BACKEND, name,
+              failure_word(kind), pause_ms, reason, BACKEND_OF(s));
 }
 
 void show_failed(struct show *s, const char *name, enum failure kind, const char *reason)
 {
     show_clear(s);
-    log_event(LOG_ERROR, "pull_failed", "model=%s cause=%s reason=\"%s\"", name, failure_word(kind), reason);
+    log_event(LOG_ERROR, "pull_failed", "model=%s cause=%s reason=\"%s\"" OF_BACKEND, name, failure_word(kind), reason, BACKEND_OF(s));
 }
 
 void show_waiting(struct show *s, const char *backend, const char *why, int64_t since_ms, int64_t now_ms)
@@ -176,6 +180,6 @@ void show_waiting(struct show *s, const char *backend, const char *why, int64_t 
 void show_end(struct show *s, size_t ready_n, size_t failed_n, size_t left_n)
 {
     show_clear(s);
-    log_event(failed_n > 0 ? LOG_WARNING : LOG_INFO, "preload_done", "ready=%zu failed=%zu left=%zu", ready_n,
-              failed_n, left_n);
+    log_event(failed_n > 0 ? LOG_WARNING : LOG_INFO, "preload_done", "ready=%zu failed=%zu left=%zu" OF_BACKEND, ready_n,
+              failed_n, left_n, BACKEND_OF(s));
 }

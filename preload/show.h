@@ -23,11 +23,13 @@ struct show {
     int has_colours;
     int has_bar;      /* one stands on the screen now */
     const char *name; /* what is pulled; borrowed */
+    const char *backend; /* where, as one of several: its lines say so; NULL: the only one; borrowed */
     int64_t started_at_ms, told_at_ms, drawn_at_ms, waited_at_ms;
     int told_percent;
 };
 
-void show_init(struct show *s, int has_terminal, int has_colours);
+/* backend: the name of one of several, or NULL. */
+void show_init(struct show *s, const char *backend, int has_terminal, int has_colours);
 /* Takes the bar off the screen, so that a line may be written. */
 void show_clear(struct show *s);
 

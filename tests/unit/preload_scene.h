@@ -40,7 +40,7 @@ static inline struct scene *scene_new(const char *const *names, int64_t retries)
     s->contract = (struct contract){.channel_fd = fds[0], .page = s->page, .line = &s->page->lines[3]};
     s->now_ms = 1000;
     assert_int_equal(models_init(&s->models, &s->names, &s->contract, s->now_ms), 0);
-    show_init(&s->show, 0, 0);
+    show_init(&s->show, NULL, 0, 0);
     pull_init(&s->pull,
               &(struct pull_setup){.models = &s->models, .show = &s->show, .backend = "127.0.0.1:11435",
                                    .retries = retries, .is_backend_ours = 1, .limits = pull_limits_default},

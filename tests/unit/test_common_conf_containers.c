@@ -290,33 +290,67 @@ static void test_an_asker_reads_none(void **state)
     conf_free(&c);
 }
 
-static void values(struct buf *out)
+static void values(const char *section, struct buf *out)
 {
     buf_init(out, 0);
-    assert_int_equal(conf_section_values(k.conf, "proxy", out), 0);
+    assert_int_equal(conf_section_values(k.conf, section, out), 0);
     assert_int_equal(buf_append(out, "", 1), 0);
+}
+
+static void assert_changes(const char *section, const char *json, int is_change)
+{
+    struct buf before, after;
+    load("[" A "]");
+    values(section, &before);
+    load(json);
+    values(section, &after);
+    if ((strcmp(buf_data(&before), buf_data(&after)) != 0) != is_change)
+        fail_msg("%s: %s", section, json);
+    buf_fini(&before);
+    buf_fini(&after);
 }
 
 /* What the proxy, and the preloader, are started again for. */
 static void test_a_changed_file_is_a_change(void **state)
 {
     (void)state;
-    static const char *const files[] = {"[" A "]", "[{\"name\": \"a\", \"host\": \"h\", \"weight\": 2}]", "[{\"name\": \"a\", \"host\": \"h\", \"key\": \"k\"}]",
-                                        "[" A ", {\"name\": \"b\", \"host\": \"i\"}]"};
-    struct buf before, after;
-    load(files[0]);
-    values(&before);
-    load("[\n" A "\n]\n"); /* in other words the same */
-    values(&after);
-    assert_string_equal(buf_data(&before), buf_data(&after));
-    for (size_t i = 1; i < sizeof files / sizeof *files; i++) {
-        buf_fini(&after);
-        load(files[i]);
-        values(&after);
-        assert_string_not_equal(buf_data(&before), buf_data(&after));
+    static const struct {
+        const char *json;
+        int is_proxys, is_preloaders;
+    } rows[] = {
+        {"[\n" A "\n]\n", 0, 0}, /* in other words the same */
+        {"[{\"name\": \"a\", \"host\": \"h\", \"weight\": 2}]", 1, 0},
+        {"[{\"name\": \"a\", \"host\": \"i\"}]", 1, 1},
+        {"[{\"name\": \"a\", \"host\": \"h\", \"key\": \"k\"}]", 1, 1},
+        {"[" A ", {\"name\": \"b\", \"host\": \"i\"}]", 1, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_changes("proxy", rows[i].json, rows[i].is_proxys);
+        assert_changes("preload", rows[i].json, rows[i].is_preloaders);
     }
-    buf_fini(&before);
-    buf_fini(&after);
+}
+
+/* The list is for all of them, or for nobody, as there is no Ollama here. */
+static void test_who_gets_the_list(void **state)
+{
+    (void)state;
+    struct list list = {0};
+    load("[" A "]");
+    conf_case_load(&k, "[proxy]\ncontainers = c.json\n[preload]\nmodels = x, y\n", NULL);
+    conf_case_good(&k);
+    assert_true(conf_case_has(&k, "warning", k.file, 3, "[preload] targets: no model of the list is pulled, as no Ollama runs here"));
+    assert_int_equal(conf_preload_list(k.conf, &list, &k.diag), 0);
+    assert_int_equal(list.items_n, 0);
+    conf_case_load(&k, "[proxy]\ncontainers = c.json\n[preload]\nmodels = x, y\ntargets = all\n", NULL);
+    conf_case_good(&k);
+    assert_int_equal(k.diag.warnings_n, 0);
+    assert_int_equal(conf_preload_list(k.conf, &list, &k.diag), 0);
+    assert_int_equal(list.items_n, 2);
+    list_fini(&list);
+    conf_case_load(&k, "[proxy]\ncontainers = c.json\n[preload]\nmodels = ../x\n", NULL);
+    conf_case_told(&k, 4, "../x");
+    conf_case_load(&k, ini, NULL);
+    assert_int_equal(k.diag.warnings_n, 0);
 }
 
 static void test_a_dump_shows_them_and_can_be_read_back(void **state)
@@ -357,6 +391,7 @@ int main(void)
         CASE(test_a_child_has_what_was_accepted),
         CASE(test_an_asker_reads_none),
         CASE(test_a_changed_file_is_a_change),
+        CASE(test_who_gets_the_list),
         CASE(test_a_dump_shows_them_and_can_be_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -333,6 +333,31 @@ static void test_an_empty_list_needs_no_ollama(void **state)
     scene_free(s);
 }
 
+/* One of several: it waits for its turn, looks each second, and gives it back when it has pulled. */
+static void test_whoever_has_no_turn_waits_for_one(void **state)
+{
+    (void)state;
+    struct scene *s = scene_new(one, 5);
+    struct pull_turns turns = {.used_n = 1, .most_n = 1};
+    s->pull.setup.turns = &turns;
+    list_models(s, nothing);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    pass(s, 1000);
+    list_models(s, nothing);
+    assert_int_equal(s->pull.state, PULL_PAUSING);
+    assert_int_equal(s->models.items[0].retry.total_n, 0); /* that was no try */
+    turns.used_n = 0;
+    pass(s, 1000);
+    list_models(s, nothing);
+    assert_int_equal(s->pull.state, PULL_PULLING);
+    assert_int_equal(turns.used_n, 1);
+    answer_pull(s, success);
+    assert_int_equal(turns.used_n, 0);
+    list_models(s, has_tiny);
+    assert_int_equal(s->pull.state, PULL_ENDED);
+    scene_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_an_ollama_that_failed_for_good_is_not_waited_for),
         cmocka_unit_test(test_a_list_that_hangs_or_is_none),
         cmocka_unit_test(test_an_empty_list_needs_no_ollama),
+        cmocka_unit_test(test_whoever_has_no_turn_waits_for_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
