@@ -12,6 +12,7 @@ enum {
     BALANCE_PRIORITIES = 10,
     BALANCE_PRIORITY = 5,  /* where nobody says */
     BALANCE_NO_WAY = -1,   /* run_ms of a backend that it may not go to */
+    BALANCE_FAIR_AGEINGS = 60, /* fair_max_ms, in times of ageing_ms */
 };
 
 struct balance_rules {
