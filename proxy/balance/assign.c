@@ -61,10 +61,11 @@ static int make_offer(const struct assign *a, size_t i, const struct balance_way
         return 0;
     out->is_free = b->free_n > 0;
     out->at_ms = out->is_free ? a->now_ms : max_ms(a->now_ms, b->ends_ms[0]);
-    if (!is_loaded)
-        out->at_ms = max_ms(out->at_ms, b->swap_ms);
     out->cost_ms = (int64_t)way->run_ms + (is_loaded ? 0 : way->load_ms);
-    out->finish_ms = out->at_ms + out->cost_ms;
+    int64_t detour_ms = is_loaded || !b->is_wanted ? 0 : (int64_t)way->load_ms * ASSIGN_SWAP_LOADS;
+    if (!is_loaded && b->is_wanted)
+        out->at_ms = max_ms(out->at_ms, b->swapped_ms + max_ms(a->min_residency_ms, detour_ms));
+    out->finish_ms = out->at_ms + out->cost_ms + detour_ms;
     return 1;
 }
 

@@ -8,14 +8,16 @@
  *   For each backend b that is open, has slots, and that the ticket may go to (run_ms >= 0):
  *     at     = now where a slot of b is free, else the earliest of the ends of b's slots; where none is known, b is left out.
  *     loaded = the ticket's model is loaded at b.
- *     If not loaded: at = max(at, swap_ms of b). swap_ms = since b's last change of models + min_residency, where tickets of the model that b was given
- *              last, and still has, are among those looked at and one of them may go to b; else it is 0.
- *     cost   = run + (loaded ? 0 : load);  finish = at + cost.
+ *     cost   = run + (loaded ? 0 : load).
+ *     If not loaded, and b is wanted as it is (tickets of the model that b was given last, and still has, are among those looked at, and one of them may go
+ *              to b): at = max(at, b's last change of models + max(min_residency, ASSIGN_SWAP_LOADS * load)), and detour = ASSIGN_SWAP_LOADS * load: that
+ *              model is to be loaded again for them, who wait meanwhile. Else detour = 0.
+ *     finish = at + cost + detour.
  *   best = the one of the smallest finish, free = the same among those with at <= now. A tie is what is within max(10 ms, 1 % of (the smallest finish - now)) of the
  *     smallest: of such the one with fewer taken slots * 1000 / weight, then with the earlier last grant, then with the lower index.
  *   If there is a free, and finish(free) <= finish(best) + ASSIGN_PATIENCE_PERCENT of cost(free): it is granted free, and all begins anew.
- *   Else the ticket waits for best, and takes its slot in mind: where none is free there, the earliest end is taken out, and finish put among the ends. (Where
- *     one is free swap_ms is in the way, and the slot is for others until then.) If a slot is free at a backend that it may go to, it is to be looked at again at
+ *   Else the ticket waits for best, and takes its slot in mind: where none is free there, the earliest end is taken out, and at + cost put among the ends. (Where
+ *     one is free it may not change models yet, and the slot is for others until then.) If a slot is free at a backend that it may go to, it is to be looked at again at
  *     `at` of best: it is held.
  *
  * A slot's end is when its ticket was granted + what it was to cost. One that is past counts as now + max(ASSIGN_OVERDUE_LEAST_MS, (now - granted) * ASSIGN_OVERDUE_PERCENT / 100).
@@ -31,7 +33,8 @@ enum {
     ASSIGN_WINDOW = 32,
     ASSIGN_LANE_LEAST = 4,
     ASSIGN_ENDS = 16,
-    ASSIGN_PATIENCE_PERCENT = 20,
+    ASSIGN_PATIENCE_PERCENT = 50,
+    ASSIGN_SWAP_LOADS = 3,
     ASSIGN_OVERDUE_LEAST_MS = 1000,
     ASSIGN_OVERDUE_PERCENT = 50,
     ASSIGN_TIE_LEAST_MS = 10,
@@ -44,13 +47,14 @@ struct assign_backend {
     size_t free_n, used_n;
     unsigned weight;
     int64_t last_ms; /* when it was given something last */
-    int64_t swap_ms; /* no other model before; 0: at any time */
+    int64_t swapped_ms; /* when it changed models last */
+    int is_wanted;      /* somebody waits for the model that is there */
     size_t ends_n;
     int64_t ends_ms[ASSIGN_ENDS]; /* of slots that are taken, the earliest first */
 };
 
 struct assign {
-    int64_t now_ms;
+    int64_t now_ms, min_residency_ms;
     size_t backends_n;
     struct assign_backend backends[BALANCE_BACKENDS];
 };

@@ -26,7 +26,7 @@ struct backend {
     struct loaded { uint32_t hash; int64_t given_ms; } loaded[LOADED_MODELS];
     size_t loaded_n;
     uint32_t resident;            /* the model that it was given last, where it has that loaded; 0: none */
-    int64_t resident_since_ms;    /* it has not changed models since */
+    int64_t swapped_ms;           /* when it changed models last */
 };
 
 struct balance {
@@ -122,7 +122,7 @@ static void give_model(struct backend *k, uint32_t hash, int64_t now_ms)
 {
     if (find_loaded(k, hash) == k->loaded_n) { /* another one goes for it, as far as is known before it says so */
         k->loaded_n = 0;
-        k->resident_since_ms = now_ms;
+        k->swapped_ms = now_ms;
     }
     add_loaded(k, hash, now_ms);
     k->resident = hash;
@@ -263,6 +263,7 @@ static void look(struct balance *b, int64_t now_ms)
 {
     struct assign *a = &b->assign;
     a->now_ms = now_ms;
+    a->min_residency_ms = b->rules->min_residency_ms;
     a->backends_n = 0;
     for (int i = 0; i < b->backends_n; i++) {
         const struct backend *k = &b->backends[i];
@@ -271,7 +272,8 @@ static void look(struct balance *b, int64_t now_ms)
         for (const struct balance_ticket *t = k->first; t; t = t->right)
             assign_add_lease(a, to, t->granted_ms, t->ends_ms);
         assign_cut(to, k->slots_n);
-        to->swap_ms = is_resident_wanted(b, i) ? k->resident_since_ms + b->rules->min_residency_ms : 0;
+        to->swapped_ms = k->swapped_ms;
+        to->is_wanted = is_resident_wanted(b, i);
     }
     for (struct balance_lane *lane = b->lanes.waited; lane; lane = lane->next_waited)
         lane->loaded = loaded_bits(b, lane->hash);

@@ -282,6 +282,12 @@ static void learn_decode(struct cell *c, const struct speeds_sample *in, double 
     mean_add(&c->decode, ms, weight);
 }
 
+static void learn_load(struct cell *c, int64_t load_ms)
+{
+    mean_scale(&c->load, kept);
+    mean_add(&c->load, between((double)load_ms, 0, MS_MOST), 1);
+}
+
 static void age(struct cell *c, int64_t now_ms)
 {
     double left = aged(c, now_ms);
@@ -303,14 +309,21 @@ void speeds_learn(struct speeds *s, int backend, const char *model, const struct
     age(c, now_ms);
     learn_prefill(c, sample, prior.prefill);
     learn_decode(c, sample, prior.decode);
-    if (sample->load_ms >= LOADED_MS) {
-        mean_scale(&c->load, kept);
-        mean_add(&c->load, between((double)sample->load_ms, 0, MS_MOST), 1);
-    }
+    if (sample->load_ms >= LOADED_MS)
+        learn_load(c, sample->load_ms);
     if (sample->output_tokens > 0) {
         mean_scale(&row->output, output_kept);
         mean_add(&row->output, tokens_of(sample->output_tokens), 1);
     }
+}
+
+void speeds_learn_load(struct speeds *s, int backend, const char *model, int64_t load_ms, int64_t now_ms)
+{
+    struct row *row = take_row(s, model, now_ms);
+    if (!row)
+        return;
+    age(&row->cells[backend], now_ms);
+    learn_load(&row->cells[backend], load_ms);
 }
 
 static double output_of(const struct row *row, int64_t most)
