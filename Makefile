@@ -87,7 +87,7 @@ HIREDIS_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libhiredis.a)),$
 else
 left_out = $(addsuffix /%,$(addprefix $(1)/,$(BALANCER_ROOMS)))
 # … and the unit tests that need it.
-TESTS_LEFT_OUT := $(shell grep -lE '"proxy/(balance|store)/' tests/unit/*.c 2>/dev/null)
+TESTS_LEFT_OUT := $(shell grep -lE '"(proxy|bench)/(balance|store)/' tests/unit/*.c 2>/dev/null)
 endif
 
 # llhttp: the archive, else the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source
@@ -116,7 +116,7 @@ objects = $(filter-out $(call left_out,$(BUILD)/obj),$(patsubst %.c,$(BUILD)/obj
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
 
-.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance-live
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance bench-balance-live
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -207,10 +207,14 @@ $(BUILD)/unit/test_supervisor_doors: WRAPPED = -Wl,--wrap=sys_listen_no_more
 $(BUILD)/unit/test_proxy_balance_resolve: WRAPPED = -Wl,--wrap=sys_each_address,--wrap=sys_start_thread
 $(BUILD)/unit/test_proxy_balance_members_names: WRAPPED = -Wl,--wrap=sys_each_address
 $(BUILD)/unit/test_common_loop_clock: WRAPPED = -Wl,--wrap=sys_monotonic_ms,--wrap=sys_poll,--wrap=sys_epoll_wait
+# One plays machines, as bench/balance/simulate does.
+PLAYED := $(patsubst %,$(BUILD)/obj/bench/balance/%.o,figures play trace)
+$(BUILD)/unit/test_proxy_balance_figures: $(PLAYED)
+$(BUILD)/unit/test_proxy_balance_figures: PLAYS = $(PLAYED) -lm
 
 $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(HIREDIS_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) $(WRAPPED) -o $@ $< $(PLAYS) $(ROOMS) $(COMMON) $(CMOCKA_LIBS) $(INIH_LIBS) $(LLHTTP_LIBS) $(HIREDIS_LIBS) $(CURL_LIBS) $(CJSON_LIBS) $(SYSTEMD_LIBS) $(DL_LIBS) $(LDLIBS)
 
 # The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
 TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def 2>/dev/null) free sys_close_from
@@ -275,10 +279,13 @@ bench-optimizer: $(BUILD)/bench/prompt
 	$(BUILD)/bench/prompt
 
 # The proxy's own queue, over machines that are played: beside other ways to distribute requests; and, for who is to decide the same, by a script.
-BALANCE_BENCH := $(patsubst bench/balance/%.c,$(BUILD)/bench/%,$(wildcard bench/balance/*.c))
-$(BALANCE_BENCH): $(BUILD)/bench/%: $(BUILD)/obj/bench/balance/%.o $(BUILD)/libproxy.a $(COMMON)
+$(BUILD)/bench/simulate: $(PLAYED)
+$(BUILD)/bench/simulate $(BUILD)/bench/assign: $(BUILD)/bench/%: $(BUILD)/obj/bench/balance/%.o $(BUILD)/libproxy.a $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libproxy.a $(COMMON) $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) -lm $(LDLIBS)
+
+bench-balance: $(BUILD)/bench/simulate
+	$(BUILD)/bench/simulate
 
 # BENCH="--rounds 5" is a quick look, --save writes bench/results.
 bench-coldstart: all
@@ -288,7 +295,7 @@ bench-coldstart: all
 bench-balance-live: $(BUILD)/ollama-proxy
 	BUILD_DIR=$(BUILD) bench/balance/live/run $(BENCH)
 
-bench: bench-supervisor bench-proxy bench-optimizer bench-coldstart bench-balance-live
+bench: bench-supervisor bench-proxy bench-optimizer bench-balance bench-coldstart bench-balance-live
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
@@ -331,7 +338,7 @@ help:
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
-	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -optimizer, -supervisor, -coldstart: one'
+	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -optimizer, -balance, -supervisor, -coldstart: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'
 	@echo 'make dist        build/ollama-sidecar-$(VERSION).tar.gz of the last commit'
 	@echo 'make clean       remove build/'

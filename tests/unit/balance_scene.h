@@ -6,8 +6,6 @@
 
 #include "proxy/balance/balance.h"
 
-#include "proxy/balance/assign.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* proxy/balance: in which order requests are served, and who may wait: tags, classes, payers. */
+#include "proxy/balance/balance.h"
 #include "tests/unit/balance_scene.h"
 
 static void test_first_come_first_served_in_a_class(void **state)

@@ -1,4 +1,5 @@
 /* proxy/balance: what holds whatever happens, and for thousands. */
+#include "proxy/balance/balance.h"
 #include "tests/unit/balance_scene.h"
 
 enum { MANY = 20000 };

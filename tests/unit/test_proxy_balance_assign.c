@@ -1,4 +1,5 @@
 /* proxy/balance: which backend a request gets, and for which it had better wait. */
+#include "proxy/balance/balance.h"
 #include "tests/unit/balance_scene.h"
 
 static void test_the_fastest_free_one_is_taken(void **state)
