@@ -280,11 +280,18 @@ size_t member_slots(const struct member *m, int64_t now_ms)
     return breaker_slots(&m->breaker, (size_t)m->conf->slots, now_ms);
 }
 
+/* What it told last is all that is known for now: it is down, or would not tell again. */
+static int is_last_word(const struct member *m)
+{
+    return m->is_listed && (m->breaker.state == BREAKER_DOWN || (!m->is_listing && m->list_asked_ms > m->listed_ms));
+}
+
 enum installed_verdict member_has(const struct member *m, const char *model, int64_t now_ms)
 {
     if (m->conf->models.items_n > 0)
         return conf_names_model(&m->conf->models, model, strlen(model)) ? INSTALLED_YES : INSTALLED_NO;
-    return installed_look(&m->installed, model, now_ms);
+    enum installed_verdict verdict = installed_look(&m->installed, model, now_ms);
+    return verdict == INSTALLED_UNKNOWN && is_last_word(m) ? INSTALLED_NO : verdict;
 }
 
 void member_use(struct member *m)

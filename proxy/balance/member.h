@@ -72,7 +72,7 @@ struct member *members_find(const struct members *all, const char *name, size_t 
 /* It may be given requests now; and how many at once. */
 int member_is_open(struct member *m, int64_t now_ms);
 size_t member_slots(const struct member *m, int64_t now_ms);
-/* Whether it has this model: its owner's word (`models`), else its list. */
+/* Whether it has this model: its owner's word (`models`), else its list. UNKNOWN: members_refresh may tell, or its first list is awaited. */
 enum installed_verdict member_has(const struct member *m, const char *model, int64_t now_ms);
 /* An exchange uses it, or does not any more. */
 void member_use(struct member *m);

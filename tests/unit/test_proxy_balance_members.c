@@ -289,6 +289,32 @@ static void test_a_list_is_asked_for_again_once_a_second_at_most(void **state)
     assert_int_equal(members_refresh(w.members, 0), 1);
 }
 
+static void test_the_last_list_counts_where_there_is_no_other(void **state)
+{
+    enum { LATER_MS = 60000 };
+    (void)state;
+    w.hosts[0].tags = ANSWER("{\"models\":[" MODEL("m") "]}");
+    begin_one();
+    struct member *m = world_member("a");
+    UNTIL(m->is_listed && is_quiet(m) && world_is_in("a", BREAKER_CLOSED));
+    int64_t later_ms = loop_now_ms(&w.loop) + LATER_MS;
+    assert_int_equal(member_has(m, "m", later_ms), INSTALLED_YES);
+    assert_int_equal(member_has(m, "n", later_ms), INSTALLED_UNKNOWN); /* somebody may have pulled it */
+    w.hosts[0].tags = STATUS("500 Oh");
+    UNTIL(loop_now_ms(&w.loop) >= m->list_asked_ms + 1000);
+    assert_int_equal(members_refresh(w.members, 0), 0);
+    assert_int_equal(member_has(m, "n", later_ms), INSTALLED_UNKNOWN);
+    UNTIL(!m->is_listing);
+    assert_int_equal(member_has(m, "n", later_ms), INSTALLED_NO);
+    assert_int_equal(member_has(m, "m", later_ms), INSTALLED_YES);
+    m->listed_ms = m->list_asked_ms; /* as if it had told */
+    assert_int_equal(member_has(m, "n", later_ms), INSTALLED_UNKNOWN);
+    w.hosts[0].ps = STATUS("500 Oh");
+    UNTIL(world_is_in("a", BREAKER_DOWN));
+    assert_int_equal(member_has(m, "n", later_ms), INSTALLED_NO);
+    assert_int_equal(member_has(m, "m", later_ms), INSTALLED_YES);
+}
+
 static void test_drained_it_gets_nothing_new(void **state)
 {
     (void)state;
@@ -325,6 +351,7 @@ int main(void)
         TEST(test_a_failed_request_has_it_probed_sooner),
         TEST(test_lists_are_one_list_with_each_name_once),
         TEST(test_a_list_is_asked_for_again_once_a_second_at_most),
+        TEST(test_the_last_list_counts_where_there_is_no_other),
         TEST(test_drained_it_gets_nothing_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
