@@ -46,6 +46,45 @@ enum health_api health_api_of_page(const struct contract_page *page, char reason
     }
 }
 
+/* Those that should be given requests, and are not. */
+static int is_missed(const struct fleet_fact *m)
+{
+    return !m->is_up && !m->is_drained;
+}
+
+/* `a: why; b: why` of those; as many as have room. */
+static void write_missed(const struct fleet_facts *f, char *out, size_t out_n)
+{
+    size_t used_n = 0;
+    *out = '\0';
+    for (size_t i = 0; i < f->members_n; i++) {
+        const struct fleet_fact *m = &f->members[i];
+        if (!is_missed(m) || used_n >= out_n)
+            continue;
+        int n = snprintf(out + used_n, out_n - used_n, "%s%s: %s", used_n ? "; " : "", m->name, *m->why ? m->why : m->state);
+        used_n += n > 0 ? (size_t)n : 0;
+    }
+}
+
+enum health_api health_api_of_fleet(const struct fleet_facts *f, char reason[CONTRACT_REASON_BYTES])
+{
+    size_t up_n = 0, missed_n = 0, asked_n = 0;
+    *reason = '\0';
+    for (size_t i = 0; i < f->members_n; i++) {
+        up_n += f->members[i].is_up != 0;
+        missed_n += (size_t)is_missed(&f->members[i]);
+        asked_n += is_missed(&f->members[i]) && f->members[i].is_asked;
+    }
+    if (up_n > 0)
+        return HEALTH_API_READY;
+    if (missed_n == 0) {
+        snprintf(reason, CONTRACT_REASON_BYTES, "all backends are drained");
+        return HEALTH_API_SILENT;
+    }
+    write_missed(f, reason, CONTRACT_REASON_BYTES);
+    return asked_n > 0 ? HEALTH_API_SILENT : HEALTH_API_STARTING;
+}
+
 static void read_models(struct health *h, const struct contract_page *page)
 {
     h->phase = CONTRACT_PHASE_NONE;
@@ -80,7 +119,7 @@ static void judge(struct health *h, const struct health_input *in)
         return;
     case HEALTH_API_SILENT:
         h->status = h->state = "failed";
-        snprintf(h->error, sizeof h->error, "the backend does not answer: %s", reason ? reason : "no reason known");
+        snprintf(h->error, sizeof h->error, "%s: %s", in->fleet ? "no backend is given requests" : "the backend does not answer", reason ? reason : "no reason known");
         return;
     case HEALTH_API_STARTING:
         h->status = h->state = "starting";
@@ -108,6 +147,20 @@ static void judge(struct health *h, const struct health_input *in)
     h->status = "starting";
     h->state = h->phase == CONTRACT_PHASE_WAITING ? "starting" : "pulling";
     snprintf(h->error, sizeof h->error, "models are not there yet");
+}
+
+/* Of several Ollamas some are there, and others not: requests are served. */
+static void judge_fleet(struct health *h, const struct fleet_facts *f)
+{
+    char missed[sizeof h->error - 64];
+    size_t missed_n = 0;
+    for (size_t i = 0; i < f->members_n; i++)
+        missed_n += (size_t)is_missed(&f->members[i]);
+    if (missed_n == 0 || strcmp(h->status, "ok") != 0)
+        return;
+    h->status = "degraded";
+    write_missed(f, missed, sizeof missed);
+    snprintf(h->error, sizeof h->error, "%zu of %zu backends are missing: %s", missed_n, f->members_n, missed);
 }
 
 /* The next of a list: its name, and what stands before that. */
@@ -232,6 +285,30 @@ static int append_waiting_for(struct buf *out, const struct health *h, const str
     return error;
 }
 
+static int append_fact(struct buf *out, int *is_first, const struct fleet_fact *m)
+{
+    int error = append_item(out, is_first, "{\"name\":", m->name);
+    error = error ? error
+                  : buf_printf(out, ",\"state\":\"%s\",\"drained\":%s,\"slots\":%zu,\"used\":%zu,\"models_n\":%zu", m->state,
+                               m->is_drained ? "true" : "false", m->slots_n, m->used_n, m->models_n);
+    if (!error && *m->why) {
+        error = buf_text(out, ",\"error\":");
+        error = error ? error : buf_json_string(out, m->why, strlen(m->why));
+    }
+    return error ? error : buf_text(out, "}");
+}
+
+/* The Ollamas, where there are several, then those of other APIs. */
+static int append_backends(struct buf *out, const struct health_input *in)
+{
+    int is_first = 1, error = buf_text(out, ",\"backends\":[");
+    for (size_t i = 0; in->fleet && i < in->fleet->members_n && !error; i++)
+        error = append_fact(out, &is_first, &in->fleet->members[i]);
+    if (!error && in->upstreams)
+        error = upstreams_write(in->upstreams, out, &is_first);
+    return error ? error : buf_text(out, "]");
+}
+
 static int write_object(struct buf *out, const struct health *h, const struct health_input *in)
 {
     int error = buf_printf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"waiting_for\":[", h->status, h->state);
@@ -251,8 +328,8 @@ static int write_object(struct buf *out, const struct health *h, const struct he
                                SIDECAR_VERSION, (long long)(in->uptime_ms / 1000), (unsigned long long)in->in_flight_n,
                                (unsigned long long)in->held_n, (unsigned long long)in->queued_n,
                                (unsigned long long)in->requests_n, (unsigned long long)in->repaired_n);
-    if (!error && in->upstreams)
-        error = upstreams_write(in->upstreams, out);
+    if (!error && (in->fleet || in->upstreams))
+        error = append_backends(out, in);
     if (!error && in->optimizer)
         error = optimizer_write(in->optimizer, out);
     if (!error && *h->error) {
@@ -267,6 +344,8 @@ int health_write(struct buf *out, const struct health_input *in, int *status)
     struct health h = {0};
     read_models(&h, in->page);
     judge(&h, in);
-    *status = strcmp(h.status, "ok") == 0 ? 200 : 503;
+    if (in->fleet)
+        judge_fleet(&h, in->fleet);
+    *status = strcmp(h.status, "ok") == 0 || strcmp(h.status, "degraded") == 0 ? 200 : 503;
     return write_object(out, &h, in);
 }

@@ -7,6 +7,7 @@
 #include "common/contract.h"
 #include "common/buf.h"
 #include "proxy/cooldowns.h"
+#include "proxy/fleet_facts.h"
 #include "proxy/loads.h"
 #include "proxy/optimizer.h"
 #include "proxy/pulls.h"
@@ -26,6 +27,7 @@ struct health_input {
     const struct contract_page *page; /* NULL where there is no supervisor */
     enum health_api api;
     const char *api_reason;           /* words, or "" */
+    const struct fleet_facts *fleet;  /* of several Ollamas: then api does not count. NULL: there is one */
     const struct loads *loads;        /* NULL where none is known */
     const struct cooldowns *cooldowns; /* the same */
     const struct pulls *pulls;          /* the same */
@@ -38,6 +40,9 @@ struct health_input {
 
 /* What the page says of the backend, where it is the supervisor's own. reason: what to say about it. */
 enum health_api health_api_of_page(const struct contract_page *page, char reason[CONTRACT_REASON_BYTES]);
+
+/* Whether some Ollama of these is given requests, or why not (HEALTH_API_READY, STARTING, SILENT), in words. */
+enum health_api health_api_of_fleet(const struct fleet_facts *f, char reason[CONTRACT_REASON_BYTES]);
 
 /* Appends the object of /health; *status: 200 or 503. 0 or -errno. */
 int health_write(struct buf *out, const struct health_input *in, int *status) WARN_UNUSED;

@@ -128,8 +128,68 @@ static void estimate_errors(struct writer *w)
     }
 }
 
+/* Of each backend. */
+static void of_backends(struct writer *w, double (*value)(const struct fleet_fact *m))
+{
+    for (size_t i = 0; i < w->in->fleet->members_n; i++)
+        sample(w, "backend", w->in->fleet->members[i].name, value(&w->in->fleet->members[i]));
+}
+
+static double is_up_of(const struct fleet_fact *m)
+{
+    return m->is_up != 0;
+}
+
+static double slots_of(const struct fleet_fact *m)
+{
+    return (double)m->slots_n;
+}
+
+static double used_of(const struct fleet_fact *m)
+{
+    return (double)m->used_n;
+}
+
+static double is_drained_of(const struct fleet_fact *m)
+{
+    return m->is_drained != 0;
+}
+
+static void backends_up(struct writer *w)
+{
+    of_backends(w, is_up_of);
+}
+
+static void backends_slots(struct writer *w)
+{
+    of_backends(w, slots_of);
+}
+
+static void backends_used(struct writer *w)
+{
+    of_backends(w, used_of);
+}
+
+static void backends_drained(struct writer *w)
+{
+    of_backends(w, is_drained_of);
+}
+
+static void queue_waiting(struct writer *w)
+{
+    sample(w, NULL, NULL, (double)w->in->fleet->waiting_n);
+}
+
 static const struct metric general[] = {
     {"sidecar_build_info", "gauge", "1; its label tells the version.", build, 0},
+};
+
+static const struct metric of_fleet[] = {
+    {"sidecar_backend_up", "gauge", "1 while the backend is given requests; else 0.", backends_up, 0},
+    {"sidecar_backend_slots", "gauge", "Requests that it is given at once, at the most.", backends_slots, 0},
+    {"sidecar_backend_used", "gauge", "Requests that it has.", backends_used, 0},
+    {"sidecar_backend_drained", "gauge", "1 while its owner wants it to get no new ones.", backends_drained, 0},
+    {"sidecar_queue_waiting", "gauge", "Requests that stand in line for a backend, at this proxy.", queue_waiting, 0},
 };
 
 static const struct metric of_optimizer[] = {
@@ -166,6 +226,8 @@ int metrics_write(struct buf *out, const struct metrics_input *in)
     struct writer w = {.out = out, .in = in};
     size_t before_n = buf_size(out);
     write_all(&w, general, sizeof general / sizeof *general);
+    if (in->fleet)
+        write_all(&w, of_fleet, sizeof of_fleet / sizeof *of_fleet);
     if (in->optimizer)
         write_all(&w, of_optimizer, sizeof of_optimizer / sizeof *of_optimizer);
     if (w.error)

@@ -250,12 +250,13 @@ void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n)
         (void)!know(&u->rows[0], json, json_n);
 }
 
-int upstreams_write(const struct upstreams *u, struct buf *out)
+int upstreams_write(const struct upstreams *u, struct buf *out, int *is_first)
 {
-    int error = buf_text(out, ",\"backends\":[");
+    int error = 0;
     for (size_t i = 1; i < u->rows_n && !error; i++) {
         const struct upstreams_row *row = &u->rows[i];
-        error = buf_text(out, i > 1 ? ",{\"name\":" : "{\"name\":");
+        error = buf_text(out, *is_first ? "{\"name\":" : ",{\"name\":");
+        *is_first = 0;
         error = error ? error : buf_json_string(out, row->upstream.name, strlen(row->upstream.name));
         error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"models_n\":%zu", state_names[row->state], row->models.models_n);
         if (!error && *row->why) {
@@ -264,7 +265,7 @@ int upstreams_write(const struct upstreams *u, struct buf *out)
         }
         error = error ? error : buf_text(out, "}");
     }
-    return error ? error : buf_text(out, "]");
+    return error;
 }
 
 static void on_queue_work(void *context)

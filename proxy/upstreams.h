@@ -85,7 +85,7 @@ int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void
 /* Ollama's list (the answer to GET /api/tags), as known from elsewhere: of one that sleeps since before we began. Nothing where there is
  * one already, or this is none. */
 void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n);
-/* `"backends":[{"name","state","models_n","error"}…]` with a comma before it, for /health. 0 or -errno. */
-int upstreams_write(const struct upstreams *u, struct buf *out) WARN_UNUSED;
+/* `{"name","state","models_n","error"}` of each backend, for /health; a comma before each but the first of all. 0 or -errno. */
+int upstreams_write(const struct upstreams *u, struct buf *out, int *is_first) WARN_UNUSED;
 
 #endif

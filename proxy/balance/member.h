@@ -10,6 +10,7 @@
 #include "proxy/backend.h"
 #include "proxy/balance/balance.h"
 #include "proxy/balance/breaker.h"
+#include "proxy/fleet_facts.h"
 #include "proxy/installed.h"
 #include "proxy/loader.h"
 #include "proxy/own_request.h"
@@ -86,5 +87,7 @@ int members_refresh(struct members *all, int64_t older_ms);
 /* {"models":[…]} of all of them, a name once, as GET /api/tags has it; and {"models":[…]} of GET /api/ps, of those that are up. 0 or -errno. */
 int members_write_tags(const struct members *all, struct buf *out) WARN_UNUSED;
 int members_write_ps(const struct members *all, struct buf *out) WARN_UNUSED;
+/* What is told of them, those that leave aside: all borrowed until the next turn. b: who has their slots. */
+void members_gather(const struct members *all, const struct balance *b, struct fleet_facts *out);
 
 #endif

@@ -90,3 +90,21 @@ int members_write_ps(const struct members *all, struct buf *out)
     json_write_text(&w, "]}");
     return json_write_end(&w);
 }
+
+_Static_assert((int)FLEET_FACTS_MEMBERS == BALANCE_BACKENDS, "each has a place");
+
+void members_gather(const struct members *all, const struct balance *b, struct fleet_facts *out)
+{
+    int64_t now_ms = loop_now_ms(all->loop);
+    out->waiting_n = balance_waiting_n(b);
+    out->members_n = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        struct member *m = all->places[i];
+        if (!m || m->is_leaving)
+            continue;
+        out->members[out->members_n++] = (struct fleet_fact){
+            .name = m->name, .state = breaker_state_name(m->breaker.state), .why = m->why, .is_up = member_is_open(m, now_ms), .is_drained = m->is_drained,
+            .is_asked = m->breaker.state != BREAKER_UNKNOWN, .slots_n = member_slots(m, now_ms), .used_n = balance_used_n(b, m->index),
+            .models_n = m->installed.names_n};
+    }
+}

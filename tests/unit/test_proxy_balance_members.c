@@ -335,6 +335,37 @@ static void test_drained_it_gets_nothing_new(void **state)
     UNTIL(w.changed_n > changed_n);
 }
 
+static void test_what_is_told_of_them(void **state)
+{
+    static const struct balance_rules rules = {.ageing_ms = 1000};
+    struct balance *b = balance_new(&rules, &w.waiting);
+    struct fleet_facts facts;
+    (void)state;
+    assert_non_null(b);
+    w.hosts[0].tags = ANSWER("{\"models\":[" MODEL("m") "," MODEL("n") "]}");
+    w.hosts[1].ps = STATUS("500 Oh");
+    world_backend("a", "127.0.0.1")->slots = 3;
+    world_backend("b", "127.0.0.2");
+    world_backend("c", "127.0.0.3");
+    world_begin();
+    members_gather(w.members, b, &facts);
+    assert_int_equal(facts.members_n, 3);
+    assert_string_equal(facts.members[0].state, "unknown");
+    assert_int_equal(facts.members[0].is_asked, 0);
+    UNTIL(world_is_in("a", BREAKER_CLOSED) && world_is_in("b", BREAKER_DOWN) && world_is_in("c", BREAKER_CLOSED) && world_member("a")->is_listed);
+    assert_int_equal(members_drain(w.members, "c", 1, 1), 0);
+    members_gather(w.members, b, &facts);
+    const struct fleet_fact *m = facts.members;
+    assert_true(m[0].is_up && m[0].is_asked && !m[0].is_drained && m[0].slots_n == 3 && m[0].models_n == 2 && m[0].used_n == 0);
+    assert_string_equal(m[0].name, "a");
+    assert_string_equal(m[1].state, "down");
+    assert_string_equal(m[1].why, "GET /api/ps: status 500");
+    assert_true(!m[1].is_up && m[1].is_asked);
+    assert_true(!m[2].is_up && m[2].is_drained);
+    assert_int_equal(facts.waiting_n, 0);
+    balance_free(&b);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_set_up, world_tear_down)
@@ -353,6 +384,7 @@ int main(void)
         TEST(test_a_list_is_asked_for_again_once_a_second_at_most),
         TEST(test_the_last_list_counts_where_there_is_no_other),
         TEST(test_drained_it_gets_nothing_new),
+        TEST(test_what_is_told_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,30 @@ static void test_where_there_is_no_room_nothing_is_told(void **state)
     }
 }
 
+static void test_several_ollamas_are_told_apart(void **state)
+{
+    static const struct fleet_facts fleet = {
+        .waiting_n = 7, .members_n = 2,
+        .members = {{.name = "a", .state = "up", .why = "", .is_up = 1, .slots_n = 4, .used_n = 3},
+                    {.name = "b/[::1]:\"1", .state = "down", .why = "gone", .is_drained = 1, .slots_n = 1}}};
+    static const char *const lines[] = {
+        "sidecar_backend_up{backend=\"a\"} 1",         "sidecar_backend_up{backend=\"b/[::1]:\\\"1\"} 0",
+        "sidecar_backend_slots{backend=\"a\"} 4",      "sidecar_backend_used{backend=\"a\"} 3",
+        "sidecar_backend_drained{backend=\"a\"} 0",    "sidecar_backend_drained{backend=\"b/[::1]:\\\"1\"} 1",
+        "sidecar_queue_waiting 7",
+    };
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1 << 20);
+    assert_int_equal(metrics_write(&out, &(struct metrics_input){.fleet = &fleet}), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_line(buf_data(&out), lines[i]);
+    assert_int_equal(count(buf_data(&out), "# TYPE sidecar_backend_"), 4);
+    assert_null(strstr(buf_data(&out), "llm_optimizer"));
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_a_label_can_say_anything),
         cmocka_unit_test(test_without_the_optimizer_there_is_the_version),
         cmocka_unit_test(test_where_there_is_no_room_nothing_is_told),
+        cmocka_unit_test(test_several_ollamas_are_told_apart),
     };
     return cmocka_run_group_tests_name("proxy/metrics", tests, NULL, NULL);
 }
