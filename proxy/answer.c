@@ -156,6 +156,7 @@ void answer_head(struct answer *a, const struct forward_answer *f, int64_t now_m
     buf_release(&a->in);
     int may_be_told = f->stream == STREAM_NONE && !forward_is_encoded(f->answer);
     int is_told = may_be_told && ((a->is_why_known && a->status == 500) || (a->is_fallback && a->status >= 400) ||
+                                  (a->is_one_of_many && (a->status == 404 || a->status >= 500)) ||
                                   (a->api == API_PRESET && a->status == 404) ||
                                    (a->is_key_ours && answer_is_about_key(a->status)) ||
                                   (a->is_late_api && (a->status == 404 || a->status == 405 || a->status == 501)));

@@ -41,6 +41,7 @@ struct answer {
     int has_error;           /* an object that was to be translated, or a line that was to pass, is an error; it is in `in` */
     int is_key_ours;         /* the backend is asked by a key of our own: what it says of that is not passed, but told */
     int is_fallback;         /* its errors are told by others: as answers ([proxy] fallback_answer), or to who listens (exchange_inner.h) */
+    int is_one_of_many;      /* another backend may have a better answer than 404 or 5xx: it is not passed, but told, where nobody has */
     int is_why_known;        /* somebody may know the reason of an error: it is not passed, but told */
     int64_t heard_ms;        /* when the backend was heard last, and what it said went on to the client */
     int64_t first_ms;        /* … and first; 0: not yet */

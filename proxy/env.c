@@ -178,7 +178,7 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     asked_init(&env->asked, loop, line, contract->channel_fd, stall_timeout_of(conf, contract->page));
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
-    puller_init(&env->puller, &(struct puller_site){conf, backend, &env->tell, &env->gate, line, on_pull, env});
+    puller_init(&env->puller, &(struct puller_site){conf, backend, &env->tell, &env->gate, NULL, line, on_pull, env});
     fit_init(&env->loader.fit, conf, contract->page);
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);

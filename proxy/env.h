@@ -25,6 +25,7 @@
 #include "proxy/trust.h"
 
 struct exchange;
+struct fleet;
 struct upstreams;
 
 /* It outlives every exchange. All that it points to is borrowed. */
@@ -36,6 +37,8 @@ struct env {
     int channel_fd;                   /* -1 where there is no supervisor */
     struct backend *backend;
     struct upstreams *upstreams;      /* those of [backend:NAME]; NULL: none. main's */
+    struct fleet *fleet;              /* several Ollamas in the place of that one; NULL: it is that one. main's */
+    struct lister lister;             /* … of their models */
     struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */
@@ -75,6 +78,13 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
 
 /* After the last exchange. */
 void env_fini(struct env *env);
+
+#ifdef WITH_BALANCER
+/* balance/fleet_env.c. env->fleet, where conf has several Ollamas: before env->upstreams. 0 or -ENOMEM. */
+int env_open_fleet(struct env *env) WARN_UNUSED;
+/* After the last exchange, and after env->upstreams. */
+void env_close_fleet(struct env *env);
+#endif
 
 /* Somebody waits at the gate: it is reviewed from time to time, should a message be lost, and the supervisor is told
  * where ollama is down. */

@@ -4,7 +4,7 @@
  */
 #include "proxy/exchange.h"
 
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/map.h"
 
 #include <errno.h>
@@ -115,7 +115,8 @@ static void expect_answer(struct exchange *x)
     const struct conf_proxy *conf = &x->env->conf->proxy;
     x->answer.is_fallback = x->inner || exchange_may_fall_back(x); /* what it fails with is told, and nothing passes that could not be */
     x->answer.is_why_known = x->answer.is_fallback || (!x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model);
-    x->answer.is_key_ours = x->upstream != NULL;
+    x->answer.is_key_ours = x->upstream != NULL || exchange_is_fleets(x);
+    x->answer.is_one_of_many = exchange_is_fleets(x) && x->admission.route->needs_model;
     answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
     if (answer_may_beat(&x->answer))
         x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
@@ -233,7 +234,7 @@ void exchange_report(struct exchange *x, struct access *out)
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
-    out->backend = x->upstream ? x->upstream->name : NULL;
+    out->backend = exchange_backend_name(maker ? maker : x);
     out->asleep = x->asleep;
     out->optimised.is_shared = x->is_joiner;
     exchange_report_cache(x, &out->optimised);

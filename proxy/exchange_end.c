@@ -1,7 +1,7 @@
 /*
  * See exchange_state.h. Whatever ends an exchange goes through exchange_finish(), once.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/generate.h"
 #include "proxy/reply.h"
 #include "proxy/told.h"
@@ -20,7 +20,7 @@ void exchange_let_go(struct exchange *x)
     exchange_count_time(x);
     exchange_take_tokens(x);
     gate_leave(&x->env->gate, &x->ticket);
-    loads_leave(&x->env->loader.loads, &x->load);
+    loads_leave(&exchange_loader(x)->loads, &x->load);
     capabilities_leave(&x->capable);
     pulls_leave(&x->env->puller.pulls, &x->pull);
     exchange_was_answered(x, LOAD_ANSWER_LEFT);

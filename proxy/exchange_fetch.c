@@ -2,7 +2,7 @@
  * See exchange_state.h. Until the first byte of an answer has come, a request may be sent again, as its body is held;
  * from then on it is relayed to the end, or ended with an error that can be seen as one.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/splice_body.h"
 
 #include <stdio.h>
@@ -16,10 +16,11 @@ enum {
 
 static void fail_backend(struct exchange *x, const char *what, const char *why)
 {
-    char text[320];
-    const char *host = x->relay.fetch.backend->host;
-    if (x->upstream)
-        snprintf(text, sizeof text, "the backend %s at %s %s: %s", x->upstream->name, host, what, why);
+    char text[MEMBER_NAME_BYTES + 320];
+    const char *host = x->relay.fetch.backend->host, *name = exchange_backend_name(x);
+    exchange_judge_member(x, -1, why);
+    if (name)
+        snprintf(text, sizeof text, "the backend %s at %s %s: %s", name, host, what, why);
     else
         snprintf(text, sizeof text, "the backend at %s %s: %s", host, what, why);
     exchange_fail_why(x, text);
@@ -40,15 +41,17 @@ static void on_refused(struct exchange *x, const char *why)
 {
     int64_t now_ms = loop_now_ms(x->env->loop);
     exchange_lost_backend(x);
+    if (x->member && exchange_go_elsewhere(x, FAILURE_TO_CONNECT, why))
+        return;
     if (!is_said_ready(x)) {
         x->refused_since_ms = 0;
         exchange_pass_gate(x);
         return;
     }
     int is_slow = x->upstream && loop_monotonic_ms(x->env->loop) - x->asked_at_ms > SLOW_MS;
-    if (!x->refused_since_ms && !is_slow)
+    if (!x->refused_since_ms && !is_slow && !x->member)
         x->refused_since_ms = now_ms;
-    else if (x->upstream || !x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
+    else if (x->upstream || x->member || !x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
         fail_backend(x, "takes no connection", why);
         return;
     }
@@ -60,7 +63,7 @@ static enum relay_watch watch_of(const struct exchange *x)
 {
     if (!x->admission.route->needs_model)
         return RELAY_WATCH_NONE;
-    if (x->inner) /* how many tokens its prompt had is learned from it */
+    if (x->inner || x->member) /* how many tokens its prompt had is learned from it, and how fast its member is */
         return RELAY_WATCH_ALL;
     return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] && !x->plan ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
@@ -96,14 +99,25 @@ static void begin_fetch(struct exchange *x)
         x->sink->body_wanted(x->sink->deliver.context);
 }
 
+/* Another member may answer: 404 is a model that was deleted there behind our back. */
+static int fails_elsewhere(int status)
+{
+    return status == 404 || status >= 500 || answer_is_about_key(status);
+}
+
 /* The error that its answer is. */
 static void tell_answer(struct exchange *x)
 {
     char text[ANSWER_TEXT_BYTES];
-    if (exchange_lacks_path(x) || exchange_miss_strategys_model(x))
+    if (exchange_lacks_path(x))
         return;
     answer_error(&x->answer, text);
-    if (x->upstream && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
+    if (x->member && fails_elsewhere(x->answer.status) && exchange_go_elsewhere(x, x->answer.status == 404 ? FAILURE_OF_MODEL : FAILURE_OF_ANSWER, text))
+        return;
+    exchange_judge_member(x, x->answer.status < 500 ? 0 : -1, text);
+    if (exchange_miss_strategys_model(x))
+        return;
+    if (x->answer.is_key_ours && answer_is_about_key(x->answer.status)) { /* it is about ours: the client is not to look for a mistake in its own */
         snprintf(text, sizeof text, "status %d", x->answer.status); /* its words may have a part of the key in them */
         fail_backend(x, "does not take the key of its section", text);
         return;
@@ -154,7 +168,10 @@ static void on_begun(void *context)
         puller_forget(&x->env->puller, x->ask.model);
     if (x->admission.route->asleep != ASLEEP_WAKES && x->backend_status == 200)
         exchange_note_read(x);
-    if (fetch_is_sent(&x->relay.fetch) && !may_ask_less(x)) { /* it can't be sent again from here on */
+    int may_go_elsewhere = x->member && fails_elsewhere(x->backend_status);
+    if (!may_go_elsewhere)
+        exchange_keep_member(x);
+    if (fetch_is_sent(&x->relay.fetch) && !may_ask_less(x) && !may_go_elsewhere) { /* it can't be sent again from here on */
         exchange_drop_body(x);
         buf_release(&x->relay.head);
     }
@@ -190,7 +207,9 @@ static void on_lost(struct exchange *x, const char *why, int is_reused)
         return;
     }
     exchange_lost_backend(x);
-    if (is_held && x->retries_n < RETRIES_MAX) {
+    if (x->member && exchange_go_elsewhere(x, FAILURE_OF_ANSWER, why))
+        return;
+    if (is_held && !x->member && x->retries_n < RETRIES_MAX) {
         x->retries_n++;
         x->is_fresh_needed = 1;
         log_event(LOG_INFO, "retry", "id=%s cause=\"%s\"", x->deliver.request_id, why);
@@ -203,6 +222,7 @@ static void on_lost(struct exchange *x, const char *why, int is_reused)
 static void on_broken(struct exchange *x, enum access_end ended, const char *what, const char *why)
 {
     char text[320];
+    exchange_judge_member(x, -1, *why ? why : what);
     if (x->state == EXCHANGE_FETCH) {
         fail_backend(x, what, why);
         return;
@@ -226,6 +246,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
     case RELAY_DONE:
         exchange_was_answered(x, answer_of(x, end));
         exchange_learn_tokens(x);
+        exchange_judge_member(x, x->backend_status < 400, NULL);
         exchange_finish(x, EXCHANGE_CLEAN);
         return;
     case RELAY_REFUSED:
@@ -266,7 +287,7 @@ static void on_end(void *context, enum relay_end end, const char *why)
  * had asked itself. */
 static void on_load_lost(struct exchange *x, const char *why)
 {
-    if (!x->env->gate.view.is_api_watched || x->lost_loads_n == LOST_LOADS_MAX || x->env->gate.is_stalled) {
+    if (x->member || !x->env->gate.view.is_api_watched || x->lost_loads_n == LOST_LOADS_MAX || x->env->gate.is_stalled) {
         on_lost(x, why, 0);
         return;
     }
@@ -289,5 +310,5 @@ void exchange_stalled(void *context, const char *why)
     exchange_break_off(x, ACCESS_BACKEND_BROKEN, why);
 }
 
-const struct exchange_way exchange_way = {exchange_prepare, exchange_leave_map, begin_fetch, on_refused, on_load_lost};
+const struct exchange_way exchange_way = {exchange_prepare, exchange_leave_map, begin_fetch, on_refused, on_load_lost, exchange_pass_gate, exchange_try_again_soon};
 const struct relay_ops exchange_relay_ops = {on_begun, on_room, on_paused, on_end};

@@ -82,6 +82,7 @@ void exchange_free(struct exchange **x)
     deliver_fini(&(*x)->deliver);
     exchange_drop_body(*x);
     buf_fini(&(*x)->why_text);
+    free((*x)->fleet);
     free((*x)->check);
     free((*x)->plan);
     map_free(&(*x)->map);

@@ -3,7 +3,7 @@
  * Without a slot it waits for its model loaded in whatever way, so that all who wait learn at once where it can't be loaded;
  * with its slot it sees to it that it is loaded as it needs it, or makes its body ask for what is loaded.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/pin.h"
 #include "proxy/splice_body.h"
 
@@ -26,6 +26,8 @@ static void on_loaded(void *context, const struct load_result *result)
         x->go_on(x);
         return;
     case LOAD_ENDED_FAILED:
+        if (exchange_is_fleets(x) && exchange_go_elsewhere(x, FAILURE_OF_MODEL, result->text))
+            return;
         exchange_tell_why(x, result->status, result->text);
         return;
     case LOAD_ENDED_REFUSED:
@@ -142,7 +144,7 @@ static void read_cause(const struct exchange *x, const struct cooldown *row, cha
 /* Its model's load has failed too often of late. */
 static void tell_rest(struct exchange *x)
 {
-    const struct loader_rest *rest = &x->env->loader.rest;
+    const struct loader_rest *rest = &exchange_loader(x)->rest;
     char lines[48], cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + 2 + CONTRACT_REASON_BYTES];
     read_cause(x, rest->row, cause);
     snprintf(text, sizeof text, "%s%s%s", rest->text, *cause ? "; " : "", cause);
@@ -157,10 +159,10 @@ enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)
     if (x->model != MODEL_NEEDED)
         return LOAD_GO;
     x->load.is_accepted = x->ticket.is_accepted;
-    enum load_verdict verdict = loader_look(&x->env->loader, &x->load, x->ask.model, must_fit, &ride);
+    enum load_verdict verdict = loader_look(exchange_loader(x), &x->load, x->ask.model, must_fit, &ride);
     if (verdict == LOAD_GO && must_fit)
         ride_on(x, &ride);
-    else if (verdict == LOAD_RESTS)
+    else if (verdict == LOAD_RESTS && !(exchange_is_fleets(x) && exchange_go_elsewhere(x, FAILURE_OF_MODEL, exchange_loader(x)->rest.text)))
         tell_rest(x);
     return verdict;
 }

@@ -32,7 +32,7 @@ static int has_named_model(const struct exchange *x)
 /* What it may use; named: room for one. 0 where there is nothing to choose and nothing to pull. */
 static int want_of(struct exchange *x, struct pulls_want *want, char *named[1])
 {
-    enum conf_pull_missing mode = (enum conf_pull_missing)x->env->conf->proxy.pull_missing;
+    enum conf_pull_missing mode = x->env->fleet ? CONF_PULL_MISSING_NO : (enum conf_pull_missing)x->env->conf->proxy.pull_missing;
     named[0] = x->ask.model;
     *want = (struct pulls_want){.models = named, .models_n = 1};
     if (!x->preset) {

@@ -1,5 +1,5 @@
 /* See exchange_state.h. The state, and what is counted of it. */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/priority.h"
 
 #include <errno.h>
@@ -44,13 +44,14 @@ static void PRINTF_LIKE(3, 4) tell_line(char *lines, size_t *n, const char *form
 void exchange_tell_times(struct exchange *x)
 {
     char *lines = x->deliver.lines;
+    const char *backend = exchange_backend_name(x);
     size_t n = 0;
     lines[0] = '\0';
-    if (x->upstream)
-        tell_line(lines, &n, "X-Sidecar-Backend: %s\r\n", x->upstream->name);
+    if (backend)
+        tell_line(lines, &n, "X-Sidecar-Backend: %s\r\n", backend);
     if (x->priority != BALANCE_PRIORITY)
         tell_line(lines, &n, "X-Sidecar-Priority: %u\r\n", x->priority);
-    if (x->plan && x->plan->strategy) /* whose answers are never another backend's */
+    if (x->plan && x->plan->strategy)
         tell_line(lines, &n, "X-Sidecar-Strategy: %s\r\nX-Sidecar-Tokens: %llu\r\n", x->plan->strategy->name,
                   (unsigned long long)x->plan->received.tokens_n);
     if (x->plan && x->plan->saved_tokens_n > 0)
@@ -163,7 +164,7 @@ void exchange_note_asked(struct exchange *x)
 
 void exchange_is_answered(struct exchange *x)
 {
-    struct loads *loads = &x->env->loader.loads;
+    struct loads *loads = &exchange_loader(x)->loads;
     if (x->upstream) /* all of this is about Ollama */
         return;
     x->is_with_backend = 1;
@@ -177,16 +178,19 @@ void exchange_is_answered(struct exchange *x)
 
 static void others_changed(struct exchange *x)
 {
-    loads_doubt_all(&x->env->loader.loads);
+    struct loader *loader = exchange_loader(x);
+    loads_doubt_all(&loader->loads);
     if (x->admission.route->right != RIGHT_MANAGE)
         return;
-    loader_models_changed(&x->env->loader);
+    loader_models_changed(loader);
     puller_models_changed(&x->env->puller);
+    if (exchange_is_fleets(x))
+        exchange_changed_member(x);
 }
 
 void exchange_was_answered(struct exchange *x, enum load_answer how)
 {
-    struct loads *loads = &x->env->loader.loads;
+    struct loads *loads = &exchange_loader(x)->loads;
     if (!x->is_with_backend)
         return;
     x->is_with_backend = 0;
@@ -205,7 +209,7 @@ void exchange_lost_backend(struct exchange *x)
     if (x->upstream)
         return;
     exchange_was_answered(x, LOAD_ANSWER_BAD);
-    loads_forget_all(&x->env->loader.loads);
+    loads_forget_all(&exchange_loader(x)->loads);
 }
 
 struct exchange *exchange_maker(struct exchange *x)
@@ -246,6 +250,8 @@ void exchange_tell_progress(const struct exchange *x, const char *text)
 void exchange_leave_queue(struct exchange *x)
 {
     const struct upstream *u = x->upstream;
+    if (exchange_is_fleets(x))
+        exchange_leave_member(x);
     if (!u) {
         env_leave_queue(x->env, &x->place);
         return;

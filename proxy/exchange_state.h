@@ -44,6 +44,9 @@ enum exchange_state {
     EXCHANGE_STATE_COUNT
 };
 
+struct exchange_fleet;
+struct member;
+
 /* What a request does with its model. */
 enum exchange_model {
     MODEL_NONE,    /* nothing that is known here */
@@ -68,6 +71,8 @@ struct exchange_way {
     void (*begin)(struct exchange *x); /* to the backend, when the wait is over */
     void (*refused)(struct exchange *x, const char *why); /* its model could not be asked for: no connection */
     void (*lost)(struct exchange *x, const char *why);    /* … no answer */
+    void (*again)(struct exchange *x); /* from the gate on */
+    void (*again_soon)(struct exchange *x); /* … in a moment */
 };
 
 struct exchange {
@@ -84,6 +89,8 @@ struct exchange {
     uint64_t upload_bytes;     /* of the form, so far */
     int is_json_doubted;       /* the body may be no JSON: its first character says */
     struct gate_ticket ticket;
+    struct member *member;     /* whose it is, of a fleet; used; NULL: it has none (yet), or there is no fleet */
+    struct exchange_fleet *fleet; /* owned: exchange_fleet.h; NULL: it has nothing to do with one */
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     unsigned char priority;    /* which of those in line goes first: proxy/priority.h */
     uint64_t payer;            /* for whom it counts there; 0: for nobody */

@@ -6,7 +6,7 @@
  * a model that can do all, which tells its client what is wrong at once; where its model can't, it is translated once more, now
  * that this is known: behind the gate, as the backend is asked, and before its model is loaded.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/pin.h"
 #include "proxy/reply.h"
 
@@ -139,7 +139,7 @@ int exchange_suit_model(struct exchange *x)
         return 1;
     x->capable.fn = on_known;
     x->capable.context = x;
-    if (!capabilities_look(&x->env->loader.capabilities, &x->capable, x->ask.model, &has))
+    if (!capabilities_look(&exchange_loader(x)->capabilities, &x->capable, x->ask.model, &has))
         return 0;
     unsigned lacks = (t->needs & ~has) | exchange_plan_lacks(x);
     if (lacks != t->lacks) {

@@ -2,7 +2,7 @@
  * See exchange_state.h. Which backend a request goes to, where some are configured beside Ollama; and the list of all their models,
  * which is answered here: Ollama is neither woken nor waited for.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/lacks.h"
 #include "proxy/reply.h"
 
@@ -74,6 +74,8 @@ int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
 {
     struct upstreams *all = x->env->upstreams;
     const struct upstream *upstream = NULL;
+    if (exchange_is_fleets(x) && (exchange_check_backend(x) < 0 || exchange_answer_for_fleet(x)))
+        return 0;
     if (all && exchange_answer_for_ollama(x))
         return 0;
     if (!all || !(is_list(x) || is_show(x) || may_leave(x->admission.route)))

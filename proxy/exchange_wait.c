@@ -5,7 +5,7 @@
  * A slot is taken last, and kept until the end, over every try: it is the request's place. Were it given back for a pause,
  * a later request would have it for the whole of its answer; and while Ollama is away nobody could use it.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 
 #include <stdio.h>
 
@@ -121,10 +121,29 @@ static void wait_for_show(struct exchange *x)
     limit_wait(x);
 }
 
+/* Of a fleet: which member, before anything that is about its model there. */
+static void find_member(struct exchange *x)
+{
+    int has_member = exchange_take_member(x);
+    if (has_member == 0)
+        wait_in_line(x);
+    if (has_member <= 0)
+        return;
+    int suits = exchange_suit_model(x);
+    if (suits == 0)
+        wait_for_show(x);
+    else if (suits > 0)
+        go(x);
+}
+
 /* First it waits for its model, loaded in whatever way: all who wait are told then where it can't be loaded. With its slot it
  * sees to it that it is loaded as it needs it. */
 static void find_model_and_slot(struct exchange *x)
 {
+    if (exchange_is_fleets(x)) {
+        find_member(x);
+        return;
+    }
     int suits = exchange_suit_model(x);
     if (suits == 0)
         wait_for_show(x);
@@ -135,7 +154,11 @@ static void find_model_and_slot(struct exchange *x)
 /* The load that it waited for has ended. */
 static void go_on_loaded(struct exchange *x)
 {
-    if (x->is_model_gone && exchange_miss_model(x))
+    int is_gone = x->is_model_gone;
+    x->is_model_gone = 0;
+    if (is_gone && x->member && exchange_go_elsewhere(x, FAILURE_OF_MODEL, "it does not have its model any more"))
+        return;
+    if (is_gone && !x->member && exchange_miss_model(x))
         exchange_pass_gate(x);
     else if (x->state != EXCHANGE_END)
         find_model_and_slot(x);

@@ -218,6 +218,25 @@ static void warn_of_circle(const struct proxy *p)
               "backend=%s listener=%s hint=\"[proxy] backend is this sidecar itself: say where Ollama listens\"", p->backend.host, text);
 }
 
+#ifdef WITH_BALANCER
+static int open_fleet(struct proxy *p, char *why, size_t why_n)
+{
+    int error = env_open_fleet(&p->env);
+    if (error)
+        snprintf(why, why_n, "%s", strerror(-error));
+    return error;
+}
+#else
+static int open_fleet(struct proxy *p, char *why, size_t why_n)
+{
+    if (!p->conf->is_fleet)
+        return 0;
+    snprintf(why, why_n, "this build has no balancer, and the configuration has backends with api = ollama: build it with make BALANCER=yes, "
+                         "the image with --build-arg BALANCER=yes");
+    return -ENOTSUP;
+}
+#endif
+
 static int open_rooms(struct proxy *p, char *why, size_t why_n)
 {
     const struct conf *conf = p->conf;
@@ -228,7 +247,11 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         return error;
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
-    error = upstreams_new(&p->env.upstreams, &p->loop, conf, &p->env.gate, &p->backend, &p->env.tell);
+    error = open_fleet(p, why, why_n);
+    if (error)
+        return error;
+    const struct lister *lister = p->env.fleet ? &p->env.lister : NULL;
+    error = upstreams_new(&p->env.upstreams, &p->loop, conf, &p->env.gate, &p->backend, lister, &p->env.tell);
     if (error) {
         snprintf(why, why_n, "%s", strerror(-error));
         return error;
@@ -273,6 +296,15 @@ static void tell_start(const struct proxy *p)
     }
 }
 
+static void close_fleet(struct proxy *p)
+{
+#ifdef WITH_BALANCER
+    env_close_fleet(&p->env);
+#else
+    (void)p;
+#endif
+}
+
 static void close_rooms(struct proxy *p)
 {
     if (p->clients.host.env)
@@ -283,6 +315,7 @@ static void close_rooms(struct proxy *p)
     nap_fini(&p->nap);
     stalled_fini(&p->stalled);
     upstreams_free(&p->env.upstreams);
+    close_fleet(p);
     env_fini(&p->env);
     if (p->backend.loop)
         backend_fini(&p->backend);

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { LIST_BYTES = 2 << 20, LIST_MS = 10000 };
+enum { LIST_BYTES = 2 << 20, LIST_MS = 10000, LISTED_OLD_MS = 1000 };
 
 /* A pull that is under way: what its row has as `pulling`. */
 struct pulling {
@@ -42,7 +42,9 @@ static void arm(struct puller *p)
 static void on_timer(void *context, int64_t now_ms)
 {
     struct puller *p = context;
-    if (p->is_list_due) {
+    if (p->is_list_due && p->site.lister)
+        puller_relist(p);
+    else if (p->is_list_due) {
         p->is_list_due = p->is_asking = 0;
         pulls_listed(&p->pulls, 0, now_ms);
     }
@@ -62,7 +64,22 @@ static void ask_list(void *context, int is_afresh)
     p->is_asking = 1;
     p->is_asked_again = 0;
     p->asked_ms = now_ms_of(p);
-    p->is_list_due = own_request_start(&p->list, p->site.tell, "/api/tags", NULL) < 0;
+    if (p->site.lister)
+        p->is_list_due = p->site.lister->refresh(p->site.lister->context, LISTED_OLD_MS);
+    else
+        p->is_list_due = own_request_start(&p->list, p->site.tell, "/api/tags", NULL) < 0;
+    arm(p);
+}
+
+void puller_relist(struct puller *p)
+{
+    struct buf tags;
+    buf_init(&tags, 0);
+    int is_known = p->site.lister->write(p->site.lister->context, &tags) == 0 &&
+                   installed_read(&p->pulls.installed, buf_data(&tags), buf_size(&tags), now_ms_of(p)) == 0;
+    buf_fini(&tags);
+    p->is_list_due = p->is_asking = 0;
+    pulls_listed(&p->pulls, is_known, now_ms_of(p));
     arm(p);
 }
 

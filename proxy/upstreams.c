@@ -94,6 +94,10 @@ static void ask(struct upstreams_row *row, int64_t older_ms)
     if (row->is_asking || !is_listed(row) || (row->asked_ms && now_ms - row->asked_ms < older_ms))
         return;
     row->asked_ms = now_ms;
+    if (is_ollama(row) && row->all->lister) {
+        row->is_asking = !row->all->lister->refresh(row->all->lister->context, older_ms);
+        return;
+    }
     row->is_asking = own_request_start(&row->list, row->all->tell, row->list_path, NULL) == 0;
     if (!row->is_asking)
         note_failure(row, "out of memory");
@@ -244,6 +248,18 @@ int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void
     return result;
 }
 
+void upstreams_relist(struct upstreams *u)
+{
+    struct upstreams_row *row = &u->rows[0];
+    struct buf tags;
+    buf_init(&tags, 0);
+    row->is_asking = 0;
+    if (u->lister->write(u->lister->context, &tags) == 0 && know(row, buf_data(&tags), buf_size(&tags)) == 0)
+        row->state = UPSTREAMS_GOOD;
+    buf_fini(&tags);
+    loop_defer(u->loop, &u->review_work);
+}
+
 void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n)
 {
     if (u->rows[0].models.models_n == 0)
@@ -351,19 +367,19 @@ static int set_up_ollama(struct upstreams_row *row, struct backend *ollama)
 }
 
 int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *conf, struct gate *gate, struct backend *ollama,
-                  const struct tell *tell)
+                  const struct lister *lister, const struct tell *tell)
 {
     size_t rows_n = 1;
     int error = 0;
     *out = NULL;
     for (size_t i = 0; i < conf->backends_n; i++)
         rows_n += conf->backends[i].api == CONF_BACKEND_API_OPENAI;
-    if (rows_n == 1)
+    if (rows_n == 1 && !lister)
         return 0;
     struct upstreams *u = calloc(1, sizeof *u + rows_n * sizeof u->rows[0]);
     if (!u)
         return -ENOMEM;
-    *u = (struct upstreams){.loop = loop, .gate = gate, .tell = tell, .rows_n = 1};
+    *u = (struct upstreams){.loop = loop, .gate = gate, .tell = tell, .lister = lister, .rows_n = 1};
     u->review_work = (struct deferred){.fn = on_review, .context = u};
     for (size_t i = 0; i < rows_n; i++) {
         u->rows[i].all = u;

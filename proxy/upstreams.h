@@ -11,6 +11,7 @@
 
 #include "common/conf.h"
 #include "proxy/gate.h"
+#include "proxy/lister.h"
 #include "proxy/own_request.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_models.h"
@@ -55,6 +56,7 @@ struct upstreams {
     struct loop *loop;
     struct gate *gate;
     const struct tell *tell;
+    const struct lister *lister;  /* the first row is several Ollamas; NULL: it is one */
     struct https *https;          /* owned; NULL where nothing needs it */
     struct deferred review_work;
     struct buf tags;              /* the last list of Ollama's, as it came; {"models":[]} before there is one */
@@ -63,9 +65,9 @@ struct upstreams {
     struct upstreams_row rows[];
 };
 
-/* All is borrowed. 0 with *out, NULL where no backend is configured; -ENOMEM. What else is wrong with one is told, and makes it fail. */
+/* All is borrowed. lister: of several Ollamas, in the place of `ollama`; or NULL. 0 with *out, NULL where no other backend is configured, and no lister; -ENOMEM. What else is wrong with one is told, and makes it fail. */
 int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *conf, struct gate *gate, struct backend *ollama,
-                  const struct tell *tell) WARN_UNUSED;
+                  const struct lister *lister, const struct tell *tell) WARN_UNUSED;
 /* Nobody may wait, and no request may be under way. */
 void upstreams_free(struct upstreams **u);
 
@@ -85,6 +87,8 @@ int upstreams_each_model(const struct upstreams *u, upstreams_model_fn *fn, void
 /* Ollama's list (the answer to GET /api/tags), as known from elsewhere: of one that sleeps since before we began. Nothing where there is
  * one already, or this is none. */
 void upstreams_know_ollama(struct upstreams *u, const char *json, size_t json_n);
+/* The lister has another list. */
+void upstreams_relist(struct upstreams *u);
 /* `{"name","state","models_n","error"}` of each backend, for /health; a comma before each but the first of all. 0 or -errno. */
 int upstreams_write(const struct upstreams *u, struct buf *out, int *is_first) WARN_UNUSED;
 

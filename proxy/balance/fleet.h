@@ -16,30 +16,45 @@ struct shared;
 
 /* What a request is to the fleet. */
 struct fleet_ask {
-    const char *model;
+    const char *model;   /* shorter than CONTRACT_NAME_BYTES; borrowed for the call of fleet_enter */
+    const char *backend; /* the only one that will do, by its name or its section's; NULL: any. Borrowed as long as the ticket is in */
+    size_t backend_n;
     unsigned priority;
     uint64_t payer;
     int64_t prompt_tokens, output_most; /* expected; output_most 0: not said */
     struct prefix prefix;               /* of its prompt; cuts_n 0: nobody knows */
 };
 
-enum fleet_why { FLEET_GRANTED, FLEET_MODEL_GONE /* no member has its model any more */ };
+enum fleet_why {
+    FLEET_LOOK_AGAIN, /* fleet_enter says something else than WAIT now */
+    FLEET_LOST,       /* its slot is somebody else's by now, as we stood still too long: what is under way is to be cancelled, and it may enter again */
+};
 
-/* A request's place. Embedded, or owned by what waits; all zero but for fn and context before the first time. */
+enum fleet_due {
+    FLEET_DUE_NOTHING,
+    FLEET_DUE_SLOT, /* Redis has given it one: it is balance's already */
+    FLEET_DUE_AWAY, /* no member has its model, or would take it */
+    FLEET_DUE_LOSS, /* FLEET_LOST */
+};
+
+/* A request's place. Owned by what waits; all zero but for fn and context before the first time. */
 struct fleet_ticket {
     struct balance_ticket balance;
     struct balance_way ways[BALANCE_BACKENDS];
     struct fleet_ask ask;
     char model[CONTRACT_NAME_BYTES];
+    struct fleet_ticket *next; /* of those whose ids fall together */
     uint64_t id;            /* unique among all replicas' */
     uint64_t tried;         /* bits: members that have failed it */
+    int is_in;              /* it waits, or has a slot */
     int is_accepted;        /* it was let in to wait before: max_queue does not count, and it keeps its tag */
+    enum fleet_due due;     /* … what is to be said to it by fn, at the end of the turn */
     struct member *member;  /* whose slot it has, used (member_use) until fleet_leave; NULL: none */
     unsigned era;           /* breaker's */
-    int is_under_way;       /* breaker_begin was called */
+    int is_kept;            /* its answer has begun */
     int64_t cached_tokens;  /* what was expected of the member's cache */
     int64_t entered_ms, granted_ms, estimate_ms; /* what was expected of it when it was granted, its wait left out */
-    void (*fn)(void *context, enum fleet_why why); /* called once for each FLEET_WAIT, never from within */
+    void (*fn)(void *context, enum fleet_why why); /* called once for each FLEET_WAIT, never from within; and where a slot is lost */
     void *context;
 };
 
@@ -54,8 +69,8 @@ enum fleet_verdict {
 
 /* t->ask is set. */
 enum fleet_verdict fleet_enter(struct fleet *f, struct fleet_ticket *t);
-/* Its request goes to the member now: a load of its model, or itself. */
-void fleet_begin(struct fleet *f, struct fleet_ticket *t);
+/* Its answer has begun: it can't be taken back any more. */
+void fleet_keep(struct fleet *f, struct fleet_ticket *t);
 
 enum fleet_end {
     FLEET_ANSWERED, /* well: facts are learnt from */
@@ -63,16 +78,24 @@ enum fleet_end {
     FLEET_FAILED,   /* no connection, no answer, a broken one, 5xx: the member's fault */
     FLEET_LEFT,     /* nobody waited for the end */
 };
-/* Gives back slot or place. facts: of ANSWERED, or NULL. prompt_tokens as the member counted them are in facts. Harmless for who has neither. */
-void fleet_leave(struct fleet *f, struct fleet_ticket *t, enum fleet_end end, const struct ending_facts *facts);
-/* … as its member failed before the first byte: it may enter again, and that member is not among those it may get. why: for the log, borrowed. */
-void fleet_fail(struct fleet *f, struct fleet_ticket *t, const char *why);
+/* Gives back slot or place. facts: of ANSWERED, or NULL. why: of FAILED, for the log; borrowed for the call. Harmless for who has neither. */
+void fleet_leave(struct fleet *f, struct fleet_ticket *t, enum fleet_end end, const struct ending_facts *facts, const char *why);
+/* … as its member failed before the first byte: it may enter again, and that member is not among those it may get. is_bad: the member is not well. */
+void fleet_fail(struct fleet *f, struct fleet_ticket *t, int is_bad, const char *why);
+/* Whether another member than the one it has, and those that have failed it, has its model. */
+int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t);
 
 /* Its place in line (1: the next), and when its answer is expected to begin, in ms; of one that waits. With replicas: as the store has told last. */
 size_t fleet_place(const struct fleet *f, const struct fleet_ticket *t);
 int64_t fleet_wait_ms(const struct fleet *f, const struct fleet_ticket *t);
-/* Any member that is up, for what needs no slot: model NULL, or one that it has to have. NULL: none. The caller uses it (member_use). */
-struct member *fleet_any(struct fleet *f, const char *model);
+/* The member for what needs no slot: one that may be given requests; backend: the only one that will do, or NULL; model: one that it has to have, or NULL.
+ * NULL: none. The caller uses it (member_use). */
+struct member *fleet_any(struct fleet *f, const char *backend, size_t backend_n, const char *model);
+/* The names of all of them, with commas. 0 or -errno. */
+int fleet_names(const struct fleet *f, struct buf *out) WARN_UNUSED;
+/* How many members there are, and how many slots of those that may be given requests are free. */
+size_t fleet_members_n(const struct fleet *f);
+size_t fleet_free_n(struct fleet *f);
 struct members *fleet_members(struct fleet *f);
 /* `{"queue":…,"backends":[…]}` for GET /status. 0 or -errno. */
 int fleet_write(struct fleet *f, struct buf *out) WARN_UNUSED;
@@ -83,6 +106,7 @@ struct fleet_site {
     const struct tell *tell;
     struct waiting *waiting;
     void (*lists_changed)(void *context); /* what the members have: members_write_tags says otherwise now */
+    void (*work)(void *context, int is_begun); /* a load by a request of our own */
     void *context;
 };
 /* 0 with *out, NULL where conf has no backend with api = ollama; -ENOMEM. */

@@ -1,0 +1,42 @@
+/* See exchange_fleet.h. The member that a request has, until it leaves it: what came of it is what the fleet learns. */
+#include "proxy/exchange_fleet.h"
+
+/* Its slot, and what is known of the member by what came of it. */
+static void give_back(struct exchange *x, enum fleet_end end, const struct ending_facts *facts, const char *why)
+{
+    struct member *m = x->member;
+    x->member = NULL;
+    if (x->fleet && x->fleet->ticket.is_in)
+        fleet_leave(x->env->fleet, &x->fleet->ticket, end, facts, why);
+    else if (m)
+        member_leave(m);
+}
+
+void exchange_judge_member(struct exchange *x, int how, const char *why)
+{
+    struct ending_facts facts;
+    if (!x->member)
+        return;
+    ending_read(&x->ending, &facts);
+    give_back(x, how > 0 ? FLEET_ANSWERED : how == 0 ? FLEET_REFUSED : FLEET_FAILED, how > 0 ? &facts : NULL, why);
+}
+
+void exchange_keep_member(struct exchange *x)
+{
+    if (x->fleet && x->fleet->ticket.is_in)
+        fleet_keep(x->env->fleet, &x->fleet->ticket);
+}
+
+void exchange_leave_member(struct exchange *x)
+{
+    give_back(x, FLEET_LEFT, NULL, NULL);
+    if (x->fleet) /* Redis may still have it, between two tries */
+        fleet_leave(x->env->fleet, &x->fleet->ticket, FLEET_LEFT, NULL, NULL);
+}
+
+void exchange_changed_member(struct exchange *x)
+{
+    if (x->member)
+        installed_doubt(&x->member->installed);
+    (void)!members_refresh(fleet_members(x->env->fleet), 0);
+}

@@ -1,0 +1,112 @@
+/* See fleet_state.h. The members' word, as balance, what is learnt and the other replicas are to know it; and which of them answers what needs no slot. */
+#include "proxy/balance/fleet_state.h"
+
+void fleet_see_member(struct fleet *f, struct member *m)
+{
+    int64_t now_ms = fleet_now_ms(f);
+    size_t slots_n = fleet_slots_part(f, member_slots(m, now_ms));
+    balance_set_backend(f->balance, m->index, slots_n, (unsigned)m->conf->weight, member_is_open(m, now_ms));
+}
+
+static void on_changed(void *context, struct member *m)
+{
+    struct fleet *f = context;
+    speeds_set_backend(f->speeds, m->index, (unsigned)m->conf->weight);
+    fleet_see_member(f, m);
+    fleet_share_member(f, m);
+    f->are_ways_due = f->are_lists_due = 1;
+    fleet_look(f);
+}
+
+static void forget_try(struct fleet *f, int index)
+{
+    for (size_t i = 0; i < FLEET_BUCKETS; i++)
+        for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next)
+            t->tried &= ~(UINT64_C(1) << index);
+}
+
+static void on_gone(void *context, struct member *m)
+{
+    struct fleet *f = context;
+    balance_set_backend(f->balance, m->index, 0, 1, 0);
+    speeds_forget_backend(f->speeds, m->index);
+    prefixes_forget_backend(f->prefixes, m->index);
+    forget_try(f, m->index);
+    f->are_ways_due = f->are_lists_due = 1;
+    fleet_look(f);
+}
+
+static void on_loaded(void *context, struct member *m, const char *const *names, size_t names_n, int64_t asked_ms)
+{
+    struct fleet *f = context;
+    balance_set_loaded(f->balance, m->index, names, names_n, asked_ms);
+    fleet_share_loaded(f, m, names, names_n);
+    fleet_look(f);
+}
+
+static void on_load(void *context, struct member *m, int is_begun)
+{
+    struct fleet *f = context;
+    (void)m;
+    f->site.work(f->site.context, is_begun);
+}
+
+int fleet_open_members(struct fleet *f)
+{
+    const struct members_ops ops = {.changed = on_changed, .gone = on_gone, .loaded = on_loaded, .load = on_load, .context = f};
+    return members_new(&f->members, f->site.loop, f->site.conf, f->site.tell, f->site.waiting, &ops);
+}
+
+/* Reads */
+
+struct member *fleet_any(struct fleet *f, const char *backend, size_t backend_n, const char *model)
+{
+    const struct fleet_ask ask = {.backend = backend, .backend_n = backend_n};
+    int64_t now_ms = fleet_now_ms(f);
+    struct member *best = NULL;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        struct member *m = members_at(f->members, i);
+        if (!m || !fleet_is_meant(&ask, m) || !member_is_open(m, now_ms) || (model && member_has(m, model, now_ms) != INSTALLED_YES))
+            continue;
+        if (!best || m->users_n < best->users_n)
+            best = m;
+    }
+    return best;
+}
+
+struct members *fleet_members(struct fleet *f)
+{
+    return f->members;
+}
+
+size_t fleet_members_n(const struct fleet *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++)
+        n += members_at(f->members, i) != NULL;
+    return n;
+}
+
+size_t fleet_free_n(struct fleet *f)
+{
+    size_t free_n = 0, waiting_n = balance_waiting_n(f->balance);
+    int64_t now_ms = fleet_now_ms(f);
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        struct member *m = members_at(f->members, i);
+        size_t slots_n = m && member_is_open(m, now_ms) ? fleet_slots_part(f, member_slots(m, now_ms)) : 0;
+        size_t used_n = slots_n ? balance_used_n(f->balance, m->index) : 0;
+        free_n += slots_n > used_n ? slots_n - used_n : 0;
+    }
+    return free_n > waiting_n ? free_n - waiting_n : 0;
+}
+
+int fleet_names(const struct fleet *f, struct buf *out)
+{
+    int error = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS && !error; i++) {
+        const struct member *m = members_at(f->members, i);
+        if (m && !m->is_leaving)
+            error = buf_printf(out, "%s%s", buf_size(out) ? ", " : "", m->name);
+    }
+    return error;
+}

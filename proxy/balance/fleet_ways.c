@@ -1,0 +1,52 @@
+/* See fleet_state.h. A way is there wherever the model is, whether that member is up or not: who waits for one that is down waits in line. */
+#include "proxy/balance/fleet_state.h"
+
+#include <string.h>
+
+int fleet_is_meant(const struct fleet_ask *ask, const struct member *m)
+{
+    size_t n = ask->backend_n;
+    if (m->is_leaving)
+        return 0;
+    return !ask->backend || (strlen(m->name) == n && memcmp(m->name, ask->backend, n) == 0) ||
+           (strlen(m->conf->name) == n && memcmp(m->conf->name, ask->backend, n) == 0);
+}
+
+static void expect(struct fleet *f, const struct fleet_ticket *t, const struct member *m, struct balance_way *way)
+{
+    struct speeds_ask ask = {.model = t->model, .prompt_tokens = t->ask.prompt_tokens, .output_most = t->ask.output_most};
+    ask.cached_tokens = prefixes_cached_tokens(f->prefixes, m->index, t->model, &t->ask.prefix);
+    speeds_expect(f->speeds, m->index, &ask, fleet_now_ms(f), way);
+}
+
+enum fleet_ways fleet_find_ways(struct fleet *f, struct fleet_ticket *t)
+{
+    static const struct balance_way none = {.run_ms = BALANCE_NO_WAY};
+    int64_t now_ms = fleet_now_ms(f);
+    int has_way = 0, is_untold = 0, was_tried = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        struct member *m = members_at(f->members, i);
+        t->ways[i] = none;
+        if (!m || !fleet_is_meant(&t->ask, m))
+            continue;
+        enum installed_verdict has = member_has(m, t->model, now_ms);
+        is_untold |= has == INSTALLED_UNKNOWN && (m->is_listed || now_ms < f->settled_ms);
+        was_tried |= has == INSTALLED_YES && (t->tried >> i & 1);
+        if (has != INSTALLED_YES || (t->tried >> i & 1))
+            continue;
+        expect(f, t, m, &t->ways[i]);
+        has_way = 1;
+    }
+    return has_way ? FLEET_WAYS_SOME : is_untold ? FLEET_WAYS_UNTOLD : was_tried ? FLEET_WAYS_TRIED : FLEET_WAYS_NONE;
+}
+
+int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t)
+{
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        const struct member *m = members_at(f->members, i);
+        int is_tried = (t->tried >> i & 1) || m == t->member;
+        if (m && !is_tried && fleet_is_meant(&t->ask, m) && member_has(m, t->model, fleet_now_ms(f)) == INSTALLED_YES)
+            return 1;
+    }
+    return 0;
+}
