@@ -97,26 +97,38 @@ static int choose(const struct assign *a, const struct offer *offers, uint64_t h
     return best;
 }
 
+/* When time alone may change the mind of a ticket that waits for best: 0 where it has no choice. */
+static int64_t again_ms(const struct assign *a, const struct offer *offers, uint64_t has_offer, int best)
+{
+    int64_t least_ms = offers[best].at_ms;
+    int has_choice = 0;
+    for (size_t i = 0; i < a->backends_n; i++) {
+        if (!(has_offer >> i & 1) || !offers[i].is_free)
+            continue;
+        has_choice = 1;
+        if (offers[i].at_ms > a->now_ms && offers[i].at_ms < least_ms)
+            least_ms = offers[i].at_ms;
+    }
+    return has_choice ? least_ms : 0;
+}
+
 void assign_pick(const struct assign *a, const struct balance_way *ways, uint64_t loaded, struct assign_pick *out)
 {
     struct offer offers[BALANCE_BACKENDS];
     uint64_t has_offer = 0;
-    int is_free_somewhere = 0;
-    for (size_t i = 0; i < a->backends_n; i++) {
-        if (!make_offer(a, i, &ways[i], (int)(loaded >> i & 1), &offers[i]))
-            continue;
-        has_offer |= UINT64_C(1) << i;
-        is_free_somewhere |= offers[i].is_free;
-    }
+    for (size_t i = 0; i < a->backends_n; i++)
+        if (make_offer(a, i, &ways[i], (int)(loaded >> i & 1), &offers[i]))
+            has_offer |= UINT64_C(1) << i;
     int best = choose(a, offers, has_offer, 0), now = choose(a, offers, has_offer, 1);
     if (now >= 0 && offers[now].finish_ms <= offers[best].finish_ms + offers[now].cost_ms * ASSIGN_PATIENCE_PERCENT / 100)
         best = now;
     *out = (struct assign_pick){.backend = best};
-    if (best >= 0) {
-        out->at_ms = offers[best].at_ms;
-        out->cost_ms = offers[best].cost_ms;
-        out->is_held = is_free_somewhere && out->at_ms > a->now_ms;
-    }
+    if (best < 0)
+        return;
+    out->at_ms = offers[best].at_ms;
+    out->cost_ms = offers[best].cost_ms;
+    if (out->at_ms > a->now_ms)
+        out->again_ms = again_ms(a, offers, has_offer, best);
 }
 
 void assign_take(struct assign *a, const struct assign_pick *pick)

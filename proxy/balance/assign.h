@@ -17,8 +17,8 @@
  *     smallest: of such the one with fewer taken slots * 1000 / weight, then with the earlier last grant, then with the lower index.
  *   If there is a free, and finish(free) <= finish(best) + ASSIGN_PATIENCE_PERCENT of cost(free): it is granted free, and all begins anew.
  *   Else the ticket waits for best, and takes its slot in mind: where none is free there, the earliest end is taken out, and at + cost put among the ends. (Where
- *     one is free it may not change models yet, and the slot is for others until then.) If a slot is free at a backend that it may go to, it is to be looked at again at
- *     `at` of best: it is held.
+ *     one is free it may not change models yet, and the slot is for others until then.) If a slot is free at a backend that it may go to, all is to be looked at
+ *     again at the earliest `at` that is not now, of best and of the backends with a free slot.
  *
  * A slot's end is when its ticket was granted + what it was to cost. One that is past counts as now + max(ASSIGN_OVERDUE_LEAST_MS, (now - granted) * ASSIGN_OVERDUE_PERCENT / 100).
  * Of a backend's ends the earliest ASSIGN_ENDS are kept. Where more of its slots are taken than it has, so many of the earliest ends are taken out as are
@@ -63,7 +63,7 @@ struct assign_pick {
     int backend;     /* -1: none will do */
     int64_t at_ms;   /* when it may begin: now_ms, if it is granted */
     int64_t cost_ms; /* from then on */
-    int is_held;     /* a slot is free where it may go, and it does better to wait: to be looked at again at at_ms */
+    int64_t again_ms; /* a slot is free where it may go, and it does better to wait: when to look again; 0: not before something has changed */
 };
 
 /* A backend with so many slots, all of them free as yet; the next index. 0 slots, or not open: nothing is picked there. */

@@ -171,11 +171,15 @@ enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, 
 {
     if (t->lane)
         return BALANCE_WAIT;
-    int has_turn = b->lanes.waiting_n == 0 && has_free_way(b, t->ways);
-    if (!is_accepted && !has_turn && waiting_is_full(b->waiting))
-        return BALANCE_FULL;
-    if (!(t->lane = lanes_take(&b->lanes, model)))
+    struct balance_lane *lane = lanes_take(&b->lanes, model);
+    if (!lane)
         return BALANCE_NO_MEMORY;
+    int has_turn = !lane->line.root && has_free_way(b, t->ways);
+    if (!is_accepted && !has_turn && waiting_is_full(b->waiting)) {
+        lanes_settle(&b->lanes, lane);
+        return BALANCE_FULL;
+    }
+    t->lane = lane;
     if (!t->is_tagged || !is_accepted) {
         t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, cost_ms(b, t->ways), now_ms);
         t->sequence = ++b->sequence;
@@ -302,8 +306,8 @@ struct balance_ticket *balance_next(struct balance *b, int64_t now_ms, int64_t *
             *again_ms = 0;
             return t;
         }
-        if (pick.is_held && (*again_ms == 0 || pick.at_ms < *again_ms))
-            *again_ms = pick.at_ms;
+        if (pick.again_ms && (*again_ms == 0 || pick.again_ms < *again_ms))
+            *again_ms = pick.again_ms;
         if (pick.backend >= 0)
             assign_take(&b->assign, &pick);
     }

@@ -59,6 +59,8 @@ struct row {
     uint32_t hash;
     int64_t used_ms;
     struct mean output;
+    int has_best;
+    struct prior best; /* of all cells, once somebody has asked for it since one was changed */
     struct cell cells[BALANCE_BACKENDS];
 };
 
@@ -83,48 +85,23 @@ void speeds_free(struct speeds **s)
     *s = NULL;
 }
 
+static void set_weight(struct speeds *s, int backend, double weight)
+{
+    s->weights[backend] = weight;
+    for (size_t i = 0; i < s->rows_n; i++)
+        s->rows[i]->has_best = 0;
+}
+
 void speeds_set_backend(struct speeds *s, int backend, unsigned weight)
 {
-    s->weights[backend] = weight ? weight : 1;
+    set_weight(s, backend, weight ? weight : 1);
 }
 
 void speeds_forget_backend(struct speeds *s, int backend)
 {
     for (size_t i = 0; i < s->rows_n; i++)
         s->rows[i]->cells[backend] = (struct cell){0};
-    s->weights[backend] = 0;
-}
-
-static struct row *find(const struct speeds *s, uint32_t hash)
-{
-    size_t i = 0;
-    while (i < s->rows_n && s->rows[i]->hash != hash)
-        i++;
-    return i < s->rows_n ? s->rows[i] : NULL;
-}
-
-static uint32_t hash_of(const char *model)
-{
-    return model_name_hash(model, strlen(model));
-}
-
-/* NULL: no memory. */
-static struct row *take_row(struct speeds *s, const char *model, int64_t now_ms)
-{
-    struct row *row = find(s, hash_of(model));
-    if (!row && s->rows_n < MODELS_MAX && (row = malloc(sizeof *row))) {
-        s->rows[s->rows_n++] = row;
-        *row = (struct row){.hash = hash_of(model)};
-    } else if (!row && s->rows_n > 0) {
-        row = s->rows[0];
-        for (size_t i = 1; i < s->rows_n; i++)
-            if (s->rows[i]->used_ms < row->used_ms)
-                row = s->rows[i];
-        *row = (struct row){.hash = hash_of(model)};
-    }
-    if (row)
-        row->used_ms = now_ms;
-    return row;
+    set_weight(s, backend, 0);
 }
 
 /* ---- numbers ---- */
@@ -206,6 +183,55 @@ static struct line_ms fit_with(const struct fit *measured, double left, struct l
     return l;
 }
 
+/* ---- rows and cells ---- */
+
+static struct row *find(const struct speeds *s, uint32_t hash)
+{
+    size_t i = 0;
+    while (i < s->rows_n && s->rows[i]->hash != hash)
+        i++;
+    return i < s->rows_n ? s->rows[i] : NULL;
+}
+
+static uint32_t hash_of(const char *model)
+{
+    return model_name_hash(model, strlen(model));
+}
+
+/* NULL: no memory. */
+static struct row *take_row(struct speeds *s, const char *model, int64_t now_ms)
+{
+    struct row *row = find(s, hash_of(model));
+    if (!row && s->rows_n < MODELS_MAX && (row = malloc(sizeof *row))) {
+        s->rows[s->rows_n++] = row;
+        *row = (struct row){.hash = hash_of(model)};
+    } else if (!row && s->rows_n > 0) {
+        row = s->rows[0];
+        for (size_t i = 1; i < s->rows_n; i++)
+            if (s->rows[i]->used_ms < row->used_ms)
+                row = s->rows[i];
+        *row = (struct row){.hash = hash_of(model)};
+    }
+    if (row)
+        row->used_ms = now_ms;
+    return row;
+}
+
+/* The cell, as it is to be changed. */
+static struct cell *take_cell(struct row *row, int backend, int64_t now_ms)
+{
+    struct cell *c = &row->cells[backend];
+    double left = aged(c, now_ms);
+    if (left < 1e-6) /* it is kept as what it was known for */
+        left = 1e-6;
+    fit_scale(&c->prefill, left);
+    mean_scale(&c->decode, left);
+    mean_scale(&c->load, left);
+    c->seen_ms = now_ms > c->seen_ms ? now_ms : c->seen_ms;
+    row->has_best = 0;
+    return c;
+}
+
 /* ---- what is thought beforehand ---- */
 
 static struct prior defaults(const struct speeds *s)
@@ -227,11 +253,11 @@ static struct prior for_weight(struct prior p, double weight)
 }
 
 /* The best that any backend is known for, however long ago; for a weight of 1. */
-static struct prior best_of(const struct speeds *s, const struct row *row)
+static struct prior find_best(const struct speeds *s, const struct row *row)
 {
     struct prior best = defaults(s), normal = best;
     int has_prefill = 0, has_decode = 0, has_load = 0;
-    for (int i = 0; row && i < BALANCE_BACKENDS; i++) {
+    for (int i = 0; i < BALANCE_BACKENDS; i++) {
         const struct cell *c = &row->cells[i];
         double w = s->weights[i] > 0 ? s->weights[i] : 1;
         if (c->decode.weight > 0 && (!has_decode++ || c->decode.sum / c->decode.weight * w < best.decode))
@@ -245,6 +271,16 @@ static struct prior best_of(const struct speeds *s, const struct row *row)
         }
     }
     return best;
+}
+
+/* What is thought of this backend; row NULL: of a model that nobody has seen. */
+static struct prior prior_of(const struct speeds *s, struct row *row, int backend)
+{
+    if (row && !row->has_best) {
+        row->best = find_best(s, row);
+        row->has_best = 1;
+    }
+    return for_weight(row ? row->best : defaults(s), s->weights[backend]);
 }
 
 /* ---- to learn, and to tell ---- */
@@ -288,25 +324,13 @@ static void learn_load(struct cell *c, int64_t load_ms)
     mean_add(&c->load, between((double)load_ms, 0, MS_MOST), 1);
 }
 
-static void age(struct cell *c, int64_t now_ms)
-{
-    double left = aged(c, now_ms);
-    if (left < 1e-6) /* it is kept as what it was known for */
-        left = 1e-6;
-    fit_scale(&c->prefill, left);
-    mean_scale(&c->decode, left);
-    mean_scale(&c->load, left);
-    c->seen_ms = now_ms > c->seen_ms ? now_ms : c->seen_ms;
-}
-
 void speeds_learn(struct speeds *s, int backend, const char *model, const struct speeds_sample *sample, int64_t now_ms)
 {
     struct row *row = take_row(s, model, now_ms);
     if (!row)
         return;
-    struct cell *c = &row->cells[backend];
-    struct prior prior = for_weight(best_of(s, row), s->weights[backend]);
-    age(c, now_ms);
+    struct prior prior = prior_of(s, row, backend);
+    struct cell *c = take_cell(row, backend, now_ms);
     learn_prefill(c, sample, prior.prefill);
     learn_decode(c, sample, prior.decode);
     if (sample->load_ms >= LOADED_MS)
@@ -322,8 +346,7 @@ void speeds_learn_load(struct speeds *s, int backend, const char *model, int64_t
     struct row *row = take_row(s, model, now_ms);
     if (!row)
         return;
-    age(&row->cells[backend], now_ms);
-    learn_load(&row->cells[backend], load_ms);
+    learn_load(take_cell(row, backend, now_ms), load_ms);
 }
 
 static double output_of(const struct row *row, int64_t most)
@@ -339,7 +362,7 @@ void speeds_expect(struct speeds *s, int backend, const struct speeds_ask *ask, 
     struct row *row = find(s, hash_of(ask->model));
     static const struct cell nothing;
     const struct cell *c = row ? &row->cells[backend] : &nothing;
-    struct prior prior = for_weight(best_of(s, row), s->weights[backend]);
+    struct prior prior = prior_of(s, row, backend);
     double left = aged(c, now_ms), tokens = between(tokens_of(ask->prompt_tokens) - tokens_of(ask->cached_tokens), 1, TOKENS_MOST);
     double prefill_ms = line_at(fit_with(&c->prefill, left, prior.prefill), tokens);
     double decode_ms = mean_with(&c->decode, left, prior.decode) * output_of(row, ask->output_most);
@@ -352,12 +375,12 @@ void speeds_expect(struct speeds *s, int backend, const struct speeds_ask *ask, 
 int speeds_known(const struct speeds *s, int backend, const char *model, int64_t now_ms, struct speeds_known *out)
 {
     *out = (struct speeds_known){0};
-    const struct row *row = find(s, hash_of(model));
+    struct row *row = find(s, hash_of(model));
     const struct cell *c = row ? &row->cells[backend] : NULL;
     if (!c || (c->prefill.weight <= 0 && c->decode.weight <= 0 && c->load.weight <= 0))
         return 0;
     double left = aged(c, now_ms);
-    struct prior prior = for_weight(best_of(s, row), s->weights[backend]);
+    struct prior prior = prior_of(s, row, backend);
     if (c->prefill.weight > 0)
         out->prefill_per_s = 1000 / fit_with(&c->prefill, left, prior.prefill).b;
     if (c->decode.weight > 0)
@@ -384,8 +407,7 @@ void speeds_take(struct speeds *s, int backend, const char *model, const struct 
     struct row *row = weight > 0 ? take_row(s, model, now_ms) : NULL;
     if (!row)
         return;
-    struct cell *c = &row->cells[backend];
-    age(c, now_ms);
+    struct cell *c = take_cell(row, backend, now_ms);
     if (known->decode_per_s > 0)
         mean_merge(&c->decode, between(1000 / known->decode_per_s, decode_least_ms, token_most_ms), weight);
     if (known->load_ms > 0)

@@ -128,6 +128,22 @@ static void test_who_comes_when_too_many_wait(void **state)
     assert_int_equal(balance_enter(b, &askers[2].ticket, "m", 1, now_ms), BALANCE_WAIT); /* it was let in before */
 }
 
+/* … for a model that others wait for; who need not wait is served. */
+static void test_a_full_queue_of_one_model_keeps_nobody_off_another(void **state)
+{
+    (void)state;
+    waiting.limit_n = 2;
+    backends(2);
+    for (int i = 0; i < 3; i++) {
+        enter(asker(i, 5, 0, SECOND), "a");
+        askers[i].ways[1].run_ms = BALANCE_NO_WAY;
+        assert_int_equal(next(), i ? -1 : 0);
+    }
+    assert_int_equal(balance_enter(b, asker(3, 5, 0, SECOND), "a", 0, now_ms), BALANCE_FULL);
+    assert_int_equal(balance_enter(b, asker(3, 5, 0, SECOND), "b", 0, now_ms), BALANCE_WAIT);
+    assert_int_equal(next(), 3);
+}
+
 /* max_queue = 0: nobody waits, and who need not is served. */
 static void test_where_nobody_may_wait(void **state)
 {
@@ -171,7 +187,7 @@ int main(void)
         TEST(test_first_come_first_served_in_a_class), TEST(test_the_higher_class_is_served_first), TEST(test_a_low_class_is_served_at_last),
         TEST(test_a_flood_of_one_delays_nobody_else), TEST(test_two_floods_are_served_in_turn), TEST(test_the_flooders_own_high_class_overtakes),
         TEST(test_a_flood_is_forgotten), TEST(test_who_comes_back_keeps_his_place), TEST(test_who_comes_when_too_many_wait),
-        TEST(test_where_nobody_may_wait), TEST(test_all_that_wait_are_told_in_order),
+        TEST(test_a_full_queue_of_one_model_keeps_nobody_off_another), TEST(test_where_nobody_may_wait), TEST(test_all_that_wait_are_told_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

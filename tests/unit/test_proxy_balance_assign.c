@@ -159,6 +159,32 @@ static void test_two_models_do_not_thrash_one_backend(void **state)
     assert_in_range(done_n, 95, 101); /* and it was never idle */
 }
 
+/* Who waits for another backend is looked at again when this one may change models, though that other is expected later. */
+static void test_it_is_looked_at_again_when_a_model_has_stayed_long_enough(void **state)
+{
+    (void)state;
+    backends(2);
+    enter(asker(0, 5, 0, SECOND), "a");
+    askers[0].ways[1].run_ms = BALANCE_NO_WAY;
+    enter(asker(1, 5, 0, 12 * SECOND), "b");
+    askers[1].ways[0].run_ms = BALANCE_NO_WAY;
+    assert_int_equal(next(), 0);
+    assert_int_equal(next(), 1);
+    leave(0);
+    enter(asker(2, 5, 0, 12 * SECOND), "b");
+    askers[2].ways[0].load_ms = SECOND;
+    enter(asker(3, 5, 0, SECOND), "a");
+    askers[3].ways[1].run_ms = BALANCE_NO_WAY;
+    askers[3].ways[0].load_ms = SECOND;
+    balance_set_backend(b, 0, 2, 1, 1);
+    assert_int_equal(next(), 3);
+    enter(asker(4, 5, 0, SECOND), "a");
+    askers[4].ways[0].run_ms = 100 * SECOND;
+    askers[4].ways[1].run_ms = 1;
+    assert_int_equal(next(), -1);
+    assert_int_equal(again_ms, now_ms + 10 * SECOND);
+}
+
 /* A load of 5 s: the model stays for three times that. */
 static void test_a_model_that_takes_long_to_load_stays_longer(void **state)
 {
@@ -259,6 +285,7 @@ int main(void)
         TEST(test_what_was_given_counts_as_loaded_until_it_is_told_anew), TEST(test_who_is_fast_is_waited_for),
         TEST(test_who_is_fast_is_not_waited_for_for_ever), TEST(test_behind_many_the_slow_one_is_taken), TEST(test_equals_take_turns),
         TEST(test_of_equals_the_heavier_one_has_more), TEST(test_two_models_do_not_thrash_one_backend),
+        TEST(test_it_is_looked_at_again_when_a_model_has_stayed_long_enough),
         TEST(test_a_model_that_takes_long_to_load_stays_longer), TEST(test_a_backend_that_others_want_as_it_is_is_left_to_them),
         TEST(test_a_model_nobody_waits_for_keeps_nobody_off), TEST(test_a_line_hides_no_other), TEST(test_a_closed_one_gets_nothing),
         TEST(test_fewer_slots_than_are_taken),
