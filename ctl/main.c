@@ -10,6 +10,7 @@
 #include "ctl/main.h"
 
 #include "common/conf.h"
+#include "ctl/backends.h"
 #include "ctl/change.h"
 #include "ctl/ctl.h"
 #include "ctl/health.h"
@@ -38,6 +39,9 @@ static const char usage[] =
     "  tail [-f] [-n LINES] [NAME...]\n"
     "                    what programs wrote last (10 lines; all programs), with -f also what they write from now on\n"
     "  health [--ready]  one line of GET /health (or /ready); exit 0 only when it answers 200\n"
+    "  backends          several Ollamas: who waits, and a row for each backend\n"
+    "  drain NAME        a backend gets no new requests; those that it has go on\n"
+    "  undrain NAME      it gets requests again\n"
     "  dump              the configuration in force, and where each value comes from\n"
     "  new-key           makes a key for [key:NAME]: the key, and the hash that stands in supervisor.ini\n"
     "  help              this text\n"
@@ -86,7 +90,8 @@ static const struct verb {
     {"stop", run_stop, ONE_ARGUMENT},       {"restart", run_restart, ONE_ARGUMENT},
     {"reload", run_reload, NO_ARGUMENT},    {"tail", tail_run, ANY_ARGUMENTS},
     {"health", health_run, NO_ARGUMENT},    {"dump", change_dump, NO_ARGUMENT},
-    {"new-key", new_key_run, NO_ARGUMENT},
+    {"new-key", new_key_run, NO_ARGUMENT},  {"backends", backends_run, NO_ARGUMENT},
+    {"drain", backends_drain, ONE_ARGUMENT}, {"undrain", backends_undrain, ONE_ARGUMENT},
 };
 
 static int usage_error(const char *what, const char *word)
@@ -181,7 +186,7 @@ static int unknown_verb(const char *name)
 static int check_words(const struct options *o, const struct verb *verb)
 {
     if (verb->takes == ONE_ARGUMENT && o->arguments_n == 0)
-        return usage_error("which program? Write its name behind ", verb->name);
+        return usage_error("which one? Write its name behind ", verb->name);
     if (verb->takes == NO_ARGUMENT && o->arguments_n > 0)
         return usage_error("no argument is taken, yet there is ", o->arguments[0]);
     if (verb->takes == ONE_ARGUMENT && o->arguments_n > 1)

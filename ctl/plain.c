@@ -71,6 +71,7 @@ const char *plain_colour(const char *state)
         {"ready", "\033[32m"},    {"running", "\033[32m"}, {"ok", "\033[32m"},       {"done", "\033[32m"},
         {"starting", "\033[33m"}, {"backoff", "\033[33m"}, {"stopping", "\033[33m"}, {"degraded", "\033[33m"},
         {"failed", "\033[31m"},   {"down", "\033[2m"},     {"asleep", "\033[2m"},
+        {"up", "\033[32m"},       {"slow_start", "\033[33m"}, {"half_open", "\033[33m"}, {"open", "\033[31m"},
     };
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)
         if (strcmp(state, colours[i].state) == 0)

@@ -55,6 +55,10 @@ static void start(struct exchange *x, const struct peer *peer)
         return;
     }
     x->deliver.shown = a->key ? exchange_shown_models(x) : NULL;
+    if (a->route->kind == ROUTE_STATUS || a->route->kind == ROUTE_MEMBER) {
+        exchange_answer_status(x);
+        return;
+    }
     if (a->route->kind != ROUTE_BACKEND) {
         check(x);
         return;

@@ -1,6 +1,6 @@
 /*
  * exchange_state: what the files of an exchange share, and nobody else: exchange.c (its life and the request's body),
- * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate and /ollama/generate add), exchange_priority.c (who goes first), exchange_describe.c (how long it may take), exchange_wait.c (until it may go to the
+ * exchange_form.c (a body that is a form), exchange_generate.c (what POST /generate and /ollama/generate add), exchange_priority.c (who goes first), exchange_describe.c (how long it may take), exchange_status.c (what is told of who waits where), exchange_wait.c (until it may go to the
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_map.c (what it maps), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
@@ -238,6 +238,9 @@ int exchange_answer_for_ollama(struct exchange *x);
 /* exchange_priority.c. Its body is whole, and it is known who answers: its priority and payer, as far as they are of any use, and its body
  * without the member. 0, or -1: the exchange has ended. */
 int exchange_read_priority(struct exchange *x) WARN_UNUSED;
+
+/* exchange_status.c. GET /status; POST /sidecar/backends/NAME/drain, /undrain. It ends. */
+void exchange_answer_status(struct exchange *x);
 
 /* exchange_describe.c. What it is to the fleet, by its body as the backend gets it: all members of *out but `backend`. */
 struct fleet_ask;

@@ -4,6 +4,7 @@
 #include "common/json_read.h"
 #include "common/parse.h"
 #include "proxy/json_write.h"
+#include "proxy/route.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,19 +16,10 @@ static const char prefix[] = "/v1/models/";
 
 int openai_models_name(const char *path, size_t path_n, char *name, size_t name_n)
 {
-    size_t at = sizeof prefix - 1, used_n = 0;
-    if (path_n <= at || memcmp(path, prefix, at) != 0)
+    size_t start_n = sizeof prefix - 1;
+    if (path_n <= start_n || memcmp(path, prefix, start_n) != 0)
         return -EINVAL;
-    while (at < path_n) {
-        int is_encoded = path[at] == '%' && at + 2 < path_n;
-        int high = is_encoded ? parse_hex_digit(path[at + 1]) : 0, low = is_encoded ? parse_hex_digit(path[at + 2]) : 0;
-        if (high < 0 || low < 0 || used_n + 1 >= name_n)
-            return -EINVAL;
-        name[used_n++] = is_encoded ? (char)(high * 16 + low) : path[at];
-        at += is_encoded ? 3 : 1;
-    }
-    name[used_n] = '\0';
-    return 0;
+    return route_decode(path + start_n, path_n - start_n, name, name_n);
 }
 
 /* Days since 1970 of the Gregorian calendar; the year begins in March, so that the odd day is its last. */

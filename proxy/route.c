@@ -3,12 +3,13 @@
  * does not exist. Paths are compared as bytes, never normalised: one that could be read in two ways is refused,
  * so that nothing is forwarded as something else than was checked. What could be read in two ways: segments that are
  * empty, `.` or `..`; parameters behind `;`; backslashes; characters that no path has (RFC 3986 section 3.3); and, where
- * they are encoded, what is none of its visible ASCII characters, `.`, `;`, `\`, `%`, and `/` outside of a model's name.
+ * they are encoded, what is none of its visible ASCII characters, `.`, `;`, `\`, `%`, and `/` outside of a model's or backend's name.
  */
 #include "proxy/route.h"
 
 #include "common/parse.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ static const struct route routes[] = {
     {"/live", READ, ROUTE_LIVE, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
     {"/ready", READ, ROUTE_READY, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
     {"/metrics", READ, ROUTE_METRICS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
+    {"/status", READ, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
+    {"/sidecar/backends/*", POST, ROUTE_MEMBER, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
 
     {"/api/version", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_OTHER},
     {"/api/tags", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_TAGS},
@@ -120,7 +123,20 @@ static int is_plain(const char *path, size_t n)
     }
     if (is_odd_segment(path + start, n - start, 1))
         return 0;
-    return !has_encoded_slash || (n > 11 && memcmp(path, "/v1/models/", 11) == 0);
+    return !has_encoded_slash || (n > 11 && memcmp(path, "/v1/models/", 11) == 0) || (n > 18 && memcmp(path, "/sidecar/backends/", 18) == 0);
+}
+
+int route_decode(const char *at, size_t n, char *out, size_t out_n)
+{
+    size_t used_n = 0;
+    for (size_t i = 0; i < n; i += at[i] == '%' ? 3 : 1) {
+        int c = char_at(at, n, i);
+        if (c < 0 || used_n + 1 >= out_n)
+            return -EINVAL;
+        out[used_n++] = (char)c;
+    }
+    out[used_n] = '\0';
+    return 0;
 }
 
 /* Plain paths end exactly; `:` takes one segment, `*` what is left. */

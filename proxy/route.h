@@ -9,7 +9,7 @@
 enum route_right { RIGHT_NONE, RIGHT_INFERENCE, RIGHT_OBSERVE, RIGHT_MANAGE };
 
 /* Who answers. */
-enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_METRICS };
+enum route_kind { ROUTE_BACKEND, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_METRICS, ROUTE_STATUS, ROUTE_MEMBER };
 
 /* What is done with a request's body: held whole, or passed on as it comes. */
 enum route_body { ROUTE_HELD, ROUTE_STREAMED };
@@ -67,6 +67,9 @@ enum route_verdict { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_WRONG_METHOD, ROUTE_BAD_P
 
 /* *out: the row, set for FOUND and WRONG_METHOD. path: as it came, without the query. */
 enum route_verdict route_find(enum method method, const char *path, size_t path_n, const struct route **out);
+
+/* A piece of a path that is plain, decoded and NUL-terminated. 0, or -EINVAL where it is none, or does not fit. */
+int route_decode(const char *at, size_t n, char *out, size_t out_n) WARN_UNUSED;
 
 /* What a sender under this path expects an error to look like, known path or not. */
 enum route_dialect route_dialect(const char *path, size_t path_n);

@@ -7,6 +7,12 @@ _sidecarctl_programs()
     timeout 1 "$@" --json status 2>/dev/null </dev/null | grep -o '"name":"[A-Za-z0-9_.-]*"' | cut -d '"' -f 4
 }
 
+# Of several Ollamas those that the proxy tells of.
+_sidecarctl_backends()
+{
+    timeout 1 "$@" --json backends 2>/dev/null </dev/null | grep -o '"name":"[A-Za-z0-9_./:-]*"' | cut -d '"' -f 4
+}
+
 _sidecarctl()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' names=0 words='' i
@@ -33,8 +39,9 @@ _sidecarctl()
     health:-*) words='--ready -s -c --json' ;;
     ?*:-*) words='-s -c --json' ;;
     :-*) words='-s -c -h --json --help --version' ;;
-    :*) words='status start stop restart reload tail health dump new-key help' ;;
+    :*) words='status start stop restart reload tail health backends drain undrain dump new-key help' ;;
     start:* | stop:* | restart:*) [ "$names" -gt 0 ] || words=$(_sidecarctl_programs "${asked[@]}") ;;
+    drain:* | undrain:*) [ "$names" -gt 0 ] || words=$(_sidecarctl_backends "${asked[@]}") ;;
     tail:*) words=$(_sidecarctl_programs "${asked[@]}") ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

@@ -10,6 +10,16 @@ function __sidecarctl_programs
     timeout 1 $asked --json status 2>/dev/null </dev/null | string match -ar '"name":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
 end
 
+# Of several Ollamas those that the proxy tells of.
+function __sidecarctl_backends
+    set -l words (commandline -opc)
+    set -l asked $words[1]
+    for i in (seq 2 (math (count $words) - 1))
+        contains -- $words[$i] -s -c; and set -a asked $words[$i] $words[(math $i + 1)]
+    end
+    timeout 1 $asked --json backends 2>/dev/null </dev/null | string match -ar '"name":"[^"]*"' | string replace -r '.*:"(.*)"' '$1'
+end
+
 # True where the word is a program's name: behind the verb, once where $argv[1] is "one".
 function __sidecarctl_takes_program
     set -l words (commandline -opc)
@@ -28,7 +38,7 @@ function __sidecarctl_takes_program
     contains -- $operands[1] $argv[2..-1]; and test "$argv[1]" != one -o (count $operands) = 1
 end
 
-set -l verbs status start stop restart reload tail health dump new-key help
+set -l verbs status start stop restart reload tail health backends drain undrain dump new-key help
 complete -c sidecarctl -f
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a status -d 'What runs: a row for each program'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a start -d 'Start a program'
@@ -37,10 +47,14 @@ complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a restart -d
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a reload -d 'Read supervisor.ini again'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a tail -d 'What programs wrote last'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a health -d 'One line of GET /health'
+complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a backends -d 'Several Ollamas: a row for each'
+complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a drain -d 'A backend gets no new requests'
+complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a undrain -d 'A backend gets requests again'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a dump -d 'The configuration in force'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a new-key -d 'Make a key for [key:NAME]'
 complete -c sidecarctl -n "not __fish_seen_subcommand_from $verbs" -a help -d 'The verbs and options'
 complete -c sidecarctl -n '__sidecarctl_takes_program one start stop restart' -a '(__sidecarctl_programs)' -d Program
+complete -c sidecarctl -n '__sidecarctl_takes_program one drain undrain' -a '(__sidecarctl_backends)' -d Backend
 complete -c sidecarctl -n '__sidecarctl_takes_program any tail' -a '(__sidecarctl_programs)' -d Program
 complete -c sidecarctl -n '__fish_seen_subcommand_from tail' -s f -d 'Go on with what they write from now on'
 complete -c sidecarctl -n '__fish_seen_subcommand_from tail' -s n -x -d 'So many lines'

@@ -13,7 +13,7 @@ import shells
 from sidecar import program
 from waiting import SLACK, until
 
-VERBS = {"status", "start", "stop", "restart", "reload", "tail", "health", "dump", "new-key", "help"}
+VERBS = {"status", "start", "stop", "restart", "reload", "tail", "health", "dump", "new-key", "backends", "drain", "undrain", "help"}
 PROGRAMS = {"ollama", "proxy", "preload"}
 
 

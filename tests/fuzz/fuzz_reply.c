@@ -1,6 +1,7 @@
 /* What sidecarctl gets: from a supervisor that may be none, and from the public door. Whatever it is, nothing of it moves a
  * cursor. */
 #include "ctl/ask.h"
+#include "ctl/backends.h"
 #include "ctl/health.h"
 #include "ctl/status.h"
 #include "ctl/tail.h"
@@ -29,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (answer && !cJSON_IsObject(answer))
             abort();
         if (answer && status_describe(answer, 0, &out) == 0)
+            shown(&out);
+        if (answer && backends_describe(answer, 0, &out) == 0)
             shown(&out);
         if (answer && tail_describe(answer, 0, &out) == 0)
             shown(&out);

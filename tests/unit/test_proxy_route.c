@@ -29,6 +29,10 @@ static void test_what_each_path_is(void **state)
         {METHOD_HEAD, "/live", RIGHT_NONE, 0, 0},
         {METHOD_GET, "/ready", RIGHT_NONE, 0, 0},
         {METHOD_HEAD, "/metrics", RIGHT_OBSERVE, 0, 0},
+        {METHOD_GET, "/status", RIGHT_OBSERVE, 0, 0},
+        {METHOD_POST, "/sidecar/backends/one/drain", RIGHT_MANAGE, 0, 0},
+        {METHOD_POST, "/sidecar/backends/one/10.0.0.1:11434/undrain", RIGHT_MANAGE, 0, 0},
+        {METHOD_POST, "/sidecar/backends/one%2F%5Bfd00::1%5D:11434/drain", RIGHT_MANAGE, 0, 0},
         {METHOD_GET, "/api/tags", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/api/show", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/api/generate", RIGHT_INFERENCE, 1, 1},
@@ -65,7 +69,7 @@ static void test_what_does_not_exist(void **state)
     (void)state;
     static const char *const paths[] = {
         "/debug/pprof/", "/debug/pprof/heap", "/api", "/api/", "/api/generate/", "/API/tags", "/api/tagsx", "/api/tag",
-        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics/", "/metric",
+        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics/", "/metric", "/status/", "/sidecar/backends/", "/sidecar",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;
@@ -84,6 +88,7 @@ static void test_paths_that_can_be_read_in_two_ways(void **state)
         "/v1/models/a%zz", "/v1/models/a%25", "/v1/models/a%5cb", "/api\\tags", "/v1/models/a%20b",
         "/v1/models/a%2f", "/v1/models/a;b", "/v1/models/a%3bb", "/api/generate;x", "/api/{x}", "/v1/models/a|b", "/v1/models/a\"b",
         "/v1/models/a b", "/v1/models/a?b", "/v1/models/\xc3\xa9", "/api/tags/..", "/api/tags//", "/%2fapi", "/v1%2fmodels/a",
+        "/sidecar/backends/one%2f..%2ftwo/drain", "/sidecar/backends/one%20/drain", "/sidecar/backends/%2e%2e/drain", "/sidecar/backends/a%2f",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;

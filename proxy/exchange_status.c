@@ -1,0 +1,66 @@
+/*
+ * See exchange_state.h. What is told of who waits, and of the backends: GET /status; and what the owner says of one of those: POST
+ * /sidecar/backends/NAME/drain and undrain. Neither wakes Ollama, nor asks it.
+ */
+#include "proxy/exchange_state.h"
+#include "proxy/json_write.h"
+#include "proxy/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_BYTES = 256, STATUS_LIMIT_BYTES = 4 << 20 };
+
+static const char no_store[] = "Cache-Control: no-store\r\n";
+
+/* Before one Ollama there is nothing else to tell. */
+static int write_queue(const struct env *env, struct buf *out)
+{
+    return buf_printf(out, "{\"queue\":{\"waiting\":%zu,\"limit\":%zu}}\n", env->waiting.now_n, env->waiting.limit_n);
+}
+
+static void answer_status(struct exchange *x)
+{
+    struct buf out;
+    buf_init(&out, STATUS_LIMIT_BYTES);
+    if (write_queue(x->env, &out) < 0) {
+        exchange_fail(x, 500, NULL, "out of memory");
+    } else {
+        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);
+        exchange_finish(x, EXCHANGE_CLEAN);
+    }
+    buf_fini(&out);
+}
+
+/* NAME and what is to be done, of a path /sidecar/backends/NAME/WORD, where NAME may have slashes. 0 or -1. */
+static int read_path(const struct exchange *x, char name[NAME_BYTES], int *is_drained)
+{
+    const struct message *m = x->request;
+    size_t start_n = strlen(x->admission.route->path) - 1;
+    if (route_decode(message_at(m, m->path) + start_n, m->path.n - start_n, name, NAME_BYTES) < 0)
+        return -1;
+    char *word = strrchr(name, '/');
+    if (!word || word == name)
+        return -1;
+    *word++ = '\0';
+    *is_drained = strcmp(word, "drain") == 0;
+    return *is_drained || strcmp(word, "undrain") == 0 ? 0 : -1;
+}
+
+static void change_member(struct exchange *x)
+{
+    char name[NAME_BYTES];
+    int is_drained;
+    if (read_path(x, name, &is_drained) < 0)
+        exchange_fail(x, 404, NULL, "no such path; there are /sidecar/backends/NAME/drain and /sidecar/backends/NAME/undrain");
+    else
+        exchange_fail(x, 404, "one_backend", "there is one Ollama here, and nothing to drain: several are set up by [backend:NAME] with api = ollama");
+}
+
+void exchange_answer_status(struct exchange *x)
+{
+    if (x->admission.route->kind == ROUTE_STATUS)
+        answer_status(x);
+    else
+        change_member(x);
+}
