@@ -561,7 +561,19 @@ local function learnt_since()
     return rows
 end
 
--- Of this replica's tickets: grants that it does not seem to know, and where the others stand: 1 is the next. Who stands behind those that are looked at
+-- 1: the next.
+local function place_in_lines(id, t, models)
+    local place, mine = 1, line_member(id, t)
+    for _, model in ipairs(models) do
+        place = place + call('ZCOUNT', line_key(model), '-inf', '(' .. t.g)
+        for _, member in ipairs(call('ZRANGEBYSCORE', line_key(model), t.g, t.g)) do
+            if member < mine then place = place + 1 end
+        end
+    end
+    return place
+end
+
+-- Of this replica's tickets: grants that it does not seem to know, and where the others stand. Who stands behind those that are looked at
 -- waits as long as the last of these, and as much longer as his place is.
 local function what_is_mine()
     local missed, places, at, last_at, all_n = {}, {}, {}, now, 0
@@ -575,10 +587,7 @@ local function what_is_mine()
         if t.state == 'slot' and not t.acked then
             missed[#missed + 1] = {id, t.b}
         elseif t.state == 'line' and #places < TOLD_MOST then
-            local place = 1
-            for _, model in ipairs(models) do
-                place = place + (model == t.m and call('ZRANK', line_key(model), line_member(id, t)) or call('ZCOUNT', line_key(model), '-inf', '(' .. t.g))
-            end
+            local place = place_in_lines(id, t, models)
             local wait = at[id] and at[id] - now or math.floor((last_at - now) * place / math.max(1, all_n))
             places[#places + 1] = {id, place, wait}
         end

@@ -56,6 +56,11 @@ class Balancer:
         """All that it has written: [{"e": …, "t": …}…]."""
         return [dict(zip(row[1][::2], row[1][1::2])) for row in self.connection.ask("XRANGE", f"{self.prefix}:journal", "-", "+")]
 
+    def journal_end(self, rows_n: int) -> list:
+        """The last rows."""
+        found = self.connection.ask("XREVRANGE", f"{self.prefix}:journal", "+", "-", "COUNT", rows_n)
+        return [dict(zip(row[1][::2], row[1][1::2])) for row in reversed(found)]
+
     def keys(self) -> set:
         """All keys below the prefix."""
         return {key[len(self.prefix):] for key in self.connection.ask("KEYS", f"{self.prefix}:*")}
