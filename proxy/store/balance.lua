@@ -19,7 +19,7 @@ KEYS[1] is the prefix P. ARGV: schema "1", command, replica (a text that no othe
   learnt BACKEND MODEL TEXT     for the other replicas
   beat LEASE_MS ID…             this replica lives, and runs these
   bye                           it goes: all that it has is given back
-Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line…], [[BACKEND, 0|1 drained]…],
+Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]…],
 [[BACKEND, MODEL, TEXT] learnt by others since…], 1: you are not known (any more): tell all that you have, ms until grants are made]; of the others [[REPLICA, ID,
 BACKEND] granted now…]. Those of other replicas are published to them on P:grants:REPLICA as "ID BACKEND". Errors begin with SIDECAR where this script found
 them, else they are Redis' own.
@@ -28,7 +28,7 @@ line is not empty), :leases and :replicas (by when they end), :of:REPLICA (its t
 :fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of them, as one does that evicts keys, what belonged to them is forgotten, too. ]]
 local SCHEMA = '1'
 local SETTLE_MS = 2000      -- nobody has called for so long, as Redis was away: so long replicas may tell what they have before anything is granted
-local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 65536, 256, 1024, 256
+local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 65536, 256, 1024, 512
 
 if redis.replicate_commands then redis.replicate_commands() end -- before Redis 7: what is written is replicated, as TIME is another elsewhere
 local P, command, me = KEYS[1], ARGV[2], ARGV[3]
@@ -149,7 +149,7 @@ end
 
 local function take_lease(id, t, name, ends, lease_ms)
     table.insert(leases_of(name), id)
-    t.state, t.b, t.granted, t.ends, t.lease = 'slot', name, now, ends, lease_ms
+    t.state, t.b, t.granted, t.ends, t.lease, t.ways = 'slot', name, now, ends, lease_ms, nil
     call('ZADD', LEASES, now + lease_ms, id)
 end
 
@@ -483,7 +483,7 @@ end
 
 function commands.hold()
     local id, name, model, ends_in, lease = argument('ID'), argument('BACKEND'), argument('MODEL'), number('ENDS_IN_MS'), number('LEASE_MS')
-    local t = ticket_of(id) or {r = me, p = 5, g = now, a = call('HINCRBY', STATE, 'arrivals', 1), ways = {}, residency = 0}
+    local t = ticket_of(id) or {r = me, p = 5, g = now, a = call('HINCRBY', STATE, 'arrivals', 1), residency = 0}
     if t.r ~= me then fail('SIDECAR ARGUMENT hold: the ticket ' .. id .. ' is another replica\'s') end
     hear(lease)
     if t.state ~= 'line' then t.m = model end -- its line is found by its model
@@ -561,38 +561,50 @@ local function learnt_since()
     return rows
 end
 
--- 1: the next.
-local function place_in_lines(id, t, models)
-    local place, mine = 1, line_member(id, t)
-    for _, model in ipairs(models) do
-        place = place + call('ZCOUNT', line_key(model), '-inf', '(' .. t.g)
-        for _, member in ipairs(call('ZRANGEBYSCORE', line_key(model), t.g, t.g)) do
-            if member < mine then place = place + 1 end
+-- Grants that this replica does not seem to know.
+local function missed()
+    local rows = {}
+    leases_of('')
+    for name, ids in pairs(leases) do
+        for _, id in ipairs(ids) do
+            local t = ticket_of(id)
+            if t.r == me and not t.acked then rows[#rows + 1] = {id, name} end
         end
     end
-    return place
+    return rows
 end
 
--- Of this replica's tickets: grants that it does not seem to know, and where the others stand. Who stands behind those that are looked at
--- waits as long as the last of these, and as much longer as his place is.
-local function what_is_mine()
-    local missed, places, at, last_at, all_n = {}, {}, {}, now, 0
-    local _, all = grant_one(true)
-    for i, one in ipairs(all) do
-        at[one.id], all_n = one.at, i
+-- Those of all lines that stand first, by tag, then arrival: {id, tag, member}.
+local function first_of_all()
+    local all = {}
+    for _, model in ipairs(call('SMEMBERS', P .. ':models')) do
+        local found = call('ZRANGE', line_key(model), 0, TOLD_MOST - 1, 'WITHSCORES')
+        for i = 1, #found, 2 do all[#all + 1] = {found[i]:match(':(.*)$'), tonumber(found[i + 1]), found[i]} end
+    end
+    table.sort(all, function(x, y)
+        if x[2] ~= y[2] then return x[2] < y[2] end
+        return x[3] < y[3]
+    end)
+    return all
+end
+
+-- Where this replica's tickets stand: 1 is the next. Who stands behind those that are looked at waits as long as the last of these, and as much longer as
+-- his place is.
+local function places()
+    local rows, at, last_at, looked_at_n, is_mine = {}, {}, now, 0, {}
+    for _, id in ipairs(call('SMEMBERS', P .. ':of:' .. me)) do is_mine[id] = true end
+    if not next(is_mine) then return rows end
+    local _, looked = grant_one(true)
+    for i, one in ipairs(looked) do
+        at[one.id], looked_at_n = one.at, i
         last_at = math.max(last_at, one.at or 0)
     end
-    local models = call('SMEMBERS', P .. ':models')
-    for id, t in pairs(tickets_of(me)) do
-        if t.state == 'slot' and not t.acked then
-            missed[#missed + 1] = {id, t.b}
-        elseif t.state == 'line' and #places < TOLD_MOST then
-            local place = place_in_lines(id, t, models)
-            local wait = at[id] and at[id] - now or math.floor((last_at - now) * place / math.max(1, all_n))
-            places[#places + 1] = {id, place, wait}
-        end
+    for place, one in ipairs(first_of_all()) do
+        local id = one[1]
+        if place > TOLD_MOST then break end
+        if is_mine[id] then rows[#rows + 1] = {id, place, at[id] and at[id] - now or math.floor((last_at - now) * place / math.max(1, looked_at_n))} end
     end
-    return missed, places
+    return rows
 end
 
 function commands.beat()
@@ -612,10 +624,9 @@ function commands.beat()
     end
     assign()
     granted = {}
-    local missed, places = what_is_mine()
     local drained = {}
     for name, b in pairs(all_backends()) do drained[#drained + 1] = {name, b.drained and 1 or 0} end
-    return {call('ZCARD', REPLICAS), lost, missed, places, drained, learnt_since(), is_new, math.max(0, settled - now)}
+    return {call('ZCARD', REPLICAS), lost, missed(), places(), drained, learnt_since(), is_new, math.max(0, settled - now)}
 end
 
 function commands.bye()

@@ -39,7 +39,8 @@ def test_what_replicas_do_and_suffer_breaks_no_promise(connection, seed):
 # A mistake that somebody could make in the script, as (what, by what it is replaced), and the rule of the checker that finds it.
 MUTANTS = {
     "a lease is forgotten": (("call('ZADD', LEASES, now + lease_ms, id)", ""), "slots"),
-    "a grant leaves the ticket in its line": (("call('ZREM', line_key(t.m), line_member(id, t))", "", "if t and t.state == 'line' then\n                all", "if t then\n                all"), "once"),
+    "a ticket is granted twice": (("call('ZREM', line_key(t.m), line_member(id, t))", "", "if t and t.state == 'line' then\n                all", "if t then\n                all",
+                                   "t.lease, t.ways = 'slot', name, now, ends, lease_ms, nil", "t.lease = 'slot', name, now, ends, lease_ms"), "once"),
     "a slot more than there are": (("free = math.max(0, b.slots - #its)", "free = math.max(0, b.slots - #its + 1)"), "slots"),
     "slots over and above do not count": (("hold('keep', id, t, t.b, t.ends, t.lease)", "note('keep', {id = id, r = me, b = t.b, m = t.m, l = t.lease})"), "slots"),
     "nobody looks at drained": (("if b and b.slots > 0 and not b.drained then", "if b and b.slots > 0 then"), "slots"),
@@ -53,7 +54,7 @@ MUTANTS = {
     "leases end too early": (("call('ZRANGEBYSCORE', LEASES, '-inf', now)", "call('ZRANGEBYSCORE', LEASES, '-inf', now + 1000)"), "leases"),
     "the dead stay": (("for _, replica in ipairs(call('ZRANGEBYSCORE', REPLICAS, '-inf', now)) do", "for _, replica in ipairs({}) do"), "leases"),
     "who stood still is not told": (("elseif t or is_new == 0 then", "elseif false then"), "leases"),
-    "a grant is told once": (("if t.state == 'slot' and not t.acked then\n", "if false then\n"), "lost"),
+    "a grant is told once": (("if t.r == me and not t.acked then", "if false then"), "lost"),
     "other ways take a grant back": (("if t and t.state == 'slot' and not t.acked then -- the two crossed", "if false then"), "leases"),
     "what is handed back keeps its slot": (("        lapse(id, t)\n        note('back'", "        note('back'"), "slots"),
 }
