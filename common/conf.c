@@ -101,10 +101,8 @@ static int load_env_file(struct conf *c, const struct conf_entries *entries, str
             return expand_error;
         path = expanded;
     }
-    if (!path || *path == '\0' || strcmp(path, "none") == 0 || c->reader == CONF_READER_CHILD)
-        return 0;
-    char *absolute = conf_path(c, path);
-    int error = absolute ? conf_read_env_file(c, absolute, &c->env_file, d) : -ENOMEM;
+    char *absolute;
+    int error = conf_read_named_env_file(c, path ? path : "", &c->env_file, &absolute, d);
     if (error && error != -ENOMEM) {
         diag_add(d, DIAG_ERROR, where, line, "env_file %s can't be read: %s", absolute, strerror(-error));
         error = 0;

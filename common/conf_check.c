@@ -328,13 +328,11 @@ static int complete_paths(struct conf *c)
 /* The programs' own; they may say where Ollama binds. */
 static int read_program_env_files(struct conf *c, struct diag *d)
 {
-    for (size_t i = 0; i < c->programs_n && c->reader != CONF_READER_CHILD; i++) {
+    for (size_t i = 0; i < c->programs_n; i++) {
         const struct conf_program *p = &c->programs[i];
         char why[PARSE_WHY_BYTES + 1024];
-        if (p->env_file[0] == '\0' || strcmp(p->env_file, "none") == 0)
-            continue;
-        char *path = conf_path(c, p->env_file);
-        int error = path ? conf_read_env_file(c, path, &c->program_env_files[i], d) : -ENOMEM;
+        char *path;
+        int error = conf_read_named_env_file(c, p->env_file, &c->program_env_files[i], &path, d);
         snprintf(why, sizeof why, "%.1000s can't be read: %s", path ? path : "", strerror(-error));
         free(path);
         if (error == -ENOMEM)

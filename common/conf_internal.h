@@ -57,9 +57,11 @@ int conf_variables_add(struct conf *c, struct conf_variables *v, const char *nam
 /* conf_read.c: 1 where text can be the NAME of [section:NAME]. */
 int conf_is_section_name(const char *name);
 
-/* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. An env_file: also -errno. */
+/* conf_read.c: the lines of c->file's text into entries; mistakes into d. 0 or -ENOMEM. */
 int conf_read_ini(struct conf *c, const char *text, size_t text_n, struct conf_entries *entries, struct diag *d) WARN_UNUSED;
-int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d) WARN_UNUSED;
+/* The file that an env_file names: none where that is empty or `none`, nor for a child; with a - before it, it need not be there. *path: where
+ * it was looked for, or NULL; the caller frees it. 0 or -errno. */
+int conf_read_named_env_file(struct conf *c, const char *named, struct conf_variables *out, char **path, struct diag *d) WARN_UNUSED;
 
 /* conf_table.c */
 const struct conf_section *conf_find_section(const char *name);

@@ -289,7 +289,7 @@ static int read_env_line(struct conf *c, struct conf_variables *out, char *line,
     return conf_variables_add(c, out, line, (size_t)(equals - line), value, number);
 }
 
-int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d)
+static int read_env_file(struct conf *c, const char *path, struct conf_variables *out, struct diag *d)
 {
     char *bytes;
     size_t bytes_n;
@@ -312,6 +312,17 @@ int conf_read_env_file(struct conf *c, const char *path, struct conf_variables *
     }
     free(bytes);
     return error;
+}
+
+int conf_read_named_env_file(struct conf *c, const char *named, struct conf_variables *out, char **path, struct diag *d)
+{
+    int is_optional = *named == '-';
+    *path = NULL;
+    if (*named == '\0' || strcmp(named, "none") == 0 || c->reader == CONF_READER_CHILD)
+        return 0;
+    *path = conf_path(c, named + is_optional);
+    int error = *path ? read_env_file(c, *path, out, d) : -ENOMEM;
+    return error == -ENOENT && is_optional ? 0 : error;
 }
 
 int conf_is_section_name(const char *name)

@@ -180,7 +180,7 @@ static void test_as_many_as_there_may_be(void **state)
 
 static const char text_with_secrets[] = "[key:a]\nsecret = a;sesame%%-0123456789\n[key:b]\nsecret_file = b\n[key:c]\nsecret = %(ENV_C)s\n[key:d]\nsecret = d\n"
                                         "[backend:e]\nurl = http://h\nkey_file = e\n[backend:f]\nurl = http://h\nkey = f\n"
-                                        "[redis]\nurl = redis://u:sesame-%%40@r:1/2\npassword_file = r\n[environment]\nX = -sesame-from-b-and-c-\n";
+                                        "[redis]\nurl = redis://u:sesame-%%40@r:1/2\npassword_file = r\n[environment]\nX = -sesame-from-b-and-c-\nREDIS_URL = redis://u:sesame-%%40@r:1/2\n";
 static char secret_c[] = "C=sesame-from-b-and-c";
 
 static void load_with_secrets(void)
