@@ -440,22 +440,6 @@ static void test_the_name_of_an_env_file_may_have_variables(void **state)
     assert_int_equal(k.diag.errors_n, 1);
 }
 
-/* .env, which is the owner's, and not there where nothing is set. */
-static void test_an_env_file_may_be_one_that_need_not_be_there(void **state)
-{
-    (void)state;
-    static const char ini[] = "[supervisor]\nenv_file = -vars.env\n[program:x]\ncommand = x\nenv_file = -x.env\n[proxy]\nmax_queue = %(ENV_QUEUE:-3)s\n";
-    good(ini, NULL, NULL, NULL);
-    assert_int_equal(k.conf->proxy.max_queue, 3);
-    scratch_text(&k.scratch, "vars.env", "QUEUE=7\n");
-    scratch_text(&k.scratch, "x.env", "A=x\n");
-    good(ini, NULL, NULL, NULL);
-    assert_int_equal(k.conf->proxy.max_queue, 7);
-    assert_string_equal(given("x", "A"), "x");
-    load("[supervisor]\nenv_file = -.\n", NULL, NULL, NULL);
-    conf_case_told(&k, 2, "can't be read"); /* it is there, and no file */
-}
-
 static void test_mistakes_of_an_env_file_are_told_with_their_line(void **state)
 {
     (void)state;
@@ -508,7 +492,6 @@ int main(void)
         CASE(test_an_env_file_gives_way_to_the_environment),
         CASE(test_a_byte_order_mark_does_not_hide_the_first_variable),
         CASE(test_the_name_of_an_env_file_may_have_variables),
-        CASE(test_an_env_file_may_be_one_that_need_not_be_there),
         CASE(test_mistakes_of_an_env_file_are_told_with_their_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
