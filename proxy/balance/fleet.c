@@ -137,7 +137,7 @@ int fleet_new(struct fleet **out, const struct fleet_site *site)
         return -ENOMEM;
     f->site = *site;
     f->replicas_n = 1;
-    f->rules = (struct balance_rules){conf->ageing_ms, conf->min_residency_ms, 60 * conf->ageing_ms};
+    f->rules = (struct balance_rules){conf->ageing_ms, conf->min_residency_ms, BALANCE_FAIR_AGEINGS * conf->ageing_ms};
     f->work = (struct deferred){.fn = on_work, .context = f};
     timer_init(&f->timer, on_timer, f);
     f->settled_ms = fleet_now_ms(f) + SETTLE_MS;

@@ -32,6 +32,7 @@ static void on_gone(void *context, struct member *m)
     speeds_forget_backend(f->speeds, m->index);
     prefixes_forget_backend(f->prefixes, m->index);
     forget_try(f, m->index);
+    fleet_unshare_member(f, m);
     f->are_ways_due = f->are_lists_due = 1;
     fleet_look(f);
 }

@@ -77,8 +77,9 @@ void fleet_share_ticket(struct fleet *f, const struct fleet_ticket *t);
 void fleet_share_keep(struct fleet *f, const struct fleet_ticket *t);
 void fleet_unshare_ticket(struct fleet *f, const struct fleet_ticket *t);
 size_t fleet_shared_place(const struct fleet *f, const struct fleet_ticket *t, int64_t *wait_ms);
-/* a member's slots; what it has loaded; what was learnt of a model there. */
+/* a member's slots; that it is gone; what it has loaded; what was learnt of a model there. */
 void fleet_share_member(struct fleet *f, struct member *m);
+void fleet_unshare_member(struct fleet *f, const struct member *m);
 void fleet_share_loaded(struct fleet *f, const struct member *m, const char *const *names, size_t names_n);
 void fleet_share_speeds(struct fleet *f, const struct member *m, const char *model);
 
