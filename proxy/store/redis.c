@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "proxy/balance/resolve.h"
+#include "proxy/store/reader.h"
 #include "proxy/store/redis_why.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@ enum {
     PENDING_MOST = 4096,
     OUT_BYTES = 8 << 20,
     IN_BYTES = 16 << 20,       /* of one reply */
-    ARRAY_MOST = 1 << 20,      /* … its elements */
     READ_BYTES = 16 * 1024,
     READS_A_TURN = 16,
     PAUSE_LEAST_MS = 500, PAUSE_MOST_MS = 10000,
@@ -36,6 +36,7 @@ struct redis {
     enum redis_state state;
     int fd;
     redisReader *reader;        /* NULL while there is no connection */
+    struct reader_bounds bounds;
     struct buf out, words;      /* words: of the command that is being made */
     size_t words_n;
     int is_short;               /* … for which there is no memory */
@@ -339,19 +340,9 @@ static void on_event(void *context, short revents)
 /* ---- a try ---- */
 
 
-static redisReader *new_reader(void)
-{
-    redisReader *reader = redisReaderCreate();
-#if HIREDIS_MAJOR >= 1
-    if (reader)
-        reader->maxelements = ARRAY_MOST;
-#endif
-    return reader;
-}
-
 static int connect_socket(struct redis *r, const struct sockaddr_storage *to, socklen_t to_n)
 {
-    r->reader = new_reader();
+    r->reader = reader_new(&r->bounds);
     r->fd = sys_socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (!r->reader || r->fd < 0)
         return r->reader ? r->fd : -ENOMEM;

@@ -211,6 +211,9 @@ static void test_who_does_not_let_us_in_is_told_in_words(void **state)
         {"220 mail ESMTP\r\n", "no Redis"},
         {":1\r\n", "no Redis"},
         {"*-1\r\n", "no Redis"},
+        {"*65537\r\n", "memory"},
+        {"*2147483647\r\n", "memory"},
+        {"*65536\r\n:1\r\n", "in time"},
         {"+PONG\r\n+PONG\r\n", "nobody asked for"},
         {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "no Redis"},
     };
