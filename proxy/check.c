@@ -1,5 +1,5 @@
 /*
- * See check.h. Where the supervisor watches the backend, its page is the answer, at no cost; elsewhere the
+ * See check.h. Where the supervisor watches the backend, its page is the answer, at no cost, and of several the fleet's probes are; elsewhere the
  * backend is asked. Nothing here wakes or starts anything.
  */
 #include "proxy/check.h"
@@ -26,6 +26,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.cooldowns = f->cooldowns;
     in.pulls = f->pulls;
     in.upstreams = f->upstreams;
+    in.fleet = f->fleet;
     in.optimizer = f->optimizer;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
@@ -40,7 +41,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
 
 static void answer_metrics(struct check *c, enum health_api api)
 {
-    struct metrics_input in = {.optimizer = c->facts.optimizer, .is_up = api == HEALTH_API_READY || api == HEALTH_API_ASLEEP};
+    struct metrics_input in = {.optimizer = c->facts.optimizer, .fleet = c->facts.fleet, .is_up = api == HEALTH_API_READY || api == HEALTH_API_ASLEEP};
     struct buf out;
     buf_init(&out, METRICS_LIMIT_BYTES);
     if (metrics_write(&out, &in) < 0)
@@ -72,7 +73,11 @@ static int is_watched(const struct check_facts *f)
 static void check_api(struct check *c, struct backend *backend)
 {
     char why[CONTRACT_REASON_BYTES];
-    if (is_watched(&c->facts)) {
+    if (c->facts.fleet) {
+        enum health_api api = health_api_of_fleet(c->facts.fleet, why);
+        answer_api(c, api, why);
+        c->facts.fleet = NULL; /* it was borrowed */
+    } else if (is_watched(&c->facts)) {
         enum health_api api = health_api_of_page(c->facts.page, why);
         const struct contract_program *ollama = contract_find_program(c->facts.page, "ollama");
         if (c->facts.is_ollama_optional && atomic_load(&ollama->state) == CONTRACT_DOWN)

@@ -6,6 +6,7 @@
 
 #include "common/contract.h"
 #include "proxy/deliver.h"
+#include "proxy/fleet_facts.h"
 #include "proxy/loads.h"
 #include "proxy/optimizer.h"
 #include "proxy/ping.h"
@@ -21,6 +22,7 @@ struct check_facts {
     const struct loads *loads;
     const struct cooldowns *cooldowns;
     const struct upstreams *upstreams;
+    const struct fleet_facts *fleet; /* of several Ollamas, needed until check_start() returns; NULL: there is one, which is asked */
     int is_ollama_optional; /* it is not started by itself, and others answer */
     const struct pulls *pulls;
     const struct optimizer *optimizer; /* NULL where it is not enabled */

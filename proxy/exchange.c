@@ -25,6 +25,8 @@ static void check(struct exchange *x)
     facts.cooldowns = &env->loader.cooldowns;
     facts.pulls = &env->puller.pulls;
     facts.upstreams = env->upstreams;
+    struct fleet_facts fleet;
+    facts.fleet = exchange_gather_fleet(x, &fleet) ? &fleet : NULL;
     facts.optimizer = env->conf->optimizer.enabled ? &env->optimizer : NULL;
     const struct conf_program *ollama = env->upstreams ? conf_program(env->conf, "ollama") : NULL;
     facts.is_ollama_optional = ollama && !ollama->autostart;

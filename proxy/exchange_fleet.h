@@ -55,6 +55,8 @@ int exchange_go_elsewhere(struct exchange *x, enum exchange_failure failure, con
 void exchange_judge_member(struct exchange *x, int how, const char *why);
 /* Its answer has begun. */
 void exchange_keep_member(struct exchange *x);
+/* What /health and /metrics tell of all of them: 1, or 0 where there is one Ollama. */
+int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out);
 /* It needs no member any more. Harmless where it has none. */
 void exchange_leave_member(struct exchange *x);
 /* Models were changed at its member. */
@@ -69,6 +71,7 @@ int exchange_answer_for_fleet(struct exchange *x);
 #define exchange_go_elsewhere(x, failure, why) 0
 #define exchange_judge_member(x, how, why) ((void)0)
 #define exchange_keep_member(x) ((void)0)
+#define exchange_gather_fleet(x, out) 0
 #define exchange_leave_member(x) ((void)0)
 #define exchange_changed_member(x) ((void)0)
 #define exchange_answer_for_fleet(x) 0

@@ -40,3 +40,11 @@ void exchange_changed_member(struct exchange *x)
         installed_doubt(&x->member->installed);
     (void)!members_refresh(fleet_members(x->env->fleet), 0);
 }
+
+int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out)
+{
+    if (!x->env->fleet)
+        return 0;
+    fleet_gather(x->env->fleet, out);
+    return 1;
+}

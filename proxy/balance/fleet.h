@@ -97,6 +97,8 @@ int fleet_names(const struct fleet *f, struct buf *out) WARN_UNUSED;
 size_t fleet_members_n(const struct fleet *f);
 size_t fleet_free_n(struct fleet *f);
 struct members *fleet_members(struct fleet *f);
+/* For /health and /metrics. */
+void fleet_gather(const struct fleet *f, struct fleet_facts *out);
 /* `{"queue":…,"backends":[…]}` for GET /status. 0 or -errno. */
 int fleet_write(struct fleet *f, struct buf *out) WARN_UNUSED;
 

@@ -80,6 +80,11 @@ struct members *fleet_members(struct fleet *f)
     return f->members;
 }
 
+void fleet_gather(const struct fleet *f, struct fleet_facts *out)
+{
+    members_gather(f->members, f->balance, out);
+}
+
 size_t fleet_members_n(const struct fleet *f)
 {
     size_t n = 0;

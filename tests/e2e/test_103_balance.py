@@ -153,6 +153,21 @@ def test_what_changes_models_names_its_backend(sidecar, fleet):
     assert not fleet.backends["two"].requests("/api/copy")
 
 
+def test_health_and_metrics_tell_of_each(sidecar, fleet):
+    fleet.add("one")
+    fleet.add("two")
+    fleet.open()
+    health = sidecar.wait_ready()
+    assert {backend["name"] for backend in health["backends"]} == {"one", "two"}
+    fleet.kill("two")
+    health = sidecar.wait_health(lambda health: health["status"] == "degraded", what="one to be missed")
+    assert health["code"] == 200 and "two" in health["error"]
+    metrics = sidecar.ask("GET", "/metrics").body.decode()
+    assert 'backend="one"} 1' in metrics and 'backend="two"} 0' in metrics
+    fleet.kill("one")
+    assert sidecar.wait_health(lambda health: health["status"] == "failed", what="nobody to be left")["code"] == 503
+
+
 def test_what_is_read_of_models_is_of_all(sidecar, fleet):
     fleet.add("one", "a,b")
     fleet.add("two", "b,c")
