@@ -236,7 +236,7 @@ end
 -- ---- who gets which slot: proxy/balance/assign.h, step by step ----
 
 local WINDOW, LANE_LEAST, ENDS = 32, 4, 16
-local PATIENCE, OVERDUE_LEAST_MS, OVERDUE, TIE_LEAST_MS, TIE = 0.20, 1000, 0.50, 10, 0.01
+local PATIENCE, SWAP_LOADS, OVERDUE_LEAST_MS, OVERDUE, TIE_LEAST_MS, TIE = 0.50, 3, 1000, 0.50, 10, 0.01
 
 -- The tickets that are looked at, by tag, then arrival; and {backend = {model = true}}: for whom some of them may go where.
 local function looked_at()
@@ -313,9 +313,12 @@ local function pick(t, places, wanted)
             local at = place.free > 0 and now or place.ends[1]
             if at then
                 at = math.max(at, now)
-                if not is_loaded and b.resident and wanted[name][b.resident] then at = math.max(at, b.swapped + t.residency) end
-                local cost = way[2] + (is_loaded and 0 or way[3])
-                offers[#offers + 1] = {name = name, place = place, at = at, cost = cost, finish = at + cost}
+                local cost, detour = way[2] + (is_loaded and 0 or way[3]), 0
+                if not is_loaded and b.resident and wanted[name][b.resident] then
+                    detour = SWAP_LOADS * way[3] -- that model is to be loaded again, for who waits meanwhile
+                    at = math.max(at, b.swapped + math.max(t.residency, detour))
+                end
+                offers[#offers + 1] = {name = name, place = place, at = at, cost = cost, finish = at + cost + detour}
             end
         end
     end
@@ -344,7 +347,7 @@ local function take_in_mind(offer)
     local place = offer.place
     if place.free > 0 and offer.at > now then return end
     if place.free > 0 then place.free, place.used = place.free - 1, place.used + 1 else table.remove(place.ends, 1) end
-    add_end(place, offer.finish)
+    add_end(place, offer.at + offer.cost)
 end
 
 -- The first that gets a slot has it: true. Else, or where that is only looked at, those that were looked at, with `at` when they would begin.
