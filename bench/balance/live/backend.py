@@ -58,6 +58,8 @@ class Backend:
             return "200 OK", {"version": "0.9.5"}
         if path == "/api/show":
             return "200 OK", {"details": known["details"], "model_info": {}, "capabilities": ["completion"]}
+        if path == "/api/embed":  # without a text: the model is to be loaded, which it is
+            return "200 OK", {"model": MODEL, "embeddings": [], "total_duration": 1, "load_duration": 1}
         if (method, path) != ("POST", "/api/generate"):
             return "404 Not Found", {"error": f"{method} {path} is not played"}
         asked = json.loads(body)
