@@ -43,3 +43,15 @@ def test_what_a_prompt_costs_is_measured_for_each_length(folder):
     done = subprocess.run([program, "10000"], cwd=folder, capture_output=True, text=True, timeout=25 * SLACK, check=False)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^\| [a-z' ]+ \| (?:read, counted|made shorter) \|(?: \d+\.\d\d \|){3}$", done.stdout, re.M)) == 2 * 12
+
+
+@pytest.mark.limit(60)
+def test_balancers_are_measured_where_no_other_is_installed(folder):
+    env = {"PATH": folder, "BUILD_DIR": BUILD, "TMPDIR": folder}
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "bench", "balance", "live", "run"), "--rounds", "1", "--window", "4", "--warm", "1"],
+                          env=env, cwd=folder, capture_output=True, text=True, timeout=50 * SLACK, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout  # none failed
+    assert "nginx least_conn: nginx is not there, left out" in done.stderr and "2 x ollama-proxy: redis-server is not there, left out" in done.stderr
+    rows = re.findall(r"^\| ollama-proxy \| -?\d+\.\d\d \| \d+\.\d\d \|  \| \d+\.\d\d \| \d+\.\d\d \| \d+ \d+ \d+ \| 0 \|$", done.stdout, re.M)
+    assert len(rows) == 2, done.stdout  # equal, and mixed speeds
+    assert os.listdir(folder) == []
