@@ -69,11 +69,13 @@ static int may_start(struct supervisor *s, const struct child *c)
 
 static void announce(struct supervisor *s)
 {
-    struct child *ollama = state_child(s, "ollama");
+    const struct child *ollama = state_child(s, "ollama"), *proxy = state_child(s, "proxy");
     uint32_t phase = atomic_load(&s->board.page->phase);
     if (s->is_announced || (ollama->program.is_wanted && ollama->program.state != CONTRACT_READY) ||
         phase == CONTRACT_PHASE_WAITING || phase == CONTRACT_PHASE_LISTED)
         return;
+    if (s->conf->is_fleet && proxy->program.is_wanted && proxy->program.state != CONTRACT_READY)
+        return; /* there is nobody else to be ready */
     s->is_announced = 1;
     if (ollama->program.state == CONTRACT_READY)
         models_folder_claim(&s->models_folder);
