@@ -1,0 +1,155 @@
+"""What a Redis says that does not do what it is to: each is told in words, and requests are answered all the same."""
+import os
+import signal
+import socket
+import sys
+
+import pytest
+
+import ports
+from fleet import Fleet
+from waiting import until
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
+
+from redis_server import PROGRAM, RedisServer  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="no redis-server on PATH")
+
+
+@pytest.fixture
+def start_redis():
+    """start_redis("--requirepass", "x") gives a server."""
+    started = []
+
+    def start(*config):
+        started.append(RedisServer(config=config))
+        return started[-1]
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture
+def fleet(sidecar):
+    """One backend."""
+    made = Fleet(sidecar)
+    made.add("one", slots=2)
+    return made
+
+
+def open_with(fleet, port, **keys):
+    """The proxy, with its Redis there."""
+    fleet.sidecar.configure("redis", **{"url": f"redis://127.0.0.1:{port}", "timeout": "500ms", **keys})
+    fleet.open()
+    return fleet.sidecar.process
+
+
+def wait_up_again(process):
+    """It was up, and away."""
+    until(lambda: len(process.logged(" redis_up ")) == 2, 20, "Redis to be up again", process.tail)
+
+
+def is_answered(sidecar):
+    """Its requests are."""
+    return sidecar.generate().status == 200
+
+
+def test_a_wrong_password_is_told_and_not_shown(sidecar, fleet, start_redis):
+    server = start_redis("--requirepass", "sesame-right")
+    process = open_with(fleet, server.port, url=f"redis://:sesame-wrong@127.0.0.1:{server.port}")
+    process.wait_log(r' redis_away reason="WRONGPASS .*\[redis\] password')
+    assert is_answered(sidecar)
+    assert not process.logged("sesame")
+    assert "sesame" not in str(sidecar.ask("GET", "/status").body)
+
+
+def test_none_where_one_is_wanted(sidecar, fleet, start_redis):
+    process = open_with(fleet, start_redis("--requirepass", "sesame").port)
+    process.wait_log(r" redis_away .*NOAUTH.*password_file")
+    assert is_answered(sidecar)
+
+
+def test_a_password_from_a_file(sidecar, fleet, start_redis):
+    server = start_redis("--requirepass", "sesame")
+    sidecar.write("redis-password", "sesame\n")
+    process = open_with(fleet, server.port, password_file="redis-password", prefix="other")
+    process.wait_log(" redis_up ")
+    assert is_answered(sidecar)
+
+
+WRONG = {
+    "a replica": (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "READONLY.*name the primary"),
+    "full": (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0"), "OOM.*maxmemory"),
+    "other data under our keys": (("SET", "ollama-sidecar:tickets", "x"), ("DEL", "ollama-sidecar:tickets"), r"WRONGTYPE.*another \[redis\] prefix"),
+    "keys of another version": (("SET", "ollama-sidecar:schema", "77"), ("SET", "ollama-sidecar:schema", "1"), "SCHEMA.*77"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_it_does_not_do_and_then_does(sidecar, fleet, start_redis, case):
+    """While it does not, the proxy grants by itself; and when it does again, Redis does."""
+    wrong, right, words = WRONG[case]
+    server = start_redis()
+    process = open_with(fleet, server.port)
+    process.wait_log(" redis_up ")
+    connection = server.connect()
+    connection.ask("DEL", "ollama-sidecar:tickets")
+    assert connection.ask(*wrong) == "OK"
+    call = sidecar.background("POST", "/api/generate", {"model": "m", "prompt": "x", "stream": False})
+    process.wait_log(f" redis_away .*{words}", timeout=10)
+    assert call.result().status == 200 and is_answered(sidecar)
+    connection.ask(*right)
+    wait_up_again(process)
+    assert is_answered(sidecar)
+
+
+def test_scripts_that_are_flushed_are_loaded_again(sidecar, fleet, start_redis):
+    server = start_redis()
+    process = open_with(fleet, server.port)
+    process.wait_log(" redis_up ")
+    connection = server.connect()
+    for _ in range(3):
+        connection.ask("SCRIPT", "FLUSH")
+        assert is_answered(sidecar)
+    assert not process.logged(" redis_away ")
+
+
+def test_what_is_no_redis(sidecar, fleet):
+    """The Ollama itself, by mistake."""
+    process = open_with(fleet, fleet.backends["one"].port)
+    process.wait_log(' redis_away reason="what answers there is no Redis')
+    assert is_answered(sidecar)
+
+
+def test_what_never_answers_holds_nobody(sidecar, fleet):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = open_with(fleet, silent.getsockname()[1])
+        assert is_answered(sidecar)
+        process.wait_log(" redis_away .*does not answer in time")
+        assert is_answered(sidecar)
+
+
+def test_it_hangs_while_requests_wait(sidecar, fleet, start_redis):
+    """A Redis that stands still, as a machine under load does: who waits for its word is let through after the timeout."""
+    server = start_redis()
+    process = open_with(fleet, server.port)
+    process.wait_log(" redis_up ")
+    server.process.kill(signal.SIGSTOP)
+    assert is_answered(sidecar)
+    process.wait_log(" redis_away .*does not answer in time")
+    server.process.kill(signal.SIGCONT)
+    wait_up_again(process)
+
+
+def test_nobody_is_there_at_first(sidecar, fleet, start_redis):
+    port = ports.free()
+    process = open_with(fleet, port)
+    process.wait_log(" redis_away .*refused")
+    assert is_answered(sidecar)
+    server = RedisServer(port=port)
+    try:
+        process.wait_log(" redis_up ", timeout=20)
+        assert is_answered(sidecar)
+    finally:
+        server.end()
