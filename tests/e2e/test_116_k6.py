@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from fleet import Fleet
 from sidecar import ROOT
 from waiting import SLACK
 
@@ -79,3 +80,27 @@ def test_the_readme_names_what_the_scripts_read():
         comment, code = re.match(r"((?://[^\n]*\n)+)(.*)", text, re.S).groups()
         for name in set(re.findall(r'number\("(\w+)"', code)) | set(re.findall(r"__ENV\.(\w+)", code)):
             assert name in comment + readme, f"{script} reads {name}, and nobody says so"
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("script, environment", [
+    ("smoke.js", {}),
+    ("steady.js", {"RATE": "4", "DURATION": "3s"}),
+    ("spike.js", {"BASE_RATE": "1", "PEAK_RATE": "20", "QUIET": "1s", "WAVE": "2s", "AFTER": "1s"}),
+    ("priorities.js", {"FLOOD_USERS": "6", "HIGH_RATE": "60", "DURATION": "4s"}),
+    ("streaming.js", {"USERS": "4", "DURATION": "3s"}),
+])
+def test_k6_itself_runs_it_before_several_ollamas(sidecar, script, environment):
+    """All thresholds are met where answers take a tenth of a second, and k6's exit code says so."""
+    k6 = shutil.which("k6")
+    if not k6:
+        pytest.skip("k6 is not on PATH: its scripts are only read")
+    fleet = Fleet(sidecar)
+    for name in ("one", "two", "three"):
+        fleet.add(name, tokens=5, token_delay_ms=20)
+    fleet.open("ollama-proxy")
+    words = [word for key, value in {"BASE_URL": f"http://127.0.0.1:{sidecar.port}", "MODEL": "m", **environment}.items() for word in ("-e", f"{key}={value}")]
+    done = subprocess.run([k6, "run", "--no-usage-report", "--quiet", *words, os.path.join(FOLDER, script)], text=True, capture_output=True,
+                          env={"PATH": os.environ["PATH"], "HOME": sidecar.directory}, timeout=90 * SLACK, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:] + sidecar.process.tail()
+    assert "sidecar_answers" in done.stdout and sum(fleet.counts().values()) + sum(fleet.counts("/api/chat").values()) > 0
