@@ -175,10 +175,14 @@ void breaker_end(struct breaker *b, unsigned era, enum breaker_outcome outcome, 
 {
     static const enum breaker_event events[] = {
         [BREAKER_GOOD] = BREAKER_ANSWER_GOOD, [BREAKER_BAD] = BREAKER_ANSWER_BAD, [BREAKER_NOTHING] = BREAKER_ANSWER_NONE,
+        [BREAKER_REFUSED] = BREAKER_ANSWER_NONE,
     };
     pass_time(b, now_ms);
-    if (era == b->era)
-        take(b, events[outcome], now_ms);
+    if (era != b->era)
+        return;
+    take(b, events[outcome], now_ms);
+    if (outcome == BREAKER_REFUSED)
+        take(b, BREAKER_PROBE_BAD, now_ms);
 }
 
 static int is_slow(const struct breaker *b, size_t slots_n, int64_t now_ms)

@@ -52,7 +52,12 @@ void breaker_probed(struct breaker *b, int is_good, int64_t now_ms);
 int breaker_may(struct breaker *b, int64_t now_ms);
 /* … is given to it: the era, to be handed back. */
 unsigned breaker_begin(struct breaker *b, int64_t now_ms);
-enum breaker_outcome { BREAKER_GOOD, BREAKER_BAD, BREAKER_NOTHING /* cancelled: it says nothing */ };
+enum breaker_outcome {
+    BREAKER_GOOD,
+    BREAKER_BAD,
+    BREAKER_NOTHING, /* cancelled: it says nothing */
+    BREAKER_REFUSED, /* it took no connection: so a probe would have found, and only probes tell when it is back */
+};
 void breaker_end(struct breaker *b, unsigned era, enum breaker_outcome outcome, int64_t now_ms);
 /* How many of its slots may be in use once breaker_may lets a request pass: all, one while that one decides, or, as it comes back, one and
  * then more until slow_start_ms are over. */

@@ -180,6 +180,8 @@ int exchange_take_member(struct exchange *x)
 
 int exchange_go_elsewhere(struct exchange *x, enum exchange_failure failure, const char *why)
 {
+    static const enum breaker_outcome outcomes[] = {
+        [FAILURE_OF_MODEL] = BREAKER_NOTHING, [FAILURE_OF_ANSWER] = BREAKER_BAD, [FAILURE_TO_CONNECT] = BREAKER_REFUSED};
     struct fleet *fleet = x->env->fleet;
     struct fleet_ticket *t = x->fleet ? &x->fleet->ticket : NULL;
     int may_go = t && t->member && !x->is_sent_once && x->relay.fetch.sent_body_bytes == 0;
@@ -192,7 +194,7 @@ int exchange_go_elsewhere(struct exchange *x, enum exchange_failure failure, con
         return 0;
     log_event(is_left ? LOG_INFO : LOG_DEBUG, "retry", "id=%s backend=%s cause=\"%s\"", x->deliver.request_id, x->member->name, why);
     buf_truncate(&x->deliver.extra, x->fleet->extra_bytes); /* what that member has added to the head */
-    fleet_fail(fleet, t, failure != FAILURE_OF_MODEL, why);
+    fleet_fail(fleet, t, outcomes[failure], why);
     x->member = NULL;
     if (is_left) {
         x->way->again(x);

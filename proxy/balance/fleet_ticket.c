@@ -168,10 +168,10 @@ void fleet_leave(struct fleet *f, struct fleet_ticket *t, enum fleet_end end, co
     t->id = 0;
 }
 
-void fleet_fail(struct fleet *f, struct fleet_ticket *t, int is_bad, const char *why)
+void fleet_fail(struct fleet *f, struct fleet_ticket *t, enum breaker_outcome outcome, const char *why)
 {
     t->tried |= UINT64_C(1) << t->member->index;
-    leave(f, t, is_bad ? BREAKER_BAD : BREAKER_NOTHING, why);
+    leave(f, t, outcome, why);
 }
 
 size_t fleet_place(const struct fleet *f, const struct fleet_ticket *t)

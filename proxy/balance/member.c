@@ -94,17 +94,6 @@ static void look_up(struct member *m)
         loop_arm(m->all->loop, &row->timer, at_ms > now_of(m) ? at_ms : now_of(m));
 }
 
-static void on_probed(struct member *m, const char *why)
-{
-    if (*why) {
-        look_up(m);
-        member_fail(m, why);
-    } else {
-        breaker_probed(&m->breaker, 1, now_of(m));
-        look(m);
-    }
-}
-
 /* Not all at the same moment, nor in step with those of other proxies. */
 static int64_t jittered(int64_t interval_ms)
 {
@@ -126,6 +115,19 @@ static void probe_soon(struct member *m)
     if (at_ms < m->probe_at_ms)
         m->probe_at_ms = at_ms;
     arm(m);
+}
+
+static void on_probed(struct member *m, const char *why)
+{
+    if (*why) {
+        look_up(m);
+        member_fail(m, why);
+    } else {
+        breaker_probed(&m->breaker, 1, now_of(m));
+        look(m);
+        if (m->breaker.state == BREAKER_DOWN)
+            probe_soon(m); /* it is back: whoever waits does not wait for `rise` intervals */
+    }
 }
 
 static void on_timer(void *context, int64_t now_ms)
@@ -311,7 +313,7 @@ void member_leave(struct member *m)
 void member_answered(struct member *m, unsigned era, enum breaker_outcome outcome, const char *why)
 {
     breaker_end(&m->breaker, era, outcome, now_of(m));
-    if (outcome == BREAKER_BAD) {
+    if (outcome == BREAKER_BAD || outcome == BREAKER_REFUSED) {
         member_say(m, why);
         probe_soon(m);
         look_up(m);

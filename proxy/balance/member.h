@@ -78,7 +78,7 @@ enum installed_verdict member_has(const struct member *m, const char *model, int
 /* An exchange uses it, or does not any more. */
 void member_use(struct member *m);
 void member_leave(struct member *m);
-/* A request of somebody's was answered, or was not: the era is breaker_begin's. why: of BAD, borrowed. */
+/* A request of somebody's was answered, or was not: the era is breaker_begin's. why: of BAD and REFUSED, borrowed. */
 void member_answered(struct member *m, unsigned era, enum breaker_outcome outcome, const char *why);
 /* By its name, or that of a section: all addresses of that then, later ones too. 0, or -ENOENT. */
 int members_drain(struct members *all, const char *name, size_t name_n, int is_drained);

@@ -222,6 +222,28 @@ static void test_a_try_that_is_cancelled_is_given_back(void **state)
     assert_true(breaker_may(&b, now_ms));
 }
 
+/* A process that died and is back within seconds is not shut out for as long as one that fails what it is asked. */
+static void test_refused_connections_count_as_probes(void **state)
+{
+    (void)state;
+    begin(&rules);
+    probes(1, 1);
+    answers(BREAKER_REFUSED, 2);
+    in(BREAKER_CLOSED);
+    unsigned late = breaker_begin(&b, now_ms);
+    answer(BREAKER_REFUSED);
+    in(BREAKER_DOWN);
+    breaker_end(&b, late, BREAKER_REFUSED, now_ms); /* of an earlier era */
+    probes(1, 2);
+    in(BREAKER_CLOSED);
+    open_halfway();
+    for (int i = 0; i < 3; i++) {
+        assert_true(breaker_may(&b, now_ms)); /* its try is given back */
+        answer(BREAKER_REFUSED);
+    }
+    in(BREAKER_DOWN);
+}
+
 /* ABA: what was begun when it was up the last time, or the time before, ends while another request tries. */
 static void test_a_late_result_of_an_earlier_era_is_ignored_proxy_scenario_33(void **state)
 {
@@ -321,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_without_a_limit_failures_open_nothing),
         cmocka_unit_test(test_half_open_lets_one_request_try_proxy_scenario_33),
         cmocka_unit_test(test_a_try_that_is_cancelled_is_given_back),
+        cmocka_unit_test(test_refused_connections_count_as_probes),
         cmocka_unit_test(test_a_late_result_of_an_earlier_era_is_ignored_proxy_scenario_33),
         cmocka_unit_test(test_what_ended_in_its_last_moment_opens_it_no_longer),
         cmocka_unit_test(test_who_comes_back_starts_slowly),
