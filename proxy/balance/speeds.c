@@ -22,6 +22,7 @@ enum {
 
 static const double kept = 0.92, output_kept = 0.98;       /* of what older answers weigh, with each new one: some 12 and 50 of them count */
 static const double prior_weight = 0.25;                    /* of what is thought beforehand, in answers */
+static const double whole_weight = 12;                      /* of one that has answered for long */
 static const double known_weight = 1;                       /* so many answers are worth to be compared with */
 static const double fastest = 4, slowest = 16;              /* no answer counts as more times faster, or slower, than it was expected */
 static const double fastest_unknown = 16;                   /* … where nothing was known */
@@ -36,7 +37,8 @@ struct mean {
 
 /* ms over tokens, as sums for a line through them. */
 struct fit {
-    double weight, x, y, xx, xy;
+    double weight;             /* in answers */
+    double w, wx, wy, wxx, wxy; /* a long prompt counts less in them: its error is as long as itself, and it would turn the line as a lever */
 };
 
 struct line_ms {
@@ -147,20 +149,23 @@ static double mean_with(const struct mean *m, double left, double prior)
 
 static void fit_add(struct fit *f, double x, double y, double weight)
 {
+    double w = weight / ((1 + x / FIT_TOKENS) * (1 + x / FIT_TOKENS));
     f->weight += weight;
-    f->x += weight * x;
-    f->y += weight * y;
-    f->xx += weight * x * x;
-    f->xy += weight * x * y;
+    f->w += w;
+    f->wx += w * x;
+    f->wy += w * y;
+    f->wxx += w * x * x;
+    f->wxy += w * x * y;
 }
 
 static void fit_scale(struct fit *f, double by)
 {
     f->weight *= by;
-    f->x *= by;
-    f->y *= by;
-    f->xx *= by;
-    f->xy *= by;
+    f->w *= by;
+    f->wx *= by;
+    f->wy *= by;
+    f->wxx *= by;
+    f->wxy *= by;
 }
 
 static double line_at(struct line_ms l, double tokens)
@@ -175,11 +180,11 @@ static struct line_ms fit_with(const struct fit *measured, double left, struct l
     fit_scale(&f, left);
     fit_add(&f, 0, prior.a, prior_weight / 2);
     fit_add(&f, FIT_TOKENS, line_at(prior, FIT_TOKENS), prior_weight / 2);
-    struct line_ms l = {.b = (f.weight * f.xy - f.x * f.y) / (f.weight * f.xx - f.x * f.x)};
+    struct line_ms l = {.b = (f.w * f.wxy - f.wx * f.wy) / (f.w * f.wxx - f.wx * f.wx)};
     l.b = between(l.b, prefill_least_ms, token_most_ms);
-    l.a = (f.y - l.b * f.x) / f.weight;
+    l.a = (f.wy - l.b * f.wx) / f.w;
     if (l.a < 0)
-        l = (struct line_ms){.b = between(f.xy / f.xx, prefill_least_ms, token_most_ms)};
+        l = (struct line_ms){.b = between(f.wxy / f.wxx, prefill_least_ms, token_most_ms)};
     return l;
 }
 
@@ -265,7 +270,7 @@ static struct prior find_best(const struct speeds *s, const struct row *row)
         if (c->load.weight > 0 && (!has_load++ || c->load.sum / c->load.weight * w < best.load))
             best.load = c->load.sum / c->load.weight * w;
         if (c->prefill.weight > 0) {
-            struct line_ms l = fit_with(&c->prefill, c->prefill.weight < 1 ? 1 / c->prefill.weight : 1, for_weight(normal, w).prefill);
+            struct line_ms l = fit_with(&c->prefill, whole_weight / c->prefill.weight, for_weight(normal, w).prefill);
             if (!has_prefill++ || line_at(l, FIT_TOKENS) * w < line_at(best.prefill, FIT_TOKENS))
                 best.prefill = (struct line_ms){l.a * w, l.b * w};
         }

@@ -103,6 +103,38 @@ static void test_a_flood_is_forgotten(void **state)
     assert_int_equal(next(), 0);
 }
 
+/* With four slots a payer may send four times as much. */
+static void test_what_a_payer_owes_is_what_he_takes_of_all_slots(void **state)
+{
+    (void)state;
+    balance_set_backend(b, 0, 3, 1, 1);
+    balance_set_backend(b, 1, 1, 1, 1);
+    balance_set_backend(b, 2, 7, 1, 0); /* closed */
+    for (int i = 0; i < 3; i++) {
+        struct balance_ticket *t = asker(i, 5, 7, 8 * SECOND);
+        askers[i].ways[1].run_ms = 4 * SECOND; /* the shortest way, with its load */
+        askers[i].ways[1].load_ms = 2 * SECOND;
+        enter(t, "m");
+        assert_int_equal(t->tag_ms, now_ms + 4 * rules.ageing_ms + i * 6 * SECOND / 4);
+    }
+}
+
+/* More payers than anybody remembers: who has sent most is not forgotten for them. */
+static void test_a_flood_is_not_forgotten_for_a_crowd(void **state)
+{
+    (void)state;
+    backends(1);
+    enter(asker(0, 5, 7, 300 * SECOND), "m");
+    leave(0);
+    for (uint64_t payer = 100; payer < 20000; payer++) {
+        enter(asker(1, 5, payer, SECOND), "m");
+        leave(1);
+    }
+    enter(asker(0, 5, 7, SECOND), "m");
+    enter(asker(1, 5, 50, SECOND), "m");
+    assert_int_equal(next(), 1);
+}
+
 static void test_who_comes_back_keeps_his_place(void **state)
 {
     (void)state;
@@ -186,7 +218,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_come_first_served_in_a_class), TEST(test_the_higher_class_is_served_first), TEST(test_a_low_class_is_served_at_last),
         TEST(test_a_flood_of_one_delays_nobody_else), TEST(test_two_floods_are_served_in_turn), TEST(test_the_flooders_own_high_class_overtakes),
-        TEST(test_a_flood_is_forgotten), TEST(test_who_comes_back_keeps_his_place), TEST(test_who_comes_when_too_many_wait),
+        TEST(test_a_flood_is_forgotten), TEST(test_a_flood_is_not_forgotten_for_a_crowd),
+        TEST(test_what_a_payer_owes_is_what_he_takes_of_all_slots), TEST(test_who_comes_back_keeps_his_place), TEST(test_who_comes_when_too_many_wait),
         TEST(test_a_full_queue_of_one_model_keeps_nobody_off_another), TEST(test_where_nobody_may_wait), TEST(test_all_that_wait_are_told_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

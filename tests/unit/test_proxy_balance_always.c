@@ -32,7 +32,8 @@ static void test_twenty_thousand_wait(void **state)
     for (int i = 0; i < MANY; i++)
         assert_true(depth_of(&tickets[i]) < 64 && balance_place(b, &tickets[i]) < MANY);
     balance_set_backend(b, 0, 1, 1, 1);
-    assert_true(balance_wait_ms(b, &tickets[MANY - 1], now_ms) > 0);
+    int64_t wait_ms = balance_wait_ms(b, &tickets[MANY - 1], now_ms), place = (int64_t)balance_place(b, &tickets[MANY - 1]);
+    assert_in_range(wait_ms, place * SECOND * 9 / 10, place * SECOND * 11 / 10);
     for (int i = 0; i < MANY; i++) {
         struct balance_ticket *t = balance_next(b, now_ms, &again_ms);
         assert_non_null(t);
@@ -55,6 +56,17 @@ static uint32_t chance(uint32_t below)
 static size_t slots[PROPERTY_BACKENDS];
 static int is_open[PROPERTY_BACKENDS], has_slot[ASKERS], is_in_line[ASKERS];
 
+/* How many are before it, counted one by one. */
+static size_t place_of(const struct balance_ticket *t)
+{
+    size_t before_n = 0;
+    for (int i = 0; i < ASKERS; i++) {
+        const struct balance_ticket *other = &askers[i].ticket;
+        before_n += is_in_line[i] && (other->tag_ms < t->tag_ms || (other->tag_ms == t->tag_ms && other->sequence < t->sequence));
+    }
+    return before_n;
+}
+
 static void check(void)
 {
     size_t waiting_n = 0, used[PROPERTY_BACKENDS] = {0};
@@ -65,7 +77,7 @@ static void check(void)
         if (has_slot[i])
             used[t->backend]++;
         else if (is_in_line[i])
-            assert_int_equal(t->backend, -1);
+            assert_true(t->backend == -1 && balance_place(b, t) == place_of(t));
     }
     assert_int_equal(balance_waiting_n(b), waiting_n);
     assert_int_equal(waiting.now_n, waiting_n);

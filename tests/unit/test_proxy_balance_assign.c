@@ -30,6 +30,32 @@ static void test_a_load_counts_where_the_model_is_not_loaded(void **state)
     assert_int_equal(askers[0].ticket.ends_ms, now_ms + 3 * SECOND);
 }
 
+static void test_a_slot_is_expected_to_be_free_when_its_load_and_answer_have_ended(void **state)
+{
+    (void)state;
+    backends(1);
+    for (int i = 0; i < 2; i++) {
+        enter(asker(i, 5, 0, 3 * SECOND), "m");
+        askers[i].ways[0].load_ms = 10 * SECOND;
+    }
+    assert_int_equal(next(), 0);
+    assert_int_equal(askers[0].ticket.ends_ms, now_ms + 13 * SECOND);
+    assert_int_equal(balance_wait_ms(b, &askers[1].ticket, now_ms), 13 * SECOND);
+    assert_int_equal(serve(0, SECOND), 1);
+    assert_int_equal(askers[1].ticket.ends_ms, now_ms + 3 * SECOND); /* it is loaded by now */
+}
+
+static void test_another_one_in_its_place_has_nothing_loaded(void **state)
+{
+    (void)state;
+    backends(1);
+    enter(asker(0, 5, 0, SECOND), "m");
+    assert_int_equal(next(), 0);
+    balance_set_backend(b, 0, 0, 1, 0);
+    balance_set_backend(b, 0, 1, 1, 1);
+    assert_false(balance_is_loaded(b, 0, "m"));
+}
+
 static void test_what_was_given_counts_as_loaded_until_it_is_told_anew(void **state)
 {
     (void)state;
@@ -113,6 +139,23 @@ static void test_equals_take_turns(void **state)
     }
     for (int i = 0; i < 3; i++)
         assert_int_equal(counts[i], 10);
+}
+
+/* Half a second of a hundred is no reason. */
+static void test_who_is_nearly_as_good_is_an_equal(void **state)
+{
+    (void)state;
+    backends(2);
+    int counts[2] = {0};
+    for (int i = 0; i < 10; i++) {
+        enter(asker(i, 5, 0, 100 * SECOND), "m");
+        askers[i].ways[1].run_ms += SECOND / 2;
+        assert_int_equal(next(), i);
+        counts[askers[i].ticket.backend]++;
+        now_ms += SECOND;
+        leave(i);
+    }
+    assert_int_equal(counts[0], 5);
 }
 
 static void test_of_equals_the_heavier_one_has_more(void **state)
@@ -225,6 +268,51 @@ static void test_a_backend_that_others_want_as_it_is_is_left_to_them(void **stat
     assert_int_equal(askers[2].ticket.backend, 1);
 }
 
+/* Others wait for the model that is there, but may not have it there. */
+static void test_a_model_nobody_may_have_there_keeps_nobody_off(void **state)
+{
+    (void)state;
+    backends(2);
+    for (int i = 0; i < 3; i++) {
+        enter(asker(i, 5, 0, SECOND), i == 2 ? "b" : "a");
+        askers[i].ways[1].run_ms = BALANCE_NO_WAY;
+    }
+    assert_int_equal(next(), 0);
+    askers[1].ways[0].run_ms = BALANCE_NO_WAY;
+    assert_int_equal(serve(0, SECOND), 2);
+}
+
+static void test_a_model_that_was_unloaded_keeps_nobody_off(void **state)
+{
+    (void)state;
+    backends(1);
+    enter(asker(0, 5, 0, SECOND), "a");
+    assert_int_equal(next(), 0);
+    enter(asker(1, 5, 0, SECOND), "b");
+    enter(asker(2, 5, 0, SECOND), "a");
+    now_ms += SECOND;
+    balance_set_loaded(b, 0, NULL, 0, now_ms);
+    assert_int_equal(serve(0, 0), 1);
+}
+
+/* Of each of two models the first sixteen are looked at: what is done for a slot is bounded. */
+static void test_so_many_are_looked_at(void **state)
+{
+    (void)state;
+    backends(2);
+    for (int i = 0; i < 40; i++) {
+        enter(asker(i, 5, 0, SECOND), i % 2 ? "a" : "b");
+        if (i < 34)
+            askers[i].ways[1].run_ms = BALANCE_NO_WAY;
+    }
+    assert_int_equal(next(), 0);
+    assert_int_equal(next(), -1);
+    assert_int_equal(again_ms, 0); /* no time will change that */
+    assert_int_equal(serve(0, SECOND), 2);
+    assert_int_equal(serve(2, SECOND), 4);
+    assert_int_equal(next(), 34);
+}
+
 static void test_a_model_nobody_waits_for_keeps_nobody_off(void **state)
 {
     (void)state;
@@ -282,12 +370,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_the_fastest_free_one_is_taken), TEST(test_a_load_counts_where_the_model_is_not_loaded),
+        TEST(test_a_slot_is_expected_to_be_free_when_its_load_and_answer_have_ended), TEST(test_another_one_in_its_place_has_nothing_loaded),
         TEST(test_what_was_given_counts_as_loaded_until_it_is_told_anew), TEST(test_who_is_fast_is_waited_for),
         TEST(test_who_is_fast_is_not_waited_for_for_ever), TEST(test_behind_many_the_slow_one_is_taken), TEST(test_equals_take_turns),
-        TEST(test_of_equals_the_heavier_one_has_more), TEST(test_two_models_do_not_thrash_one_backend),
+        TEST(test_who_is_nearly_as_good_is_an_equal), TEST(test_of_equals_the_heavier_one_has_more), TEST(test_two_models_do_not_thrash_one_backend),
         TEST(test_it_is_looked_at_again_when_a_model_has_stayed_long_enough),
         TEST(test_a_model_that_takes_long_to_load_stays_longer), TEST(test_a_backend_that_others_want_as_it_is_is_left_to_them),
-        TEST(test_a_model_nobody_waits_for_keeps_nobody_off), TEST(test_a_line_hides_no_other), TEST(test_a_closed_one_gets_nothing),
+        TEST(test_a_model_nobody_waits_for_keeps_nobody_off), TEST(test_a_model_nobody_may_have_there_keeps_nobody_off), TEST(test_a_model_that_was_unloaded_keeps_nobody_off),
+        TEST(test_so_many_are_looked_at), TEST(test_a_line_hides_no_other), TEST(test_a_closed_one_gets_nothing),
         TEST(test_fewer_slots_than_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,8 +76,10 @@ static void test_the_longest_unused_conversation_goes(void **state)
     note(0, 2, "m", 7, 3);
     note(0, 2, "m", 8, 3);
     note(0, 2, "m", 7, 5); /* it goes on in its own slot */
+    note(0, 2, "m", 7, 6);
+    assert_int_equal(cached(0, "m", 8, 9), 300);
     note(0, 2, "m", 9, 3);
-    assert_int_equal(cached(0, "m", 7, 9), 500);
+    assert_int_equal(cached(0, "m", 7, 9), 600);
     assert_int_equal(cached(0, "m", 8, 9), 100);
     assert_int_equal(cached(0, "m", 9, 9), 300);
 }

@@ -134,6 +134,46 @@ static void test_prompts_from_a_cache_are_not_believed(void **state)
     assert_true(known.prefill_per_s < 400);
 }
 
+/* A long one least of all. */
+static void test_a_long_prompt_from_a_cache_is_no_lever(void **state)
+{
+    (void)state;
+    answers(0, 30, 5, 25);
+    speeds_learn(s, 0, "m", &(struct speeds_sample){50000, 0, 60, -1, -1, -1}, now_ms);
+    assert_about(expect(0, 1000, 1).run_ms, 5000, 10);
+    assert_about(expect(0, 10000, 1).run_ms, 50000, 20);
+}
+
+/* Where long prompts are dearer than their length, short ones still cost something. */
+static void test_no_prompt_costs_less_than_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        speeds_learn(s, 0, "m", &(struct speeds_sample){i % 2 ? 1000 : 2000, 0, i % 2 ? 500 : 5000, 100, 2000, -1}, now_ms);
+    int32_t short_ms = expect(0, 10, 100).run_ms, long_ms = expect(0, 400, 100).run_ms;
+    assert_true(short_ms >= 1900 && long_ms > short_ms + 100);
+}
+
+static void test_one_token_tells_less_than_a_hundred(void **state)
+{
+    (void)state;
+    answers(0, 30, 1, 10);
+    for (int i = 0; i < 3; i++)
+        speeds_learn(s, 0, "m", &(struct speeds_sample){-1, 0, -1, 1, 100, -1}, now_ms);
+    assert_about(expect(0, 1, 100).run_ms, 50 + 1000, 45);
+}
+
+/* What is learnt of its loads takes nothing from what is known of its prompts. */
+static void test_the_best_is_known_for_long(void **state)
+{
+    (void)state;
+    answers(0, 20, 0.5, 10);
+    now_ms += 180 * MINUTE;
+    speeds_learn_load(s, 0, "m", 1000, now_ms);
+    assert_about(expect(2, 2000, 1).run_ms, 50 + 1000 + 10, 20);
+    assert_about(expect(2, 1, 100).run_ms, 50 + 1000, 5);
+}
+
 /* Even where it is the first that is seen. */
 static void test_a_cache_at_first_is_soon_made_good(void **state)
 {
@@ -295,7 +335,9 @@ int main(void)
         TEST(test_before_anything_is_known), TEST(test_weights_say_who_is_faster_before_anything_is_known), TEST(test_prefill_and_decode_are_learnt),
         TEST(test_what_is_cached_is_not_read_again), TEST(test_loads_are_learnt_and_what_was_loaded_is_no_load),
         TEST(test_the_length_of_answers_is_learnt_for_all_backends), TEST(test_prompts_from_a_cache_are_not_believed),
-        TEST(test_a_cache_at_first_is_soon_made_good), TEST(test_one_answer_does_not_make_a_fast_machine_slow),
+        TEST(test_a_long_prompt_from_a_cache_is_no_lever), TEST(test_no_prompt_costs_less_than_nothing),
+        TEST(test_one_token_tells_less_than_a_hundred), TEST(test_the_best_is_known_for_long), TEST(test_a_cache_at_first_is_soon_made_good),
+        TEST(test_one_answer_does_not_make_a_fast_machine_slow),
         TEST(test_a_machine_that_slows_down_is_known_soon), TEST(test_a_slow_start_is_forgotten), TEST(test_who_is_new_is_thought_as_fast_as_the_best),
         TEST(test_another_machine_in_its_place), TEST(test_models_are_apart_and_the_longest_unused_goes), TEST(test_another_replica_knows),
         TEST(test_an_echo_has_no_weight), TEST(test_no_answer_breaks_what_is_expected), TEST(test_nothing_that_others_say_breaks_what_is_expected),
