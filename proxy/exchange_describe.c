@@ -21,6 +21,7 @@ void exchange_describe(struct exchange *x, struct fleet_ask *out)
         d.output_most = 1;
     }
     out->model = x->ask.model;
+    out->id = x->deliver.request_id;
     out->priority = x->priority;
     out->payer = x->payer;
     out->prompt_tokens = d.prompt_tokens;

@@ -15,12 +15,17 @@
 #define exchange_is_fleets(x) 0
 #endif
 
+enum { EXCHANGE_PLACE_BYTES = 64 };
+
 /* What a request has that is the fleet's. */
 struct exchange_fleet {
     struct fleet_ticket ticket;
     char name[MEMBER_NAME_BYTES]; /* of the member that it has, or had last; "" before */
     unsigned tries_n, refused_n;  /* members that have failed it, and of those who took no connection */
     size_t extra_bytes;           /* of deliver.extra, before a member had answered */
+    size_t place;                 /* in line, when it came: 1 is the next; 0: it has not stood there */
+    int64_t expected_ms;          /* … and how long that was expected to take; 0: nobody knew */
+    char comment[EXCHANGE_PLACE_BYTES];
 };
 
 /* Which backend it goes to, or went to; NULL: it has no name. */
@@ -63,6 +68,10 @@ void exchange_leave_member(struct exchange *x);
 void exchange_changed_member(struct exchange *x);
 /* exchange_fleet.c. What is read of all of them: 1 where it was answered. */
 int exchange_answer_for_fleet(struct exchange *x);
+/* exchange_place.c. It begins to stand in line: its place and wait, for the answer's head. */
+void exchange_note_place(struct exchange *x);
+/* `place 3, about 12 s`, for a heartbeat; borrowed until the next call. NULL: it does not stand in line. */
+const char *exchange_place_text(struct exchange *x);
 
 #else
 
@@ -75,6 +84,7 @@ int exchange_answer_for_fleet(struct exchange *x);
 #define exchange_leave_member(x) ((void)0)
 #define exchange_changed_member(x) ((void)0)
 #define exchange_answer_for_fleet(x) 0
+#define exchange_place_text(x) NULL
 
 #endif
 

@@ -2,6 +2,7 @@
  * See exchange_state.h. What is told of who waits, and of the backends: GET /status; and what the owner says of one of those: POST
  * /sidecar/backends/NAME/drain and undrain. Neither wakes Ollama, nor asks it.
  */
+#include "proxy/balance/fleet.h"
 #include "proxy/exchange_state.h"
 #include "proxy/json_write.h"
 #include "proxy/reply.h"
@@ -14,8 +15,12 @@ enum { NAME_BYTES = 256, STATUS_LIMIT_BYTES = 4 << 20 };
 static const char no_store[] = "Cache-Control: no-store\r\n";
 
 /* Before one Ollama there is nothing else to tell. */
-static int write_queue(const struct env *env, struct buf *out)
+static int write_status(const struct env *env, struct buf *out)
 {
+#ifdef WITH_BALANCER
+    if (env->fleet)
+        return fleet_write(env->fleet, out);
+#endif
     return buf_printf(out, "{\"queue\":{\"waiting\":%zu,\"limit\":%zu}}\n", env->waiting.now_n, env->waiting.limit_n);
 }
 
@@ -23,7 +28,7 @@ static void answer_status(struct exchange *x)
 {
     struct buf out;
     buf_init(&out, STATUS_LIMIT_BYTES);
-    if (write_queue(x->env, &out) < 0) {
+    if (write_status(x->env, &out) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
     } else {
         reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);
@@ -47,14 +52,48 @@ static int read_path(const struct exchange *x, char name[NAME_BYTES], int *is_dr
     return *is_drained || strcmp(word, "undrain") == 0 ? 0 : -1;
 }
 
+/* 1 where there are several; *error is what came of it then. */
+static int drain(const struct env *env, const char *name, int is_drained, int *error)
+{
+    *error = 0;
+#ifdef WITH_BALANCER
+    if (env->fleet)
+        *error = fleet_drain(env->fleet, name, strlen(name), is_drained);
+#endif
+    return env->fleet != NULL;
+}
+
+static void answer_drained(struct exchange *x, const char *name, int is_drained)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    struct json_write w = json_write_begin(&out);
+    json_write_text(&w, "{\"backend\":");
+    json_write_string(&w, name, strlen(name));
+    json_write_text(&w, is_drained ? ",\"drained\":true}\n" : ",\"drained\":false}\n");
+    if (json_write_end(&w) < 0) {
+        exchange_fail(x, 500, NULL, "out of memory");
+    } else {
+        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);
+        exchange_finish(x, EXCHANGE_CLEAN);
+    }
+    buf_fini(&out);
+}
+
 static void change_member(struct exchange *x)
 {
-    char name[NAME_BYTES];
-    int is_drained;
-    if (read_path(x, name, &is_drained) < 0)
+    char name[NAME_BYTES], text[NAME_BYTES + 80];
+    int is_drained, error;
+    if (read_path(x, name, &is_drained) < 0) {
         exchange_fail(x, 404, NULL, "no such path; there are /sidecar/backends/NAME/drain and /sidecar/backends/NAME/undrain");
-    else
+    } else if (!drain(x->env, name, is_drained, &error)) {
         exchange_fail(x, 404, "one_backend", "there is one Ollama here, and nothing to drain: several are set up by [backend:NAME] with api = ollama");
+    } else if (error) {
+        snprintf(text, sizeof text, "there is no backend \"%s\"; GET /status lists them", name);
+        exchange_fail(x, 404, "backend_not_found", text);
+    } else {
+        answer_drained(x, name, is_drained);
+    }
 }
 
 void exchange_answer_status(struct exchange *x)

@@ -255,7 +255,9 @@ static void beat(struct exchange *x, int64_t now_ms)
 {
     int64_t interval_ms = x->env->conf->proxy.heartbeat_interval_ms, next_ms = now_ms + interval_ms;
     int is_relayed = x->state == EXCHANGE_RELAY || x->state == EXCHANGE_LISTEN;
-    x->answer.comment = x->generation ? x->generation->share.progress : NULL;
+    struct exchange *maker = exchange_maker(x);
+    const char *progress = x->generation ? x->generation->share.progress : "";
+    x->answer.comment = *progress ? progress : maker ? exchange_place_text(maker) : NULL;
     if (is_relayed && x->answer.heard_ms + interval_ms > now_ms)
         next_ms = x->answer.heard_ms + interval_ms;
     else if (is_relayed && has_said_all(x))

@@ -83,6 +83,7 @@ static void on_fleet(void *context, enum fleet_why why)
 /* 0 or -1: the exchange has ended. */
 static int begin(struct exchange *x)
 {
+    static const char exposed[] = "Access-Control-Expose-Headers: X-Sidecar-Backend, X-Sidecar-Priority, X-Sidecar-Queue-Place, X-Sidecar-Estimate-Ms\r\n";
     if (x->fleet)
         return 0;
     x->fleet = calloc(1, sizeof *x->fleet);
@@ -92,6 +93,8 @@ static int begin(struct exchange *x)
     }
     x->fleet->ticket.fn = on_fleet;
     x->fleet->ticket.context = x;
+    if (exchange_is_cors_ours(x))
+        (void)!buf_text(&x->deliver.extra, exposed); /* memory is short: without it */
     x->fleet->extra_bytes = buf_size(&x->deliver.extra);
     return 0;
 }
@@ -132,9 +135,10 @@ static int take_slot(struct exchange *x)
         use(x, t->member);
         return 1;
     case FLEET_WAIT:
+        exchange_note_place(x);
         return 0;
     case FLEET_FULL:
-        exchange_fail_full(x, 0);
+        exchange_fail_full(x, fleet_longest_wait_ms(x->env->fleet));
         return -1;
     case FLEET_NO_MODEL:
         fail_without_model(x);

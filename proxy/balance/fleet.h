@@ -19,6 +19,7 @@ struct fleet_ask {
     const char *model;   /* shorter than CONTRACT_NAME_BYTES; borrowed for the call of fleet_enter */
     const char *backend; /* the only one that will do, by its name or its section's; NULL: any. Borrowed as long as the ticket is in */
     size_t backend_n;
+    const char *id;      /* of the request, for /status; borrowed likewise */
     unsigned priority;
     uint64_t payer;
     int64_t prompt_tokens, output_most; /* expected; output_most 0: not said */
@@ -88,6 +89,8 @@ int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t);
 /* Its place in line (1: the next), and when its answer is expected to begin, in ms; of one that waits. With replicas: as the store has told last. */
 size_t fleet_place(const struct fleet *f, const struct fleet_ticket *t);
 int64_t fleet_wait_ms(const struct fleet *f, const struct fleet_ticket *t);
+/* How long who comes now would stand in line, as far as it is known; of a little while ago. */
+int64_t fleet_longest_wait_ms(struct fleet *f);
 /* The member for what needs no slot: one that may be given requests; backend: the only one that will do, or NULL; model: one that it has to have, or NULL.
  * NULL: none. The caller uses it (member_use). */
 struct member *fleet_any(struct fleet *f, const char *backend, size_t backend_n, const char *model);
@@ -99,8 +102,10 @@ size_t fleet_free_n(struct fleet *f);
 struct members *fleet_members(struct fleet *f);
 /* For /health and /metrics. */
 void fleet_gather(const struct fleet *f, struct fleet_facts *out);
-/* `{"queue":…,"backends":[…]}` for GET /status. 0 or -errno. */
+/* `{"queue":…,"backends":[…],"redis":…}` for GET /status. 0 or -errno. */
 int fleet_write(struct fleet *f, struct buf *out) WARN_UNUSED;
+/* Its owner wants nothing new to go to a member, or takes that back: by its name, or that of its section; the other replicas are told. 0 or -ENOENT. */
+int fleet_drain(struct fleet *f, const char *name, size_t name_n, int is_drained) WARN_UNUSED;
 
 struct fleet_site {
     struct loop *loop;

@@ -75,11 +75,6 @@ struct member *fleet_any(struct fleet *f, const char *backend, size_t backend_n,
     return best;
 }
 
-void fleet_gather(const struct fleet *f, struct fleet_facts *out)
-{
-    members_gather(f->members, f->balance, out);
-}
-
 struct members *fleet_members(struct fleet *f)
 {
     return f->members;

@@ -28,6 +28,7 @@ struct fleet {
     int64_t settled_ms;      /* a member that has not told by then what it has is not waited for */
     int64_t reckoned_ms;     /* when the ways of all who wait were found last */
     uint64_t next_id;
+    int64_t longest_wait_ms, longest_until_ms; /* the wait of the last in line, as it was found last; so long that holds */
     struct fleet_ticket *tickets[FLEET_BUCKETS]; /* all that are in, by id */
 };
 

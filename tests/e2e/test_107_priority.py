@@ -3,7 +3,10 @@ import json
 
 import pytest
 
+from client import Background
+from fleet import Fleet
 from played_backend import PlayedBackend, single
+from waiting import until
 
 RIGHT = "must be a whole number from 0 to 9 (9 goes first; 5 where nobody says)"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -33,7 +36,6 @@ def fleet(sidecar):
 
     def start(**keys):
         sidecar.configure("backend:one", url=f"http://127.0.0.1:{made.port}", api="ollama")
-        sidecar.env["OLLAMA_HOST"] = f"127.0.0.1:{made.port}"  # what a proxy without it would ask
         sidecar.configure("proxy", access_log="json", **keys)
         sidecar.start("ollama-proxy")
         sidecar.process.wait_log(" listening ")
@@ -115,3 +117,20 @@ def test_what_another_api_s_backend_calls_so_stays_its_own(sidecar, fleet, opena
     answer = sidecar.ask("POST", "/v1/chat/completions", {**CHAT, "model": "gpt", "priority": -3}, [("X-Priority", "high")])
     assert answer.status == 200 and answer.header("X-Sidecar-Backend") == "other"
     assert json.loads(other.requests[-1][1])["priority"] == -3
+
+
+def test_a_higher_priority_is_served_first_and_of_one_the_first_that_came_R2_3(sidecar):
+    slow = Fleet(sidecar)
+    backend = slow.add("one", tokens=5, token_delay_ms=100)
+    slow.open()
+    calls = []
+    for number, priority in enumerate((5, 1, 5, 9, 1)):
+        body = {"model": "m", "prompt": f"x{number}", "priority": priority}
+        calls.append(Background(sidecar.ask, "POST", "/ollama/generate", body, (), 30))
+        if number == 0:
+            slow.wait_asked("one")
+        else:
+            until(lambda: sidecar.ask("GET", "/status").json["queue"]["waiting"] == len(calls) - 1, 10, f"{len(calls) - 1} in line")
+    assert [call.result(30).status for call in calls] == [200] * 5
+    prompts = [json.loads(entry["body"])["prompt"] for entry in slow.asked("one")]
+    assert prompts == ["x0", "x3", "x2", "x1", "x4"] and not [entry for entry in backend.requests("/api/generate") if "priority" in entry["body"]]

@@ -1,0 +1,191 @@
+/*
+ * See fleet_state.h. What its owner is told of the fleet: who waits, how each member is, how fast with the models that it has loaded, and Redis. And what he
+ * says of a member.
+ */
+#include "proxy/balance/fleet_state.h"
+
+#include "common/json_read.h"
+#include "proxy/json_write.h"
+#include "proxy/store/shared.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { REQUESTS_TOLD = 100, LOADED_TOLD = 16, LONGEST_MS = 250 };
+
+struct telling {
+    struct fleet *fleet;
+    struct json_write w;
+    size_t told_n;
+};
+
+static void write_text(struct json_write *w, const char *name, const char *value)
+{
+    json_write_text(w, name);
+    json_write_string(w, value, strlen(value));
+}
+
+static void write_number(struct json_write *w, const char *name, int64_t value)
+{
+    json_write_text(w, name);
+    json_write_number(w, value > 0 ? (uint64_t)value : 0);
+}
+
+/* ---- who waits ---- */
+
+static int write_request(void *context, const struct balance_ticket *at, const char *model, size_t place, int64_t wait_ms)
+{
+    struct telling *tell = context;
+    const struct fleet_ticket *t = at->context;
+    struct json_write *w = &tell->w;
+    int64_t shared_ms;
+    if (tell->told_n == REQUESTS_TOLD)
+        return 1;
+    size_t told = fleet_shared_place(tell->fleet, t, &shared_ms);
+    write_text(w, tell->told_n++ ? ",{\"id\":" : "{\"id\":", t->ask.id);
+    write_text(w, ",\"model\":", model);
+    write_number(w, ",\"priority\":", t->ask.priority);
+    write_number(w, ",\"place\":", (int64_t)(told ? told : place + 1));
+    write_number(w, ",\"wait_ms\":", told ? shared_ms : wait_ms);
+    write_number(w, ",\"waited_ms\":", fleet_now_ms(tell->fleet) - t->entered_ms);
+    json_write_text(w, "}");
+    return 0;
+}
+
+static void write_queue(struct telling *tell)
+{
+    struct fleet *f = tell->fleet;
+    write_number(&tell->w, "\"queue\":{\"waiting\":", (int64_t)f->site.waiting->now_n);
+    write_number(&tell->w, ",\"limit\":", (int64_t)f->site.waiting->limit_n);
+    json_write_text(&tell->w, ",\"requests\":[");
+    (void)balance_each(f->balance, fleet_now_ms(f), write_request, tell);
+    json_write_text(&tell->w, "]}");
+}
+
+static int take_wait(void *context, const struct balance_ticket *t, const char *model, size_t place, int64_t wait_ms)
+{
+    int64_t *longest_ms = context;
+    (void)t, (void)model, (void)place;
+    *longest_ms = wait_ms > *longest_ms ? wait_ms : *longest_ms;
+    return 0;
+}
+
+/* Whoever is turned away asks, and there may be many. */
+int64_t fleet_longest_wait_ms(struct fleet *f)
+{
+    int64_t now_ms = fleet_now_ms(f);
+    if (now_ms < f->longest_until_ms)
+        return f->longest_wait_ms;
+    f->longest_wait_ms = 0;
+    f->longest_until_ms = now_ms + LONGEST_MS;
+    (void)balance_each(f->balance, now_ms, take_wait, &f->longest_wait_ms);
+    return f->longest_wait_ms;
+}
+
+/* ---- members ---- */
+
+static const char *state_of(const struct member *m)
+{
+    static const char *const names[BREAKER_STATES] = {[BREAKER_UNKNOWN] = "unknown", [BREAKER_CLOSED] = "up", [BREAKER_OPEN] = "open",
+                                                      [BREAKER_HALF_OPEN] = "half_open", [BREAKER_DOWN] = "down"};
+    if (m->is_leaving)
+        return "leaving";
+    if (m->is_drained)
+        return "drained";
+    return m->breaker.state == BREAKER_CLOSED && m->breaker.is_slow ? "slow_start" : names[m->breaker.state];
+}
+
+/* The names that its answer to GET /api/ps has. */
+static void write_loaded(struct telling *tell, const struct member *m, void (*write_one)(struct telling *tell, const struct member *m, const char *model))
+{
+    static const char *const lists[] = {"models"}, *const fields[] = {"name"};
+    struct json_walk walk = {buf_data(&m->loaded), buf_data(&m->loaded) + buf_size(&m->loaded)};
+    struct json_value list = {.kind = JSON_NULL}, item, name;
+    struct json_items items;
+    char model[CONTRACT_NAME_BYTES];
+    if (json_read_members(&walk, lists, 1, JSON_EXACT, &list) < 0)
+        return;
+    tell->told_n = 0;
+    for (json_items_init(&items, &list); tell->told_n < LOADED_TOLD && json_items_next(&items, &item);) {
+        json_read_object(&item, fields, 1, JSON_EXACT, &name);
+        if (name.kind == JSON_STRING && json_decode(json_read_text(&name), model, sizeof model) > 0)
+            write_one(tell, m, model);
+    }
+}
+
+static void write_name(struct telling *tell, const struct member *m, const char *model)
+{
+    (void)m;
+    json_write_text(&tell->w, tell->told_n++ ? "," : "");
+    json_write_string(&tell->w, model, strlen(model));
+}
+
+static void write_speed(struct telling *tell, const struct member *m, const char *model)
+{
+    struct speeds_known known;
+    if (!speeds_known(tell->fleet->speeds, m->index, model, fleet_now_ms(tell->fleet), &known))
+        return;
+    write_text(&tell->w, tell->told_n++ ? ",{\"model\":" : "{\"model\":", model);
+    if (!tell->w.error)
+        tell->w.error = buf_printf(tell->w.out, ",\"prefill_per_s\":%.1f,\"decode_per_s\":%.1f,\"load_ms\":%.0f}", known.prefill_per_s, known.decode_per_s, known.load_ms);
+}
+
+static void write_member(struct telling *tell, const struct member *m)
+{
+    struct json_write *w = &tell->w;
+    int64_t now_ms = fleet_now_ms(tell->fleet);
+    write_text(w, "{\"name\":", m->name);
+    write_text(w, ",\"url\":", m->conf->url);
+    write_text(w, ",\"state\":", state_of(m));
+    write_number(w, ",\"slots\":", (int64_t)fleet_slots_part(tell->fleet, member_slots(m, now_ms)));
+    write_number(w, ",\"used\":", (int64_t)balance_used_n(tell->fleet->balance, m->index));
+    json_write_text(w, m->is_drained ? ",\"drained\":true" : ",\"drained\":false");
+    json_write_text(w, ",\"loaded\":[");
+    write_loaded(tell, m, write_name);
+    write_number(w, "],\"models_n\":", (int64_t)m->installed.names_n);
+    json_write_text(w, ",\"speeds\":[");
+    write_loaded(tell, m, write_speed);
+    write_text(w, "],\"error\":", m->why);
+    json_write_text(w, "}");
+}
+
+int fleet_write(struct fleet *f, struct buf *out)
+{
+    struct telling tell = {.fleet = f, .w = json_write_begin(out)};
+    int is_first = 1;
+    json_write_text(&tell.w, "{");
+    write_queue(&tell);
+    json_write_text(&tell.w, ",\"backends\":[");
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        const struct member *m = members_at(f->members, i);
+        if (!m)
+            continue;
+        json_write_text(&tell.w, is_first ? "" : ",");
+        write_member(&tell, m);
+        is_first = 0;
+    }
+    json_write_text(&tell.w, "]");
+    if (f->shared)
+        json_write_text(&tell.w, ",\"redis\":");
+    if (f->shared && !tell.w.error)
+        tell.w.error = shared_write(f->shared, out);
+    json_write_text(&tell.w, "}\n");
+    return json_write_end(&tell.w);
+}
+
+static int is_name(const char *of, const char *name, size_t name_n)
+{
+    return strlen(of) == name_n && memcmp(of, name, name_n) == 0;
+}
+
+int fleet_drain(struct fleet *f, const char *name, size_t name_n, int is_drained)
+{
+    if (members_drain(f->members, name, name_n, is_drained) < 0)
+        return -ENOENT;
+    for (size_t i = 0; f->shared && i < BALANCE_BACKENDS; i++) {
+        const struct member *m = members_at(f->members, i);
+        if (m && (is_name(m->name, name, name_n) || is_name(m->conf->name, name, name_n)))
+            shared_drain(f->shared, m->name, is_drained);
+    }
+    return 0;
+}
