@@ -2,8 +2,7 @@
  * See exchange_state.h. What is told of who waits, and of the backends: GET /status; and what the owner says of one of those: POST
  * /sidecar/backends/NAME/drain and undrain. Neither wakes Ollama, nor asks it.
  */
-#include "proxy/balance/fleet.h"
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 #include "proxy/json_write.h"
 #include "proxy/reply.h"
 
@@ -17,10 +16,8 @@ static const char no_store[] = "Cache-Control: no-store\r\n";
 /* Before one Ollama there is nothing else to tell. */
 static int write_status(const struct env *env, struct buf *out)
 {
-#ifdef WITH_BALANCER
     if (env->fleet)
         return fleet_write(env->fleet, out);
-#endif
     return buf_printf(out, "{\"queue\":{\"waiting\":%zu,\"limit\":%zu}}\n", env->waiting.now_n, env->waiting.limit_n);
 }
 
@@ -52,17 +49,6 @@ static int read_path(const struct exchange *x, char name[NAME_BYTES], int *is_dr
     return *is_drained || strcmp(word, "undrain") == 0 ? 0 : -1;
 }
 
-/* 1 where there are several; *error is what came of it then. */
-static int drain(const struct env *env, const char *name, int is_drained, int *error)
-{
-    *error = 0;
-#ifdef WITH_BALANCER
-    if (env->fleet)
-        *error = fleet_drain(env->fleet, name, strlen(name), is_drained);
-#endif
-    return env->fleet != NULL;
-}
-
 static void answer_drained(struct exchange *x, const char *name, int is_drained)
 {
     struct buf out;
@@ -83,12 +69,12 @@ static void answer_drained(struct exchange *x, const char *name, int is_drained)
 static void change_member(struct exchange *x)
 {
     char name[NAME_BYTES], text[NAME_BYTES + 80];
-    int is_drained, error;
+    int is_drained;
     if (read_path(x, name, &is_drained) < 0) {
         exchange_fail(x, 404, NULL, "no such path; there are /sidecar/backends/NAME/drain and /sidecar/backends/NAME/undrain");
-    } else if (!drain(x->env, name, is_drained, &error)) {
+    } else if (!x->env->fleet) {
         exchange_fail(x, 404, "one_backend", "there is one Ollama here, and nothing to drain: several are set up by [backend:NAME] with api = ollama");
-    } else if (error) {
+    } else if (fleet_drain(x->env->fleet, name, strlen(name), is_drained) < 0) {
         snprintf(text, sizeof text, "there is no backend \"%s\"; GET /status lists them", name);
         exchange_fail(x, 404, "backend_not_found", text);
     } else {
