@@ -317,10 +317,11 @@ fresh: all
 	FRESH_SUITES='$(SUITES)' FRESH_LANES= build/venv/bin/python -m pytest -s -rs tests/fresh -p no:cacheprovider
 
 # Hours of what `make check` does for seconds: wake-serve-sleep cycles with kills, clients at the moment of sleep, a storm of clients,
-# streams that pause (with the clients that `make check-deps` installs).
+# four proxies on one Redis with kills, stops and restarts, streams that pause (with the clients that `make check-deps` installs).
 soak: all
 	CYCLES=$(or $(CYCLES),1000) EDGE_ROUNDS=$(or $(EDGE_ROUNDS),5000) SOAK_S=$(or $(SOAK_S),1800) build/venv/bin/python -m pytest -s -n 3 -p no:cacheprovider \
 		tests/e2e/test_59_cycles.py tests/e2e/test_51_edge.py tests/e2e/test_25_soak.py
+	BALANCER_SOAK_S=$(or $(BALANCER_SOAK_S),600) build/venv/bin/python -m pytest -s -p no:cacheprovider tests/soak
 	PAUSE_S=$(or $(PAUSE_S),900) build/venv/bin/python -m pytest -p no:cacheprovider tests/clients/test_waiting_while_nothing_comes.py
 
 include scripts/install.mk
@@ -336,7 +337,7 @@ help:
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
-	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, PAUSE_S)'
+	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -optimizer, -balance, -supervisor, -coldstart: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'
