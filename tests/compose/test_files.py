@@ -90,9 +90,8 @@ def test_gpu(config, folder):
 def test_the_balancer(config, folder):
     """R2.4: by COMPOSE_FILE in .env at the root; Redis, the Ollamas, and two balancers whose image has what it takes."""
     here = os.path.join(folder, "sidecar")
-    with open(os.path.join(here, ".env"), "w", encoding="utf-8") as file:
-        file.write(f"COMPOSE_FILE={BALANCER}\nBALANCER_PORT=8000\n")
-    services = config(cwd=here)
+    shutil.copy(os.path.join(here, ".env.example"), os.path.join(here, ".env"))
+    services = config(cwd=here, BALANCER_PORT="8000")
     assert sorted(services) == ["balancer-1", "balancer-2", "ollama-1", "ollama-2", "ollama-3", "redis"]
     for name, published in (("balancer-1", "8000"), ("balancer-2", "3001")):
         one = services[name]

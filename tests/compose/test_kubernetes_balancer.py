@@ -1,12 +1,15 @@
-"""deploy/kubernetes/balancer.yaml: the official schemas, names and numbers that must fit each other and the image."""
+"""deploy/kubernetes/balancer.yaml: the official schemas, names and numbers that must fit each other and the image, and its configuration as
+our programs read it."""
 import copy
 import os
 import re
+import subprocess
 
 import pytest
 import yaml
 
 from podman import ROOT
+from sidecar import program
 
 MANIFEST = os.path.join(ROOT, "deploy", "kubernetes", "balancer.yaml")
 
@@ -127,3 +130,14 @@ def test_nobody_is_root(pods):
     assert f"--uid {balancer['securityContext']['runAsUser']}" in dockerfile
     mounts = {mount["name"]: mount["mountPath"] for mount in balancer["volumeMounts"]}
     assert mounts == {"configuration": "/etc/ollama-sidecar", "data": "/ollama/data", "run": "/run/ollama-sidecar", "tmp": "/tmp"}
+
+
+def test_its_configuration_is_right(objects, pods, folder):
+    """--check says nothing of it, and the proxy is to run without an Ollama of our own."""
+    for name, text in objects["ConfigMap", "balancer"]["data"].items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    env = {"PATH": os.environ["PATH"], **{one["name"]: one["value"] for one in container(pods["balancer"])["env"]}}
+    words = [program("ollama-supervisor"), "-c", os.path.join(folder, "supervisor.ini")]
+    checked = subprocess.run([*words, "--check"], env=env, text=True, capture_output=True, timeout=30, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")

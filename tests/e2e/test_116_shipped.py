@@ -1,4 +1,5 @@
 """The balancer's files as they are shipped: what our programs, and those that they are for, would say of them."""
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,31 @@ def check(ini: str, *words, **environment) -> tuple:
     done = subprocess.run([program("ollama-supervisor"), "-c", os.path.join(ROOT, ini), *(words or ["--check"])], text=True, capture_output=True,
                           env={"PATH": os.environ["PATH"], **environment}, timeout=20, check=False)
     return done.returncode, "".join(line for line in (done.stdout + done.stderr).splitlines(True) if 'there is no user "ollama"' not in line)
+
+
+COMPOSE = "deploy/compose/balancer.yaml"
+
+
+def test_the_profile_is_right():
+    """As `make run PROFILE=balancer` has it, and as compose mounts it, where neither list nor .env are beside it."""
+    assert check("deploy/profiles/balancer.ini") == (0, "")
+    code, said = check("deploy/profiles/balancer.ini", "--dump", OLLAMA_NUM_PARALLEL="3", BALANCER_PORT="3999")
+    assert code == 0 and "listen = 0.0.0.0:3999" in said and "slots = 3" in said, said
+
+
+def test_the_ollamas_of_the_list_are_those_of_compose():
+    services = set(re.findall(r"^  (ollama-\d+):$", read(COMPOSE).split("\nservices:\n")[1].split("\nnetworks:\n")[0], re.M))
+    listed = json.loads(read("containers.config.json"))
+    assert len(services) == 3 and {one["host"] for one in listed} == services and {one["port"] for one in listed} == {11434}
+
+
+def test_what_env_example_names_is_read_by_somebody():
+    """… by compose, or by the profile; and what compose reads is told in docs/balancer.md."""
+    named = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", read(".env.example"), re.M))
+    compose = set(re.findall(r"\$\{([A-Z0-9_]+)", read(COMPOSE)))
+    assert {"COMPOSE_FILE", "BALANCER_PORT", "OLLAMA_NUM_PARALLEL"} <= named <= compose | {"COMPOSE_FILE"}
+    told = set(re.findall(r"[A-Z][A-Z0-9_]{3,}", read("docs/balancer.md")))
+    assert compose <= told, compose - told
 
 
 @pytest.fixture(name="fly")
