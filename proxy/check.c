@@ -21,7 +21,7 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     buf_init(&out, HEALTH_LIMIT_BYTES);
     in.in_flight_n = atomic_load(&f->line->in_flight_n);
     in.held_n = atomic_load(&f->line->held_n);
-    in.queued_n = f->queue->waiting_n;
+    in.queued_n = f->queue->waiting_n + (f->fleet ? f->fleet->waiting_n : 0);
     in.loads = f->loads;
     in.cooldowns = f->cooldowns;
     in.pulls = f->pulls;

@@ -81,8 +81,8 @@ enum fleet_end {
 };
 /* Gives back slot or place. facts: of ANSWERED, or NULL. why: of FAILED, for the log; borrowed for the call. Harmless for who has neither. */
 void fleet_leave(struct fleet *f, struct fleet_ticket *t, enum fleet_end end, const struct ending_facts *facts, const char *why);
-/* … as its member failed before the first byte: it may enter again, and that member is not among those it may get. is_bad: the member is not well. */
-void fleet_fail(struct fleet *f, struct fleet_ticket *t, int is_bad, const char *why);
+/* … as its member failed before the first byte: it may enter again, and that member is not among those it may get. outcome: what that says of the member. */
+void fleet_fail(struct fleet *f, struct fleet_ticket *t, enum breaker_outcome outcome, const char *why);
 /* Whether another member than the one it has, and those that have failed it, has its model. */
 int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t);
 
