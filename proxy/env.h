@@ -39,6 +39,7 @@ struct env {
     struct upstreams *upstreams;      /* those of [backend:NAME]; NULL: none. main's */
     struct fleet *fleet;              /* several Ollamas in the place of that one; NULL: it is that one. main's */
     struct lister lister;             /* … of their models */
+    struct timer list_timer;          /* … asked for again, while a model that none of them has is waited for at the gate */
     struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */

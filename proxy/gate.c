@@ -36,6 +36,7 @@ void gate_look(struct gate_view *view, const struct contract_page *page, int is_
     view->is_api_watched = view->is_stopping = view->is_shut = view->is_stalled = 0;
     view->ollama_pid = 0;
     view->ollama_restarts_n = 0;
+    view->has = NULL;
     view->ollama = CONTRACT_READY;
     view->phase = CONTRACT_PHASE_NONE;
     view->reason[0] = '\0';
@@ -63,15 +64,21 @@ int gate_asks_model(const struct gate_view *view)
     return view->phase == CONTRACT_PHASE_WAITING || view->phase == CONTRACT_PHASE_LISTED;
 }
 
-static int is_model_missing(const struct gate_view *view, const char *model)
+static int is_listed_missing(const struct gate_view *view, const char *model)
 {
-    if (view->phase == CONTRACT_PHASE_WAITING)
-        return 1;
     size_t model_n = strlen(model);
     for (size_t i = 0; i < view->missing_n && model_n > 0; i++)
         if (model_name_equal(view->missing[i], strlen(view->missing[i]), model, model_n))
             return 1;
     return 0;
+}
+
+/* Nobody waits until the last of several has it. */
+static int is_model_missing(const struct gate_view *view, const char *model)
+{
+    if (view->phase != CONTRACT_PHASE_WAITING && !is_listed_missing(view, model))
+        return 0;
+    return !(view->has && view->has(view->has_context, model));
 }
 
 enum gate_verdict gate_decide(const struct gate_view *view, int needs_model, const char *model)
@@ -101,6 +108,8 @@ void gate_refresh(struct gate *g)
     g->view.is_stopping |= g->is_orphaned;
     g->view.is_shut = g->is_shut;
     g->view.is_stalled = g->is_stalled;
+    g->view.has = g->has;
+    g->view.has_context = g->has_context;
 }
 
 enum gate_verdict gate_enter(struct gate *g, struct gate_ticket *t)

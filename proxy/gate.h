@@ -8,6 +8,9 @@
 #include "common/parse.h"
 #include "proxy/waiting.h"
 
+/* Of several Ollamas: whether one of them has this model, of the preload list that goes to all; a review follows when more is known. */
+typedef int gate_has_fn(void *context, const char *model);
+
 /* What the shared page says, as far as a request may depend on it. */
 struct gate_view {
     int is_supervised;   /* there is a page */
@@ -20,6 +23,8 @@ struct gate_view {
     uint32_t ollama_restarts_n; /* after how many deaths */
     enum contract_phase phase;
     char reason[CONTRACT_REASON_BYTES]; /* of ollama's state */
+    gate_has_fn *has; /* NULL: there is one Ollama, which the list is for */
+    void *has_context;
     size_t missing_n;                   /* models that are waited for or being pulled */
     char missing[CONTRACT_MODELS][CONTRACT_NAME_BYTES];
 };
@@ -65,6 +70,8 @@ struct gate {
     int is_orphaned; /* the supervisor is gone: what is not there now will not come */
     int is_stalled;  /* see gate_view; for stalled.c to set */
     struct waiting *waiting; /* borrowed */
+    gate_has_fn *has;        /* for the owner to set; see gate_view */
+    void *has_context;
     struct gate_view view;
     struct gate_ticket *first, *last, *cursor;
     size_t waiting_n;

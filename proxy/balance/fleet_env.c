@@ -4,6 +4,8 @@
 #include "proxy/balance/fleet.h"
 #include "proxy/upstreams.h"
 
+enum { LOOK_MS = 1000 };
+
 static int refresh(void *context, int64_t older_ms)
 {
     const struct env *env = context;
@@ -24,6 +26,25 @@ static void lists_changed(void *context)
         upstreams_relist(env->upstreams);
 }
 
+/* See gate_has_fn. A list is as old as the last look at it: there is another one soon. */
+static int has_model(void *context, const char *model)
+{
+    struct env *env = context;
+    if (*model && members_list(fleet_members(env->fleet), model))
+        return 1;
+    if (!timer_is_armed(&env->list_timer)) /* this is asked at each look at the gate, which may come sooner */
+        loop_arm(env->loop, &env->list_timer, loop_now_ms(env->loop) + LOOK_MS);
+    return 0;
+}
+
+static void on_list_time(void *context, int64_t now_ms)
+{
+    struct env *env = context;
+    (void)now_ms;
+    (void)!members_refresh(fleet_members(env->fleet), LOOK_MS / 2);
+    gate_review(&env->gate); /* who still waits has the timer armed again */
+}
+
 static void work(void *context, int is_begun)
 {
     env_count_activity(context, is_begun);
@@ -38,10 +59,15 @@ int env_open_fleet(struct env *env)
         return error;
     env->lister = (struct lister){.refresh = refresh, .write = write, .context = env};
     env->puller.site.lister = &env->lister;
+    timer_init(&env->list_timer, on_list_time, env);
+    env->gate.has = has_model;
+    env->gate.has_context = env;
     return 0;
 }
 
 void env_close_fleet(struct env *env)
 {
+    if (env->fleet)
+        loop_disarm(env->loop, &env->list_timer);
     fleet_free(&env->fleet);
 }

@@ -75,6 +75,8 @@ int member_is_open(struct member *m, int64_t now_ms);
 size_t member_slots(const struct member *m, int64_t now_ms);
 /* Whether it has this model: its owner's word (`models`), else its list. UNKNOWN: members_refresh may tell, or its first list is awaited. */
 enum installed_verdict member_has(const struct member *m, const char *model, int64_t now_ms);
+/* Whether a list of any of them has this model, and its owner lets it answer for that. */
+int members_list(const struct members *all, const char *model);
 /* An exchange uses it, or does not any more. */
 void member_use(struct member *m);
 void member_leave(struct member *m);

@@ -29,6 +29,16 @@ static int is_first_with(const struct members *all, const struct member *m, cons
     return is_shown(m, name);
 }
 
+int members_list(const struct members *all, const char *model)
+{
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        const struct member *m = listed_at(all, i);
+        if (m && is_shown(m, model) && installed_is_listed(&m->installed, model))
+            return 1;
+    }
+    return 0;
+}
+
 static void begin_items(struct json_items *items, const struct buf *answer)
 {
     static const char *const names[] = {"models"};

@@ -52,6 +52,40 @@ static void test_who_needs_a_model_waits_while_it_is_shut(void **state)
     assert_int_equal(gate_decide(&g.view, 1, "m"), GATE_PASS);
 }
 
+static int has_a(void *context, const char *model)
+{
+    int *asked_n = context;
+    ++*asked_n;
+    return strcmp(model, "a") == 0;
+}
+
+/* The list goes to several: who has it first serves. */
+static void test_a_model_that_one_of_several_has_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct waiting waiting = {.limit_n = 4};
+    struct gate g;
+    int asked_n = 0;
+    struct contract_page *page = page_new(CONTRACT_DOWN, CONTRACT_PHASE_LISTED);
+    contract_model_write(&page->models[0], CONTRACT_MODEL_PULLING, "a:latest", "");
+    contract_model_write(&page->models[1], CONTRACT_MODEL_PENDING, "b:latest", "");
+    gate_init(&g, page, 0, &waiting);
+    g.has = has_a;
+    g.has_context = &asked_n;
+    gate_refresh(&g);
+    assert_int_equal(gate_decide(&g.view, 1, "a"), GATE_PASS);
+    assert_int_equal(gate_decide(&g.view, 1, "b"), GATE_WAIT_MODEL);
+    assert_int_equal(asked_n, 2);
+    assert_int_equal(gate_decide(&g.view, 1, "c"), GATE_PASS); /* it is not on the list: nobody is asked */
+    assert_int_equal(gate_decide(&g.view, 0, ""), GATE_PASS);
+    assert_int_equal(asked_n, 2);
+    atomic_store(&page->phase, (uint32_t)CONTRACT_PHASE_WAITING); /* of another preloader, behind a reload */
+    gate_refresh(&g);
+    assert_int_equal(gate_decide(&g.view, 1, "a"), GATE_PASS);
+    assert_int_equal(gate_decide(&g.view, 1, "c"), GATE_WAIT_MODEL);
+    free(page);
+}
+
 static void test_the_api_is_waited_for(void **state)
 {
     (void)state;
@@ -225,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_a_supervisor_the_gate_is_open),
         cmocka_unit_test(test_who_needs_a_model_waits_while_it_is_shut),
+        cmocka_unit_test(test_a_model_that_one_of_several_has_is_not_waited_for),
         cmocka_unit_test(test_the_api_is_waited_for),
         cmocka_unit_test(test_only_its_own_model_is_waited_for),
         cmocka_unit_test(test_nonsense_on_the_page_is_survived),
