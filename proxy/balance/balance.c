@@ -152,13 +152,14 @@ static int has_free_way(const struct balance *b, const struct balance_way *ways)
     return i < b->backends_n;
 }
 
-/* What it takes of all backends together. */
-static int64_t cost_ms(const struct balance *b, const struct balance_way *ways)
+/* What it takes of all backends together: a load only where its model is not loaded yet, or those who came first would pay for all. */
+static int64_t cost_ms(const struct balance *b, uint32_t hash, const struct balance_way *ways)
 {
+    uint64_t loaded = loaded_bits(b, hash);
     int64_t least_ms = INT64_MAX;
     size_t slots_n = 0;
     for (int i = 0; i < b->backends_n; i++) {
-        int64_t way_ms = (int64_t)ways[i].run_ms + ways[i].load_ms;
+        int64_t way_ms = (int64_t)ways[i].run_ms + (loaded >> i & 1 ? 0 : ways[i].load_ms);
         if (ways[i].run_ms >= 0 && way_ms < least_ms)
             least_ms = way_ms;
         if (b->backends[i].is_open)
@@ -181,7 +182,7 @@ enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, 
     }
     t->lane = lane;
     if (!t->is_tagged || !is_accepted) {
-        t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, cost_ms(b, t->ways), now_ms);
+        t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, cost_ms(b, lane->hash, t->ways), now_ms);
         t->sequence = ++b->sequence;
         t->is_tagged = 1;
     }

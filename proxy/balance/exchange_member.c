@@ -18,6 +18,8 @@ void exchange_judge_member(struct exchange *x, int how, const char *why)
     if (!x->member)
         return;
     ending_read(&x->ending, &facts);
+    if (x->load_ms > 0 && x->fleet->tries_n == 0) /* by a request of our own, of which the answer says nothing */
+        facts.load_ns = x->load_ms * 1000000;
     give_back(x, how > 0 ? FLEET_ANSWERED : how == 0 ? FLEET_REFUSED : FLEET_FAILED, how > 0 ? &facts : NULL, why);
 }
 

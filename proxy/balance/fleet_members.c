@@ -1,6 +1,10 @@
 /* See fleet_state.h. The members' word, as balance, what is learnt and the other replicas are to know it; and which of them answers what needs no slot. */
 #include "proxy/balance/fleet_state.h"
 
+#include <string.h>
+
+enum { LOADED_MOST = 64 };
+
 void fleet_see_member(struct fleet *f, struct member *m)
 {
     int64_t now_ms = fleet_now_ms(f);
@@ -37,9 +41,23 @@ static void on_gone(void *context, struct member *m)
     fleet_look(f);
 }
 
-static void on_loaded(void *context, struct member *m, const char *const *names, size_t names_n, int64_t asked_ms)
+/* Those of requests that are in slots there are on their way, at least: an Ollama may not say so before they are loaded. */
+static size_t add_used(const struct fleet *f, const struct member *m, const char *names[LOADED_MOST], size_t names_n)
+{
+    for (size_t i = 0; i < FLEET_BUCKETS; i++)
+        for (const struct fleet_ticket *t = f->tickets[i]; t; t = t->next)
+            if (t->member == m && names_n < LOADED_MOST)
+                names[names_n++] = t->model;
+    return names_n;
+}
+
+static void on_loaded(void *context, struct member *m, const char *const *said, size_t said_n, int64_t asked_ms)
 {
     struct fleet *f = context;
+    const char *names[LOADED_MOST];
+    size_t names_n = said_n < LOADED_MOST ? said_n : LOADED_MOST;
+    memcpy(names, said, names_n * sizeof *names);
+    names_n = add_used(f, m, names, names_n);
     balance_set_loaded(f->balance, m->index, names, names_n, asked_ms);
     fleet_share_loaded(f, m, names, names_n);
     fleet_look(f);

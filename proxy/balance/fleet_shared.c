@@ -69,7 +69,7 @@ static void add_ways(const struct fleet *f, const struct fleet_ticket *t, struct
         struct member *m = t->ways[i].run_ms != BALANCE_NO_WAY ? members_at(f->members, i) : NULL;
         if (!m || !member_is_open(m, fleet_now_ms(f)))
             continue;
-        int64_t cost_ms = (int64_t)t->ways[i].run_ms + t->ways[i].load_ms;
+        int64_t load_ms = balance_is_loaded(f->balance, m->index, t->model) ? 0 : t->ways[i].load_ms, cost_ms = t->ways[i].run_ms + load_ms;
         least_ms = out->ways_n == 0 || cost_ms < least_ms ? cost_ms : least_ms;
         out->ways[out->ways_n++] = (struct shared_way){m->name, t->ways[i]};
     }

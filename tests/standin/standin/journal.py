@@ -8,7 +8,7 @@ Events and their fields (every line has t, the epoch time, and pid):
     answered   id, status                               cancelled  id, tokens (the client went before the end)
     read_left  the same of a GET or a show, which others than the test may ask
     first_token id, model                               done       id, model, tokens
-    loaded     model, seconds, options (named ones)     unloaded   model; why (options: it is loaded again with others)
+    loaded     model, seconds, options (named ones)     unloaded   model; why (room: for another one; options: it is loaded again with others)
     load_aborted model, id (its client left, or it failed)
     runner     model, runner (the pid of its process)
     pull_start id, model, resumed_at                    pull_done  id, model

@@ -64,7 +64,15 @@ def _sweep() -> None:
             _drop(runner)
 
 
-def _find(name, options: dict):
+def _has_room(at_most: int) -> bool:
+    """For one more model: server/sched.go findRunnerToUnload takes one that nobody uses."""
+    idle = [runner for runner in _loaded.values() if runner.ready and runner.users == 0]
+    if at_most and len(_loaded) >= at_most and idle:
+        _drop(min(idle, key=lambda runner: runner.expires), why="room")
+    return not at_most or len(_loaded) < at_most
+
+
+def _find(name, options: dict, at_most: int):
     """The runner to use (counted), to wait for (not ready, or in use with other options), or to make: (runner, is_ours)."""
     _sweep()
     runner = _loaded.get(name.key)
@@ -74,6 +82,8 @@ def _find(name, options: dict):
         _drop(runner, why="options")
         runner = None
     if runner is None:
+        if not _has_room(at_most):
+            return None, False
         runner = _loaded[name.key] = Runner(name, options)
         return runner, True
     if not runner.ready:
@@ -107,7 +117,7 @@ def _load(conn, name, rules: dict, options: dict) -> Runner:
     """The model's runner, loaded by the first who asks; the others wait. A load dies with its client."""
     while True:
         with _lock:
-            runner, is_ours = _find(name, options)
+            runner, is_ours = _find(name, options, rules.get("loaded_at_most", 0))
         if is_ours:
             break
         if runner is not None:

@@ -49,6 +49,7 @@ top level for that model. Durations are in the unit that the key names; counts a
     show                   {"model_info": …, "tensors": …, "parameters": …}: what POST /api/show says, beside its own
     show_delay_s           before it says it
     size_vram              what /api/ps says of a loaded model (default 0: it is on the CPU)
+    loaded_at_most         so many models fit: one that nobody uses goes for another one, which waits until there is one
     parallel               requests that one model answers at once (default: no limit)
     show_bytes             length of the license that a model is shown with
     pull_bytes             size of a model's big layer (default 64 MB, sparse on disk)
