@@ -134,3 +134,46 @@ def test_a_higher_priority_is_served_first_and_of_one_the_first_that_came_R2_3(s
     assert [call.result(30).status for call in calls] == [200] * 5
     prompts = [json.loads(entry["body"])["prompt"] for entry in slow.asked("one")]
     assert prompts == ["x0", "x3", "x2", "x1", "x4"] and not [entry for entry in backend.requests("/api/generate") if "priority" in entry["body"]]
+
+
+# the packages that clients use
+
+def test_openai_s_package_says_it_by_a_header_or_in_the_body_R2_3(sidecar, fleet, openai):
+    fleet()
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{sidecar.port}/v1", api_key="none", max_retries=0) as client:
+        asked = {"model": "m", "messages": CHAT["messages"]}
+        raw = client.chat.completions.with_raw_response.create(**asked, extra_headers={"X-Priority": "9"})
+        assert raw.headers["X-Sidecar-Priority"] == "9" and raw.headers["X-Sidecar-Backend"] == "one"
+        assert raw.parse().choices[0].message.content == "token"
+        assert client.chat.completions.with_raw_response.create(**asked, extra_body={"priority": 0}).headers["X-Sidecar-Priority"] == "0"
+        with pytest.raises(openai.BadRequestError) as raised:
+            client.chat.completions.create(**asked, extra_body={"priority": 10})
+        assert raised.value.param == "priority" and f"priority: {RIGHT}, not 10" in str(raised.value)
+
+
+def test_ollama_s_package_says_it_by_a_header_R2_3(sidecar, fleet):
+    ollama = pytest.importorskip("ollama", reason="the package ollama is not installed (make check-deps installs it)")
+    backend = fleet()
+    client = ollama.Client(host=f"http://127.0.0.1:{sidecar.port}", headers={"X-Priority": "8"})
+    assert client.generate(model="m", prompt="x").response == "token"
+    assert client.chat(model="m", messages=CHAT["messages"]).message.content == "token"
+    assert [name for name in inferred(backend)[-1] if name.lower() == "priority"] == []
+    wrong = ollama.Client(host=f"http://127.0.0.1:{sidecar.port}", headers={"X-Priority": "99"})
+    with pytest.raises(ollama.ResponseError) as raised:
+        wrong.generate(model="m", prompt="x")
+    assert raised.value.status_code == 400 and raised.value.error == f"X-Priority: {RIGHT}, not 99"
+
+
+def test_an_optimised_answer_is_made_with_the_priority_of_who_asked_first_R2_3(sidecar):
+    sidecar.configure("optimizer", enabled="yes", models="m")
+    sidecar.configure("strategy:plain", model="m", min_tokens="0")
+    slow = Fleet(sidecar)
+    slow.add("one", tokens=5, token_delay_ms=100)
+    slow.open()
+    Background(sidecar.ask, "POST", "/api/generate", {"model": "m", "prompt": "x"}, (), 30)
+    slow.wait_asked("one")
+    asked = Background(sidecar.ask, "POST", "/v1/chat/completions", {**CHAT, "priority": 9}, (), 30)
+    row = until(lambda: sidecar.ask("GET", "/status").json["queue"]["requests"], 10, "it to stand in line")[0]
+    assert row["priority"] == 9
+    answer = asked.result(30)
+    assert answer.status == 200 and answer.header("X-Sidecar-Priority") == "9" and answer.header("X-Sidecar-Backend") == "one"
