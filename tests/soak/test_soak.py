@@ -45,7 +45,7 @@ def ends_of(backend, left: dict) -> list:
 
 
 @pytest.mark.limit(SOAK_S + 180)
-def test_what_is_promised_is_kept(installation):
+def test_what_is_promised_is_kept_proxy_scenario_37(installation):
     chance = random.Random(SEED)
     clients = Clients(installation.proxies, 14, SEED)
     mishaps(installation, chance)

@@ -1,0 +1,152 @@
+"""Two proxies and a Redis that is gone, slow, talks nonsense, or is another one: requests are answered, once each, and the line is one line again."""
+import json
+import os
+import sys
+import time
+
+import pytest
+
+from client import Background, ask
+from fleet import Fleet
+from redis_gate import Gate
+from sidecar import Sidecar
+from waiting import SLACK, until
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
+
+from redis_server import PROGRAM, RedisServer  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="no redis-server on PATH")
+
+
+@pytest.fixture
+def redis():
+    """The one that all begin with."""
+    made = RedisServer()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def gate(redis):
+    """The way there."""
+    made = Gate(redis.port)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def two(sidecar, folder, gate):
+    """Two proxies before one backend of one slot, up."""
+    fleet = Fleet(sidecar)
+    fleet.add("one", tokens=3, token_delay_ms=20)
+    directory = os.path.join(folder, "second")
+    os.mkdir(directory)
+    second = Sidecar(directory)
+    sidecar.configure("redis", url=f"redis://127.0.0.1:{gate.port}", timeout="500ms", lease="2s")
+    second.settings = json.loads(json.dumps(sidecar.settings))
+    second.configure("proxy", listen=f"127.0.0.1:{second.port}")
+    second.configure("supervisor", control_socket=second.socket, state_dir=os.path.join(directory, "state"))
+    fleet.open()
+    second.start("ollama-proxy")
+    fleet.both = (sidecar, second)
+    wait_each(fleet, " redis_up ")
+    wait_each(fleet, " member_up ")
+    yield fleet
+    complaints = second.clean_up()
+    assert not complaints, "\n".join(complaints)
+
+
+def wait_each(fleet, pattern, since=(0, 0)):
+    """Until both have said it."""
+    for proxy, line in zip(fleet.both, since):
+        proxy.process.wait_log(pattern, timeout=20, since=line)
+
+
+def said(fleet):
+    """How much each has said so far."""
+    return [len(proxy.process.log) for proxy in fleet.both]
+
+
+def ask_both(fleet, name, count=4):
+    """So many requests of each, at once."""
+    return [Background(ask, proxy.port, "POST", "/api/generate", {"model": "m", "prompt": f"{name} {number} of {index}", "stream": False}, (), 30)
+            for number in range(count) for index, proxy in enumerate(fleet.both)]
+
+
+def assert_answered_once(fleet, calls):
+    """All of them, and nothing was run twice."""
+    assert [call.result(30).status for call in calls] == [200] * len(calls)
+    prompts = [json.loads(entry["body"])["prompt"] for entry in fleet.asked("one")]
+    assert len(prompts) == len(set(prompts))
+
+
+def has_shared_line(fleet, redis) -> bool:
+    """Whether Redis has granted what is asked now."""
+    connection = redis.connect()
+    before = connection.ask("HGET", "ollama-sidecar:state", "arrivals")
+    assert_answered_once(fleet, ask_both(fleet, f"shared {time.monotonic()}", 2))
+    after = connection.ask("HGET", "ollama-sidecar:state", "arrivals")
+    connection.close()
+    return int(after) >= int(before or 0) + 4
+
+
+def test_down_and_back_proxy_scenario_37(two, redis):
+    assert has_shared_line(two, redis)
+    before = said(two)
+    calls = ask_both(two, "while it goes")
+    redis.kill()
+    wait_each(two, " redis_away ", before)
+    calls += ask_both(two, "while it is away")
+    assert_answered_once(two, calls)
+    redis.start()
+    wait_each(two, " redis_up ", before)
+    assert has_shared_line(two, redis)
+
+
+def test_slow_within_its_timeout_and_beyond_proxy_scenario_37(two, redis, gate):
+    gate.delay_s = 0.1
+    assert has_shared_line(two, redis)
+    before = said(two)
+    gate.delay_s = 2
+    began = time.monotonic()
+    calls = ask_both(two, "too slow")
+    wait_each(two, " redis_away .*does not answer in time", before)
+    assert_answered_once(two, calls)
+    assert time.monotonic() - began < 6 * SLACK, "who waited for its word was let through after the timeout"
+    gate.delay_s = 0
+    wait_each(two, " redis_up ", before)
+    assert has_shared_line(two, redis)
+
+
+@pytest.mark.parametrize("nonsense", [b"HTTP/1.1 200 OK\r\n\r\n", b"$5\r\nhello\r\n" * 3, b"*2\r\n:1\r\n:2\r\n", b"*1000000000\r\n", b"\0" * 100, b"+PONG\r\n" * 20])
+def test_wrong_replies_proxy_scenario_37(two, redis, gate, nonsense):
+    before = said(two)
+    gate.nonsense = nonsense
+    calls = ask_both(two, "nonsense")
+    wait_each(two, " redis_away ", before)
+    assert_answered_once(two, calls)
+    gate.nonsense = b""
+    wait_each(two, " redis_up ", before)
+    assert has_shared_line(two, redis)
+
+
+def test_failover_to_a_copy_proxy_scenario_37(two, redis, gate):
+    """Its copy becomes the primary, and the old one a copy, as Sentinel or a cloud's service do it behind one name."""
+    copy = RedisServer(config=("--replicaof", "127.0.0.1", str(redis.port)))
+    try:
+        mine, theirs = redis.connect(), copy.connect()
+        until(lambda: "master_link_status:up" in theirs.ask("INFO", "replication"), 20, "the copy to be one")
+        assert has_shared_line(two, redis)
+        before = said(two)
+        calls = ask_both(two, "failover")
+        assert theirs.ask("REPLICAOF", "NO", "ONE") == "OK"
+        assert mine.ask("REPLICAOF", "127.0.0.1", copy.port) == "OK"
+        wait_each(two, " redis_away .*READONLY", before)
+        gate.lead_to(copy.port)
+        calls += ask_both(two, "elsewhere")
+        assert_answered_once(two, calls)
+        wait_each(two, " redis_up ", before)
+        assert has_shared_line(two, copy)
+    finally:
+        copy.end()
