@@ -7,7 +7,7 @@ export const BASE_URL = (__ENV.BASE_URL || "http://127.0.0.1:3000").replace(/\/+
 export const MODEL = __ENV.MODEL || "llama3.2:1b";
 const WORDS = "the quick brown fox jumps over the lazy dog and reads a long report about it".split(" ");
 
-// How long a request stood in line, as the proxy tells it; what it was thought to take; and which backend answered.
+// How long a request stood in line, as the proxy tells it; how long it was expected to when it came; and which backend answered.
 export const queued = new Trend("sidecar_queue_ms", true);
 export const estimated = new Trend("sidecar_estimate_ms", true);
 export const answered = new Counter("sidecar_answers");
