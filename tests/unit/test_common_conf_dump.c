@@ -131,8 +131,9 @@ static void test_what_no_file_can_say_is_a_remark(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char variable[64], line[64];
         char *environment[] = {variable, NULL};
-        snprintf(variable, sizeof variable, "SIDECAR_REDIS_PREFIX=%s", texts[i]);
-        snprintf(line, sizeof line, "\n; prefix = %s  ; SIDECAR_REDIS_PREFIX", texts[i]);
+        scratch_text(&k.scratch, texts[i], "");
+        snprintf(variable, sizeof variable, "SIDECAR_SUPERVISOR_ENV_FILE=%s", texts[i]);
+        snprintf(line, sizeof line, "\n; env_file = %s  ; SIDECAR_SUPERVISOR_ENV_FILE", texts[i]);
         conf_case_load(&k, "", environment);
         char *text = dump();
         has(text, line);
