@@ -293,7 +293,9 @@ int conf_lone_duration_ms(const char *section, const char *key, char *const *env
                           struct diag *d) WARN_UNUSED;
 
 /* -c FILE, --check, --dump, --help, --version: the same for every program. */
+typedef int conf_help_fn(struct buf *out);
 struct conf_options {
+    conf_help_fn *help; /* for the caller to set: conf_help, behind the rest of --help; NULL: where that is told */
     const char *file;
     int is_check, is_dump;
     int is_supervisor; /* for the caller to set: conf_load_to_start */

@@ -16,7 +16,6 @@ struct conf_param {
 struct conf_section {
     const char *name;
     int is_named;
-    const char *help;
     const struct conf_param *params;
     size_t params_n;
 };
@@ -65,11 +64,10 @@ int conf_read_named_env_file(struct conf *c, const char *named, struct conf_vari
 
 /* conf_table.c */
 const struct conf_section *conf_find_section(const char *name);
-/* The texts of a row: its key, its default, the words that it takes ("" where it takes others), and what it is for. */
+/* The texts of a row: its key, its default, and the words that it takes ("" where it takes others). What it is for: conf_help.c. */
 const char *conf_param_key(const struct conf_param *p);
 const char *conf_param_default(const struct conf_param *p);
 const char *conf_param_words(const struct conf_param *p);
-const char *conf_param_help(const struct conf_param *p);
 const struct conf_param *conf_find_param(const struct conf_section *s, const char *key);
 /* The instance of a section, made with its defaults where a named one is new. NULL: no memory, or too many. */
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name);

@@ -14,22 +14,7 @@
 
 enum { EXIT_USAGE = 100, EXIT_SYSTEM = 111 };
 
-int conf_help(struct buf *out)
-{
-    int error = 0;
-    for (size_t i = 0; i < conf_sections_n && !error; i++) {
-        const struct conf_section *s = &conf_sections[i];
-        error = buf_printf(out, "%s; %s\n[%s%s]\n", i ? "\n" : "", s->help, s->name, s->is_named ? ":NAME" : "");
-        for (size_t j = 0; j < s->params_n && !error; j++) {
-            const struct conf_param *p = &s->params[j];
-            error = buf_printf(out, "; %s%s%s%s%s\n;%s = %s\n", conf_param_help(p), *conf_param_words(p) ? " (" : "", conf_param_words(p),
-                               *conf_param_words(p) ? ")" : "", p->is_planned ? " [no effect in this version]" : "", conf_param_key(p), conf_param_default(p));
-        }
-    }
-    return error;
-}
-
-static void print_help(const char *usage)
+static void print_help(const char *usage, conf_help_fn *help)
 {
     struct buf text;
     buf_init(&text, 0);
@@ -39,11 +24,10 @@ static void print_help(const char *usage)
                            "  --check     report every mistake in it and exit: 0 none, 100 some\n"
                            "  --dump      show what is in force and where each value comes from\n"
                            "  --help      this text\n"
-                           "  --version   the version\n\n"
-                           "supervisor.ini, with its defaults:\n\n",
-                           usage);
-    if (!error)
-        error = conf_help(&text);
+                           "  --version   the version\n\n%s",
+                           usage, help ? "supervisor.ini, with its defaults:\n\n" : "What supervisor.ini may say: supervisor.ini(5), ollama-supervisor --help\n");
+    if (!error && help)
+        error = help(&text);
     if (!error)
         (void)!sys_write_all(STDOUT_FILENO, buf_data(&text), buf_size(&text));
     buf_fini(&text);
@@ -59,7 +43,7 @@ int conf_options(struct conf_options *o, int argc, char **argv, const char *usag
 {
     const char *slash = strrchr(argv[0], '/');
     const char *program = slash ? slash + 1 : argv[0];
-    *o = (struct conf_options){0};
+    *o = (struct conf_options){.help = o->help};
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         if (strcmp(a, "--") == 0) {
@@ -67,7 +51,7 @@ int conf_options(struct conf_options *o, int argc, char **argv, const char *usag
             return -1;
         }
         if (strcmp(a, "-h") == 0 || strcmp(a, "--help") == 0) {
-            print_help(usage);
+            print_help(usage, o->help);
             return 0;
         }
         if (strcmp(a, "--version") == 0) {

@@ -42,7 +42,7 @@
 
 #define SECTION(section, named, help_) static const struct conf_param section##_params[] = {
 #define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)                              \
-    {.section = #section_ "\0" #key_ "\0" def_ "\0" WORDS_##kind_(min_) "\0" help_,                \
+    {.section = #section_ "\0" #key_ "\0" def_ "\0" WORDS_##kind_(min_),                             \
      .kind = CONF_##kind_, .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)),        \
      .is_planned = CONF_##state_, BOUNDS_##kind_(min_, max_)},
 #define END_SECTION \
@@ -55,7 +55,7 @@
 
 const struct conf_section conf_sections[] = {
 #define SECTION(section, named, help_) \
-    {#section, named, help_, section##_params, sizeof section##_params / sizeof *section##_params},
+    {#section, named, section##_params, sizeof section##_params / sizeof *section##_params},
 #define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)
 #define END_SECTION
 #include "common/conf_params.def"
@@ -91,11 +91,6 @@ const char *conf_param_default(const struct conf_param *p)
 const char *conf_param_words(const struct conf_param *p)
 {
     return behind(conf_param_default(p));
-}
-
-const char *conf_param_help(const struct conf_param *p)
-{
-    return behind(conf_param_words(p));
 }
 
 const struct conf_param *conf_find_param(const struct conf_section *s, const char *key)

@@ -86,7 +86,7 @@ static int run(const struct conf *conf, struct contract *contract)
 
 int preload_main(int argc, char **argv)
 {
-    struct conf_options options;
+    struct conf_options options = {0};
     struct conf *conf = NULL;
     struct contract contract;
     int code = conf_options_alone(&options, argc, argv, usage);

@@ -156,7 +156,7 @@ static int run_operand(const struct conf_options *options, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct conf_options options;
+    struct conf_options options = {.help = conf_help};
     struct conf *conf = NULL;
     struct signals signals;
     int64_t began_ms = sys_monotonic_ms();
