@@ -26,6 +26,7 @@
 
 struct exchange;
 struct fleet;
+struct store;
 struct upstreams;
 
 /* It outlives every exchange. All that it points to is borrowed. */
@@ -40,6 +41,7 @@ struct env {
     struct fleet *fleet;              /* several Ollamas in the place of that one; NULL: it is that one. main's */
     struct lister lister;             /* … of their models */
     struct timer list_timer;          /* … asked for again, while a model that none of them has is waited for at the gate */
+    struct store *store;              /* answers and limits in Redis; NULL: each proxy has its own. main's */
     struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */

@@ -109,9 +109,25 @@ static void hit(struct exchange *x, const struct cache_entry *e)
         (void)!buf_printf(lines, "X-Sidecar-Tokens-Saved: %llu\r\n", (unsigned long long)a->tokens_saved_n);
 }
 
+static void on_asked_elsewhere(void *context)
+{
+    struct exchange *x = context;
+    x->look_again(x);
+}
+
+/* Another proxy may have it: 1, and it is looked at again. */
+static int is_asked_elsewhere(struct exchange *x, const unsigned char key[CACHE_KEY_BYTES])
+{
+    x->kept.fn = on_asked_elsewhere;
+    x->kept.context = x;
+    return store_find(x->env->store, &x->kept, key);
+}
+
 int exchange_find_cached(struct exchange *x, const unsigned char key[CACHE_KEY_BYTES], struct cache_entry **out)
 {
     struct cache_entry *e = may_be_told(x) ? cache_find(cache_of(x), key, loop_now_ms(x->env->loop)) : NULL;
+    if (!e && may_be_told(x) && is_asked_elsewhere(x, key))
+        return -1;
     enum pulls_verdict verdict = look_at_list(x, e != NULL);
     *out = NULL;
     if (e && verdict == PULLS_WAIT)
@@ -170,12 +186,16 @@ void exchange_keep_answer(struct generation *g)
 {
     struct cache_answer answer;
     struct ending_facts facts;
+    int64_t now_ms = loop_now_ms(g->env->loop);
     if (!g->draft.cache)
         return;
     ending_read(&g->inner->ending, &facts);
     if (g->share.state == SHARE_WHOLE && g->share.status == 200 && facts.is_done && !facts.has_error && describe(&answer, g) == 0)
-        cache_keep(&g->draft, g->cache_key, &answer, loop_now_ms(g->env->loop));
+        cache_keep(&g->draft, g->cache_key, &answer, now_ms);
     cache_draft_drop(&g->draft);
+    const struct cache_entry *e = cache_find(&g->env->optimizer.cache, g->cache_key, now_ms);
+    if (e && e->made_ms == now_ms)
+        store_keep(g->env->store, e);
 }
 
 void exchange_report_cache(const struct exchange *x, struct access_optimised *out)

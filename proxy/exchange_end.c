@@ -23,6 +23,7 @@ void exchange_let_go(struct exchange *x)
     loads_leave(&exchange_loader(x)->loads, &x->load);
     capabilities_leave(&x->capable);
     pulls_leave(&x->env->puller.pulls, &x->pull);
+    store_leave(&x->kept);
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);

@@ -57,8 +57,10 @@ int exchange_pass_limits(struct exchange *x)
         exchange_fail(x, 500, NULL, "out of memory");
         return -1;
     }
-    if (v.refused_by == LIMIT_KINDS)
+    if (v.refused_by == LIMIT_KINDS) {
+        store_took(x->env->store, &x->limited, LIMIT_REQUESTS, 1);
         return 0;
+    }
     refuse(x, &v);
     return -1;
 }

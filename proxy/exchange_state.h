@@ -23,6 +23,7 @@
 #include "proxy/limits.h"
 #include "proxy/plan.h"
 #include "proxy/relay.h"
+#include "proxy/store/store.h"
 #include "proxy/upstreams.h"
 
 enum exchange_state {
@@ -111,6 +112,7 @@ struct exchange {
     int is_model_gone;         /* the backend says so */
     int is_missed_once;        /* … and it has looked again for that */
     struct pulls_ticket pull;  /* waits for one that is pulled */
+    struct store_ask kept;     /* waits for an answer that may be kept in Redis */
     void (*look_again)(struct exchange *x);
     struct relay relay;
     struct asked asked;        /* among those who wait for a byte of the backend's */

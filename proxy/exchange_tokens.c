@@ -23,7 +23,10 @@ static int64_t tokens_of(const struct exchange *x)
 void exchange_take_tokens(struct exchange *x)
 {
     int64_t *per_minute = &x->limited.per_minute[LIMIT_TOKENS];
-    if (*per_minute > 0 && x->backend_status == 200)
-        limits_take(&x->env->limits, &x->limited, tokens_of(x), loop_now_ms(x->env->loop));
+    if (*per_minute > 0 && x->backend_status == 200) {
+        int64_t tokens_n = tokens_of(x);
+        limits_take(&x->env->limits, &x->limited, tokens_n, loop_now_ms(x->env->loop));
+        store_took(x->env->store, &x->limited, LIMIT_TOKENS, tokens_n);
+    }
     *per_minute = 0; /* once */
 }

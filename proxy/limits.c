@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    MINUTE_MS = 60000, /* as many parts are one */
+    MINUTE_MS = LIMITS_PARTS, /* as many parts are one */
     V6_BYTES = 8,      /* of an address that count: a /64 */
 };
 
@@ -139,6 +139,15 @@ void limits_take(struct limits *l, const struct limits_who *who, int64_t tokens_
     *parts -= (tokens_n < MOST_TOKENS ? tokens_n : MOST_TOKENS) * MINUTE_MS;
     if (*parts < -MOST_TOKENS * MINUTE_MS)
         *parts = -MOST_TOKENS * MINUTE_MS;
+}
+
+void limits_set(struct limits *l, const struct limits_who *who, const int64_t parts[LIMIT_KINDS], int64_t now_ms)
+{
+    struct limits_row *row = row_of(l, who, now_ms);
+    for (size_t i = 0; i < LIMIT_KINDS; i++) {
+        int64_t full = who->per_minute[i] * MINUTE_MS, least = -MOST_TOKENS * MINUTE_MS;
+        row->parts[i] = parts[i] > full ? full : parts[i] < least ? least : parts[i];
+    }
 }
 
 int64_t limits_retry_s(const struct limits_verdict *v)

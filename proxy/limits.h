@@ -19,6 +19,7 @@ enum limit_kind { LIMIT_REQUESTS, LIMIT_TOKENS, LIMIT_KINDS };
 enum {
     LIMITS_SETS = 512, /* of addresses that share a few rows, by a hash whose seed nobody outside knows */
     LIMITS_WAYS = 8,   /* rows in each */
+    LIMITS_PARTS = 60000, /* of one request or token, as limits_set counts */
 };
 
 /* For whom a request counts. All zero: for nobody. */
@@ -61,6 +62,9 @@ void limits_address(const struct ip *from, struct ip *out);
 void limits_enter(struct limits *l, const struct limits_who *who, int needs_tokens, int64_t now_ms, struct limits_verdict *out);
 /* Its answer took so many. */
 void limits_take(struct limits *l, const struct limits_who *who, int64_t tokens_n, int64_t now_ms);
+
+/* What is left of all that others count as well: parts, below zero where it is owed. */
+void limits_set(struct limits *l, const struct limits_who *who, const int64_t parts[LIMIT_KINDS], int64_t now_ms);
 
 /* Appends the lines of an answer's head that tell what is left, each with its CRLF. 0 or -errno.
  * https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers: x-ratelimit-limit-requests and so on; durations as Go writes

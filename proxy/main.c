@@ -8,6 +8,7 @@
 #include "proxy/circle.h"
 #include "proxy/nap.h"
 #include "proxy/stalled.h"
+#include "proxy/store/store.h"
 #include "proxy/upstreams.h"
 #include "proxy/resume.h"
 
@@ -222,6 +223,7 @@ static void warn_of_circle(const struct proxy *p)
 static int open_fleet(struct proxy *p, char *why, size_t why_n)
 {
     int error = env_open_fleet(&p->env);
+    error = error ? error : store_new(&p->env.store, &p->loop, p->conf, &p->env.optimizer, &p->env.limits);
     if (error)
         snprintf(why, why_n, "%s", strerror(-error));
     return error;
@@ -229,9 +231,9 @@ static int open_fleet(struct proxy *p, char *why, size_t why_n)
 #else
 static int open_fleet(struct proxy *p, char *why, size_t why_n)
 {
-    if (!p->conf->is_fleet)
+    if (!p->conf->is_fleet && !*p->conf->redis.url)
         return 0;
-    snprintf(why, why_n, "this build has no balancer, and the configuration has backends with api = ollama: build it with make BALANCER=yes, "
+    snprintf(why, why_n, "this build has no balancer, and the configuration has backends with api = ollama, or [redis] url: build it with make BALANCER=yes, "
                          "the image with --build-arg BALANCER=yes");
     return -ENOTSUP;
 }
@@ -300,6 +302,8 @@ static void close_fleet(struct proxy *p)
 {
 #ifdef WITH_BALANCER
     env_close_fleet(&p->env);
+    store_free(&p->env.store);
+    (void)!loop_turn(&p->loop, 0); /* as above */
 #else
     (void)p;
 #endif

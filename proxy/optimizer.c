@@ -11,7 +11,7 @@ _Static_assert((int)OPTIMIZER_STATS_STRATEGIES_MAX >= (int)CONF_STRATEGIES_MAX, 
 void optimizer_init(struct optimizer *o, const struct conf *conf)
 {
     const struct conf_optimizer *of = &conf->optimizer;
-    int is_cached = of->enabled && of->cache == CONF_CACHE_MEMORY;
+    int is_cached = of->enabled && of->cache != CONF_CACHE_OFF;
     memset(o, 0, sizeof *o); /* large */
     o->conf = conf;
     sys_random(o->secret, sizeof o->secret);

@@ -237,6 +237,32 @@ static void test_words(void **state)
     assert_string_equal(text, "this key may have 1000 tokens a minute ([key:alice] tokens_per_minute): try again in 2 s");
 }
 
+/* limits_set: what others have taken as well. */
+static void test_what_is_left_of_all_counts(void **state)
+{
+    struct limits l;
+    struct limits_who who = by_address("192.0.2.1", 10, 100);
+    int64_t parts[LIMIT_KINDS] = {2 * LIMITS_PARTS, -1};
+    struct limits_verdict v;
+    (void)state;
+    assert_int_equal(limits_init(&l, 0, 1), 0);
+    limits_set(&l, &who, parts, 1000);
+    limits_enter(&l, &who, 0, 1000, &v);
+    assert_int_equal(v.refused_by, LIMIT_KINDS);
+    assert_int_equal(v.left[LIMIT_REQUESTS].remaining, 1);
+    limits_enter(&l, &who, 1, 1000, &v);
+    assert_int_equal(v.refused_by, LIMIT_TOKENS);
+    parts[LIMIT_REQUESTS] = INT64_MAX; /* never more than there is */
+    parts[LIMIT_TOKENS] = INT64_MIN;
+    limits_set(&l, &who, parts, 1000);
+    limits_enter(&l, &who, 0, 1000, &v);
+    assert_int_equal(v.left[LIMIT_REQUESTS].remaining, 9);
+    assert_int_equal(v.left[LIMIT_TOKENS].remaining, 0);
+    limits_enter(&l, &who, 1, 1000, &v);
+    assert_true(v.retry_ms > 0);
+    limits_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_a_crowd_does_not_reset_who_is_busy),
         cmocka_unit_test(test_lines_of_the_head),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_what_is_left_of_all_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
