@@ -323,12 +323,6 @@ static void learn_decode(struct cell *c, const struct speeds_sample *in, double 
     mean_add(&c->decode, ms, weight);
 }
 
-static void learn_load(struct cell *c, int64_t load_ms)
-{
-    mean_scale(&c->load, kept);
-    mean_add(&c->load, between((double)load_ms, 0, MS_MOST), 1);
-}
-
 void speeds_learn(struct speeds *s, int backend, const char *model, const struct speeds_sample *sample, int64_t now_ms)
 {
     struct row *row = take_row(s, model, now_ms);
@@ -338,20 +332,14 @@ void speeds_learn(struct speeds *s, int backend, const char *model, const struct
     struct cell *c = take_cell(row, backend, now_ms);
     learn_prefill(c, sample, prior.prefill);
     learn_decode(c, sample, prior.decode);
-    if (sample->load_ms >= LOADED_MS)
-        learn_load(c, sample->load_ms);
+    if (sample->load_ms >= LOADED_MS) {
+        mean_scale(&c->load, kept);
+        mean_add(&c->load, between((double)sample->load_ms, 0, MS_MOST), 1);
+    }
     if (sample->output_tokens > 0) {
         mean_scale(&row->output, output_kept);
         mean_add(&row->output, tokens_of(sample->output_tokens), 1);
     }
-}
-
-void speeds_learn_load(struct speeds *s, int backend, const char *model, int64_t load_ms, int64_t now_ms)
-{
-    struct row *row = take_row(s, model, now_ms);
-    if (!row)
-        return;
-    learn_load(take_cell(row, backend, now_ms), load_ms);
 }
 
 static double output_of(const struct row *row, int64_t most)

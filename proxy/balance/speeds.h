@@ -39,8 +39,6 @@ void speeds_forget_backend(struct speeds *s, int backend);
 
 /* An answer has ended. */
 void speeds_learn(struct speeds *s, int backend, const char *model, const struct speeds_sample *sample, int64_t now_ms);
-/* A load of that model there has taken so long, however short; by a request of our own, of which no answer tells. */
-void speeds_learn_load(struct speeds *s, int backend, const char *model, int64_t load_ms, int64_t now_ms);
 /* What the answer will take there. run_ms is at least 1. */
 void speeds_expect(struct speeds *s, int backend, const struct speeds_ask *ask, int64_t now_ms, struct balance_way *out);
 /* As learnt now, for /status and other replicas: tokens a second, ms; 0: not known. 1, or 0 where nothing is. */

@@ -106,9 +106,6 @@ static void test_loads_are_learnt_and_what_was_loaded_is_no_load(void **state)
         speeds_learn(s, 0, "m", &(struct speeds_sample){-1, 0, -1, -1, -1, 20}, now_ms);
     }
     assert_about(expect(0, 1, 1).load_ms, 3000, 7);
-    for (int i = 0; i < 60; i++)
-        speeds_learn_load(s, 0, "m", 5, now_ms); /* a small one, that was measured */
-    assert_in_range(expect(0, 1, 1).load_ms, 0, 100);
 }
 
 static void test_the_length_of_answers_is_learnt_for_all_backends(void **state)
@@ -169,7 +166,7 @@ static void test_the_best_is_known_for_long(void **state)
     (void)state;
     answers(0, 20, 0.5, 10);
     now_ms += 180 * MINUTE;
-    speeds_learn_load(s, 0, "m", 1000, now_ms);
+    speeds_learn(s, 0, "m", &(struct speeds_sample){-1, 0, -1, -1, -1, 1000}, now_ms);
     assert_about(expect(2, 2000, 1).run_ms, 50 + 1000 + 10, 20);
     assert_about(expect(2, 1, 100).run_ms, 50 + 1000, 5);
 }
