@@ -1,4 +1,5 @@
 """proxy/store/balance.lua and proxy/balance decide the same: one is played what the other is, by chance, and each grant and each tag is compared."""
+import fcntl
 import os
 import random
 import subprocess
@@ -16,8 +17,10 @@ STEPS = 250
 
 @pytest.fixture(scope="session")
 def player():
-    """bench/balance/assign.c, built."""
-    subprocess.run(["make", "-s", "-j2", f"BUILD={BUILD}", PLAYER], check=True, cwd=TOP)
+    """bench/balance/assign.c, built; by one of several workers at a time."""
+    with open(os.path.join(BUILD, "player.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-j2", f"BUILD={BUILD}", PLAYER], check=True, cwd=TOP)
     return PLAYER
 
 
@@ -38,6 +41,7 @@ class Both:
         self.slots, self.weights, self.drained = {}, {}, set()
         self.tickets = {}  # {id: (model, priority, payer)}
         self.running = {}  # {id: backend}
+        self.has = {}  # {backend: models that are loaded there}
         self.ids_n = 0
         for index in range(self.chance.choice((1, 2, 3, 3, 8))):
             self.backend(index)
@@ -48,6 +52,10 @@ class Both:
         self.said += [f"grant {one} {backend}" for one, backend in granted.items()]
         for one, backend in granted.items():
             self.running[one] = backend
+            model, there = self.tickets[one][0], self.has.setdefault(int(backend), set())
+            if model not in there:
+                there.clear()
+            there.add(model)
 
     def backend(self, index):
         """It has other slots, another weight."""
@@ -66,6 +74,7 @@ class Both:
     def loaded(self, index):
         """It says what it has loaded: at least what it was given."""
         models = {model for model in MODELS if self.chance.random() < 0.4} | {self.tickets[one][0] for one, backend in self.running.items() if backend == str(index)}
+        self.has[index] = set(models)
         self.told.append(f"loaded {index} {self.balancer.now_ms + 1} {' '.join(sorted(models))}")
         self.next(self.replica.loaded(index, *sorted(models)))
 
@@ -92,7 +101,7 @@ class Both:
             self.told += [f"ways {one} {self.words(ways)}", f"leave {one}", f"again {one} {model}"]
         self.tickets[one] = model, priority, payer
         open_slots = sum(slots for index, slots in self.slots.items() if index not in self.drained)
-        cost = min((run + load for _, run, load in ways), default=0) // max(1, open_slots)
+        cost = min((run + load * (model not in self.has.get(index, ())) for index, run, load in ways), default=0) // max(1, open_slots)
         granted = self.replica.enter(one, model, ways, priority, payer, cost, AGEING_MS, FAIR_MAX_MS, RESIDENCY_MS, 10**9)
         self.said.append(f"tag {one} {next(row['g'] for row in reversed(self.balancer.journal_end(20)) if row.get('id') == one and 'y' in row)}")
         self.next(granted)
