@@ -61,6 +61,18 @@ def test_slots_in_use_and_requests_in_line_are_counted(sidecar, fleet):
     assert metrics(sidecar, "sidecar_backend_used") == {"one": 0}
 
 
+def test_all_drained_is_told_as_that(sidecar, fleet):
+    fleet.add("one", tokens=1)
+    fleet.open()
+    sidecar.process.wait_log("member_up")
+    assert sidecar.ask("POST", "/sidecar/backends/one/drain").status == 200
+    answer = sidecar.ask("GET", "/health")
+    assert answer.status == 503 and "all backends are drained" in answer.json["error"] and answer.json["backends"][0]["drained"]
+    assert metrics(sidecar, "sidecar_backend_drained") == {"one": 1}
+    assert sidecar.ask("POST", "/sidecar/backends/one/undrain").status == 200
+    assert sidecar.ask("GET", "/health").status == 200
+
+
 def test_a_member_by_https_that_wants_a_key(sidecar, authority, openai_backend):
     """Its certificate is checked; its key is sent with probes, loads and requests, and nothing of the client's is."""
     backend = openai_backend("hosted", key=KEY, context=authority.context(), ini={"key": KEY, "api": "ollama"})
