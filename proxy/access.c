@@ -158,7 +158,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     add_number(&l, "status", a->status ? a->status : -1);
     add_word(&l, "ended", access_end_name(a->ended));
     add_word(&l, "code", a->code);
-    add_word(&l, "backend", a->backend);
+    add_word(&l, "backend", *a->backend ? a->backend : NULL);
     add_word(&l, "state", a->asleep == CONTRACT_AWAKE ? NULL : asleep_name(a->asleep));
     add_number(&l, "in_bytes", (int64_t)a->in_bytes);
     add_number(&l, "out_bytes", (int64_t)out_bytes);

@@ -9,7 +9,7 @@
 #include "proxy/message.h"
 #include "proxy/peer.h"
 
-enum { ACCESS_ID_BYTES = 129 };
+enum { ACCESS_ID_BYTES = 129, ACCESS_BACKEND_BYTES = 336 };
 
 /* Who ended a request. Closed, in documents too: docs/access-log.md. */
 enum access_end {
@@ -49,7 +49,7 @@ struct access {
     enum access_end cut;    /* why it ends where it ends before its answer is whole */
     int status;             /* 0: none was sent */
     const char *code;       /* of an error of our own, a literal; or NULL */
-    const char *backend;    /* of [backend:NAME], who was asked; NULL: Ollama. Borrowed */
+    char backend[ACCESS_BACKEND_BYTES]; /* who was asked: of [backend:NAME], or an Ollama of several; "": the one Ollama. A copy, as such an Ollama may be gone */
     enum contract_sleep asleep; /* Ollama's, where the answer is what was known of it; else AWAKE */
     char id[ACCESS_ID_BYTES];
     char client[IP_TEXT_BYTES];

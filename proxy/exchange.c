@@ -230,6 +230,7 @@ static void report_making(struct exchange *maker, struct access *out)
 void exchange_report(struct exchange *x, struct access *out)
 {
     struct exchange *maker = exchange_maker(x);
+    const char *backend = exchange_backend_name(maker ? maker : x);
     snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
     if (x->admission.sender.client)
         snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
@@ -240,7 +241,7 @@ void exchange_report(struct exchange *x, struct access *out)
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
-    out->backend = exchange_backend_name(maker ? maker : x);
+    snprintf(out->backend, sizeof out->backend, "%s", backend ? backend : "");
     out->asleep = x->asleep;
     out->optimised.is_shared = x->is_joiner;
     exchange_report_cache(x, &out->optimised);

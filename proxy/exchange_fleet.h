@@ -28,6 +28,8 @@ struct exchange_fleet {
     char comment[EXCHANGE_PLACE_BYTES];
 };
 
+_Static_assert((int)ACCESS_BACKEND_BYTES >= (int)MEMBER_NAME_BYTES, "a member's name fits");
+
 /* Which backend it goes to, or went to; NULL: it has no name. */
 static inline const char *exchange_backend_name(const struct exchange *x)
 {
