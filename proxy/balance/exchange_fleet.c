@@ -58,9 +58,11 @@ int exchange_check_backend(struct exchange *x)
         fail_with_names(x, 400, "backend_not_named", what);
         return -1;
     }
-    if (members_find(fleet_members(x->env->fleet), name, name_n))
+    size_t named_n = members_count(fleet_members(x->env->fleet), name, name_n);
+    if (named_n == 1 || (named_n > 1 && !must_be_named(x)))
         return 0;
-    snprintf(what, sizeof what, "X-Sidecar-Backend: there is no backend \"%.*s\"", name_n < 100 ? (int)name_n : 100, name);
+    snprintf(what, sizeof what, "X-Sidecar-Backend: %s \"%.*s\"", named_n ? "one is changed at a time, and several are" : "there is no backend",
+             name_n < 100 ? (int)name_n : 100, name);
     fail_with_names(x, 400, "backend_not_found", what);
     return -1;
 }

@@ -278,6 +278,16 @@ struct member *members_find(const struct members *all, const char *name, size_t 
     return NULL;
 }
 
+size_t members_count(const struct members *all, const char *name, size_t name_n)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        const struct member *m = all->places[i];
+        n += m && !m->is_leaving && (is_name(m->name, name, name_n) || is_name(m->conf->name, name, name_n));
+    }
+    return n;
+}
+
 static void drain(struct member *m, int is_drained)
 {
     if (m->is_drained == is_drained)

@@ -83,6 +83,9 @@ def test_each_address_is_a_member_as_they_come_and_go(sidecar, hosts):
     hosts.wait_members(hosts.full(2), hosts.full(3))
     for number in (2, 3):
         assert ask(sidecar, hosts.full(number)) == hosts.full(number)
+    assert ask(sidecar, "team") in (hosts.full(2), hosts.full(3))
+    answer = sidecar.ask("POST", "/api/copy", {"source": "m", "destination": "n"}, [("X-Sidecar-Backend", "team")])
+    assert answer.status == 400 and f'one is changed at a time, and several are "team"; the backends are {hosts.full(2)}, {hosts.full(3)}' in answer.json["error"]
     hosts.say(2)
     sidecar.process.wait_log(f"member_gone backend={hosts.full(3)}")
     hosts.wait_members("team")
