@@ -64,6 +64,8 @@ void exchange_judge_member(struct exchange *x, int how, const char *why);
 void exchange_keep_member(struct exchange *x);
 /* What /health and /metrics tell of all of them: 1, or 0 where there is one Ollama. */
 int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out);
+/* How many slots of all of them are free, beside those that others wait for. */
+size_t exchange_free_slots(const struct exchange *x);
 /* It needs no member any more. Harmless where it has none. */
 void exchange_leave_member(struct exchange *x);
 /* Models were changed at its member. */
@@ -83,6 +85,7 @@ const char *exchange_place_text(struct exchange *x);
 #define exchange_judge_member(x, how, why) ((void)0)
 #define exchange_keep_member(x) ((void)0)
 #define exchange_gather_fleet(x, out) 0
+#define exchange_free_slots(x) ((size_t)0)
 #define exchange_leave_member(x) ((void)0)
 #define exchange_changed_member(x) ((void)0)
 #define exchange_answer_for_fleet(x) 0

@@ -2,7 +2,7 @@
  * See exchange_state.h. The parts of a conversation (map.h) are asked for by inner exchanges of their own, some at once (workers.h). What
  * one of these tells is only noted while it is told, and looked at by a timer, as nobody may free an exchange that is on the stack.
  */
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_fleet.h"
 
 #include "common/text.h"
 #include "proxy/exchange_inner.h"
@@ -138,6 +138,8 @@ static int start_job(struct map_run *run, struct map_job *job)
 static size_t free_slots(const struct map_run *run)
 {
     const struct env *env = run->of->env;
+    if (exchange_is_fleets(run->of)) /* its parts that wait are among those who do */
+        return exchange_free_slots(run->of);
     size_t free_n = queue_free_n(&env->queue, run->of->plan->strategy->map_model), coming_n = 0;
     for (size_t i = 0; i < WORKERS_MOST; i++)
         coming_n += run->jobs[i].x && !run->jobs[i].x->place.lane;

@@ -50,3 +50,8 @@ int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out)
     fleet_gather(x->env->fleet, out);
     return 1;
 }
+
+size_t exchange_free_slots(const struct exchange *x)
+{
+    return fleet_free_n(x->env->fleet);
+}
