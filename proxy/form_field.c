@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <strings.h>
 
-enum form_how { TEXT, NAME, BOOLEAN, THINK, OBJECT, FORMAT, KEEP_ALIVE, NUMBERS, IMAGE };
+enum form_how { TEXT, NAME, BOOLEAN, THINK, OBJECT, FORMAT, KEEP_ALIVE, NUMBER, NUMBERS, IMAGE };
 
 struct form_kind {
     const char *name, *member;
@@ -21,7 +21,7 @@ struct form_kind {
     const char *what; /* it must be */
 };
 
-/* As /api/generate has them (api/types.go, GenerateRequest), and `preset`. */
+/* As /api/generate has them (api/types.go, GenerateRequest), `preset` and `priority`. */
 static const struct form_kind kinds[] = {
     {"prompt", "prompt", TEXT, NULL},
     {"image", "images", IMAGE, NULL},
@@ -39,6 +39,7 @@ static const struct form_kind kinds[] = {
     {"keep_alive", "keep_alive", KEEP_ALIVE, "a duration such as 5m, or a number of seconds"},
     {"think", "think", THINK, "true, false, low, medium or high"},
     {"context", "context", NUMBERS, "a JSON array of numbers"},
+    {"priority", "priority", NUMBER, "a whole number from 0 to 9"},
 };
 enum { KINDS_N = sizeof kinds / sizeof *kinds, SHORT_BYTES = 64 };
 
@@ -397,6 +398,8 @@ static int is_fit(enum form_how how, struct json_text text)
         return (kind == JSON_NUMBER || kind == JSON_STRING) && keep_alive_read(text.at, text.n, &ms) == 0;
     if (how == NUMBERS)
         return kind == JSON_ARRAY && is_numbers(&value);
+    if (how == NUMBER)
+        return kind == JSON_NUMBER;
     return (how == OBJECT || how == FORMAT) && kind == JSON_OBJECT;
 }
 

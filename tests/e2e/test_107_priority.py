@@ -87,6 +87,16 @@ def test_null_is_as_not_said(sidecar, fleet):
     assert "priority" not in inferred(backend)[-1]
 
 
+def test_a_form_of_generate_may_have_it(sidecar, fleet):
+    backend = fleet()
+    for said, status in (("3", 200), ("12", 400), ("high", 400)):
+        fields = {"prompt": "x", "model": "m", "priority": said}
+        form = "".join(f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()) + "--b--\r\n"
+        answer = sidecar.ask("POST", "/generate", form.encode(), [("Content-Type", "multipart/form-data; boundary=b")])
+        assert answer.status == status and answer.header("X-Sidecar-Priority") == ("3" if status == 200 else None), answer.body
+    assert inferred(backend) == [{"prompt": "x", "model": "m"}]
+
+
 @pytest.mark.parametrize("said, head, counts", [(None, None, "7"), (9, None, "7"), (None, "9", "7"), (3, None, "3"), (None, "0", "0"), (2, "9", "2")])
 def test_a_key_s_priority_is_its_usual_one_and_its_most_R2_3(sidecar, fleet, said, head, counts):
     sidecar.configure("key:team", secret="sesame-team-0123456789", priority="7")
