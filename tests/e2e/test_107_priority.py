@@ -85,6 +85,7 @@ def test_null_is_as_not_said(sidecar, fleet):
     answer = sidecar.ask("POST", "/api/chat", {**CHAT, "stream": False, "priority": None}, [("X-Priority", "6")])
     assert answer.status == 200 and answer.header("X-Sidecar-Priority") == "6"
     assert "priority" not in inferred(backend)[-1]
+    sidecar.process.wait_log(r'"backend":"one"')  # the access log, when all else of the request is gone
 
 
 def test_a_form_of_generate_may_have_it(sidecar, fleet):
