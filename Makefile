@@ -164,7 +164,7 @@ FORCE:
 $(BUILD)/obj/proxy/store/script.o: $(BUILD)/gen/proxy/store/balance_lua.def
 $(BUILD)/gen/proxy/store/%_lua.def: proxy/store/%.lua
 	@mkdir -p $(@D)
-	sed '/^--\[\[/,/\]\]/s/.*//; s/^[ \t]*//; s/^--.*//' $< | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
+	sed 's/^[ \t]*//; s/^--.*//' $< | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
 
 # Generated code of others: its warnings are not ours.
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c

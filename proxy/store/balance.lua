@@ -1,31 +1,33 @@
---[[ The queue that all replicas have in common, as one script in Redis: who waits, who has which slot, who lives. It decides by the rules of
-proxy/balance/assign.h, under Redis' own clock (TIME, ms), and nothing is ever done between reading and writing, as Redis runs one script at a time.
-A ticket is in one of three states:
-  line    it waits, at its place by tag
-  slot    a lease of a backend's slot is its own; renewed by beat, it ends by leave or by itself
-  lapsed  its replica has not been heard of for too long, or did not take the grant. Its tag is kept for a while: who enters it again has his place
-KEYS[1] is the prefix P. ARGV: schema "1", command, replica (a text that no other has), then
-  enter ID MODEL PRIORITY PAYER COST_MS AGEING_MS FAIR_MAX_MS RESIDENCY_MS LEASE_MS {BACKEND RUN_MS LOAD_MS}…
-                                it waits; or its ways are others now; or its slot, which was acknowledged, is given back, and it waits again.
-                                A grant that was not acknowledged is told again
-  ack ID…                       these grants were taken
-  back ID…                      … were not: the slot is somebody else's; who still waits enters again
-  leave ID…                     it wants nothing any more
-  hold ID BACKEND MODEL ENDS_IN_MS LEASE_MS   it is in a slot, given while Redis was away: over and above, if need be
-  keep ID…                      its answer has begun: where its lease is lost, it has one over and above
-  backend NAME SLOTS WEIGHT     0: this replica has it no more. Reply: [[…], 1 where another replica says otherwise, else 0]
-  loaded NAME MODEL…            all that the backend says that it has loaded
-  drain NAME 0|1                nothing new goes there; it lasts
-  learnt BACKEND MODEL TEXT     for the other replicas
-  beat LEASE_MS ID…             this replica lives, and runs these
-  bye                           it goes: all that it has is given back
-Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]…],
-[[BACKEND, MODEL, TEXT] learnt by others since…], 1: you are not known (any more): tell all that you have, ms until grants are made]; of the others [[REPLICA, ID,
-BACKEND] granted now…]. Those of other replicas are published to them on P:grants:REPLICA as "ID BACKEND". Errors begin with SIDECAR where this script found
-them, else they are Redis' own.
-Keys behind P: :schema, :state (when it was called last, counters), :backends, :tickets (JSON), :line:MODEL (by tag, then arrival), :models (whose
-line is not empty), :leases and :replicas (by when they end), :of:REPLICA (its tickets), :met (replicas that were told that they are new), :lapsed (by when),
-:fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of them, as one does that evicts keys, what belonged to them is forgotten, too. ]]
+-- The queue that all replicas have in common, as one script in Redis: who waits, who has which slot, who lives. It decides by the rules of
+-- proxy/balance/assign.h, under Redis' own clock (TIME, ms), and nothing is ever done between reading and writing, as Redis runs one script at a time.
+-- A ticket is in one of three states:
+--   line    it waits, at its place by tag
+--   slot    a lease of a backend's slot is its own; renewed by beat, it ends by leave or by itself
+--   lapsed  its replica has not been heard of for too long, or did not take the grant. Its tag is kept for a while: who enters it again has his place
+-- KEYS[1] is the prefix P. ARGV: schema "1", command, replica (a text that no other has), then
+--   enter ID MODEL PRIORITY PAYER COST_MS AGEING_MS FAIR_MAX_MS RESIDENCY_MS LEASE_MS {BACKEND RUN_MS LOAD_MS}…
+--                                 it waits; or its ways are others now; or its slot, which was acknowledged, is given back, and it waits again.
+--                                 A grant that was not acknowledged is told again
+--   ack ID…                       these grants were taken
+--   back ID…                      … were not: the slot is somebody else's; who still waits enters again
+--   leave ID…                     it wants nothing any more
+--   hold ID BACKEND MODEL ENDS_IN_MS LEASE_MS   it is in a slot, given while Redis was away: over and above, if need be
+--   keep ID…                      its answer has begun: where its lease is lost, it has one over and above
+--   backend NAME SLOTS WEIGHT     0: this replica has it no more. Reply: [[…], 1 where another replica says otherwise, else 0]
+--   loaded NAME MODEL…            all that the backend says that it has loaded
+--   drain NAME 0|1                nothing new goes there; it lasts
+--   learnt BACKEND MODEL TEXT     for the other replicas
+--   beat LEASE_MS ID…             this replica lives, and runs these
+--   bye                           it goes: all that it has is given back
+-- Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]…],
+-- [[BACKEND, MODEL, TEXT] learnt by others since…], 1: you are not known (any more): tell all that you have, ms until grants are made]; of the others [[REPLICA, ID,
+-- BACKEND] granted now…]. Those of other replicas are published to them on P:grants:REPLICA as "ID BACKEND". Errors begin with SIDECAR where this script found
+-- them, else they are Redis' own.
+-- Keys behind P: :schema, :state (when it was called last, counters), :backends, :tickets (JSON), :line:MODEL (by tag, then arrival), :models (whose
+-- line is not empty), :leases and :replicas (by when they end), :of:REPLICA (its tickets), :met (replicas that were told that they are new), :lapsed (by when),
+-- :fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of
+-- them, as one does that evicts keys, what belonged to them is forgotten, too.
+
 local SCHEMA = '1'
 local SETTLE_MS = 2000      -- nobody has called for so long, as Redis was away: so long replicas may tell what they have before anything is granted
 local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 65536, 256, 1024, 512
@@ -42,7 +44,7 @@ local function call(name, key, ...)
     if reply.err:find('WRONGTYPE', 1, true) then
         fail('SIDECAR WRONGTYPE the key ' .. key .. ' is no key of ollama-sidecar\'s: another program uses it. Set another [redis] prefix, or delete it')
     end
-    fail(reply.err)
+    fail((reply.err:gsub('^@user_script:%s*%d+:%s*%-?', ''):gsub('%s+$', ''))) -- before Redis 7 they begin with where they came up
 end
 
 local argument_n = 3 -- read so far
