@@ -31,10 +31,17 @@ def mishaps(installation, chance):
             installation.restart_redis(is_kept=what == "redis")
 
 
-def ends_of(backend, left: dict) -> list:
-    """[(when, +1 or -1)]: its answers as they begin and end. Who left has ended when he did: the stand-in may notice a moment later."""
+def whole_of(journal) -> list:
+    """The requests of whose answers the last byte was written."""
+    done = {(entry["pid"], entry["id"]) for entry in journal if entry["event"] == "done"}
+    return [ID.search(entry["body"]).group() for entry in journal
+            if entry["event"] == "request" and (entry["pid"], entry["id"]) in done and ID.search(entry.get("body", ""))]
+
+
+def ends_of(journal, left: dict) -> list:
+    """[(when, +1 or -1)]: answers as they begin and end. Who left has ended when he did: the stand-in may notice a moment later."""
     begun, changes = {}, []
-    for entry in backend.journal():
+    for entry in journal:
         if entry["event"] == "request" and ID.search(entry.get("body", "")):
             begun[entry["pid"], entry["id"]] = ID.search(entry["body"]).group()
             changes.append((entry["t"], 1))
@@ -65,12 +72,11 @@ def test_what_is_promised_is_kept_proxy_scenario_37(installation):
     done = {}
     left = {result.id: result.ended for result in results if result.outcome == "left"}
     for name, backend in installation.backends.items():
-        for entry in backend.journal("request"):
-            found = ID.search(entry.get("body", ""))
-            if found and backend.journal("done", id=entry["id"], pid=entry["pid"]):
-                done.setdefault(found.group(), []).append(name)
+        journal = backend.journal()
+        for one in whole_of(journal):
+            done.setdefault(one, []).append(name)
         used = 0
-        for when, change in ends_of(backend, left):
+        for when, change in ends_of(journal, left):
             used += change
             assert used <= SLOTS[name] or installation.is_disturbed(when), f"{used} at once of {name} at {when}"
     assert {one: names for one, names in done.items() if len(names) > 1} == {}, "answered twice"
