@@ -71,6 +71,19 @@ void loop_defer(struct loop *l, struct deferred *d)
     l->deferred_last = &d->next;
 }
 
+void loop_forget(struct loop *l, struct deferred *d)
+{
+    struct deferred **at = &l->deferred_first;
+    if (!d->is_queued)
+        return;
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+    if (!*at)
+        l->deferred_last = at;
+    d->is_queued = 0;
+}
+
 static void run_deferred(struct loop *l)
 {
     while (l->deferred_first) {

@@ -70,6 +70,8 @@ void loop_disarm(struct loop *l, struct timer *t);
 
 /* Runs d->fn at the end of this turn; once, however often it is asked. */
 void loop_defer(struct loop *l, struct deferred *d);
+/* … or not at all: it may be freed. Harmless for what is not to run. */
+void loop_forget(struct loop *l, struct deferred *d);
 
 /* One turn: waits at most max_wait_ms (-1: until something happens), then runs what is due. 0 or -errno: then
  * descriptors were not looked at, and timers were run all the same. */

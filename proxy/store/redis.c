@@ -443,15 +443,6 @@ int redis_new(struct redis **out, const struct redis_site *site, const struct re
     return 0;
 }
 
-static void free_redis(void *context)
-{
-    struct redis *r = context;
-    buf_fini(&r->out);
-    buf_fini(&r->words);
-    free(r->pending);
-    free(r);
-}
-
 void redis_free(struct redis **redis)
 {
     struct redis *r = *redis;
@@ -464,8 +455,9 @@ void redis_free(struct redis **redis)
     r->state = REDIS_PAUSE;
     close_socket(r);
     answer_all(r);
-    if (r->flush.is_queued)
-        r->flush.fn = free_redis; /* at the end of this turn */
-    else
-        free_redis(r);
+    loop_forget(r->site.loop, &r->flush); /* there may be no turn any more */
+    buf_fini(&r->out);
+    buf_fini(&r->words);
+    free(r->pending);
+    free(r);
 }

@@ -251,6 +251,31 @@ static void stop(void *context, int64_t now_ms)
     loop_stop(context);
 }
 
+static void test_deferred_work_that_is_forgotten_does_not_run(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct note notes[4];
+    start(&loop);
+    for (int i = 0; i < 4; i++) {
+        note_init(&notes[i], &loop);
+        if (i < 3)
+            loop_defer(&loop, &notes[i].work);
+    }
+    loop_forget(&loop, &notes[1].work);
+    loop_forget(&loop, &notes[2].work); /* the last one */
+    loop_forget(&loop, &notes[3].work); /* none */
+    loop_defer(&loop, &notes[3].work);
+    assert_int_equal(loop_turn(&loop, 0), 0);
+    unsigned expected[] = {1, 0, 0, 1};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(notes[i].runs_n, expected[i]);
+    loop_defer(&loop, &notes[1].work);
+    assert_int_equal(loop_turn(&loop, 0), 0);
+    assert_int_equal(notes[1].runs_n, 1);
+    loop_fini(&loop);
+}
+
 static void test_a_turn_waits_for_the_next_timer_and_no_longer(void **state)
 {
     (void)state;
@@ -344,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_events_can_be_switched_off_but_hang_ups_come),
         cmocka_unit_test(test_deferred_work_runs_once_at_the_end_of_the_turn),
         cmocka_unit_test(test_deferred_work_may_free_itself),
+        cmocka_unit_test(test_deferred_work_that_is_forgotten_does_not_run),
         cmocka_unit_test(test_a_turn_waits_for_the_next_timer_and_no_longer),
         cmocka_unit_test(test_a_wait_that_fails_is_told_and_timers_run),
         cmocka_unit_test(test_a_run_ends_when_it_is_told_to),
