@@ -52,6 +52,6 @@ def test_balancers_are_measured_where_no_other_is_installed(folder):
                           env=env, cwd=folder, capture_output=True, text=True, timeout=50 * SLACK, check=False)
     assert done.returncode == 0, done.stderr + done.stdout  # none failed
     assert "nginx least_conn: nginx is not there, left out" in done.stderr and "2 x ollama-proxy: redis-server is not there, left out" in done.stderr
-    rows = re.findall(r"^\| ollama-proxy \| -?\d+\.\d\d \| \d+\.\d\d \|  \| \d+\.\d\d \| \d+\.\d\d \| \d+ \d+ \d+ \| 0 \|$", done.stdout, re.M)
+    rows = re.findall(r"^\| ollama-proxy \| -?\d+\.\d\d \| \d+\.\d\d \|  \| \d+\.\d\d \| \d+\.\d\d \| \d+ \d+ \d+ \| \d+ \| 0 \|$", done.stdout, re.M)
     assert len(rows) == 2, done.stdout  # equal, and mixed speeds
     assert os.listdir(folder) == []

@@ -22,6 +22,7 @@ class Backend:
         self.speed = speed
         self.slot = asyncio.Lock()  # fair: first come, first served
         self.answered = 0
+        self.work_s = self.late_s = 0.0  # what was to be done, and by how much it took longer, as the machine had no time for us
 
     async def start(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -77,6 +78,8 @@ class Backend:
         async with self.slot:
             began_s = clock()
             await asyncio.sleep(all_s)
+            self.late_s += clock() - began_s - all_s
+        self.work_s += all_s
         self.answered += 1
         return {"done_reason": "stop", "began_s": began_s, "load_duration": 0, "total_duration": int((clock() - began_s) * 1e9),
                 "prompt_eval_count": prompt_tokens, "prompt_eval_duration": int(prefill_s * 1e9),
