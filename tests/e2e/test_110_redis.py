@@ -153,3 +153,13 @@ def test_nobody_is_there_at_first(sidecar, fleet, start_redis):
         assert is_answered(sidecar)
     finally:
         server.end()
+
+
+def test_its_state_is_told(sidecar, fleet, start_redis):
+    server = start_redis()
+    open_with(fleet, server.port).wait_log(" redis_up ")
+    told = sidecar.ask("GET", "/status").json["redis"]
+    assert told["state"] == "up" and told["replicas"] == 1 and told["error"] is None and told["address"] == f"127.0.0.1:{server.port}"
+    server.kill()
+    told = until(lambda: [told for told in [sidecar.ask("GET", "/status").json["redis"]] if told["state"] == "away"], 10, "it to be away")[0]
+    assert told["error"]
