@@ -108,6 +108,8 @@ void fleet_give(struct fleet *f, struct fleet_ticket *t)
 void fleet_keep(struct fleet *f, struct fleet_ticket *t)
 {
     t->is_kept = 1;
+    if (t->due == FLEET_DUE_LOSS) /* its answer came in the very turn in which it was told that its slot is lost */
+        t->due = FLEET_DUE_NOTHING;
     fleet_share_keep(f, t);
 }
 
