@@ -15,11 +15,15 @@ REQUIREMENTS = os.path.join(ROOT, "deploy", "compose", "app", "requirements.txt"
 PIP_CONF = "[global]\nno-index = true\nfind-links = /wheels\nbreak-system-packages = true\nroot-user-action = ignore\n"
 # What takes the place of python:3-slim: a python3 with pip, and nothing else.
 PYTHON = "FROM {rootfs}\nCOPY pip/ /usr/lib/python3/dist-packages/pip/\n"
+# What takes the place of redis:7: the one of the distribution.
+REDIS = """FROM {rootfs}
+RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends redis-server && rm -rf /var/lib/apt/lists/*
+"""
 
 
 class Bases:
-    """OLLAMA_BASE is the image that tests/container builds the shipped one on, APP_BASE one with Python. `store` has them, and the
-    layers of the shipped image, so that a build from the same files finds them again."""
+    """OLLAMA_BASE is the image that tests/container builds the shipped one on, APP_BASE one with Python, REDIS_IMAGE one with Redis. `store` has
+    them, and the layers of the shipped image, so that a build from the same files finds them again."""
 
     def __init__(self):
         fetch_wheels()
@@ -34,6 +38,17 @@ class Bases:
         with open(settings, "w", encoding="utf-8") as file:
             file.write(PIP_CONF)
         self.app_build = ["--pull=never", "--volume", f"{settings}:/etc/pip.conf:ro", "--volume", f"{WHEELS}:/wheels:ro"]
+
+    def add_redis(self) -> None:
+        """REDIS_IMAGE, made where it is not there."""
+        with Builder() as builder, tempfile.TemporaryDirectory(prefix="sc-redis-") as context:
+            tag = f"localhost/redis:{builder.rootfs[-12:]}"
+            if builder.podman.run("image", "exists", tag).returncode:
+                recipe = os.path.join(context, "Dockerfile")
+                with open(recipe, "w", encoding="utf-8") as file:
+                    file.write(REDIS.format(rootfs=builder.rootfs))
+                builder.check(builder.build(tag, context, recipe))
+            self.env["REDIS_IMAGE"] = tag
 
     def podman_script(self, podman: list, outside: str) -> str:
         """A podman that builds as tests/container does: in this machine's network, with what leads to packages mounted. No file

@@ -31,6 +31,7 @@ class Stack:
         self.folder = folder
         self.env = dict(env)
         self.files: list = []  # those that compose finds by itself
+        self.project = os.path.basename(folder)
         if composer == "docker-compose":
             self.command = [os.path.join(BIN, composer)]
             self.env["DOCKER_HOST"] = machine.docker_host()
@@ -68,7 +69,7 @@ class Stack:
     def containers(self) -> dict:
         """The project's containers by service, as podman inspects them."""
         listed = self.machine.podman("ps", "--all", "--quiet", "--filter",
-                                     f"label=com.docker.compose.project={os.path.basename(self.folder)}")
+                                     f"label=com.docker.compose.project={self.project}")
         ids = listed.stdout.split()
         inspected = json.loads(self.machine.podman("inspect", *ids).stdout) if ids else []
         return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in inspected}
