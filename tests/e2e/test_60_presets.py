@@ -52,11 +52,11 @@ MISTAKES = [
 
 
 def handed(pid: int) -> str:
-    """What the supervisor has given to a proxy to read in the files' place: the presets are the last of it."""
+    """What the supervisor has given to a proxy to read in the files' place: the presets are the last but one of it."""
     with open(f"/proc/{pid}/environ", "rb") as file:
         variables = dict(line.split("=", 1) for line in file.read().decode().split("\0") if "=" in line)
     with open(f"/proc/{pid}/fd/{variables['SIDECAR_CONFIG_FD']}", encoding="utf-8") as file:
-        return file.read().split("\0")[-2]
+        return file.read().split("\0")[-3]
 
 
 def dumped(text: str) -> dict:

@@ -170,19 +170,18 @@ static void test_every_row_has_its_default_and_takes_it(void **state)
     each_row(check_default);
 }
 
-static void check_description(struct conf_case *k, const struct conf_section *s, const struct conf_param *p)
+static void check_row(struct conf_case *k, const struct conf_section *s, const struct conf_param *p)
 {
     (void)k;
     assert_string_equal(p->section, s->name);
-    assert_true(strlen(conf_param_help(p)) > 5);
     assert_ptr_equal(conf_find_param(s, conf_param_key(p)), p); /* no key stands twice */
     assert_int_equal(strspn(conf_param_key(p), "abcdefghijklmnopqrstuvwxyz_"), strlen(conf_param_key(p)));
 }
 
-static void test_every_row_is_described_and_stands_once(void **state)
+static void test_every_row_stands_once(void **state)
 {
     (void)state;
-    each_row(check_description);
+    each_row(check_row);
 }
 
 static void check_planned(struct conf_case *k, const struct conf_section *s, const struct conf_param *p)
@@ -211,8 +210,12 @@ static void test_the_help_is_an_ini_file_with_every_row(void **state)
             char line[300];
             const struct conf_param *p = &conf_sections[i].params[j];
             snprintf(line, sizeof line, "\n;%s = %s\n", conf_param_key(p), conf_param_default(p));
-            if (!memmem(buf_data(&text), buf_size(&text), line, strlen(line)))
+            const char *at = memmem(buf_data(&text), buf_size(&text), line, strlen(line));
+            if (!at)
                 fail_msg("--help has no %s", conf_param_key(p));
+            const char *help = memrchr(buf_data(&text), '\n', (size_t)(at - buf_data(&text)));
+            if (!help || strncmp(help, "\n; ", 3) != 0 || at - help < 10)
+                fail_msg("--help does not say what %s is for", conf_param_key(p));
         }
     }
     conf_case_begin(&k); /* [program:NAME], all commented out, wants a command, a key its secret, a backend its url, a strategy its model; nothing else is wrong */
@@ -259,7 +262,7 @@ int main(void)
         cmocka_unit_test(test_numbers_take_min_and_max_and_nothing_beyond),
         cmocka_unit_test(test_words_switches_and_signals),
         cmocka_unit_test(test_every_row_has_its_default_and_takes_it),
-        cmocka_unit_test(test_every_row_is_described_and_stands_once),
+        cmocka_unit_test(test_every_row_stands_once),
         cmocka_unit_test(test_planned_rows_alone_warn_when_they_are_set),
         cmocka_unit_test(test_the_help_is_an_ini_file_with_every_row),
         cmocka_unit_test(test_defaults_of_the_whole),
