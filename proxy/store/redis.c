@@ -234,6 +234,17 @@ static int greet_as_user(struct redis *r)
     return put(r, on_greeting, r);
 }
 
+/* It may be forbidden, and is missed by nobody then. But a server that lets nobody in says so in the place of the first reply. */
+static void on_named(void *context, const redisReply *reply)
+{
+    struct redis *r = context;
+    char why[REDIS_WHY_BYTES];
+    if (!reply || reply->type != REDIS_REPLY_ERROR || strncmp(reply->str, "DENIED", 6) != 0)
+        return;
+    redis_why(reply->str, why);
+    close_down(r, why);
+}
+
 static void greet(struct redis *r)
 {
     static const char *const name[] = {"CLIENT", "SETNAME"};
@@ -250,7 +261,7 @@ static void greet(struct redis *r)
     for (size_t i = 0; i < 2; i++)
         redis_add_text(r, name[i]);
     redis_add_text(r, r->site.name);
-    error = error ? error : put(r, NULL, NULL); /* it may be forbidden, and is missed by nobody then */
+    error = error ? error : put(r, on_named, r);
     redis_begin(r);
     redis_add_text(r, "PING");
     error = error ? error : put(r, on_pong, r);
@@ -331,10 +342,10 @@ static void on_event(void *context, short revents)
             greet(r);
         return;
     }
-    if (revents & POLLOUT)
-        flush(r);
-    if (r->reader && (revents & ~POLLOUT))
+    if (revents & ~POLLOUT) /* first, as a server that ends the connection may have said why */
         read_some(r);
+    if (r->reader && (revents & POLLOUT))
+        flush(r);
 }
 
 /* ---- a try ---- */

@@ -9,6 +9,7 @@
 static const struct {
     const char *code, *words;
 } known[] = {
+    {"DENIED", "it lets in nobody from another machine without a password: give it one (requirepass), or say protected-mode no in a network of its own"},
     {"SIDECAR SCHEMA", "proxies of another version share this [redis] prefix: use one version, or another prefix"},
     {"WRONGPASS", "it does not take the user or the password: [redis] password, password_file, or url"},
     {"invalid password", "it does not take the password: [redis] password, password_file, or url"},

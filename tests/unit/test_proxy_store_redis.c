@@ -22,6 +22,7 @@ struct box {
     char why[512], got[512], message[64];
     const char *answer; /* to what is no greeting */
     const char *pong;   /* to PING */
+    const char *named;  /* to CLIENT SETNAME */
 };
 
 static void on_up(void *context)
@@ -61,7 +62,7 @@ static void play(struct played *p, struct played_client *c, const char *const *w
     else if (strcmp(words[0], "AUTH") == 0)
         played_say(c, strcmp(words[words_n - 1], "secret") == 0 ? "+OK\r\n" : "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
     else if (strcmp(words[0], "CLIENT") == 0)
-        played_say(c, "-NOPERM this user has no permissions\r\n");
+        played_say(c, b->named);
     else if (strcmp(words[0], "SELECT") == 0)
         played_say(c, "+OK\r\n");
     else if (b->answer)
@@ -71,7 +72,7 @@ static void play(struct played *p, struct played_client *c, const char *const *w
 static void begin_at(struct box *b, const char *password, const char *url)
 {
     char why[PARSE_WHY_BYTES];
-    *b = (struct box){.pong = "+PONG\r\n", .answer = "+OK\r\n"};
+    *b = (struct box){.pong = "+PONG\r\n", .named = "-NOPERM this user has no permissions\r\n", .answer = "+OK\r\n"};
     assert_int_equal(loop_init(&b->loop), 0);
     played_begin(&b->played, &b->loop);
     b->played.command = play;
@@ -230,6 +231,19 @@ static void test_who_does_not_let_us_in_is_told_in_words(void **state)
     }
 }
 
+/* Its words come in the place of the first reply, whatever was asked. */
+static void test_a_protected_one_is_told_in_words(void **state)
+{
+    struct box b;
+    (void)state;
+    begin(&b);
+    b.named = "-DENIED Redis is running in protected mode because no password is set for the default user.\r\n";
+    TURN_UNTIL(&b.loop, b.down_n == 1);
+    assert_non_null(strstr(b.why, "protected-mode no"));
+    assert_int_equal(redis_state(b.redis), REDIS_PAUSE);
+    end(&b);
+}
+
 static void test_a_wrong_password_is_told_and_not_shown(void **state)
 {
     struct box b;
@@ -336,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_what_is_under_way_is_told_that_it_is_lost),
         cmocka_unit_test(test_a_peer_that_is_silent_is_left),
         cmocka_unit_test(test_who_does_not_let_us_in_is_told_in_words),
+        cmocka_unit_test(test_a_protected_one_is_told_in_words),
         cmocka_unit_test(test_a_wrong_password_is_told_and_not_shown),
         cmocka_unit_test(test_a_socket_that_is_not_there_is_tried_with_growing_pauses),
         cmocka_unit_test(test_a_name_that_nobody_knows_is_told),
