@@ -67,15 +67,45 @@ int exchange_check_backend(struct exchange *x)
     return -1;
 }
 
+/* Nothing that it waits for at its member comes to it any more. */
+static void stop_asking(struct exchange *x)
+{
+    fetch_cancel(&x->relay.fetch);
+    loads_leave(&exchange_loader(x)->loads, &x->load);
+    capabilities_leave(&x->capable);
+}
+
+/* Its body is held still, and no byte of an answer has come. */
+static int may_be_sent_again(const struct exchange *x)
+{
+    return x->fleet && x->fleet->ticket.member && !x->is_sent_once && x->relay.fetch.sent_body_bytes == 0;
+}
+
+/* Its connection may last for ever, and another member is there. */
+static void leave_hung(struct exchange *x)
+{
+    char why[MEMBER_WHY_BYTES];
+    int is_waiting = x->state == EXCHANGE_SHOW || x->state == EXCHANGE_LOAD || x->state == EXCHANGE_FETCH;
+    if (!is_waiting || !may_be_sent_again(x))
+        return;
+    snprintf(why, sizeof why, "%s", x->member->why);
+    stop_asking(x);
+    exchange_lost_backend(x);
+    x->hold_until_ms = 0; /* what was waited for is waited for anew */
+    (void)!exchange_go_elsewhere(x, FAILURE_OF_ANSWER, why);
+}
+
 /* A slot may be had by now, or can't be any more. */
 static void on_fleet(void *context, enum fleet_why why)
 {
     struct exchange *x = context;
+    if (why == FLEET_HUNG) {
+        leave_hung(x);
+        return;
+    }
     if (why == FLEET_LOST) {
         log_event(LOG_WARNING, "slot_lost", "id=%s hint=\"this proxy stood still for longer than [redis] lease: the request waits again\"", x->deliver.request_id);
-        fetch_cancel(&x->relay.fetch);
-        loads_leave(&exchange_loader(x)->loads, &x->load);
-        capabilities_leave(&x->capable);
+        stop_asking(x);
         exchange_was_answered(x, LOAD_ANSWER_LEFT);
         x->member = NULL;
     }
@@ -190,8 +220,7 @@ int exchange_go_elsewhere(struct exchange *x, enum exchange_failure failure, con
         [FAILURE_OF_MODEL] = BREAKER_NOTHING, [FAILURE_OF_ANSWER] = BREAKER_BAD, [FAILURE_TO_CONNECT] = BREAKER_REFUSED};
     struct fleet *fleet = x->env->fleet;
     struct fleet_ticket *t = x->fleet ? &x->fleet->ticket : NULL;
-    int may_go = t && t->member && !x->is_sent_once && x->relay.fetch.sent_body_bytes == 0;
-    if (!may_go)
+    if (!may_be_sent_again(x))
         return 0;
     int is_left = fleet_may_go_elsewhere(fleet, t);
     x->fleet->refused_n += failure == FAILURE_TO_CONNECT;

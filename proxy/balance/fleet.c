@@ -14,12 +14,14 @@ enum {
 
 /* Who gets a slot */
 
-/* Those who wait: where each may go by now, and whether it may go anywhere at all. */
+/* Those who wait: where each may go by now, and whether it may go anywhere at all. And those who wait for a byte of one that is down. */
 static void find_all_ways(struct fleet *f, int is_told)
 {
     int is_untold = 0;
     for (size_t i = 0; i < FLEET_BUCKETS; i++)
         for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next) {
+            if (!t->due && fleet_is_stuck(f, t))
+                t->due = FLEET_DUE_HUNG;
             if (t->member || t->due)
                 continue;
             enum fleet_ways ways = fleet_find_ways(f, t);
@@ -51,6 +53,10 @@ static void tell(struct fleet *f, struct fleet_ticket *t)
     t->due = FLEET_DUE_NOTHING;
     if (due == FLEET_DUE_SLOT) {
         fleet_give(f, t);
+        return;
+    }
+    if (due == FLEET_DUE_HUNG) {
+        t->fn(t->context, FLEET_HUNG);
         return;
     }
     if (due == FLEET_DUE_LOSS) /* Redis knows */

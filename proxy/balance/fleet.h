@@ -28,6 +28,7 @@ struct fleet_ask {
 
 enum fleet_why {
     FLEET_LOOK_AGAIN, /* fleet_enter says something else than WAIT now */
+    FLEET_HUNG,       /* its member answers nothing any more, and another one may: it may leave it (fleet_fail), where no byte has come */
     FLEET_LOST,       /* its slot is somebody else's by now, as we stood still too long: what is under way is to be cancelled, and it may enter again */
 };
 
@@ -35,6 +36,7 @@ enum fleet_due {
     FLEET_DUE_NOTHING,
     FLEET_DUE_SLOT, /* Redis has given it one: it is balance's already */
     FLEET_DUE_AWAY, /* no member has its model, or would take it */
+    FLEET_DUE_HUNG, /* FLEET_HUNG */
     FLEET_DUE_LOSS, /* FLEET_LOST */
 };
 
@@ -55,7 +57,7 @@ struct fleet_ticket {
     int is_kept;            /* its answer has begun */
     int64_t cached_tokens;  /* what was expected of the member's cache */
     int64_t entered_ms, granted_ms, estimate_ms; /* what was expected of it when it was granted, its wait left out */
-    void (*fn)(void *context, enum fleet_why why); /* called once for each FLEET_WAIT, never from within; and where a slot is lost */
+    void (*fn)(void *context, enum fleet_why why); /* called once for each FLEET_WAIT, never from within; and where a slot is lost, or its member hangs */
     void *context;
 };
 

@@ -53,6 +53,8 @@ enum fleet_ways {
 };
 /* Into t->ways. */
 enum fleet_ways fleet_find_ways(struct fleet *f, struct fleet_ticket *t);
+/* Its member is down and has not answered it, and another one would be tried now. */
+int fleet_is_stuck(const struct fleet *f, const struct fleet_ticket *t);
 /* Whether the member is one that this ask may go to, whatever it has. */
 int fleet_is_meant(const struct fleet_ask *ask, const struct member *m);
 

@@ -40,13 +40,24 @@ enum fleet_ways fleet_find_ways(struct fleet *f, struct fleet_ticket *t)
     return has_way ? FLEET_WAYS_SOME : is_untold ? FLEET_WAYS_UNTOLD : was_tried ? FLEET_WAYS_TRIED : FLEET_WAYS_NONE;
 }
 
-int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t)
+static int has_other(const struct fleet *f, const struct fleet_ticket *t, int must_be_open)
 {
+    int64_t now_ms = fleet_now_ms(f);
     for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
-        const struct member *m = members_at(f->members, i);
+        struct member *m = members_at(f->members, i);
         int is_tried = (t->tried >> i & 1) || m == t->member;
-        if (m && !is_tried && fleet_is_meant(&t->ask, m) && member_has(m, t->model, fleet_now_ms(f)) == INSTALLED_YES)
+        if (m && !is_tried && fleet_is_meant(&t->ask, m) && member_has(m, t->model, now_ms) == INSTALLED_YES && (!must_be_open || member_is_open(m, now_ms)))
             return 1;
     }
     return 0;
+}
+
+int fleet_may_go_elsewhere(const struct fleet *f, const struct fleet_ticket *t)
+{
+    return has_other(f, t, 0);
+}
+
+int fleet_is_stuck(const struct fleet *f, const struct fleet_ticket *t)
+{
+    return t->member && !t->is_kept && t->member->breaker.state == BREAKER_DOWN && has_other(f, t, 1);
 }

@@ -1,6 +1,8 @@
 """Several Ollamas, some of which fail: nobody loses his request before its first byte, and nobody has it run twice behind it."""
 import json
+import os
 import re
+import signal
 
 import pytest
 
@@ -155,3 +157,54 @@ def test_who_waits_too_long_is_told_so_proxy_scenario_32(sidecar, fleet):
     sidecar.process.wait_log(" member_down ", timeout=10)
     answer = sidecar.ask("POST", "/api/generate", BODY)
     assert answer.status == 503 and "hold_timeout" in answer.json["error"] and int(answer.header("Retry-After")) > 0
+
+
+def hang(fleet, *names):
+    """They stand still: the kernel takes connections for them, and they say nothing."""
+    for name in names:
+        os.kill(fleet.running[name].pid, signal.SIGSTOP)
+
+
+def go_on(fleet, *names):
+    """They do not stand still any more."""
+    for name in names:
+        os.kill(fleet.running[name].pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("script", [{"first_token_delay_ms": 60000}, {"load_s": 60}], ids=["answer", "load"])
+def test_who_waits_at_one_that_hangs_goes_elsewhere(sidecar, fleet, script):
+    """Its connection stays, and nothing would ever come of it: when it is down, so are the hopes of those who have no byte of it."""
+    hung = fleet.add("hung", **script)
+    fleet.add("well", tokens=1, started=False)
+    sidecar.configure("balancer", probe_timeout="300ms")
+    fleet.open()
+    call = sidecar.background("POST", "/api/generate", BODY, timeout=30)
+    hung.wait("request", path="/api/generate" if "load_s" not in script else "/api/embed")
+    hang(fleet, "hung")
+    try:
+        sidecar.process.wait_log(" member_down .*backend=hung")
+        fleet.start("well")
+        answer = call.result(30)
+        assert (answer.status, answer.header("X-Sidecar-Backend")) == (200, "well")
+        assert sidecar.process.logged(" retry .*backend=hung")
+    finally:
+        go_on(fleet, "hung")
+    assert sidecar.ask("GET", "/status").json["queue"]["waiting"] == 0
+
+
+def test_where_all_hang_who_waits_is_answered_when_they_go_on(sidecar, fleet):
+    names = ("one", "two")
+    for name in names:
+        fleet.add(name, tokens=1, first_token_delay_ms=500)
+    sidecar.configure("balancer", probe_timeout="300ms")
+    fleet.open()
+    calls = [sidecar.background("POST", "/api/generate", {**BODY, "prompt": name}, timeout=30) for name in names]
+    for name in names:
+        fleet.wait_asked(name)
+    hang(fleet, *names)
+    try:
+        for name in names:
+            sidecar.process.wait_log(f" member_down .*backend={name}")
+    finally:
+        go_on(fleet, *names)
+    assert [call.result(30).status for call in calls] == [200, 200]
