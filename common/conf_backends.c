@@ -15,16 +15,17 @@ static int is_same_place(const struct conf_backend *a, const struct conf_backend
            address_equal(&first.address, &second.address) && first.path_n == second.path_n && memcmp(first.path, second.path, first.path_n) == 0;
 }
 
-/* An Ollama counts once: its slots, and what is learnt of it. */
+/* An Ollama counts once: its slots, and what is learnt of it. Told beside the first of its names alone, as a mistake of n would be n * n. */
 static void check_twice(const struct conf *c, const struct conf_backend *b, struct diag *d)
 {
     char what[PARSE_WHY_BYTES];
-    for (const struct conf_backend *other = c->backends; other < b; other++) {
-        if (!conf_backend_is_member(other) || !is_same_place(b, other))
-            continue;
-        snprintf(what, sizeof what, "this is the Ollama of backend \"%.64s\", too: name it once, with slots and weight for all that it can do", other->name);
-        conf_mistake(c, (const struct conf_head *)b, "backend", "url", d, what);
-    }
+    const struct conf_backend *other = c->backends;
+    while (other < b && !(conf_backend_is_member(other) && is_same_place(b, other)))
+        other++;
+    if (other == b)
+        return;
+    snprintf(what, sizeof what, "this is the Ollama of backend \"%.64s\", too: name it once, with slots and weight for all that it can do", other->name);
+    conf_mistake(c, (const struct conf_head *)b, "backend", "url", d, what);
 }
 
 static int check_backend(struct conf *c, struct conf_backend *b, struct diag *d)
@@ -33,11 +34,12 @@ static int check_backend(struct conf *c, struct conf_backend *b, struct diag *d)
     const char *key;
     struct url url;
     char why[PARSE_WHY_BYTES];
-    if (*b->url == '\0')
+    int has_url = *b->url != '\0';
+    if (!has_url && !conf_is_of_containers(b)) /* why an entry has none was told where it was read */
         conf_mistake(c, at, "backend", "url", d, "there is none: write http://HOST:PORT or https://HOST");
-    else if (parse_url(b->url, &url, why) < 0)
+    else if (has_url && parse_url(b->url, &url, why) < 0)
         conf_mistake(c, at, "backend", "url", d, why);
-    else if (!url.is_https && conf_is_own_listener(c, &url.address))
+    else if (has_url && !url.is_https && conf_is_own_listener(c, &url.address))
         conf_mistake(c, at, "backend", "url", d, CONF_CIRCLE);
     if (conf_backend_is_member(b))
         check_twice(c, b, d);

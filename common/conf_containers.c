@@ -59,7 +59,9 @@ static int take_string(struct reader *r, const struct entry *e, size_t member, c
     if (!text)
         return -ENOMEM;
     ssize_t n = json_decode(json_read_text(v), text, v->n);
-    if (n >= 0 && strlen(text) == (size_t)n)
+    if (n == 0 && member == MEMBER_URL)
+        TELL(r, v->at, "%s: the url is empty: write http://HOST:PORT or https://HOST", e->label);
+    else if (n >= 0 && strlen(text) == (size_t)n)
         *out = text;
     else if (n >= 0)
         TELL(r, v->at, "%s: %s has a NUL byte", e->label, r->names[member]);

@@ -132,6 +132,7 @@ static void test_each_mistake_of_a_file(void **state)
         {"[{\"name\": \"b\", \"host\": [\"h\"]}]", 1, "host must be a string, and is an array"},
         {"[{\"name\": \"b\", \"host\": \"h\", \"url\": \"http://h\"}]", 1, "column 24: entry 1, \"b\": it has a url, too"},
         {"[{\"name\": \"b\", \"port\": 1, \"url\": \"http://h\"}]", 1, "column 24: entry 1, \"b\": it has a url, too"},
+        {"[{\"name\": \"b\", \"url\": \"\"}]", 1, "column 23: entry 1, \"b\": the url is empty: write http://HOST:PORT"},
         {"[{\"name\": \"b\", \"url\": \"h:1\"}]", 1, "[backend:b] url: write http://"},
         {WITH("\"port\": \"11434\""), 2, "column 9: entry 1, \"a\": port must be a number from 1 to 65535, without quotes"},
         {WITH("\"port\": 0"), 2, "port must be a number"},
@@ -180,7 +181,17 @@ static void test_all_mistakes_at_once(void **state)
     assert_told(4, "entry 3 must be an object");
     assert_told(5, "there is another backend of this name");
     assert_told(5, "slots must be a number");
-    assert_int_equal(k.diag.errors_n, 7); /* and that backend a has no url */
+    assert_int_equal(k.diag.errors_n, 6); /* and not that backend a has no url, as that is what line 2 says */
+}
+
+static void test_one_mistake_is_told_once(void **state)
+{
+    (void)state;
+    load("[\n {\"name\": \"a\", \"host\": \"h:1\"},\n {\"name\": \"b\", \"host\": \"h\", \"port\": \"1\"},\n {\"name\": \"c\", \"host\": 7}\n]\n");
+    assert_int_equal(k.diag.errors_n, 3); /* where they are, and not once more that their url is missing */
+    load("[\n {\"name\": \"a\", \"host\": \"h\"},\n {\"name\": \"b\", \"host\": \"h\"},\n {\"name\": \"c\", \"host\": \"h\"},\n {\"name\": \"d\", \"host\": \"h\"}\n]\n");
+    assert_int_equal(k.diag.errors_n, 3); /* each beside the first, and not beside all before it */
+    assert_told(5, "[backend:d] url: this is the Ollama of backend \"a\", too");
 }
 
 static void test_what_is_no_file(void **state)
@@ -386,6 +397,7 @@ int main(void)
         CASE(test_the_ollamas_take_the_place_of_ours),
         CASE(test_each_mistake_of_a_file),
         CASE(test_all_mistakes_at_once),
+        CASE(test_one_mistake_is_told_once),
         CASE(test_what_is_no_file),
         CASE(test_as_many_as_there_may_be),
         CASE(test_a_child_has_what_was_accepted),
