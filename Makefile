@@ -86,8 +86,9 @@ BALANCER_CPPFLAGS := -DWITH_BALANCER
 HIREDIS_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libhiredis.a)),$(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null),-lhiredis)
 else
 left_out = $(addsuffix /%,$(addprefix $(1)/,$(BALANCER_ROOMS)))
-# … and the unit tests that need it.
-TESTS_LEFT_OUT := $(shell grep -lE '"(proxy|bench)/(balance|store)/' tests/unit/*.c 2>/dev/null)
+# … and the unit tests that need it; two of conf's say what a configuration with it is.
+TESTS_LEFT_OUT := $(wildcard tests/unit/test_proxy_balance_*.c tests/unit/test_proxy_store_*.c) $(addprefix tests/unit/test_common_conf_,containers.c keys.c) \
+	$(shell grep -lE '"(proxy|bench)/(balance|store)/' tests/unit/*.c 2>/dev/null)
 endif
 
 # llhttp: the archive, else the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source
@@ -152,8 +153,8 @@ $(BUILD)/with-systemd: FORCE
 	@mkdir -p $(@D)
 	@echo '$(WITH_SYSTEMD)' | cmp -s - $@ || echo '$(WITH_SYSTEMD)' >$@
 
-# … and the proxy, when BALANCER does.
-$(call objects,proxy): $(BUILD)/with-balancer
+# … and the proxy and what reads the configuration, when BALANCER does.
+$(call objects,proxy) $(call objects,common): $(BUILD)/with-balancer
 $(BUILD)/with-balancer: FORCE
 	@mkdir -p $(@D)
 	@echo '$(BALANCER)' | cmp -s - $@ || echo '$(BALANCER)' >$@

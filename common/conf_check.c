@@ -130,9 +130,23 @@ static void derive_backend(struct conf *c, struct diag *d)
         conf_mistake(c, at, "proxy", "backend", d, CONF_CIRCLE);
 }
 
+/* A build for one Ollama. */
+static void refuse_fleet(const struct conf *c, struct diag *d)
+{
+    if (*c->proxy.containers && strcmp(c->proxy.containers, "none") != 0)
+        conf_mistake(c, (const struct conf_head *)&c->proxy, "proxy", "containers", d, CONF_NO_BALANCER);
+    for (size_t i = 0; i < c->backends_n; i++)
+        if (conf_backend_is_member(&c->backends[i]))
+            conf_mistake(c, (const struct conf_head *)&c->backends[i], "backend", "api", d, CONF_NO_BALANCER);
+}
+
 /* Several Ollamas take the place of ours: no program of ours is asked, and none is started unless its section says so. 0 or -ENOMEM. */
 static int derive_fleet(struct conf *c, struct diag *d)
 {
+    if (!CONF_HAS_BALANCER) {
+        refuse_fleet(c, d);
+        return 0;
+    }
     int error = conf_read_containers(c, d);
     for (size_t i = 0; i < c->backends_n; i++)
         c->is_fleet |= conf_backend_is_member(&c->backends[i]);

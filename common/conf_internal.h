@@ -13,6 +13,13 @@ struct conf_param {
     int is_planned;
 };
 
+#ifdef WITH_BALANCER
+enum { CONF_HAS_BALANCER = 1 };
+#else
+enum { CONF_HAS_BALANCER = 0 }; /* make BALANCER=no: what is only for it is not called, and so left out by the linker */
+#endif
+#define CONF_NO_BALANCER "this build has no balancer: build it with make BALANCER=yes, the image with --build-arg BALANCER=yes"
+
 struct conf_section {
     const char *name;
     int is_named;

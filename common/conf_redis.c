@@ -24,6 +24,11 @@ int conf_check_redis(struct conf *c, struct diag *d)
     const char *password;
     char why[PARSE_WHY_BYTES];
     struct redis_url url;
+    if (!CONF_HAS_BALANCER) {
+        if (*c->redis.url)
+            conf_mistake(c, at, "redis", "url", d, CONF_NO_BALANCER);
+        return 0;
+    }
     if (*c->redis.url && redis_url_parse(c->redis.url, &url, why) < 0)
         conf_mistake(c, at, "redis", "url", d, why);
     if (!*c->redis.prefix || strpbrk(c->redis.prefix, " \t{}*?[]\\") || strlen(c->redis.prefix) > CONF_NAME_N)

@@ -69,6 +69,22 @@ def fixture_balanced(machine, built, folder, composer):  # pylint: disable=unuse
     made.down()
 
 
+def test_up_as_the_readme_says(balanced):
+    """R2.4: the list is on every Ollama, each is asked through both doors, and the line is one."""
+    balanced.up(timeout=120)
+    balanced.wait_models("llama3.2:1b")
+    for door in (FIRST, SECOND):
+        for name in sorted(OLLAMAS):
+            status, who, answer = balanced.generate(door, None, "-H", f"X-Sidecar-Backend: {name}")
+            assert (status, who) == (200, name) and answer["done"] and answer["response"], answer
+        assert set(balanced.backends(door)) == OLLAMAS
+        until(lambda asked=door: json.loads(balanced.ask(asked + "/status"))["redis"]["state"] == "up", 30, "Redis", balanced.logs)
+    status, _, answer = balanced.generate(FIRST, {"model": "llama3.2:1b", "prompt": "hi", "priority": 10})
+    assert status == 400 and "priority" in answer["error"]
+    said = balanced.exec("balancer-1", "sidecarctl", "backends")
+    assert all(name in said for name in OLLAMAS), said
+
+
 @pytest.mark.parametrize("composer", ["docker-compose"], indirect=True)
 def test_who_dies_is_done_without(balanced):
     """One of each: an Ollama, Redis, a balancer."""
