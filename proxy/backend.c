@@ -122,6 +122,12 @@ int backend_take(struct backend *b)
     return b->kept ? vacate(b->kept) : -EAGAIN;
 }
 
+void backend_make_room(struct backend *b)
+{
+    if (b->kept)
+        drop(b->kept);
+}
+
 /* A backend whose machine or network is gone says nothing, and a load, which belongs to nobody, would wait for it for ever, with
  * all who come for that model. Where it can't be set, nothing is lost. tcp(7) */
 static void ask_after_the_silent(int fd)

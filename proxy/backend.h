@@ -48,6 +48,8 @@ void backend_fini(struct backend *b);
 /* The descriptor of a kept connection, now the caller's, and still watched: to be handed over (loop_hand_over) or removed at
  * once. -EAGAIN where there is none. */
 int backend_take(struct backend *b);
+/* A new connection is made though one may be kept: it will be kept in that one's place, or what looks each few seconds would leave one each time. */
+void backend_make_room(struct backend *b);
 /* Starts a connection to the nth address, counted from the preferred one; the descriptor may still be connecting, and
  * is the caller's. -ENOENT behind the last address, else -errno. */
 int backend_connect(struct backend *b, size_t nth);

@@ -176,6 +176,8 @@ int fetch_start(struct fetch *f, const struct fetch_request *request, char *why,
     if (!error && f->backend->https) {
         error = start_call(f);
     } else if (!error) {
+        if (request->is_fresh)
+            backend_make_room(f->backend);
         f->fd = request->is_fresh ? -EAGAIN : backend_take(f->backend);
         f->is_reused = f->fd >= 0;
         f->state = f->is_reused ? FETCH_RUNNING : FETCH_IDLE;

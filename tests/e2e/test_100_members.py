@@ -139,3 +139,17 @@ def test_probes_are_few_and_say_who_asks(sidecar, fleet):
     assert any(name.lower() == "via" for name in dict(first["headers"]))
     assert ask_at(sidecar).status == 200
     assert len(backend.requests("/api/tags")) <= 2
+
+
+def test_looks_leave_no_connections_behind(sidecar, fleet):
+    """Each is made over a new one, which is kept: in the place of the last one."""
+    backend = fleet.add("one")
+    open_up(sidecar, fleet)
+
+    def connections():
+        return len(os.listdir(f"/proc/{sidecar.process.pid}/fd"))
+
+    backend.wait("request", path="/api/ps", count=3, timeout=10)
+    before = connections()
+    backend.wait("request", path="/api/ps", count=15, timeout=10)
+    assert connections() <= before + 2
