@@ -222,11 +222,12 @@ static void on_lost(struct exchange *x, const char *why, int is_reused)
 static void on_broken(struct exchange *x, enum access_end ended, const char *what, const char *why)
 {
     char text[320];
-    exchange_judge_member(x, -1, *why ? why : what);
-    if (x->state == EXCHANGE_FETCH) {
-        fail_backend(x, what, why);
+    if (x->state == EXCHANGE_FETCH) { /* it is no answer of Ollama's: often the page of a server before it, which does not reach it */
+        if (!x->member || !exchange_go_elsewhere(x, FAILURE_OF_ANSWER, why))
+            fail_backend(x, what, why);
         return;
     }
+    exchange_judge_member(x, -1, *why ? why : what);
     snprintf(text, sizeof text, *why ? "the backend %s: %s" : "the backend %s", what, why);
     exchange_break_off_why(x, ended, text);
 }

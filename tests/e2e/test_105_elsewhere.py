@@ -56,12 +56,15 @@ def start(sidecar, *names):
 
 
 BUSY = single({"error": "server busy, please try again.  maximum pending requests exceeded"}, status="503 Service Unavailable")
+PAGE = (head("text/html", framing="Content-Length: 6", status="502 Bad Gateway"), b"<html>")  # of a server before an Ollama
+PORTAL = (head("text/html", framing="Content-Length: 6"), b"<html>")
 GOOD = single({"model": "m", "response": "ok", "done": True, "done_reason": "stop"})
 
 
 @pytest.mark.parametrize("steps", [BUSY, (CLOSE,), (RESET,), single({"error": "runner gone"}, status="500 Internal Server Error"),
-                                   single({"error": 'model "m" not found, try pulling it first'}, status="404 Not Found")],
-                         ids=["busy", "close", "reset", "500", "404"])
+                                   single({"error": 'model "m" not found, try pulling it first'}, status="404 Not Found"),
+                                   PAGE, PORTAL, (b"SSH-2.0-OpenSSH_9.2\r\n\r\n",)],
+                         ids=["busy", "close", "reset", "500", "404", "page", "portal", "no http"])
 def test_each_is_tried_once_proxy_scenario_31(sidecar, played, steps):
     """The third answers; nobody is asked twice."""
     first, second, third = played("a", *steps), played("b", *steps), played("c", *GOOD)
