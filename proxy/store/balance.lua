@@ -200,6 +200,18 @@ end
 
 local function used_after(t) return t.b and #leases_of(t.b) or 0 end
 
+-- A replica has no say about a backend any more. The slots that it alone said go with it, as those of one whose breaker lets but one request try it: the most of
+-- what others say counts then.
+local function unsay(b, replica)
+    b.by[replica] = nil
+    local most = 0
+    for _, said in pairs(b.by) do
+        if said == b.slots then return end
+        most = math.max(most, said)
+    end
+    b.slots = most
+end
+
 -- ---- who lives ----
 
 local function part(replica, event)
@@ -208,13 +220,14 @@ local function part(replica, event)
     call('ZREM', REPLICAS, replica)
     call('SREM', P .. ':met', replica)
     call('HDEL', P .. ':learnt:seen', replica)
+    note(event, {r = replica})
     for name, b in pairs(all_backends()) do
         if b.by[replica] then
-            b.by[replica] = nil
+            unsay(b, replica)
             save_backend(name)
+            note('backend', {b = name, r = replica, s = b.slots, u = #leases_of(name)})
         end
     end
-    note(event, {r = replica})
 end
 
 -- Leases that have ended, and replicas that were not heard of: before anything else.
@@ -512,8 +525,11 @@ end
 function commands.backend()
     local name, slots, weight = argument('NAME'), number('SLOTS'), number('WEIGHT')
     local b = backend_of(name)
-    b.by[me] = slots > 0 and slots or nil
-    if slots > 0 or not next(b.by) then b.slots = slots end
+    if slots > 0 then
+        b.by[me], b.slots = slots, slots
+    else
+        unsay(b, me)
+    end
     b.weight = math.max(1, weight)
     local differs = 0
     for _, said in pairs(b.by) do

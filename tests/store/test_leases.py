@@ -210,6 +210,18 @@ def test_replicas_that_do_not_agree_on_slots_are_told(a, b):
     assert a.backend(slots=3) == 0
 
 
+def test_the_slots_that_only_one_said_go_with_what_he_said(a, b):
+    """As of a replica whose breaker lets one request try a backend, and opens again; or that dies meanwhile."""
+    a.backend(slots=4)
+    b.backend(slots=1)
+    b.backend(slots=0)
+    assert [len(a.enter(f"1{number}")) for number in range(5)] == [1, 1, 1, 1, 0]
+    a.leave("13", "14")
+    b.backend(slots=1)
+    a.live(LEASE_MS, "10", "11", "12")
+    assert a.enter("2") == {"2": "b"}, "the other one is dead"
+
+
 def test_a_backend_is_gone_when_the_last_replica_has_it_no_more(a, b):
     a.backend()
     b.backend()
