@@ -193,7 +193,7 @@ static int take_any(struct exchange *x)
     if (x->member)
         return 1;
     (void)!named_backend(x, &name, &name_n);
-    int is_about_one = x->admission.route->api == API_SHOW && x->ask.model[0];
+    int is_about_one = x->admission.route->api == API_SHOW && exchange_read_shown(x) == 0;
     struct member *m = is_about_one ? fleet_any(x->env->fleet, name, name_n, x->ask.model) : NULL;
     if (!m) /* who does not have it says so */
         m = fleet_any(x->env->fleet, name, name_n, NULL);

@@ -177,6 +177,9 @@ def test_what_is_read_of_models_is_of_all(sidecar, fleet):
     assert sidecar.ask("GET", "/v1/models/c:latest").json["id"] == "c:latest"
     assert sidecar.ask("GET", "/v1/models/nobody").status == 404
     assert "details" in sidecar.ask("POST", "/api/show", {"model": "c"}).json
+    for name in ("a", "b", "c"):  # as Ollama's own command says it
+        answer = sidecar.ask("POST", "/api/show", {"model": "", "system": "", "template": "", "verbose": False, "options": None, "name": name})
+        assert answer.status == 200 and "details" in answer.json, (name, answer)
     assert sidecar.ask("POST", "/api/show", {"model": "nobody"}).status == 404
     assert sidecar.ask("GET", "/api/version").json["version"]
     assert sidecar.ask("GET", "/").body == b"Ollama is running"
