@@ -162,7 +162,9 @@ int backends_path(const char *name, const char *word, char *out, size_t out_n)
         used_n += (size_t)snprintf(out + used_n, out_n - used_n, strchr(plain, *name) ? "%c" : "%%%02X", (unsigned char)*name);
     if (used_n < out_n)
         used_n += (size_t)snprintf(out + used_n, out_n - used_n, "/%s", word);
-    return used_n < out_n ? 0 : -E2BIG;
+    if (used_n >= out_n)
+        return -E2BIG;
+    return strstr(out, "//") || strstr(out, "/./") || strstr(out, "/../") ? -EINVAL : 0; /* it would be another path */
 }
 
 static int print_drained(const struct ctl *ctl, const cJSON *object)

@@ -63,6 +63,10 @@ static void test_paths(void **state)
     }
     for (size_t n = 0; n < sizeof "/sidecar/backends/[]/drain" + 4; n++)
         assert_int_equal(backends_path("[]", "drain", path, n), -E2BIG);
+    static const char *const others[] = {"..", ".", "../../api/delete", "a/../b", "a/./b", "a/..", "/a", "a//b", "a/"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_int_equal(backends_path(others[i], "drain", path, sizeof path), -EINVAL);
+    assert_int_equal(backends_path("a..b.", "drain", path, sizeof path), 0);
 }
 
 int main(void)
