@@ -1,4 +1,5 @@
 /* See exchange_state.h. A backend that does not have the path that it was asked for: 501, in words. */
+#include "proxy/exchange_fleet.h"
 #include "proxy/exchange_state.h"
 #include "proxy/json_scan.h"
 #include "proxy/lacks.h"
@@ -21,13 +22,13 @@ static void write_version(const struct exchange *x, char *out, size_t out_n)
 
 int exchange_lacks_path(struct exchange *x)
 {
-    char text[512], version[VERSION_BYTES + 16];
+    char text[768], version[VERSION_BYTES + 16];
     const struct route *route = x->admission.route;
-    const struct backend *backend = x->upstream ? x->upstream->backend : x->env->backend;
+    const char *name = exchange_backend_name(x);
     if (!lacks_may(route) || !lacks_path(x->answer.status, buf_data(&x->answer.in), buf_size(&x->answer.in)))
         return 0;
     write_version(x, version, sizeof version);
-    snprintf(text, sizeof text, "the backend %s%sat %s%s does not have %s%s", x->upstream ? x->upstream->name : "", x->upstream ? " " : "", backend->host,
+    snprintf(text, sizeof text, "the backend %s%sat %s%s does not have %s%s", name ? name : "", name ? " " : "", x->relay.fetch.backend->host,
              version, route->path, lacks_advice(route->path));
     exchange_fail_with(x, 501, "not_implemented", text, "x-should-retry: false\r\n"); /* OpenAI's and Anthropic's clients try a 5xx again */
     return 1;

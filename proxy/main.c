@@ -287,7 +287,7 @@ static void tell_start(const struct proxy *p)
     for (size_t i = 0; i < p->conf->listen_n; i++) {
         char text[ADDRESS_TEXT_BYTES];
         address_text(&p->conf->listen[i], text);
-        log_event(LOG_INFO, "listening", "address=%s backend=%s", text, p->backend.host);
+        log_event(LOG_INFO, "listening", "address=%s backend=%s", text, p->conf->is_fleet ? "fleet" : p->backend.host);
     }
 }
 

@@ -96,7 +96,7 @@ int status_write(const struct supervisor *s, struct buf *out)
         error = buf_printf(out, "%s\"%s\"", i ? "," : "", address);
     }
     address_text(&s->conf->backend, address);
-    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", address);
+    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", s->conf->is_fleet ? "" : address); /* of several: GET /status */
     error = error ? error : memory_write(&s->memory, out);
     error = error ? error : buf_text(out, ",\"programs\":[");
     struct usage usage;

@@ -168,6 +168,14 @@ def test_health_and_metrics_tell_of_each(sidecar, fleet):
     assert sidecar.wait_health(lambda health: health["status"] == "failed", what="nobody to be left")["code"] == 503
 
 
+def test_who_does_not_have_a_path_is_named(sidecar, fleet):
+    one = fleet.add("one")
+    fleet.open()
+    answer = sidecar.ask("POST", "/v1/messages", {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]})
+    assert answer.status == 501
+    assert f"the backend one at 127.0.0.1:{one.port} does not have /v1/messages" in answer.json["error"]["message"]
+
+
 def test_what_is_read_of_models_is_of_all(sidecar, fleet):
     fleet.add("one", "a,b")
     fleet.add("two", "b,c")
