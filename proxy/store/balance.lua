@@ -19,7 +19,8 @@
 --   learnt BACKEND MODEL TEXT     for the other replicas
 --   beat LEASE_MS ID…             this replica lives, and runs these
 --   bye                           it goes: all that it has is given back
--- Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]…],
+-- Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]… where
+-- anybody has said so: a Redis that has lost it does not say that it is not],
 -- [[BACKEND, MODEL, TEXT] learnt by others since…], 1: you are not known (any more): tell all that you have, ms until grants are made]; of the others [[REPLICA, ID,
 -- BACKEND] granted now…]. Those of other replicas are published to them on P:grants:REPLICA as "ID BACKEND". Errors begin with SIDECAR where this script found
 -- them, else they are Redis' own.
@@ -78,7 +79,7 @@ end
 -- ---- what is known, read when it is asked for ----
 
 local backends -- name -> {slots, weight, drained, loaded = {model = true}, resident = the model it was given last,
--- swapped and last = when it changed models, and was given something, by = {replica = slots}}
+-- swapped and last = when it changed models, and was given something, by = {replica = slots}}; drained nil: nobody has said
 local function all_backends()
     if not backends then
         backends = {}
@@ -88,10 +89,10 @@ local function all_backends()
     return backends
 end
 local leases_of
--- … which no replica has, nobody uses and nobody has drained.
+-- … which no replica has, nobody uses and nobody has drained, or undrained: they all have it no more while it is, and are to hear of its end.
 local function forget_unused(name)
     local b = all_backends()[name]
-    if next(b.by) or b.drained or #leases_of(name) > 0 then return false end
+    if next(b.by) or b.drained ~= nil or #leases_of(name) > 0 then return false end
     call('HDEL', BACKENDS, name)
     backends[name] = nil
     return true
@@ -104,6 +105,12 @@ local function backend_of(name)
     if not all[name] then
         local n = 0
         for _ in pairs(all) do n = n + 1 end
+        for other, b in pairs(n >= BACKENDS_MOST and all or {}) do -- addresses that were drained, and are gone for good
+            if not next(b.by) and #leases_of(other) == 0 then
+                call('HDEL', BACKENDS, other)
+                all[other], n = nil, n - 1
+            end
+        end
         if n >= BACKENDS_MOST then fail('SIDECAR FULL more than ' .. BACKENDS_MOST .. ' backends: do the replicas have the same configuration?') end
         all[name] = {slots = 0, weight = 1, loaded = {}, by = {}, swapped = 0, last = 0}
     end
@@ -553,7 +560,7 @@ end
 function commands.drain()
     local name, is_drained = argument('NAME'), number('0|1') == 1
     local b = backend_of(name)
-    b.drained = is_drained or nil
+    b.drained = is_drained
     save_backend(name)
     note('drain', {b = name, r = me, d = is_drained and 1 or 0})
 end
@@ -646,7 +653,9 @@ function commands.beat()
     assign()
     granted = {}
     local drained = {}
-    for name, b in pairs(all_backends()) do drained[#drained + 1] = {name, b.drained and 1 or 0} end
+    for name, b in pairs(all_backends()) do
+        if b.drained ~= nil then drained[#drained + 1] = {name, b.drained and 1 or 0} end
+    end
     return {call('ZCARD', REPLICAS), lost, missed(), places(), drained, learnt_since(), is_new, math.max(0, settled - now)}
 end
 

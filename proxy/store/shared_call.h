@@ -16,6 +16,7 @@ enum { SHARED_KEY_BYTES = CONF_NAME_N + 64, SHARED_SHA_BYTES = 41, SHARED_BACKEN
 struct shared_said {
     char name[CONF_NAME_N + ADDRESS_TEXT_BYTES];
     int is_drained;
+    int is_due; /* it was said here while Redis was away, which is to be told of it */
 };
 
 enum shared_step {

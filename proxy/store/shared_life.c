@@ -68,6 +68,7 @@ static void tell_state(struct shared *s, enum shared_step step)
 {
     s->step = step;
     s->is_forgotten = 0;
+    shared_drain_all(s); /* before any backend is told: nothing is granted there */
     s->ops.state(s->ops.context, shared_state(s), s->replicas_n);
 }
 

@@ -19,7 +19,7 @@ static struct shared_said *said_of(struct shared *s, const char *name)
         return NULL;
     s->said = more;
     struct shared_said *new = &more[s->said_n++];
-    new->is_drained = 0;
+    new->is_drained = new->is_due = 0;
     snprintf(new->name, sizeof new->name, "%s", name);
     return new;
 }
@@ -28,7 +28,7 @@ void shared_on_drained(void *context, const char *backend, int is_drained)
 {
     struct shared *s = context;
     struct shared_said *said = said_of(s, backend);
-    if (!said || said->is_drained == is_drained)
+    if (!said || said->is_due || said->is_drained == is_drained)
         return;
     said->is_drained = is_drained;
     s->ops.drained(s->ops.context, backend, is_drained);
@@ -68,17 +68,33 @@ void shared_loaded(struct shared *s, const char *backend, const char *const *nam
     shared_send(s, shared_on_grants);
 }
 
-void shared_drain(struct shared *s, const char *backend, int is_drained)
+static void tell_drained(struct shared *s, const char *backend, int is_drained)
 {
-    struct shared_said *said = said_of(s, backend);
-    if (said)
-        said->is_drained = is_drained;
-    if (s->step != SHARED_READY)
-        return;
     shared_begin(s, "drain");
     redis_add_text(s->commands, backend);
     redis_add_text(s->commands, is_drained ? "1" : "0");
     shared_send(s, shared_on_grants);
+}
+
+void shared_drain(struct shared *s, const char *backend, int is_drained)
+{
+    struct shared_said *said = said_of(s, backend);
+    if (said) {
+        said->is_drained = is_drained;
+        said->is_due = s->step != SHARED_READY;
+    }
+    if (s->step == SHARED_READY)
+        tell_drained(s, backend, is_drained);
+}
+
+void shared_drain_all(struct shared *s)
+{
+    for (size_t i = 0; i < s->said_n && s->step == SHARED_READY; i++) {
+        struct shared_said *said = &s->said[i];
+        if (said->is_due || said->is_drained)
+            tell_drained(s, said->name, said->is_drained);
+        said->is_due = 0;
+    }
 }
 
 void shared_learnt(struct shared *s, const char *backend, const char *model, const char *text)

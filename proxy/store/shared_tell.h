@@ -8,5 +8,7 @@
 
 /* A backend is drained, or not: the owner is told where that is news. context: s. */
 void shared_on_drained(void *context, const char *backend, int is_drained);
+/* Redis is back, or has lost what it had: it is told what is drained, and what was said while it was away. */
+void shared_drain_all(struct shared *s);
 
 #endif

@@ -150,3 +150,64 @@ def test_failover_to_a_copy_proxy_scenario_37(two, redis, gate):
         assert has_shared_line(two, copy)
     finally:
         copy.end()
+
+
+def drained(fleet) -> list:
+    """Whether each proxy holds the backend for drained."""
+    return [proxy.ask("GET", "/status").json["backends"][0]["drained"] for proxy in fleet.both]
+
+
+def calls_n(connection) -> int:
+    """How often the script was called."""
+    return int(connection.ask("INFO", "commandstats").partition("cmdstat_evalsha:calls=")[2].partition(",")[0])
+
+
+def beat_each(redis):
+    """Until both have told Redis all that they have, and heard of it."""
+    connection = redis.connect()
+    until(lambda: connection.ask("ZCARD", "ollama-sidecar:replicas") == 2, 10, "both to be there")
+    began = calls_n(connection)
+    until(lambda: calls_n(connection) >= began + 8, 10, "beats")
+    connection.close()
+
+
+def start_again(proxy):
+    """Another life: it knows nothing."""
+    proxy.process.end()
+    proxy.start("ollama-proxy")
+    proxy.process.wait_log(" redis_up ")
+    proxy.process.wait_log(" member_up ")
+
+
+@pytest.mark.parametrize("how", ["FLUSHALL", "a restart"])
+def test_what_is_drained_stays_so_when_redis_has_lost_all(two, redis, how):
+    assert two.both[0].ask("POST", "/sidecar/backends/one/drain").status == 200
+    until(lambda: drained(two) == [True, True], 5, "both to know it")
+    before = said(two)
+    if how == "FLUSHALL":
+        connection = redis.connect()
+        connection.ask("FLUSHALL")
+        connection.close()
+    else:
+        redis.kill()
+        wait_each(two, " redis_away ", before)
+        redis.start()
+        wait_each(two, " redis_up ", before)
+    beat_each(redis)
+    start_again(two.both[1])
+    beat_each(redis)
+    assert drained(two) == [True, True], "also who knew nothing of it"
+    assert two.both[1].ask("POST", "/sidecar/backends/one/undrain").status == 200
+    until(lambda: drained(two) == [False, False], 5, "both to know that it is over")
+
+
+def test_what_is_drained_while_redis_is_away_is_told_when_it_is_back(two, redis, gate):
+    before = said(two)
+    gate.nonsense = b"nonsense\r\n"
+    wait_each(two, " redis_away ", before)
+    assert two.both[0].ask("POST", "/sidecar/backends/one/drain").status == 200
+    gate.nonsense = b""
+    wait_each(two, " redis_up ", before)
+    until(lambda: drained(two) == [True, True], 5, "both to know it")
+    beat_each(redis)
+    assert drained(two) == [True, True]

@@ -74,8 +74,8 @@ class Beat:
         self.missed = {one: backend for one, backend in missed}
         self.places = {one: place for one, place, _ in places}
         self.waits_ms = {one: wait for one, _, wait in places}
+        self.told = {backend: is_drained for backend, is_drained in drained}
         self.drained = {backend for backend, is_drained in drained if is_drained}
-        self.backends = {backend for backend, _ in drained}
         self.learnt = [tuple(row) for row in learnt]
         self.is_new = bool(is_new)
 

@@ -173,7 +173,27 @@ def test_a_drained_backend_is_remembered_when_all_replicas_were_gone(a, b, balan
     a.drain("b")
     balancer.later(LEASE_MS)
     back = b.beat()
-    assert back.is_new and back.drained == {"b"} and back.backends == {"b"}
+    assert back.is_new and back.drained == {"b"} and balancer.connection.ask("HKEYS", "t:backends") == ["b"]
+
+
+def test_a_backend_of_which_nobody_has_said_so_is_not_said_to_be_not_drained(a, b):
+    """Who knows that it is drained tells a Redis that has lost it."""
+    a.backend()
+    assert b.beat().told == {}
+    a.drain("b")
+    assert b.beat().told == {"b": 1}
+    a.drain("b", False)
+    assert b.beat().told == {"b": 0}
+
+
+def test_what_was_drained_and_is_gone_makes_room(a):
+    """As with addresses of pods."""
+    for number in range(300):
+        a.backend(f"gone{number}")
+        a.drain(f"gone{number}")
+        a.backend(f"gone{number}", slots=0)
+    a.backend()
+    assert a.enter("1") == {"1": "b"}
 
 
 def test_who_goes_gives_back_all_that_he_has(a, b):
@@ -230,7 +250,7 @@ def test_a_backend_is_gone_when_the_last_replica_has_it_no_more(a, b):
     b.backend(slots=0)
     b.leave("1")
     assert b.enter("2") == {}
-    assert b.beat().backends == set()
+    assert b.balancer.connection.ask("HKEYS", "t:backends") == []
 
 
 def test_nothing_is_granted_before_all_have_told_what_they_have(fresh):
