@@ -81,7 +81,7 @@ static void give_slots(struct fleet *f)
 {
     int64_t again_ms = 0;
     struct balance_ticket *t;
-    while (!fleet_is_shared(f) && (t = balance_next(f->balance, fleet_now_ms(f), &again_ms)))
+    while (fleet_is_alone(f) && (t = balance_next(f->balance, fleet_now_ms(f), &again_ms)))
         fleet_give(f, t->context);
     arm(f, again_ms);
 }

@@ -16,6 +16,11 @@ int fleet_is_shared(const struct fleet *f)
     return f->shared && shared_state(f->shared) == SHARED_UP;
 }
 
+int fleet_is_alone(const struct fleet *f)
+{
+    return !f->shared || shared_state(f->shared) == SHARED_AWAY;
+}
+
 size_t fleet_slots_part(const struct fleet *f, size_t slots_n)
 {
     if (!f->shared || fleet_is_shared(f) || slots_n == 0)

@@ -71,8 +71,10 @@ void fleet_see_member(struct fleet *f, struct member *m);
 /* fleet_shared.c. The other replicas. Nothing is told where we are alone, or Redis is away. 0 or -ENOMEM; */
 int fleet_share(struct fleet *f) WARN_UNUSED;
 void fleet_unshare(struct fleet *f);
-/* whether Redis grants; our part of so many slots; an id that no other replica has; */
+/* whether Redis grants; whether balance does, as Redis is away, or there is none (neither: shared.h, SHARED_FIRST); our part of so many slots; an id that no
+ * other replica has; */
 int fleet_is_shared(const struct fleet *f);
+int fleet_is_alone(const struct fleet *f);
 size_t fleet_slots_part(const struct fleet *f, size_t slots_n);
 uint64_t fleet_next_id(struct fleet *f);
 /* one that waits, or whose ways are others now; whose answer has begun; that has left; its place (1: the next; 0: not known) and wait; */

@@ -15,6 +15,7 @@ struct shared;
 enum shared_state {
     SHARED_AWAY, /* each replica for itself, with its part of the slots */
     SHARED_UP,   /* Redis grants */
+    SHARED_FIRST, /* we have just begun, and don't know how many we are: nobody grants, until Redis answers or [redis] timeout is over */
 };
 
 /* A backend's name in Redis is the same for all replicas: that of member.h. */

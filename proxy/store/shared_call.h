@@ -37,8 +37,9 @@ struct shared {
     enum shared_step step;
     int is_loading;     /* the script is under way to Redis */
     int is_beating;     /* a beat is */
+    int is_first;       /* see SHARED_FIRST */
     int is_forgotten;   /* Redis does not know what we have: the owner is to tell it */
-    struct timer beat;
+    struct timer beat, first; /* first: the end of SHARED_FIRST */
     char me[SHARED_ID_BYTES], name[64], key[SHARED_KEY_BYTES], sha[SHARED_SHA_BYTES];
     char why[REDIS_WHY_BYTES]; /* of what was told last; "" while it is up */
     uint64_t next_id;

@@ -15,7 +15,9 @@ enum { BEAT_MS = 1000 };
 
 enum shared_state shared_state(const struct shared *s)
 {
-    return s->step == SHARED_READY ? SHARED_UP : SHARED_AWAY;
+    if (s->step == SHARED_READY)
+        return SHARED_UP;
+    return s->is_first ? SHARED_FIRST : SHARED_AWAY;
 }
 
 unsigned shared_replicas_n(const struct shared *s)
@@ -67,7 +69,8 @@ static void on_learnt(void *context, const char *backend, const char *model, con
 static void tell_state(struct shared *s, enum shared_step step)
 {
     s->step = step;
-    s->is_forgotten = 0;
+    s->is_forgotten = s->is_first = 0;
+    loop_disarm(s->loop, &s->first);
     shared_drain_all(s); /* before any backend is told: nothing is granted there */
     s->ops.state(s->ops.context, shared_state(s), s->replicas_n);
 }
@@ -99,6 +102,14 @@ static void on_beat_reply(void *context, const redisReply *reply)
         become_up(s);
     else if (s->step == SHARED_READY && s->is_forgotten)
         tell_state(s, SHARED_READY);
+}
+
+static void on_first_over(void *context, int64_t now_ms)
+{
+    struct shared *s = context;
+    (void)now_ms;
+    s->is_first = 0;
+    s->ops.state(s->ops.context, shared_state(s), s->replicas_n);
 }
 
 static void on_pong(void *context, const redisReply *reply)
@@ -168,7 +179,7 @@ static void on_down(void *context, const char *why)
     if (strcmp(s->why, why) != 0)
         log_event(LOG_WARNING, "redis_away", "reason=\"%s\" replicas=%u hint=\"each proxy goes on with its part of the slots\"", why, s->replicas_n);
     snprintf(s->why, sizeof s->why, "%s", why);
-    if (was == SHARED_READY)
+    if (was == SHARED_READY || s->is_first)
         tell_state(s, SHARED_DOWN);
 }
 
@@ -229,6 +240,9 @@ int shared_new(struct shared **out, struct loop *loop, const struct conf *conf, 
     s->replicas_n = 1;
     name_ourselves(s);
     timer_init(&s->beat, on_beat, s);
+    timer_init(&s->first, on_first_over, s);
+    s->is_first = 1;
+    loop_arm(loop, &s->first, loop_now_ms(loop) + s->conf->timeout_ms);
     s->command_ops = (struct redis_ops){.up = on_up, .down = on_down, .context = s};
     s->ear_ops = (struct redis_ops){.up = on_ears_up, .down = on_ears_down, .message = on_message, .context = s};
     int error = redis_url_parse(s->conf->url, &s->url, why);
@@ -251,7 +265,9 @@ void shared_free(struct shared **shared)
         (void)!redis_send(s->commands, NULL, NULL);
     }
     s->step = SHARED_DOWN;
+    s->is_first = 0;
     loop_disarm(s->loop, &s->beat);
+    loop_disarm(s->loop, &s->first);
     redis_free(&s->ears);
     redis_free(&s->commands);
     shared_tickets_fini(&s->tickets);

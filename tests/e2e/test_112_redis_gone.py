@@ -211,3 +211,20 @@ def test_what_is_drained_while_redis_is_away_is_told_when_it_is_back(two, redis,
     until(lambda: drained(two) == [True, True], 5, "both to know it")
     beat_each(redis)
     assert drained(two) == [True, True]
+
+
+def test_who_starts_gives_no_slot_before_redis_has_its_say(two, gate):
+    """A proxy that is new knows nothing of what the others have given."""
+    first, second = two.both
+    two.backends["one"].script(first_token_delay_ms=2000, tokens=1)
+    calls = [Background(ask, first.port, "POST", "/api/generate", {"model": "m", "prompt": "first", "stream": False}, (), 30)]
+    two.wait_asked("one")
+    gate.delay_s = 0.1
+    second.process.end()
+    second.start("ollama-proxy")
+    second.process.wait_log(" member_up ")
+    calls.append(Background(ask, second.port, "POST", "/api/generate", {"model": "m", "prompt": "second", "stream": False}, (), 30))
+    assert_answered_once(two, calls)
+    begun = {entry["id"]: json.loads(entry["body"])["prompt"] for entry in two.asked("one")}
+    order = [(entry["event"], begun[entry["id"]]) for entry in two.backends["one"].journal() if entry.get("id") in begun and entry["event"] in ("request", "done")]
+    assert order == [("request", "first"), ("done", "first"), ("request", "second"), ("done", "second")]

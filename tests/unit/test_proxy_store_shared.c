@@ -106,7 +106,7 @@ static void begin(struct box *b)
     diag_fini(&d);
     struct shared_ops ops = {on_state, on_granted, on_lost, on_drained, on_learnt, b};
     assert_int_equal(shared_new(&b->shared, &b->loop, b->conf, &ops), 0);
-    assert_int_equal(shared_state(b->shared), SHARED_AWAY);
+    assert_int_equal(shared_state(b->shared), SHARED_FIRST);
 }
 
 static void end(struct box *b)
