@@ -153,7 +153,7 @@ static int has_free_way(const struct balance *b, const struct balance_way *ways)
 }
 
 /* What it takes of all backends together: a load only where its model is not loaded yet, or those who came first would pay for all. */
-static int64_t cost_ms(const struct balance *b, uint32_t hash, const struct balance_way *ways)
+static int64_t whole_ms(const struct balance *b, uint32_t hash, const struct balance_way *ways)
 {
     uint64_t loaded = loaded_bits(b, hash);
     int64_t least_ms = INT64_MAX;
@@ -182,11 +182,13 @@ enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, 
     }
     t->lane = lane;
     if (!t->is_tagged || !is_accepted) {
-        t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, cost_ms(b, lane->hash, t->ways), now_ms);
+        t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, now_ms);
+        t->cost_ms = fair_cost_ms(b->rules, whole_ms(b, lane->hash, t->ways), t->is_guess);
         t->sequence = ++b->sequence;
         t->is_tagged = 1;
     }
     t->backend = -1;
+    fair_owe(&b->fair, t->payer, t->priority, t->cost_ms);
     lanes_add(&b->lanes, t);
     b->waiting->now_n++;
     return BALANCE_WAIT;
@@ -219,6 +221,7 @@ void balance_leave(struct balance *b, struct balance_ticket *t, int64_t now_ms)
         step_out_of_line(b, t);
     else
         leave_slot(b, t);
+    fair_settle(&b->fair, t->payer, t->priority, t->cost_ms);
     t->backend = -1;
     t->lane = NULL;
     lanes_settle(&b->lanes, lane);

@@ -3,8 +3,8 @@
  * slot; each goes where its answer is expected to end first. Pure: no clock, no socket, no request; the proxy and the simulator of
  * bench/balance run this very code.
  *
- * Order is one number that never changes, so that ageing is free: a request's tag is its start (its payer's virtual time: start-time fair
- * queueing, for each payer and class) plus ageing_ms for each class below 9. See assign.h for who gets which slot, fair.h for the tag.
+ * Order is one number that never changes, so that ageing is free: a request's tag is its start (now, or later by what its payer has there already) plus
+ * ageing_ms for each class below 9. See assign.h for who gets which slot, fair.h for the tag.
  */
 #ifndef PROXY_BALANCE_BALANCE_H
 #define PROXY_BALANCE_BALANCE_H
@@ -33,7 +33,7 @@ void balance_set_backend(struct balance *b, int index, size_t slots_n, unsigned 
 void balance_set_loaded(struct balance *b, int index, const char *const *names, size_t names_n, int64_t asked_ms);
 int balance_is_loaded(const struct balance *b, int index, const char *model);
 
-/* t: priority, payer, ways and context are set. model: shorter than CONTRACT_NAME_BYTES; copied. Names that Ollama takes for the same model share a
+/* t: priority, payer, is_guess, ways and context are set. model: shorter than CONTRACT_NAME_BYTES; copied. Names that Ollama takes for the same model share a
  * line. is_accepted: it was let in to wait before, so that max_queue does not count; it keeps its tag then. */
 enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, const char *model, int is_accepted, int64_t now_ms);
 /* Gives back the slot, or the place in line. Harmless for who has neither. */

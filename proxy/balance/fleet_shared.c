@@ -3,6 +3,8 @@
  * does not, each replica gives its own part of the slots. What waits and what is in slots is told anew when it comes back.
  */
 #include "proxy/balance/fleet_state.h"
+
+#include "proxy/balance/fair.h"
 #include "proxy/store/shared.h"
 
 #include <errno.h>
@@ -78,7 +80,7 @@ static void add_ways(const struct fleet *f, const struct fleet_ticket *t, struct
         least_ms = out->ways_n == 0 || cost_ms < least_ms ? cost_ms : least_ms;
         out->ways[out->ways_n++] = (struct shared_way){m->name, t->ways[i]};
     }
-    out->cost_ms = least_ms / (int64_t)slots_of_all(f);
+    out->cost_ms = fair_cost_ms(&f->rules, least_ms / (int64_t)slots_of_all(f), t->balance.is_guess);
 }
 
 void fleet_share_ticket(struct fleet *f, const struct fleet_ticket *t)

@@ -46,6 +46,7 @@ static enum fleet_verdict wait_in_line(struct fleet *f, struct fleet_ticket *t)
     int64_t now_ms = fleet_now_ms(f);
     t->balance.priority = t->ask.priority;
     t->balance.payer = t->ask.payer;
+    t->balance.is_guess = !speeds_has_learnt(f->speeds, t->model);
     t->balance.ways = t->ways;
     t->balance.context = t;
     switch (balance_enter(f->balance, &t->balance, t->model, t->is_accepted || may_begin_now(f, t), now_ms)) {

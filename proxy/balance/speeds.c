@@ -365,6 +365,12 @@ void speeds_expect(struct speeds *s, int backend, const struct speeds_ask *ask, 
     };
 }
 
+int speeds_has_learnt(const struct speeds *s, const char *model)
+{
+    const struct row *row = find(s, hash_of(model));
+    return row && row->output.weight > 0;
+}
+
 int speeds_known(const struct speeds *s, int backend, const char *model, int64_t now_ms, struct speeds_known *out)
 {
     *out = (struct speeds_known){0};

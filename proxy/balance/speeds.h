@@ -41,6 +41,8 @@ void speeds_forget_backend(struct speeds *s, int backend);
 void speeds_learn(struct speeds *s, int backend, const char *model, const struct speeds_sample *sample, int64_t now_ms);
 /* What the answer will take there. run_ms is at least 1. */
 void speeds_expect(struct speeds *s, int backend, const struct speeds_ask *ask, int64_t now_ms, struct balance_way *out);
+/* 1: answers of this model have told how long they are; 0: what is expected of it is a guess. */
+int speeds_has_learnt(const struct speeds *s, const char *model);
 /* As learnt now, for /status and other replicas: tokens a second, ms; 0: not known. 1, or 0 where nothing is. */
 struct speeds_known {
     double prefill_per_s, decode_per_s, load_ms, output_tokens, samples_n;

@@ -18,7 +18,7 @@ enum {
 struct balance_rules {
     int64_t ageing_ms;        /* a class lower is served as if it had come so much later */
     int64_t min_residency_ms; /* so long a backend keeps to its model while requests for that wait */
-    int64_t fair_max_ms;      /* a payer's virtual time is never more ahead of now */
+    int64_t fair_max_ms;      /* nobody is put behind by more than that for what his payer has there already */
 };
 
 /* What it would take a request at one backend. */
@@ -35,10 +35,12 @@ struct balance_ticket {
     int64_t tag_ms;
     uint64_t sequence;   /* breaks ties of tags: the order of arrival */
     int is_tagged;       /* it has a tag, which it keeps when it comes back */
+    int64_t cost_ms;     /* its payer owes it (fair.h) while it is there */
     int backend;         /* whose slot it has; -1: it stands in line */
     int64_t granted_ms, ends_ms; /* its slot: since when, and until when as far as is expected */
     unsigned priority;   /* 0 to 9, 9 first */
     uint64_t payer;      /* for whom it counts; 0: for nobody */
+    int is_guess;        /* nothing has been learnt yet of what its model takes */
     const struct balance_way *ways; /* BALANCE_BACKENDS of them; borrowed while it stands in line, and may be changed meanwhile */
     void *context;
 };

@@ -26,7 +26,7 @@
 -- them, else they are Redis' own.
 -- Keys behind P: :schema, :state (when it was called last, counters), :backends, :tickets (JSON), :line:MODEL (by tag, then arrival), :models (whose
 -- line is not empty), :leases and :replicas (by when they end), :of:REPLICA (its tickets), :met (replicas that were told that they are new), :lapsed (by when),
--- :fair (payer and class by virtual time), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of
+-- :owed (what payers have in line and in slots, by payer and class), :learnt, :learnt:order, :learnt:seen, :journal (where :journal:on is there). Where Redis has lost some of
 -- them, as one does that evicts keys, what belonged to them is forgotten, too.
 
 local SCHEMA = '1'
@@ -35,7 +35,7 @@ local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 6
 
 if redis.replicate_commands then redis.replicate_commands() end -- before Redis 7: what is written is replicated, as TIME is another elsewhere
 local P, command, me = KEYS[1], ARGV[2], ARGV[3]
-local STATE, BACKENDS, TICKETS, LEASES, REPLICAS = P .. ':state', P .. ':backends', P .. ':tickets', P .. ':leases', P .. ':replicas'
+local STATE, BACKENDS, TICKETS, LEASES, REPLICAS, OWED = P .. ':state', P .. ':backends', P .. ':tickets', P .. ':leases', P .. ':replicas', P .. ':owed'
 
 local function fail(text) error({text = text}, 0) end
 
@@ -117,7 +117,7 @@ local function backend_of(name)
     return all[name]
 end
 
-local tickets = {} -- id -> {r, m, p, g = tag, a = arrival, state, ways = {{b, run, load}…}, residency, lease, b, granted, ends, acked}; false: none
+local tickets = {} -- id -> {r, m, p, y = payer, c = cost, g = tag, a = arrival, state, ways = {{b, run, load}…}, residency, lease, b, granted, ends, acked}; false: none
 local function ticket_of(id)
     if tickets[id] == nil then
         local text = call('HGET', TICKETS, id)
@@ -150,20 +150,30 @@ end
 local function line_key(model) return P .. ':line:' .. model end
 local function line_member(id, t) return string.format('%015d:%s', t.a, id) end -- equal tags stand in the order of arrival
 
+-- What a ticket costs is owed by its payer while it stands in line or has a slot (proxy/balance/fair.h).
+local function owe(t, cost)
+    if not t.y or t.y == '0' or cost == 0 then return end
+    local who = t.y .. ' ' .. t.p
+    if call('HINCRBY', OWED, who, cost) <= 0 then call('HDEL', OWED, who) end
+end
+
 local function line_up(id, t)
     t.state = 'line'
+    owe(t, t.c)
     call('ZADD', line_key(t.m), t.g, line_member(id, t))
     call('SADD', P .. ':models', t.m)
 end
 
 local function take_lease(id, t, name, ends, lease_ms)
     table.insert(leases_of(name), id)
+    owe(t, t.c or 0)
     t.state, t.b, t.granted, t.ends, t.lease, t.ways = 'slot', name, now, ends, lease_ms, nil
     call('ZADD', LEASES, now + lease_ms, id)
 end
 
 -- Out of its line, or its slot.
 local function let_go(id, t)
+    if t.state ~= 'lapsed' then owe(t, -(t.c or 0)) end
     if t.state == 'line' then
         call('ZREM', line_key(t.m), line_member(id, t))
         if call('EXISTS', line_key(t.m)) == 0 then call('SREM', P .. ':models', t.m) end
@@ -410,16 +420,11 @@ end
 
 local commands = {}
 
--- A ticket's tag: its payer's virtual time in its class, and how far its class stands behind the first (proxy/balance/fair.h).
-local function tag(payer, priority, cost, ageing, fair_most)
-    local start = now
-    if payer ~= '0' then
-        local key, who = P .. ':fair', payer .. ' ' .. priority
-        call('ZREMRANGEBYSCORE', key, '-inf', now)
-        start = math.max(now, tonumber(call('ZSCORE', key, who) or 0))
-        call('ZADD', key, math.min(start + cost, now + fair_most), who)
-    end
-    return start + (9 - priority) * ageing
+-- A ticket's tag: how far its payer's others of its class and above put it behind now, and its class behind the first (proxy/balance/fair.h).
+local function tag(payer, priority, ageing, fair_most)
+    local owed = 0
+    for class = priority, 9 do owed = owed + (call('HGET', OWED, payer .. ' ' .. class) or 0) end
+    return now + math.min(owed, fair_most) + (9 - priority) * ageing
 end
 
 function commands.enter()
@@ -445,11 +450,14 @@ function commands.enter()
         let_go(id, t)
         event = 'again'
     else
-        if call('HLEN', TICKETS) >= TICKETS_MOST then fail('SIDECAR FULL ' .. TICKETS_MOST .. ' tickets wait in Redis: no more replicas, or a smaller max_queue') end
-        t = {r = me, g = tag(payer, priority, cost, ageing, fair_most), a = call('HINCRBY', STATE, 'arrivals', 1)}
+        local tickets_n = call('HLEN', TICKETS)
+        if tickets_n == 0 and call('HLEN', OWED) > 0 then call('DEL', OWED) end -- Redis has lost what was owed for
+        if tickets_n >= TICKETS_MOST then fail('SIDECAR FULL ' .. TICKETS_MOST .. ' tickets wait in Redis: no more replicas, or a smaller max_queue') end
+        t = {r = me, g = tag(payer, priority, ageing, fair_most), a = call('HINCRBY', STATE, 'arrivals', 1)}
         tickets[id] = t
     end
-    t.m, t.p, t.ways, t.residency, t.lease = model, priority, ways, residency, lease
+    if not t.y then t.p, t.y, t.c = priority, payer, cost end
+    t.m, t.ways, t.residency, t.lease = model, ways, residency, lease
     if event ~= 'ways' then
         line_up(id, t)
         call('SADD', P .. ':of:' .. me, id)

@@ -46,7 +46,7 @@ struct shared_ticket {
     const char *model;
     unsigned priority;
     uint64_t payer;
-    int64_t cost_ms; /* what it takes at the best backend, divided by all slots */
+    int64_t cost_ms; /* what its payer owes for it, while it is there: proxy/balance/fair.h */
     size_t ways_n;
     struct shared_way { const char *backend; struct balance_way way; } ways[BALANCE_BACKENDS]; /* only where it may go */
 };

@@ -26,6 +26,9 @@ class Ticket:
     model: str = ""
     tag: int = 0
     arrival: int = 0
+    payer: str = ""
+    priority: int = 0
+    cost_ms: int = 0
     state: str = "line"
     backend: str = ""
     lease_ms: int = 0
@@ -43,7 +46,6 @@ class Checker:
         self.tickets = {}
         self.slots = {}
         self.drained = set()
-        self.fair = {}
         self.gone = set()
         self.deaths, self.forgotten = dict(deaths or {}), dict(forgotten or {})
         self.arrival = 0
@@ -91,7 +93,7 @@ class Checker:
 
     def _reset(self, _row):
         """Redis has lost all that it had."""
-        self.tickets, self.slots, self.drained, self.fair, self.arrival = {}, {}, set(), {}, 0
+        self.tickets, self.slots, self.drained, self.arrival = {}, {}, set(), 0
 
     def _backend(self, row):
         self.slots[row["b"]] = int(row["s"])
@@ -101,6 +103,8 @@ class Checker:
 
     def _line_up(self, row, ticket):
         ticket.state, ticket.model, ticket.lease_ms, ticket.is_acked = "line", row["m"], int(row["l"]), False
+        if not ticket.payer:
+            ticket.payer, ticket.priority, ticket.cost_ms = row["y"], int(row["p"]), int(row["c"])
         self._ways_of(row, ticket)
         self.gone.discard(row["r"])
 
@@ -111,18 +115,20 @@ class Checker:
     def _enter(self, row):
         if row["id"] in self.tickets:
             self._fault("once", "it has entered before")
+        owed = self._owed(row["y"], int(row["p"]))
         ticket = self.tickets[row["id"]] = Ticket(row["r"], tag=int(row["g"]), arrival=int(row["a"]))
         self._line_up(row, ticket)
         if ticket.arrival <= self.arrival:
             self._fault("tags", "another one has arrived later")
         self.arrival = ticket.arrival
-        start = self.now_ms
-        if row["y"] != "0":
-            payer = (row["y"], row["p"])
-            start = max(start, self.fair.get(payer, 0))
-            self.fair[payer] = min(start + int(row["c"]), self.now_ms + int(row["f"]))
+        start = self.now_ms + min(owed, int(row["f"]))
         if ticket.tag != start + (9 - int(row["p"])) * int(row["o"]):
             self._fault("tags", f"{ticket.tag - start} behind its start is not that of its class")
+
+    def _owed(self, payer, priority):
+        """What he has there, of this class and above."""
+        return sum(ticket.cost_ms for ticket in self.tickets.values()
+                   if payer != "0" and ticket.payer == payer and ticket.priority >= priority and ticket.state in ("line", "slot"))
 
     def _again(self, row):
         ticket = self._known(row)

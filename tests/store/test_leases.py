@@ -1,5 +1,5 @@
 """Slots are leases: who has one, how it ends, and what becomes of those who do not come back for it."""
-from balancer import LEASE_MS, Replica
+from balancer import AGEING_MS, LEASE_MS, Replica
 
 
 def test_no_more_than_its_slots_are_given_of_a_backend(a):
@@ -293,10 +293,7 @@ def test_nothing_is_left_behind(a, b, balancer):
     b.bye()
     a.backend(slots=0)
     a.bye()
-    assert balancer.keys() == {":schema", ":state", ":fair"}
-    balancer.later(1_000_000)
-    a.enter("1", payer=1)
-    assert balancer.connection.ask("ZCARD", "t:fair") == 1, "virtual times that are past are forgotten"
+    assert balancer.keys() == {":schema", ":state"}
 
 
 def test_what_lapsed_is_not_remembered_for_ever(a, balancer):
@@ -318,3 +315,11 @@ def test_what_redis_has_evicted_is_forgotten_and_the_rest_goes_on(a, balancer):
     assert a.enter("2") == {"2": "b"}
     assert a.bye() == {}
     assert balancer.keys() == {":schema", ":state"}
+
+
+def test_nobody_owes_for_what_redis_has_evicted(a, balancer):
+    a.enter("1", payer=7, cost_ms=30_000)
+    balancer.connection.ask("DEL", "t:tickets")
+    balancer.journal_on()
+    a.enter("2", payer=7)
+    assert [int(row["g"]) - int(row["t"]) for row in balancer.journal()] == [4 * AGEING_MS]

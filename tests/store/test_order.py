@@ -1,5 +1,5 @@
 """Who is given a slot first: priorities, ageing, fairness between payers, and one model after the other. Each would fail with first come, first served."""
-from balancer import AGEING_MS, RESIDENCY_MS
+from balancer import AGEING_MS, LEASE_MS, RESIDENCY_MS, Replica
 
 
 def served(replica, first, most=100) -> list:
@@ -69,16 +69,53 @@ def test_a_payers_own_high_class_does_not_wait_behind_his_flood(a):
     assert served(a, "now")[1] == "urgent"
 
 
-def test_nobody_is_charged_for_more_than_fair_max(a):
+def tag_of(balancer, one) -> int:
+    """How far behind now it was put as it came."""
+    return next(int(row["g"]) - int(row["t"]) for row in balancer.journal() if row["e"] == "enter" and row["id"] == one)
+
+
+def test_nobody_is_put_behind_by_more_than_fair_max(a, balancer):
+    balancer.journal_on()
+    for i in range(5):
+        a.enter(f"flood {i}", payer=7, cost_ms=10_000, fair_max_ms=12_000)
+    assert [tag_of(balancer, f"flood {i}") - 4 * AGEING_MS for i in range(5)] == [0, 10_000, 12_000, 12_000, 12_000]
+
+
+def test_what_is_over_is_not_counted(a, balancer):
+    """Answered, given up, handed back, lost with its replica: no request of a payer stands behind what he has not there any more."""
+    balancer.journal_on()
+    a.backend()
+    a.enter("answered", payer=7, cost_ms=30_000)
+    a.enter("given up", payer=7, cost_ms=30_000)
+    a.leave("answered", "given up")
+    a.enter("handed back", payer=7, cost_ms=30_000)
+    a.back("handed back")
+    dying = Replica(balancer, "dying")
+    dying.enter("lost", payer=7, cost_ms=30_000)
+    a.live(LEASE_MS + 1000)
+    a.enter("next", payer=7)
+    assert tag_of(balancer, "next") == 4 * AGEING_MS
+
+
+def test_who_comes_back_is_owed_once(a, balancer):
+    balancer.journal_on()
+    a.backend()
+    a.enter("1", payer=7, cost_ms=4000)
+    a.ack("1")
+    a.enter("1", payer=7, cost_ms=9000)
+    a.back("1")
+    a.enter("1", payer=7, cost_ms=9000)
+    a.enter("2", payer=7)
+    assert tag_of(balancer, "2") == 4 * AGEING_MS + 4000
+
+
+def test_a_payers_own_lower_class_stands_behind_his_higher(a):
     a.backend()
     a.enter("now")
     for i in range(5):
-        a.enter(f"flood {i}", payer=7, cost_ms=10_000, fair_max_ms=12_000)
-    a.live(5000, "now")
-    a.enter("later", payer=7, cost_ms=10_000, fair_max_ms=12_000)
-    a.live(8000, "now")
-    a.enter("other", payer=8)
-    assert served(a, "now")[-2:] == ["later", "other"]
+        a.enter(f"high {i}", payer=7, priority=5, cost_ms=20_000)
+    a.enter("low", payer=7, priority=3, cost_ms=20_000)
+    assert served(a, "now") == ["now"] + [f"high {i}" for i in range(5)] + ["low"]
 
 
 def test_the_same_model_goes_first_for_a_while_and_then_the_other_has_its_turn(a, balancer):

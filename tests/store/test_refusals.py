@@ -50,7 +50,7 @@ def test_another_schema_is_refused_by_both_sides(a, balancer):
 
 
 @pytest.mark.parametrize("key, command", [
-    ("t:backends", ("beat", 10000)), ("t:tickets", ENTER), ("t:line:m", ENTER), ("t:leases", ("beat", 10000)), ("t:fair", ENTER[:4] + (7,) + ENTER[5:]),
+    ("t:backends", ("beat", 10000)), ("t:tickets", ENTER), ("t:line:m", ENTER), ("t:leases", ("beat", 10000)), ("t:owed", ENTER[:4] + (7,) + ENTER[5:]),
     ("t:replicas", ("beat", 10000)), ("t:state", ("beat", 10000)), ("t:of:a", ENTER), ("t:learnt", ("learnt", "b", "m", "1")), ("t:schema", ("beat", 10000)),
 ])
 def test_a_key_of_somebody_elses_is_named(a, balancer, key, command):

@@ -65,6 +65,18 @@ static void test_before_anything_is_known(void **state)
     assert_false(speeds_known(s, 0, "m", now_ms, &known));
 }
 
+static void test_what_is_expected_is_a_guess_until_an_answer_has_told_how_long_it_was(void **state)
+{
+    (void)state;
+    struct speeds_sample no_tokens = {.prompt_tokens = 10, .prompt_ms = 100, .output_tokens = -1, .output_ms = -1, .load_ms = -1};
+    assert_false(speeds_has_learnt(s, "m"));
+    speeds_learn(s, 0, "m", &no_tokens, now_ms);
+    assert_false(speeds_has_learnt(s, "m"));
+    answers(0, 1, 1, 10);
+    assert_true(speeds_has_learnt(s, "m") && speeds_has_learnt(s, "m:latest"));
+    assert_false(speeds_has_learnt(s, "other"));
+}
+
 static void test_weights_say_who_is_faster_before_anything_is_known(void **state)
 {
     (void)state;
@@ -329,7 +341,7 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_before_anything_is_known), TEST(test_weights_say_who_is_faster_before_anything_is_known), TEST(test_prefill_and_decode_are_learnt),
+        TEST(test_before_anything_is_known), TEST(test_what_is_expected_is_a_guess_until_an_answer_has_told_how_long_it_was), TEST(test_weights_say_who_is_faster_before_anything_is_known), TEST(test_prefill_and_decode_are_learnt),
         TEST(test_what_is_cached_is_not_read_again), TEST(test_loads_are_learnt_and_what_was_loaded_is_no_load),
         TEST(test_the_length_of_answers_is_learnt_for_all_backends), TEST(test_prompts_from_a_cache_are_not_believed),
         TEST(test_a_long_prompt_from_a_cache_is_no_lever), TEST(test_no_prompt_costs_less_than_nothing),
