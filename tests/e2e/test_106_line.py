@@ -49,6 +49,38 @@ def test_one_of_high_priority_goes_before_ten_of_low_proxy_scenario_34(sidecar, 
     assert prompts(fleet) == ["first", "high"] + [f"low{number}" for number in range(10)]
 
 
+def test_one_of_low_priority_does_not_starve_proxy_scenario_34(sidecar, fleet):
+    """While others of a higher one keep coming, it is served when it has waited for as long as it is behind by ageing."""
+    fleet.add("one", tokens=1, first_token_delay_ms=100)
+    sidecar.configure("balancer", ageing="500ms")
+    fleet.open()
+    for _ in range(20):
+        sidecar.generate(prompt="how long it takes is learnt")
+
+    def keep_coming(name):
+        number = 0
+        while "low" not in prompts(fleet) and number < 60:
+            assert sidecar.generate(prompt=f"{name}{number}").status == 200
+            number += 1
+    others = [Background(keep_coming, name) for name in ("a", "b", "c")]
+    fleet.wait_asked("one", 23)
+    low = sidecar.generate(prompt="low", priority=3)
+    for other in others:
+        other.result(60)
+    assert low.status == 200 and 500 < int(low.header("X-Sidecar-Queue-Ms")) < 6000
+    assert prompts(fleet).index("low") > 26, "others went first"
+
+
+def test_priorities_count_before_anything_is_learnt(sidecar, fleet):
+    """Ten of the same client, of a model of which nobody knows how long its answers are, go before one of a lower priority that came first."""
+    fleet.add("one")
+    fleet.open()
+    with occupied(sidecar, fleet, tokens=1):
+        calls = line_up(sidecar, ({"prompt": "low", "priority": 3},), *[({"prompt": f"usual{number}"},) for number in range(9)])
+    assert [call.result(30).status for call in calls] == [200] * 10
+    assert prompts(fleet) == ["first"] + [f"usual{number}" for number in range(9)] + ["low"]
+
+
 def test_who_floods_does_not_delay_another_key(sidecar, fleet):
     """Two keys of the same priority take turns, however many requests one of them has in line."""
     fleet.add("one", tokens=1)
