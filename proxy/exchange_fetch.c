@@ -79,6 +79,7 @@ static void begin_fetch(struct exchange *x)
     exchange_count_held(x, 0);
     request.target = x->target;
     request.upstream = x->upstream;
+    request.is_member = x->member != NULL;
     request.body = exchange_is_streamed(x) ? NULL : &x->body;
     request.is_cors_ours = exchange_is_cors_ours(x);
     request.is_limited = x->limited.per_minute[LIMIT_REQUESTS] > 0 || x->limited.per_minute[LIMIT_TOKENS] > 0;

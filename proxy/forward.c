@@ -105,13 +105,27 @@ static int append_line(struct buf *out, const char *name, const char *value)
     return error ? error : buf_append(out, "\r\n", 2);
 }
 
+enum { DROPPED_MAX = 32 };
+
+static size_t add_names(const char **names, size_t n, const char *const *more)
+{
+    while (*more && n + 1 < DROPPED_MAX)
+        names[n++] = *more++;
+    return n;
+}
+
 int forward_request_head(struct buf *out, const struct forward_request *f)
 {
-    enum { KEYS_N = 3, ORIGIN_N = 1 };
-    static const char *const names[] = {"authorization", "x-api-key", "api-key", /* where keys are ours */
-                                        "origin",                                /* where CORS is */
-                                        "host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
-    const char *const *dropped = f->tell->are_keys_ours || f->authorization ? names : names + KEYS_N + (f->is_origin_dropped ? 0 : ORIGIN_N);
+    static const char *const keys[] = {"authorization", "x-api-key", "api-key", NULL}, *const origin[] = {"origin", NULL};
+    static const char *const always[] = {"host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
+    static const char *const member[] = {"x-sidecar-backend", NULL};
+    const char *dropped[DROPPED_MAX];
+    int are_keys_ours = f->tell->are_keys_ours || f->authorization;
+    size_t n = add_names(dropped, 0, always);
+    n = are_keys_ours ? add_names(dropped, n, keys) : n;
+    n = are_keys_ours || f->is_origin_dropped ? add_names(dropped, n, origin) : n;
+    n = f->is_member ? add_names(dropped, n, member) : n;
+    dropped[n] = NULL;
     enum { MORE_BYTES = 512 }; /* what we add, mostly: memory is asked for once */
     const struct message *m = f->request;
     char *room;
@@ -156,15 +170,6 @@ static int append_status(struct buf *out, const struct message *m)
     return error ? error : buf_append(out, "\r\n", 2);
 }
 
-enum { DROPPED_MAX = 24 };
-
-static size_t add_names(const char **names, size_t n, const char *const *more)
-{
-    while (*more && n + 1 < DROPPED_MAX)
-        names[n++] = *more++;
-    return n;
-}
-
 int forward_answer_head(struct buf *out, const struct forward_answer *f)
 {
     static const char *const always[] = {"content-length", "x-request-id", NULL};
@@ -173,8 +178,11 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
                                          "openai-organization", "openai-project", "anthropic-organization-id", NULL};
     static const char *const limits[] = {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
                                          "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens", NULL};
+    static const char *const member[] = {"x-sidecar-backend", "x-sidecar-queue-place", "x-sidecar-estimate-ms", "x-sidecar-priority",
+                                         "x-sidecar-wait-ms", "x-sidecar-load-ms", "x-sidecar-queue-ms", NULL};
     const char *names[DROPPED_MAX];
     size_t n = add_names(names, 0, always);
+    n = f->is_member ? add_names(names, n, member) : n;
     n = f->is_cors_dropped || f->is_hosted ? add_names(names, n, cors) : n;
     n = f->is_hosted ? add_names(names, n, hosted) : n;
     n = f->is_limited ? add_names(names, n, limits) : n;

@@ -16,6 +16,7 @@ struct forward_request {
     const char *request_id;
     int64_t body_bytes;     /* -1: not known, chunked */
     int is_origin_dropped;  /* CORS is our own business */
+    int is_member;          /* one of several Ollamas: that it was named for this is none of its business, it may name others so itself */
     const struct tell *tell;
     const struct sender *sender;
 };
@@ -35,6 +36,7 @@ struct forward_answer {
     size_t extra_n;
     int is_cors_dropped;    /* the backend's own CORS fields are left out */
     int is_hosted;          /* a hosted API: what it says to its customer, or to a browser of its own site, is left out */
+    int is_member;          /* one of several Ollamas: what a proxy before it says of its line is left out, as this is said of ours */
     int is_limited;         /* what the backend says of its rate limits is left out, as there are ours */
     int is_stream;          /* of unknown length: ask those in between not to gather */
     const char *encoding;   /* a line that says so, for a stream without Content-Encoding; NULL: none */

@@ -25,7 +25,7 @@ static void on_head(void *context, const struct message *answer)
 {
     struct relay *r = context;
     const struct deliver *d = r->answer->deliver;
-    struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours, .is_hosted = r->is_hosted};
+    struct forward_answer f = {.answer = answer, .request_id = d->request_id, .is_cors_dropped = r->is_cors_ours, .is_hosted = r->is_hosted, .is_member = r->is_member};
     if (forward_is_html(answer)) {
         r->answer->fault = "an HTML page, where an API was expected";
         return;
@@ -166,6 +166,7 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     struct forward_request f = {.request = m, .host = r->fetch.backend->host, .request_id = r->answer->deliver->request_id};
     f.path = r->fetch.backend->path;
     f.authorization = r->fetch.backend->authorization;
+    f.is_member = r->is_member = request->is_member;
     f.target = request->target;
     f.body_bytes = request->body ? (int64_t)buf_size(request->body) : m->length_bytes;
     f.is_origin_dropped = request->is_cors_ours;

@@ -51,6 +51,7 @@ struct relay_request {
     const struct buf *body;        /* the held body; borrowed; NULL where it is streamed */
     const struct tell *tell;       /* borrowed until the end, as is sender */
     const struct sender *sender;
+    int is_member;                 /* one of several Ollamas answers, which has lines of its own in the head */
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; the answer has ours */
     int is_limited;                /* limits of ours are in force: the backend's own are not told */
     int is_fresh;                  /* not over a kept connection */
@@ -67,7 +68,7 @@ struct relay {
     struct fetch fetch;           /* its beginning and what is above are all that a token needs */
     struct buf head;              /* for the backend */
     const struct tell *tell;      /* borrowed */
-    int is_cors_ours, is_hosted, is_limited;
+    int is_cors_ours, is_hosted, is_limited, is_member;
     enum forward_stream stream; /* the backend's */
     enum relay_watch watch;
     struct ending *ending;        /* borrowed */
