@@ -91,7 +91,6 @@ static void leave_hung(struct exchange *x)
     snprintf(why, sizeof why, "%s", x->member->why);
     stop_asking(x);
     exchange_lost_backend(x);
-    x->hold_until_ms = 0; /* what was waited for is waited for anew */
     (void)!exchange_go_elsewhere(x, FAILURE_OF_ANSWER, why);
 }
 
@@ -198,8 +197,8 @@ static int take_any(struct exchange *x)
     if (!m) /* who does not have it says so */
         m = fleet_any(x->env->fleet, name, name_n, NULL);
     if (!m) {
-        snprintf(text, sizeof text, "none of the %zu backends answers", fleet_members_n(x->env->fleet));
-        exchange_fail_for_now(x, "backend_failed", name ? "the backend that X-Sidecar-Backend names does not answer" : text);
+        snprintf(text, sizeof text, "each of the %zu backends does not answer, or is drained: see GET /status", fleet_members_n(x->env->fleet));
+        exchange_fail_for_now(x, "backend_failed", name ? "the backend that X-Sidecar-Backend names does not answer, or is drained: see GET /status" : text);
         return -1;
     }
     member_use(m);
@@ -223,6 +222,8 @@ int exchange_go_elsewhere(struct exchange *x, enum exchange_failure failure, con
     if (!may_be_sent_again(x))
         return 0;
     int is_left = fleet_may_go_elsewhere(fleet, t);
+    if (failure == FAILURE_OF_ANSWER)
+        x->hold_until_ms = 0; /* what was waited for came; it is waited for anew */
     x->fleet->refused_n += failure == FAILURE_TO_CONNECT;
     x->fleet->tries_n++;
     if (!is_left && x->fleet->refused_n < x->fleet->tries_n)

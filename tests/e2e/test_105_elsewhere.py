@@ -3,11 +3,13 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 
 from fleet import Fleet
-from played_backend import CLOSE, RESET, PlayedBackend, chunk, head, line, single
+from played_backend import CLOSE, RESET, Held, PlayedBackend, chunk, head, line, single
+from waiting import until
 
 BODY = {"model": "m", "prompt": "x", "stream": False}
 
@@ -211,3 +213,42 @@ def test_where_all_hang_who_waits_is_answered_when_they_go_on(sidecar, fleet):
     finally:
         go_on(fleet, *names)
     assert [call.result(30).status for call in calls] == [200, 200]
+
+
+def test_hold_timeout_is_of_the_wait_and_not_of_an_answer_that_fails(sidecar, played):
+    """It had its turn, which failed late, and it stands in line once more: that wait is another one."""
+    playing = {"a": Held(*BUSY), "b": Held(*GOOD)}
+    backends = {name: played(name) for name in playing}
+    for name, backend in backends.items():
+        backend.play = lambda request, reads=backend.play, infers=playing[name]: (infers if request[0].startswith(b"POST ") else reads)(request)
+    sidecar.configure("proxy", hold_timeout="1s")
+    start(sidecar, *backends)
+    calls = [sidecar.background("POST", "/api/generate", BODY) for _ in backends]
+    until(lambda: all(inferences(backend) for backend in backends.values()), 5, "both to be asked")
+    over_s = time.monotonic() + 1.2
+    until(lambda: time.monotonic() > over_s, 5, "hold_timeout to be over")
+    playing["a"].go.set()
+    sidecar.process.wait_log(" retry .*backend=a")
+    playing["b"].go.set()
+    assert [call.result().status for call in calls] == [200, 200]
+
+
+def test_what_a_member_says_of_a_line_of_its_own_is_not_told_as_ours(sidecar, played):
+    """It may be such a proxy itself: it is not asked for a backend that it does not have, and its client is told who answered here."""
+    lines = ("X-Sidecar-Backend: inner", "X-Sidecar-Queue-Ms: 77", "X-Sidecar-Priority: 1")
+    backend = played("a", head("application/json", *lines, framing="Content-Length: 2"), b"{}")
+    start(sidecar, "a")
+    answer = sidecar.ask("POST", "/api/generate", BODY, [("X-Sidecar-Backend", "a"), ("X-Priority", "7")])
+    told = [(name, value) for name, value in answer.headers if name in ("X-Sidecar-Backend", "X-Sidecar-Queue-Ms", "X-Sidecar-Priority")]
+    assert told == [("X-Sidecar-Backend", "a"), ("X-Sidecar-Priority", "7")]
+    asked = [text for text, _ in backend.requests if text.startswith(b"POST /api/generate")][0]
+    assert b"X-Sidecar-Backend" not in asked and b"X-Priority: 7" in asked
+
+
+def test_one_that_is_drained_is_said_to_be(sidecar, fleet):
+    fleet.add("one")
+    fleet.add("two")
+    fleet.open()
+    assert sidecar.ask("POST", "/sidecar/backends/one/drain").status == 200
+    answer = sidecar.ask("POST", "/api/copy", {"source": "m", "destination": "n"}, [("X-Sidecar-Backend", "one")])
+    assert answer.status == 503 and "is drained" in answer.json["error"]
