@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BEAT_MS = 1000 };
+enum { BEAT_MS = 1000, JOURNAL_WANTED_MS = 60 * 1000, JOURNAL_KEPT_MS = 24 * 60 * 60 * 1000 };
 
 enum shared_state shared_state(const struct shared *s)
 {
@@ -118,8 +118,38 @@ static void on_pong(void *context, const redisReply *reply)
     (void)reply; /* none in time ends the connection */
 }
 
+static const char *key(struct shared *s, const char *behind)
+{
+    snprintf(s->key, sizeof s->key, "%s%s", s->conf->prefix, behind);
+    return s->key;
+}
+
+static void on_journal(void *context, const redisReply *reply)
+{
+    (void)!shared_is_good(context, reply);
+}
+
+/* It is kept as long as somebody wants it, and what was written stays for a day. */
+static void want_journal(struct shared *s)
+{
+    redis_begin(s->commands);
+    redis_add_text(s->commands, "SET");
+    redis_add_text(s->commands, key(s, ":journal:on"));
+    redis_add_text(s->commands, "1");
+    redis_add_text(s->commands, "PX");
+    redis_add_number(s->commands, s->conf->lease_ms + JOURNAL_WANTED_MS);
+    shared_send(s, on_journal);
+    redis_begin(s->commands);
+    redis_add_text(s->commands, "PEXPIRE");
+    redis_add_text(s->commands, key(s, ":journal"));
+    redis_add_number(s->commands, JOURNAL_KEPT_MS);
+    shared_send(s, on_journal);
+}
+
 static void send_beat(struct shared *s)
 {
+    if (s->conf->journal)
+        want_journal(s);
     shared_begin(s, "beat");
     redis_add_number(s->commands, s->conf->lease_ms);
     for (size_t i = 0; i < SHARED_BUCKETS && s->tickets.slots_n > 0; i++)
@@ -143,28 +173,10 @@ static void on_beat(void *context, int64_t now_ms)
 
 /* ---- it comes and goes ---- */
 
-static const char *key(struct shared *s, const char *behind)
-{
-    snprintf(s->key, sizeof s->key, "%s%s", s->conf->prefix, behind);
-    return s->key;
-}
-
-static void on_journal(void *context, const redisReply *reply)
-{
-    (void)!shared_is_good(context, reply);
-}
-
 static void on_up(void *context)
 {
     struct shared *s = context;
     s->step = SHARED_LOADING;
-    if (s->conf->journal) {
-        redis_begin(s->commands);
-        redis_add_text(s->commands, "SET");
-        redis_add_text(s->commands, key(s, ":journal:on"));
-        redis_add_text(s->commands, "1");
-        shared_send(s, on_journal);
-    }
     shared_load_script(s);
 }
 

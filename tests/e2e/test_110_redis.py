@@ -163,3 +163,37 @@ def test_its_state_is_told(sidecar, fleet, start_redis):
     server.kill()
     told = until(lambda: [told for told in [sidecar.ask("GET", "/status").json["redis"]] if told["state"] == "away"], 10, "it to be away")[0]
     assert told["error"]
+
+
+def test_a_journal_ends_when_nobody_wants_it_any_more(sidecar, fleet, start_redis):
+    """Also one that begins after Redis has lost it."""
+    server = start_redis()
+    process = open_with(fleet, server.port, journal="yes")
+    process.wait_log(" redis_up ")
+    connection = server.connect()
+    connection.ask("FLUSHALL")
+    until(lambda: connection.ask("XLEN", "ollama-sidecar:journal") > 0, 10, "the journal")
+    until(lambda: connection.ask("PTTL", "ollama-sidecar:journal") > 0, 10, "its end to be set")
+    assert 0 < connection.ask("PTTL", "ollama-sidecar:journal:on") <= 70_000
+
+
+def test_every_key_has_an_end_or_belongs_to_the_queue(sidecar, fleet, start_redis):
+    """What is left behind when all has ended, and nothing of what was said is in it."""
+    server = start_redis()
+    sidecar.configure("key:team", secret="sk-local-0123456789abcdef0123456789abcdef", requests_per_minute=1000)
+    process = open_with(fleet, server.port)
+    process.wait_log(" redis_up ")
+    key = [("Authorization", "Bearer sk-local-0123456789abcdef0123456789abcdef")]
+    for number in range(4):
+        assert sidecar.ask("POST", "/api/generate", {"model": "m", "prompt": f"sesame {number}", "stream": False}, key).status == 200
+    connection = server.connect()
+    limit = "ollama-sidecar:limit:key:team"
+    until(lambda: connection.ask("EXISTS", limit) == 1, 5, "the limit to be told")
+    assert connection.ask("PTTL", limit) > 0
+    until(lambda: connection.ask("HLEN", "ollama-sidecar:tickets") == 0, 5, "all to have left")
+    dumped = [str(connection.ask("HGETALL", name)) for name in connection.ask("KEYS", "*") if connection.ask("TYPE", name) == "hash"]
+    assert not any("sesame" in text or "sk-local" in text for text in dumped)
+    process.end()
+    left = set(connection.ask("KEYS", "*")) - {limit}
+    fixed = {"schema", "state", "fair", "learnt", "learnt:order"}
+    assert left <= {f"ollama-sidecar:{name}" for name in fixed}, left
