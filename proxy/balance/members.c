@@ -16,6 +16,7 @@ static void let_go(struct member *m)
 {
     struct members *all = m->all;
     log_event(LOG_INFO, "member_gone", "backend=%s", m->name);
+    loader_stalled(&m->loader, "its address is gone"); /* loads that nobody waits for any more are work, too */
     all->ops.gone(all->ops.context, m);
     all->places[m->index] = NULL;
     member_free(&m);

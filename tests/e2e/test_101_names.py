@@ -156,3 +156,20 @@ def test_a_name_server_that_is_silent_holds_nobody(sidecar, hosts):
     until(lambda: "lost.example.com can't be looked up: no name server has answered yet" in sidecar.ask("GET", "/health").json.get("error", ""), 10, "it to be told")
     assert sidecar.process.stop() == 0
     server.close()
+
+
+def test_a_load_at_an_address_that_goes_ends_with_it(sidecar, hosts):
+    """It is work as long as it goes on, and nobody is to believe that for ever."""
+    hosts.add(2, load_s=60)
+    hosts.add(3)
+    hosts.say(2, 3)
+    hosts.open()
+    hosts.wait_members(hosts.full(2), hosts.full(3))
+    with sidecar.connect() as connection:
+        connection.send("POST", "/api/generate", {"model": "m", "prompt": "x"}, [("X-Sidecar-Backend", hosts.full(2))])
+        hosts.backends[2].wait("request", path="/api/embed")
+    sidecar.process.wait_log('"event":"access".*"ended":"client_gone"')
+    assert sidecar.health()["requests"]["in_flight"] == 1
+    hosts.say(3)
+    sidecar.process.wait_log(" member_gone ")
+    assert sidecar.health()["requests"]["in_flight"] == 0
