@@ -9,6 +9,7 @@
 
 enum {
     RECKON_MS = 1000,  /* what a request takes is reckoned anew so often while it waits */
+    UNTOLD_MS = 100,   /* Redis is told of more of those that wait so often, where they are too many at once */
     SETTLE_MS = 30000, /* from our start on: a member that has not said by then what it has may be down for long */
 };
 
@@ -71,6 +72,8 @@ static void arm(struct fleet *f, int64_t again_ms)
     int64_t reckon_ms = balance_waiting_n(f->balance) > 0 ? f->reckoned_ms + RECKON_MS : 0;
     if (reckon_ms && (!again_ms || reckon_ms < again_ms))
         again_ms = reckon_ms;
+    if (f->are_untold && (!again_ms || fleet_now_ms(f) + UNTOLD_MS < again_ms))
+        again_ms = fleet_now_ms(f) + UNTOLD_MS;
     if (again_ms)
         loop_arm(f->site.loop, &f->timer, again_ms);
     else
@@ -109,6 +112,8 @@ static void on_work(void *context)
         find_all_ways(f, are_ways_due);
     for (struct fleet_ticket *t = next_due(f); t; t = next_due(f))
         tell(f, t);
+    if (f->are_untold)
+        fleet_share_untold(f);
     give_slots(f);
 }
 

@@ -55,6 +55,7 @@ struct fleet_ticket {
     struct member *member;  /* whose slot it has, used (member_use) until fleet_leave; NULL: none */
     unsigned era;           /* breaker's */
     int is_kept;            /* its answer has begun */
+    int is_untold;          /* Redis is to be told of it, later */
     int64_t cached_tokens;  /* what was expected of the member's cache */
     int64_t entered_ms, granted_ms, estimate_ms; /* what was expected of it when it was granted, its wait left out */
     void (*fn)(void *context, enum fleet_why why); /* called once for each FLEET_WAIT, never from within; and where a slot is lost, or its member hangs */

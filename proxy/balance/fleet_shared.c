@@ -83,13 +83,26 @@ static void add_ways(const struct fleet *f, const struct fleet_ticket *t, struct
     out->cost_ms = fair_cost_ms(&f->rules, least_ms / (int64_t)slots_of_all(f), t->balance.is_guess);
 }
 
-void fleet_share_ticket(struct fleet *f, const struct fleet_ticket *t)
+void fleet_share_ticket(struct fleet *f, struct fleet_ticket *t)
 {
     struct shared_ticket ticket = {.id = t->id, .model = t->model, .priority = t->ask.priority, .payer = t->ask.payer};
     if (!fleet_is_shared(f))
         return;
+    t->is_untold = !shared_has_room(f->shared);
+    f->are_untold |= t->is_untold;
+    if (t->is_untold)
+        return;
     add_ways(f, t, &ticket);
     shared_enter(f->shared, &ticket);
+}
+
+void fleet_share_untold(struct fleet *f)
+{
+    f->are_untold = 0;
+    for (size_t i = 0; i < FLEET_BUCKETS; i++)
+        for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next)
+            if (t->is_untold && !t->member && !t->due)
+                fleet_share_ticket(f, t);
 }
 
 void fleet_share_keep(struct fleet *f, const struct fleet_ticket *t)
@@ -140,7 +153,7 @@ static void tell_all(struct fleet *f)
             fleet_share_member(f, m);
     }
     for (size_t i = 0; i < FLEET_BUCKETS; i++)
-        for (const struct fleet_ticket *t = f->tickets[i]; t; t = t->next) {
+        for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next) {
             int64_t left_ms = t->member ? t->granted_ms + t->estimate_ms - fleet_now_ms(f) : 0;
             if (!t->member)
                 fleet_share_ticket(f, t);

@@ -23,6 +23,7 @@ struct fleet {
     struct deferred work;
     struct timer timer;      /* when to look again by time alone */
     int are_ways_due;        /* those who wait may go elsewhere by now, or nowhere */
+    int are_untold;          /* Redis is still to be told of some of them */
     int are_parts_due;       /* how many slots are ours may be another number */
     int are_lists_due;       /* what the members have may be something else */
     int64_t settled_ms;      /* a member that has not told by then what it has is not waited for */
@@ -78,9 +79,11 @@ int fleet_is_alone(const struct fleet *f);
 size_t fleet_slots_part(const struct fleet *f, size_t slots_n);
 uint64_t fleet_next_id(struct fleet *f);
 /* one that waits, or whose ways are others now; whose answer has begun; that has left; its place (1: the next; 0: not known) and wait; */
-void fleet_share_ticket(struct fleet *f, const struct fleet_ticket *t);
+void fleet_share_ticket(struct fleet *f, struct fleet_ticket *t);
 void fleet_share_keep(struct fleet *f, const struct fleet_ticket *t);
 void fleet_unshare_ticket(struct fleet *f, const struct fleet_ticket *t);
+/* … those for which there was no room before; */
+void fleet_share_untold(struct fleet *f);
 size_t fleet_shared_place(const struct fleet *f, const struct fleet_ticket *t, int64_t *wait_ms);
 /* a member's slots; that it is gone; what it has loaded; what was learnt of a model there. */
 void fleet_share_member(struct fleet *f, struct member *m);

@@ -54,6 +54,11 @@ enum redis_state redis_state(const struct redis *r)
     return r->state;
 }
 
+size_t redis_under_way_n(const struct redis *r)
+{
+    return r->pending_n;
+}
+
 /* ---- its end, and the next try ---- */
 
 static void answer_all(struct redis *r)

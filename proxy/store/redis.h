@@ -46,6 +46,8 @@ int redis_new(struct redis **out, const struct redis_site *site, const struct re
 /* What is still to be sent is sent as far as it goes at once. Nobody is told; commands under way are answered with NULL. */
 void redis_free(struct redis **r);
 enum redis_state redis_state(const struct redis *r);
+/* Commands that are not answered yet. */
+size_t redis_under_way_n(const struct redis *r);
 
 /* The reply, gone when this returns; NULL: there will be none. */
 typedef void redis_fn(void *context, const redisReply *reply);

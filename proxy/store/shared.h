@@ -50,6 +50,8 @@ struct shared_ticket {
     size_t ways_n;
     struct shared_way { const char *backend; struct balance_way way; } ways[BALANCE_BACKENDS]; /* only where it may go */
 };
+/* Whether a ticket may be told now: all of thousands at once are more than Redis answers in time. */
+int shared_has_room(const struct shared *s);
 /* It waits; or, with an id that waits already, its ways are others now: it keeps its place. Nothing while AWAY. Copied. */
 void shared_enter(struct shared *s, const struct shared_ticket *t);
 /* It does not wait any more, or gives its slot back. Harmless for who has neither. */

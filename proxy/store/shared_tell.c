@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { UNDER_WAY_MOST = 1024 };
+
 /* ---- backends ---- */
 
 /* NULL: there are too many, or no memory. */
@@ -109,6 +111,11 @@ void shared_learnt(struct shared *s, const char *backend, const char *model, con
 }
 
 /* ---- tickets ---- */
+
+int shared_has_room(const struct shared *s)
+{
+    return redis_under_way_n(s->commands) < UNDER_WAY_MOST;
+}
 
 void shared_enter(struct shared *s, const struct shared_ticket *t)
 {

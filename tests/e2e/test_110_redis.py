@@ -1,5 +1,6 @@
 """What a Redis says that does not do what it is to: each is told in words, and requests are answered all the same."""
 import os
+import resource
 import signal
 import socket
 import sys
@@ -36,6 +37,19 @@ def fleet(sidecar):
     made = Fleet(sidecar)
     made.add("one", slots=2)
     return made
+
+
+@pytest.fixture
+def many_files():
+    """many_files(n): so many may be open here, and in what is started."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def allow(count):
+        if before[1] < count:
+            pytest.skip(f"no more than {before[1]} open files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], count), before[1]))
+    yield allow
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def open_with(fleet, port, **keys):
@@ -197,3 +211,30 @@ def test_every_key_has_an_end_or_belongs_to_the_queue(sidecar, fleet, start_redi
     left = set(connection.ask("KEYS", "*")) - {limit}
     fixed = {"schema", "state", "fair", "learnt", "learnt:order"}
     assert left <= {f"ollama-sidecar:{name}" for name in fixed}, left
+
+
+MANY = 4500  # more than may be under way to Redis at once
+
+
+@pytest.mark.limit(120)
+def test_thousands_wait_and_all_that_is_known_of_them_changes(sidecar, fleet, start_redis, many_files):
+    """All are told anew, in parts: Redis is not left for being given too much at once."""
+    many_files(MANY + 500)
+    server = start_redis()
+    fleet.add("two", slots=1)
+    for backend in fleet.backends.values():
+        backend.script(tokens=2, hang_after_tokens=1)
+    sidecar.configure("proxy", max_queue=2 * MANY, max_clients=2 * MANY)
+    process = open_with(fleet, server.port, timeout="2s")
+    process.wait_log(" redis_up ")
+    waiting = []
+    for number in range(MANY):
+        waiting.append(sidecar.connect(timeout=60))
+        waiting[-1].send("POST", "/api/generate", {"model": "m", "prompt": f"request {number}"})
+    connection = server.connect()
+    until(lambda: connection.ask("HLEN", "ollama-sidecar:tickets") == MANY, 20, "all to be in line", process.tail)
+    assert sidecar.ask("POST", "/sidecar/backends/two/drain").status == 200
+    until(lambda: not any("two" in text for text in connection.ask("HVALS", "ollama-sidecar:tickets") if '"line"' in text), 20, "all to be told", process.tail)
+    assert not process.logged(" redis_away ")
+    for one in waiting:
+        one.close()
