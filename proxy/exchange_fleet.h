@@ -90,7 +90,7 @@ const char *exchange_place_text(struct exchange *x);
 #define exchange_changed_member(x) ((void)0)
 #define exchange_answer_for_fleet(x) 0
 #define exchange_place_text(x) NULL
-#define fleet_write(f, out) 0 /* exchange_status.c's */
+#define fleet_write(f, shown, out) 0 /* exchange_status.c's */
 #define fleet_drain(f, name, name_n, is_drained) 0
 
 #endif

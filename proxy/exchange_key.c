@@ -12,8 +12,7 @@
 
 enum { NAME_BYTES = 512 };
 
-/* The models that it may use; NULL: all. */
-static const struct list *models_of(const struct exchange *x)
+const struct list *exchange_key_models(const struct exchange *x)
 {
     const struct conf_key *key = x->admission.key;
     return key && key->models.items_n > 0 ? &key->models : NULL;
@@ -56,7 +55,7 @@ static int check_preset(struct exchange *x, const struct list *models)
 
 int exchange_check_key(struct exchange *x, int is_generated)
 {
-    const struct list *models = models_of(x);
+    const struct list *models = exchange_key_models(x);
     const struct route *route = x->admission.route;
     const struct message *m = x->request;
     char name[NAME_BYTES];
@@ -82,7 +81,7 @@ int exchange_check_key(struct exchange *x, int is_generated)
 const struct list *exchange_shown_models(const struct exchange *x)
 {
     static const char *const lists[] = {"/api/tags", "/api/ps", "/v1/models"};
-    const struct list *models = models_of(x);
+    const struct list *models = exchange_key_models(x);
     for (size_t i = 0; models && i < sizeof lists / sizeof *lists; i++)
         if (strcmp(x->admission.route->path, lists[i]) == 0)
             return models;

@@ -260,7 +260,9 @@ void exchange_note_read(struct exchange *x);
 /* exchange_key.c. Whether its key may use the models that it names: of a body as it came, or, is_generated, of what POST /generate made of
  * one, and of its preset. 0, or -1: the exchange has ended. */
 int exchange_check_key(struct exchange *x, int is_generated) WARN_UNUSED;
-/* The models that its key may see, where it asks for a list of them; NULL: all. */
+/* The models that its key may use and see; NULL: all. */
+const struct list *exchange_key_models(const struct exchange *x);
+/* The same, where it asks for a list of them; else NULL. */
 const struct list *exchange_shown_models(const struct exchange *x);
 /* What its client's heartbeats are. */
 enum conf_heartbeat exchange_heartbeat(const struct exchange *x);

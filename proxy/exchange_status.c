@@ -14,10 +14,11 @@ enum { NAME_BYTES = 256, STATUS_LIMIT_BYTES = 4 << 20 };
 static const char no_store[] = "Cache-Control: no-store\r\n";
 
 /* Before one Ollama there is nothing else to tell. */
-static int write_status(const struct env *env, struct buf *out)
+static int write_status(const struct exchange *x, struct buf *out)
 {
+    const struct env *env = x->env;
     if (env->fleet)
-        return fleet_write(env->fleet, out);
+        return fleet_write(env->fleet, exchange_key_models(x), out);
     return buf_printf(out, "{\"queue\":{\"waiting\":%zu,\"limit\":%zu}}\n", env->waiting.now_n, env->waiting.limit_n);
 }
 
@@ -25,7 +26,7 @@ static void answer_status(struct exchange *x)
 {
     struct buf out;
     buf_init(&out, STATUS_LIMIT_BYTES);
-    if (write_status(x->env, &out) < 0) {
+    if (write_status(x, &out) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
     } else {
         reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);

@@ -105,8 +105,8 @@ size_t fleet_free_n(struct fleet *f);
 struct members *fleet_members(struct fleet *f);
 /* For /health and /metrics. */
 void fleet_gather(const struct fleet *f, struct fleet_facts *out);
-/* `{"queue":…,"backends":[…],"redis":…}` for GET /status. 0 or -errno. */
-int fleet_write(struct fleet *f, struct buf *out) WARN_UNUSED;
+/* `{"queue":…,"backends":[…],"redis":…}` for GET /status; shown: the models that may be told, NULL: all. 0 or -errno. */
+int fleet_write(struct fleet *f, const struct list *shown, struct buf *out) WARN_UNUSED;
 /* Its owner wants nothing new to go to a member, or takes that back: by its name, or that of its section; the other replicas are told. 0 or -ENOENT. */
 int fleet_drain(struct fleet *f, const char *name, size_t name_n, int is_drained) WARN_UNUSED;
 

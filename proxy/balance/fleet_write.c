@@ -15,9 +15,15 @@ enum { REQUESTS_TOLD = 100, LOADED_TOLD = 16, LONGEST_MS = 250 };
 
 struct telling {
     struct fleet *fleet;
+    const struct list *shown; /* models; NULL: all */
     struct json_write w;
     size_t told_n;
 };
+
+static int may_see(const struct telling *tell, const char *model)
+{
+    return !tell->shown || conf_names_model(tell->shown, model, strlen(model));
+}
 
 static void write_text(struct json_write *w, const char *name, const char *value)
 {
@@ -41,6 +47,8 @@ static int write_request(void *context, const struct balance_ticket *at, const c
     int64_t shared_ms;
     if (tell->told_n == REQUESTS_TOLD)
         return 1;
+    if (!may_see(tell, model))
+        return 0;
     size_t told = fleet_shared_place(tell->fleet, t, &shared_ms);
     write_text(w, tell->told_n++ ? ",{\"id\":" : "{\"id\":", t->ask.id);
     write_text(w, ",\"model\":", model);
@@ -108,7 +116,7 @@ static void write_loaded(struct telling *tell, const struct member *m, void (*wr
     tell->told_n = 0;
     for (json_items_init(&items, &list); tell->told_n < LOADED_TOLD && json_items_next(&items, &item);) {
         json_read_object(&item, fields, 1, JSON_EXACT, &name);
-        if (name.kind == JSON_STRING && json_decode(json_read_text(&name), model, sizeof model) > 0)
+        if (name.kind == JSON_STRING && json_decode(json_read_text(&name), model, sizeof model) > 0 && may_see(tell, model))
             write_one(tell, m, model);
     }
 }
@@ -149,9 +157,9 @@ static void write_member(struct telling *tell, const struct member *m)
     json_write_text(w, "}");
 }
 
-int fleet_write(struct fleet *f, struct buf *out)
+int fleet_write(struct fleet *f, const struct list *shown, struct buf *out)
 {
-    struct telling tell = {.fleet = f, .w = json_write_begin(out)};
+    struct telling tell = {.fleet = f, .shown = shown, .w = json_write_begin(out)};
     int is_first = 1;
     json_write_text(&tell.w, "{");
     write_queue(&tell);

@@ -148,6 +148,22 @@ def test_heartbeats_of_a_stream_of_events_tell_the_place_R2_3(sidecar, fleet):
     assert [call.result(30).status for call in first] == [200] * 2
 
 
+def test_a_key_for_some_models_is_not_told_of_others(sidecar, fleet):
+    """Neither who waits for them, nor what is loaded: as GET /api/ps."""
+    sidecar.configure("key:narrow", secret="sesame-narrow-0123456789", rights="observe", models="other")
+    sidecar.configure("key:wide", secret="sesame-wide-0123456789", rights="observe", models="m")
+    fleet.open()
+    first = [post(sidecar) for _ in range(3)]
+    wait_line(sidecar, 1)
+    narrow, wide = ([("Authorization", f"Bearer sesame-{name}-0123456789")] for name in ("narrow", "wide"))
+    until(lambda: all(row["loaded"] for row in sidecar.ask("GET", "/status", headers=wide).json["backends"]), 10, "m to be loaded")
+    told = sidecar.ask("GET", "/status", headers=narrow).json
+    assert not told["queue"]["requests"] and [(row["name"], row["loaded"], row["speeds"]) for row in told["backends"]] == [("one", [], []), ("two", [], [])]
+    assert [call.result(30).status for call in first] == [200] * 3
+    assert all(row["speeds"] for row in sidecar.ask("GET", "/status", headers=wide).json["backends"])
+    assert not any(row["speeds"] for row in sidecar.ask("GET", "/status", headers=narrow).json["backends"])
+
+
 def test_who_finds_the_line_full_is_told_when_to_come_again(sidecar, fleet):
     fleet.open(max_queue="1")
     first = [post(sidecar) for _ in range(2)]
