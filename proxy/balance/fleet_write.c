@@ -92,7 +92,7 @@ int64_t fleet_longest_wait_ms(struct fleet *f)
 
 /* ---- members ---- */
 
-static const char *state_of(const struct member *m)
+static const char *state_of(const struct member *m, int64_t now_ms)
 {
     static const char *const names[BREAKER_STATES] = {[BREAKER_UNKNOWN] = "unknown", [BREAKER_CLOSED] = "up", [BREAKER_OPEN] = "open",
                                                       [BREAKER_HALF_OPEN] = "half_open", [BREAKER_DOWN] = "down"};
@@ -100,7 +100,8 @@ static const char *state_of(const struct member *m)
         return "leaving";
     if (m->is_drained)
         return "drained";
-    return m->breaker.state == BREAKER_CLOSED && m->breaker.is_slow ? "slow_start" : names[m->breaker.state];
+    int is_slow = m->breaker.state == BREAKER_CLOSED && member_slots(m, now_ms) < (size_t)m->conf->slots;
+    return is_slow ? "slow_start" : names[m->breaker.state];
 }
 
 /* The names that its answer to GET /api/ps has. */
@@ -144,7 +145,7 @@ static void write_member(struct telling *tell, const struct member *m)
     int64_t now_ms = fleet_now_ms(tell->fleet);
     write_text(w, "{\"name\":", m->name);
     write_text(w, ",\"url\":", m->conf->url);
-    write_text(w, ",\"state\":", state_of(m));
+    write_text(w, ",\"state\":", state_of(m, now_ms));
     write_number(w, ",\"slots\":", (int64_t)fleet_slots_part(tell->fleet, member_slots(m, now_ms)));
     write_number(w, ",\"used\":", (int64_t)balance_used_n(tell->fleet->balance, m->index));
     json_write_text(w, m->is_drained ? ",\"drained\":true" : ",\"drained\":false");

@@ -194,6 +194,21 @@ def test_a_backend_is_drained_and_comes_back_R2_3(sidecar, fleet):
     assert unknown.returncode == 1 and unknown.stderr == 'sidecarctl: there is no backend "three"; GET /status lists them\n'
 
 
+def test_a_slow_start_is_told_as_long_as_it_takes(sidecar, fleet):
+    fleet.add("pair", slots=2)
+    sidecar.configure("balancer", slow_start="3s")
+    fleet.open()
+    for name in ("one", "pair"):
+        fleet.kill(name)
+        until(lambda name=name: by_name(sidecar)[name]["state"] == "down", 10, "it to be down")
+        fleet.start(name)
+    pair = until(lambda: (row := by_name(sidecar)["pair"])["state"] != "down" and row, 10, "two slots to come back")
+    assert (pair["state"], pair["slots"]) == ("slow_start", 1)
+    until(lambda: by_name(sidecar)["one"]["state"] == "up", 2, "one slot to be back at once")
+    pair = until(lambda: (row := by_name(sidecar)["pair"])["state"] != "slow_start" and row, 10, "all slots to be there, without a request")
+    assert (pair["state"], pair["slots"]) == ("up", 2)
+
+
 def test_one_that_is_down_says_why(sidecar, fleet):
     fleet.open()
     fleet.kill("two")
