@@ -17,7 +17,7 @@
 --   loaded NAME MODEL…            all that the backend says that it has loaded
 --   drain NAME 0|1                nothing new goes there; it lasts
 --   learnt BACKEND MODEL TEXT     for the other replicas
---   beat LEASE_MS ID…             this replica lives, and runs these
+--   beat LEASE_MS 0|1 ID…         this replica lives, and runs these. 1: it has just begun, and has no slot that was given elsewhere
 --   bye                           it goes: all that it has is given back
 -- Replies: beat's is [replicas, [ID lost…], [[ID, BACKEND] granted and not acknowledged…], [[ID, PLACE, WAIT_MS] in line, of its first 512…], [[BACKEND, 0|1 drained]… where
 -- anybody has said so: a Redis that has lost it does not say that it is not],
@@ -30,7 +30,7 @@
 -- them, as one does that evicts keys, what belonged to them is forgotten, too.
 
 local SCHEMA = '1'
-local SETTLE_MS = 2000      -- nobody has called for so long, as Redis was away: so long replicas may tell what they have before anything is granted
+local SETTLE_MS = 2000      -- nobody has called for so long, as Redis was away: so long replicas may tell what they have before anything is granted (read_clock)
 local LAPSED_MOST, TICKETS_MOST, BACKENDS_MOST, LEARNT_MOST, TOLD_MOST = 4096, 65536, 256, 1024, 512
 
 if redis.replicate_commands then redis.replicate_commands() end -- before Redis 7: what is written is replicated, as TIME is another elsewhere
@@ -408,9 +408,13 @@ local function free_slots_n()
     return n
 end
 
-local settled -- grants are made from then on
+local settled -- grants are made from then on; nil: there never was a reason to wait
+local function settle()
+    settled = now + SETTLE_MS
+    call('HSET', STATE, 'settled', settled)
+end
 local function assign()
-    if now < settled then return end
+    if settled and now < settled then return end
     for _ = 1, free_slots_n() do
         if not grant_one() then return end
     end
@@ -644,9 +648,10 @@ local function places()
 end
 
 function commands.beat()
-    local lease, lost = number('LEASE_MS'), {}
+    local lease, is_first, lost = number('LEASE_MS'), number('0|1') == 1, {}
     call('ZADD', REPLICAS, now + lease, me)
     local is_new = call('SADD', P .. ':met', me)
+    if is_new == 1 and not is_first and not settled then settle() end -- it knew another Redis, or what this one has lost: others may, too
     while has_more() do
         local id = argument('ID')
         local t = ticket_of(id)
@@ -664,7 +669,7 @@ function commands.beat()
     for name, b in pairs(all_backends()) do
         if b.drained ~= nil then drained[#drained + 1] = {name, b.drained and 1 or 0} end
     end
-    return {call('ZCARD', REPLICAS), lost, missed(), places(), drained, learnt_since(), is_new, math.max(0, settled - now)}
+    return {call('ZCARD', REPLICAS), lost, missed(), places(), drained, learnt_since(), is_new, math.max(0, (settled or now) - now)}
 end
 
 function commands.bye()
@@ -684,15 +689,16 @@ local function check_schema()
     if not theirs then call('SET', P .. ':schema', SCHEMA) end
 end
 
+-- Who calls first after a pause waits for the others, but for one that has just begun where nobody is known: there is nobody to wait for.
 local function read_clock()
     local time = redis.call('TIME')
     now = time[1] * 1000 + math.floor(time[2] / 1000)
     local last
     last, settled = unpack(call('HMGET', STATE, 'last', 'settled'))
-    settled = tonumber(settled or 0)
-    if now - tonumber(last or 0) >= SETTLE_MS then settled = now + SETTLE_MS end
+    settled = tonumber(settled)
+    local is_alone = command == 'beat' and ARGV[5] == '1' and call('EXISTS', REPLICAS) == 0
+    if now - tonumber(last or 0) >= SETTLE_MS and not is_alone then settle() end
     call('HSET', STATE, 'last', now)
-    call('HSET', STATE, 'settled', settled)
     is_journaled = call('EXISTS', P .. ':journal:on') == 1
 end
 

@@ -131,9 +131,9 @@ class Replica:
         """For the others."""
         return self.call("learnt", backend, model, text)
 
-    def beat(self, *ids, lease_ms=LEASE_MS) -> Beat:
+    def beat(self, *ids, lease_ms=LEASE_MS, is_first=False) -> Beat:
         """It lives, and runs these."""
-        return Beat(self.balancer.call(self.name, "beat", lease_ms, *ids))
+        return Beat(self.balancer.call(self.name, "beat", lease_ms, int(is_first), *ids))
 
     def live(self, for_ms, *ids) -> Beat:
         """Time passes, and it beats each second; the last beat."""

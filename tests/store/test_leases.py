@@ -267,6 +267,41 @@ def test_nothing_is_granted_before_all_have_told_what_they_have(fresh):
     assert b.leave("2") == {"1": "b"}
 
 
+def test_who_begins_where_nobody_is_known_is_granted_at_once(fresh):
+    a, b = Replica(fresh, "a"), Replica(fresh, "b")
+    assert a.beat(is_first=True).settles_in_ms == 0
+    a.backend(slots=2)
+    assert a.enter("1") == {"1": "b"}
+    assert b.beat(is_first=True).settles_in_ms == 0
+    assert b.enter("2") == {"2": "b"}
+    assert a.live(1000, "1").settles_in_ms == 0
+
+
+def test_who_was_there_before_redis_lost_all_of_it_is_waited_for_though_one_has_just_begun(fresh):
+    begun, old = Replica(fresh, "begun"), Replica(fresh, "old")
+    begun.beat(is_first=True)
+    begun.backend()
+    assert old.beat().settles_in_ms == 2000
+    assert begun.enter("1") == {}
+    fresh.later(1999)
+    assert begun.beat().settles_in_ms == 1
+    fresh.later(1)
+    assert begun.beat().missed == {"1": "b"}
+
+
+def test_who_begins_waits_for_those_that_redis_knows(a, balancer):
+    a.backend()
+    balancer.at(balancer.now_ms + 2000)
+    assert Replica(balancer, "begun").beat(is_first=True).settles_in_ms == 2000
+
+
+def test_whoever_calls_first_when_all_is_lost_waits_for_the_others(a, balancer):
+    balancer.connection.ask("FLUSHDB")
+    balancer.at(balancer.now_ms + 1)
+    a.enter("1")
+    assert Replica(balancer, "begun").beat(is_first=True).settles_in_ms == 2000
+
+
 def test_what_others_have_learnt_is_told_once(a, b):
     a.learnt("b", "m", "1 2 3")
     a.learnt("b", "m", "4 5 6")

@@ -22,6 +22,7 @@ ENTER = ("enter", "1", "m", 5, 0, 1000, 15000, 60000, 10000, 10000)
     (("hold", "1", "b", "m", 1), "SIDECAR ARGUMENT hold lacks LEASE_MS"),
     (("backend", "b", "many", 1), "SIDECAR ARGUMENT backend: SLOTS is many"),
     (("beat",), "SIDECAR ARGUMENT beat lacks LEASE_MS"),
+    (("beat", 10000), "SIDECAR ARGUMENT beat lacks 0|1"),
     (("beat", "a\r\nb"), "SIDECAR ARGUMENT beat: LEASE_MS is a  b"),
 ])
 def test_words_that_are_no_command_are_refused(a, words, said):
@@ -43,15 +44,15 @@ def test_another_replicas_ticket_cannot_be_entered_or_held(a, b):
 
 def test_another_schema_is_refused_by_both_sides(a, balancer):
     balancer.connection.ask("SET", "t:schema", "2")
-    assert refused(a, "beat", 10000) == ("SIDECAR SCHEMA the keys below t are of schema 2, this replica's is 1: "
+    assert refused(a, "beat", 10000, 0) == ("SIDECAR SCHEMA the keys below t are of schema 2, this replica's is 1: "
                                          "update all replicas, or give these another [redis] prefix")
     with pytest.raises(RedisError, match="SIDECAR SCHEMA this script's is 1, and 2 was asked for"):
-        balancer.connection.ask("EVAL", script(), 1, "t", "2", "beat", "a", 10000)
+        balancer.connection.ask("EVAL", script(), 1, "t", "2", "beat", "a", 10000, 0)
 
 
 @pytest.mark.parametrize("key, command", [
-    ("t:backends", ("beat", 10000)), ("t:tickets", ENTER), ("t:line:m", ENTER), ("t:leases", ("beat", 10000)), ("t:owed", ENTER[:4] + (7,) + ENTER[5:]),
-    ("t:replicas", ("beat", 10000)), ("t:state", ("beat", 10000)), ("t:of:a", ENTER), ("t:learnt", ("learnt", "b", "m", "1")), ("t:schema", ("beat", 10000)),
+    ("t:backends", ("beat", 10000, 0)), ("t:tickets", ENTER), ("t:line:m", ENTER), ("t:leases", ("beat", 10000, 0)), ("t:owed", ENTER[:4] + (7,) + ENTER[5:]),
+    ("t:replicas", ("beat", 10000, 0)), ("t:state", ("beat", 10000, 0)), ("t:of:a", ENTER), ("t:learnt", ("learnt", "b", "m", "1")), ("t:schema", ("beat", 10000, 0)),
 ])
 def test_a_key_of_somebody_elses_is_named(a, balancer, key, command):
     balancer.connection.ask("DEL", key)
@@ -64,7 +65,7 @@ def test_a_redis_without_memory_says_so_in_its_own_words(a, balancer):
     memory = balancer.connection.ask("CONFIG", "GET", "maxmemory")[1]
     balancer.connection.ask("CONFIG", "SET", "maxmemory", 1)
     try:
-        assert refused(a, "beat", 10000).startswith("OOM ")
+        assert refused(a, "beat", 10000, 0).startswith("OOM ")
     finally:
         balancer.connection.ask("CONFIG", "SET", "maxmemory", memory)
 
@@ -74,7 +75,7 @@ def test_a_redis_that_is_a_copy_of_another_says_so_in_its_own_words(redis_server
     try:
         connection = copy.connect()
         with pytest.raises(RedisError, match="^READONLY "):
-            connection.ask("EVAL", script(), 1, "t", "1", "beat", "a", 10000)
+            connection.ask("EVAL", script(), 1, "t", "1", "beat", "a", 10000, 0)
         connection.close()
     finally:
         copy.end()
@@ -82,7 +83,7 @@ def test_a_redis_that_is_a_copy_of_another_says_so_in_its_own_words(redis_server
 
 def test_what_is_damaged_is_told(a, balancer):
     balancer.connection.ask("HSET", "t:backends", "b", "{")
-    assert refused(a, "beat", 10000).startswith("SIDECAR SCRIPT ")
+    assert refused(a, "beat", 10000, 0).startswith("SIDECAR SCRIPT ")
 
 
 def test_no_global_variable_is_made(a, balancer, connection):

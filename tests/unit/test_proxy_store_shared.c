@@ -190,6 +190,25 @@ static void test_what_is_told_of_a_ticket(void **state)
     end(&b);
 }
 
+/* It may have been given slots elsewhere since. */
+static void test_only_the_first_beat_says_that_it_has_just_begun(void **state)
+{
+    struct box b;
+    char first[64], later[64];
+    (void)state;
+    come_up(&b);
+    snprintf(first, sizeof first, "beat %s 1000 1\n", me(&b));
+    snprintf(later, sizeof later, "beat %s 1000 0\n", me(&b));
+    assert_non_null(strstr(b.played.said, first));
+    TURN_UNTIL(&b.loop, strstr(b.played.said, later));
+    played_hang_up_all(&b.played);
+    TURN_UNTIL(&b.loop, shared_state(b.shared) == SHARED_AWAY);
+    TURN_UNTIL(&b.loop, shared_state(b.shared) == SHARED_UP);
+    assert_null(strstr(b.played.said, first));
+    assert_non_null(strstr(b.played.said, later));
+    end(&b);
+}
+
 static void test_a_grant_is_acknowledged_once_it_is_taken(void **state)
 {
     struct box b;
@@ -204,7 +223,7 @@ static void test_a_grant_is_acknowledged_once_it_is_taken(void **state)
     assert_string_equal(b.told, "granted two. ");
     TURN_UNTIL(&b.loop, strstr(strstr(b.played.said, " ack "), " beat ")); /* and renewed from then on */
     char renewed[64];
-    snprintf(renewed, sizeof renewed, "beat %s 1000 %016llx\n", me(&b), (unsigned long long)t->id);
+    snprintf(renewed, sizeof renewed, "beat %s 1000 0 %016llx\n", me(&b), (unsigned long long)t->id);
     assert_non_null(strstr(b.played.said, renewed));
     end(&b);
 }
@@ -398,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_who_was_forgotten_tells_all_anew),
         cmocka_unit_test(test_a_flushed_script_is_loaded_again),
         cmocka_unit_test(test_redis_away_and_back),
+        cmocka_unit_test(test_only_the_first_beat_says_that_it_has_just_begun),
         cmocka_unit_test(test_a_beat_that_makes_no_sense),
         cmocka_unit_test(test_it_says_good_bye),
     };
