@@ -99,26 +99,35 @@ static const char *const *known_names(void)
     return names->list;
 }
 
-static void warn_unknown(const struct conf *c, struct diag *d)
+static void warn_unless_known(const char *name, size_t name_n, const char *value, struct diag *d)
 {
     static const char *const links[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_TCP", "_PROTO", "_ADDR"};
+    char text[NAME_BYTES];
+    if (strncmp(name, "SIDECAR_", 8) != 0 || name_n >= sizeof text || is_link(value))
+        return;
+    snprintf(text, sizeof text, "%.*s", (int)name_n, name);
+    int is_known = is_contract_name(text);
+    for (size_t i = 0; i < sizeof links / sizeof *links && !is_known; i++)
+        is_known = strstr(text, links[i]) != NULL;
+    const char *const *list = is_known ? NULL : known_names();
+    for (size_t i = 0; list && list[i] && !is_known; i++)
+        is_known = strcmp(text, list[i]) == 0;
+    const char *nearest = is_known ? NULL : diag_nearest(text, list);
+    if (!is_known)
+        diag_add(d, DIAG_WARNING, text, 0, "unknown variable%s%s%s", nearest ? "; did you mean " : "",
+                 nearest ? nearest : "", nearest ? "?" : ", it has no effect");
+}
+
+/* Of the environment, and of env_file. */
+static void warn_unknown(const struct conf *c, struct diag *d)
+{
     for (char **e = c->environment_in; e && *e; e++) {
-        char name[NAME_BYTES];
         const char *equals = strchr(*e, '=');
-        if (strncmp(*e, "SIDECAR_", 8) != 0 || !equals || (size_t)(equals - *e) >= sizeof name || is_link(equals + 1))
-            continue;
-        snprintf(name, sizeof name, "%.*s", (int)(equals - *e), *e);
-        int is_known = is_contract_name(name);
-        for (size_t i = 0; i < sizeof links / sizeof *links && !is_known; i++)
-            is_known = strstr(name, links[i]) != NULL;
-        const char *const *list = is_known ? NULL : known_names();
-        for (size_t i = 0; list && list[i] && !is_known; i++)
-            is_known = strcmp(name, list[i]) == 0;
-        const char *nearest = is_known ? NULL : diag_nearest(name, list);
-        if (!is_known)
-            diag_add(d, DIAG_WARNING, name, 0, "unknown variable%s%s%s", nearest ? "; did you mean " : "",
-                     nearest ? nearest : "", nearest ? "?" : ", it has no effect");
+        if (equals)
+            warn_unless_known(*e, (size_t)(equals - *e), equals + 1, d);
     }
+    for (size_t i = 0; i < c->env_file.items_n; i++)
+        warn_unless_known(c->env_file.items[i].name, strlen(c->env_file.items[i].name), c->env_file.items[i].value, d);
 }
 
 /* The port that platforms ask for: OLLAMA_HTTP_PORT, else PORT, in the place of the first listener's. */

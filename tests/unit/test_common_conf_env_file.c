@@ -36,6 +36,16 @@ static void test_one_that_is_there_must_be_good(void **state)
     conf_case_told(&k, 3, "can't be read: No such file");
 }
 
+static void test_a_variable_of_ours_that_is_misspelt_is_told(void **state)
+{
+    (void)state;
+    scratch_text(&k.scratch, "vars.env", "SIDECAR_BALANCER_RISEE=3\nSIDECAR_PROXY_MAX_CLIENTS=9\nRISEE=3\n");
+    conf_case_load(&k, ini, NULL);
+    conf_case_good(&k);
+    assert_int_equal(k.diag.warnings_n, 1);
+    conf_case_told_of(&k, "warning", "SIDECAR_BALANCER_RISEE", "did you mean SIDECAR_BALANCER_RISE?");
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, conf_case_setup, conf_case_teardown)
 
 int main(void)
@@ -43,6 +53,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_one_with_a_minus_need_not_be_there),
         CASE(test_one_that_is_there_must_be_good),
+        CASE(test_a_variable_of_ours_that_is_misspelt_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
