@@ -49,7 +49,7 @@ void exchange_tell_times(struct exchange *x)
     lines[0] = '\0';
     if (backend)
         tell_line(lines, &n, "X-Sidecar-Backend: %s\r\n", backend);
-    if (x->fleet && x->fleet->place && x->queue_ms > 0)
+    if (x->fleet && x->fleet->place && (x->queue_ms > 0 || !x->member)) /* it has stood there, or does */
         tell_line(lines, &n, "X-Sidecar-Queue-Place: %zu\r\nX-Sidecar-Estimate-Ms: %lld\r\n", x->fleet->place, (long long)x->fleet->expected_ms);
     if (x->priority != BALANCE_PRIORITY)
         tell_line(lines, &n, "X-Sidecar-Priority: %u\r\n", x->priority);

@@ -10,6 +10,7 @@ void exchange_note_place(struct exchange *x)
         return;
     f->place = fleet_place(x->env->fleet, &f->ticket);
     f->expected_ms = fleet_wait_ms(x->env->fleet, &f->ticket);
+    exchange_tell_times(x); /* the first heartbeat may begin the head */
 }
 
 const char *exchange_place_text(struct exchange *x)

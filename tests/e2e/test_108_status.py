@@ -143,6 +143,7 @@ def test_heartbeats_of_a_stream_of_events_tell_the_place_R2_3(sidecar, fleet):
         answer = connection.request("POST", "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True})
         text = answer.body.decode()
     assert answer.clean and text.startswith(": place 1") and text.endswith("data: [DONE]\n\n")
+    assert answer.header("X-Sidecar-Queue-Place") == "1" and answer.header("X-Sidecar-Estimate-Ms")  # known when the heartbeat began the head
     comments = [line for line in text.splitlines() if line.startswith(":")]
     assert all(re.fullmatch(r": (place 1(, about \d+ s)?|ping)", line) for line in comments), comments
     assert [call.result(30).status for call in first] == [200] * 2
