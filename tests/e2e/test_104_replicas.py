@@ -72,6 +72,8 @@ def two(sidecar, folder, redis):
         for each in (sidecar, second):
             each.process.wait_log(" redis_up ")
             each.process.wait_log(" member_up ", since=0)
+        for each in (sidecar, second):
+            until(lambda of=each: of.ask("GET", "/status").json["redis"]["replicas"] == 2, 10, "each to know of the other", each.process.tail)
     fleet.open_both = open_both
     yield fleet
     complaints = second.clean_up()
