@@ -692,12 +692,16 @@ end
 -- Who calls first after a pause waits for the others, but for one that has just begun where nobody is known: there is nobody to wait for.
 local function read_clock()
     local time = redis.call('TIME')
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
-    local last
-    last, settled = unpack(call('HMGET', STATE, 'last', 'settled'))
-    settled = tonumber(settled)
+    local last, behind
+    last, settled, behind = unpack(call('HMGET', STATE, 'last', 'settled', 'behind'))
+    last, settled = tonumber(last or 0), tonumber(settled)
+    now = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(behind or 0)
+    if now < last then -- it was set back, or this is another machine: leases and tags would be of the future
+        call('HINCRBY', STATE, 'behind', last - now)
+        now = last
+    end
     local is_alone = command == 'beat' and ARGV[5] == '1' and call('EXISTS', REPLICAS) == 0
-    if now - tonumber(last or 0) >= SETTLE_MS and not is_alone then settle() end
+    if now - last >= SETTLE_MS and not is_alone then settle() end
     call('HSET', STATE, 'last', now)
     is_journaled = call('EXISTS', P .. ':journal:on') == 1
 end

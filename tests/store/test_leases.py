@@ -214,6 +214,17 @@ def test_another_replicas_tickets_cannot_be_left(a, b):
     assert a.beat().missed == {"1": "b"}
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_it(a, b, balancer):
+    """Nor does who comes then stand before those that have waited."""
+    b.backend()
+    a.enter("1")
+    b.enter("2")
+    balancer.at(balancer.now_ms - 3_600_000)
+    b.enter("3")
+    assert b.live(LEASE_MS).missed == {"2": "b"}
+    assert b.leave("2") == {"3": "b"}
+
+
 def test_fewer_slots_end_nobodys_answer(a):
     a.backend(slots=2)
     a.enter("1")
