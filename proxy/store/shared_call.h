@@ -37,8 +37,7 @@ struct shared {
     enum shared_step step;
     int is_loading;     /* the script is under way to Redis */
     int is_beating;     /* a beat is */
-    int is_first;       /* see SHARED_FIRST */
-    int has_begun;      /* we were up, or away: there may be slots of ours that this Redis was not told of */
+    int is_first;       /* see SHARED_FIRST: we have no slot that Redis was not told of */
     int is_forgotten;   /* Redis does not know what we have: the owner is to tell it */
     struct timer beat, first; /* first: the end of SHARED_FIRST */
     char me[SHARED_ID_BYTES], name[64], key[SHARED_KEY_BYTES], sha[SHARED_SHA_BYTES];

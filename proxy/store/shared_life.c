@@ -78,7 +78,6 @@ static void tell_state(struct shared *s, enum shared_step step)
 static void become_up(struct shared *s)
 {
     *s->why = '\0';
-    s->has_begun = 1;
     log_event(LOG_INFO, "redis_up", "replica=%s replicas=%u", s->me, s->replicas_n);
     tell_state(s, SHARED_READY);
 }
@@ -153,7 +152,7 @@ static void send_beat(struct shared *s)
         want_journal(s);
     shared_begin(s, "beat");
     redis_add_number(s->commands, s->conf->lease_ms);
-    redis_add_number(s->commands, !s->has_begun);
+    redis_add_number(s->commands, s->is_first);
     for (size_t i = 0; i < SHARED_BUCKETS && s->tickets.slots_n > 0; i++)
         for (const struct shared_entry *e = s->tickets.buckets[i]; e; e = e->next)
             if (e->state == SHARED_SLOT)
@@ -187,7 +186,6 @@ static void on_down(void *context, const char *why)
     struct shared *s = context;
     enum shared_step was = s->step;
     s->step = SHARED_DOWN;
-    s->has_begun = 1;
     s->is_loading = s->is_beating = 0;
     loop_disarm(s->loop, &s->beat);
     shared_tickets_fini(&s->tickets);
