@@ -1,15 +1,9 @@
 /* See fleet_state.h. A way is there wherever the model is, whether that member is up or not: who waits for one that is down waits in line. */
 #include "proxy/balance/fleet_state.h"
 
-#include <string.h>
-
 int fleet_is_meant(const struct fleet_ask *ask, const struct member *m)
 {
-    size_t n = ask->backend_n;
-    if (m->is_leaving)
-        return 0;
-    return !ask->backend || (strlen(m->name) == n && memcmp(m->name, ask->backend, n) == 0) ||
-           (strlen(m->conf->name) == n && memcmp(m->conf->name, ask->backend, n) == 0);
+    return !m->is_leaving && (!ask->backend || member_is_named(m, ask->backend, ask->backend_n));
 }
 
 static void expect(struct fleet *f, const struct fleet_ticket *t, const struct member *m, struct balance_way *way)

@@ -94,14 +94,12 @@ int64_t fleet_longest_wait_ms(struct fleet *f)
 
 static const char *state_of(const struct member *m, int64_t now_ms)
 {
-    static const char *const names[BREAKER_STATES] = {[BREAKER_UNKNOWN] = "unknown", [BREAKER_CLOSED] = "up", [BREAKER_OPEN] = "open",
-                                                      [BREAKER_HALF_OPEN] = "half_open", [BREAKER_DOWN] = "down"};
     if (m->is_leaving)
         return "leaving";
     if (m->is_drained)
         return "drained";
     int is_slow = m->breaker.state == BREAKER_CLOSED && member_slots(m, now_ms) < (size_t)m->conf->slots;
-    return is_slow ? "slow_start" : names[m->breaker.state];
+    return is_slow ? "slow_start" : breaker_state_name(m->breaker.state);
 }
 
 /* The names that its answer to GET /api/ps has. */
@@ -182,18 +180,13 @@ int fleet_write(struct fleet *f, const struct list *shown, struct buf *out)
     return json_write_end(&tell.w);
 }
 
-static int is_name(const char *of, const char *name, size_t name_n)
-{
-    return strlen(of) == name_n && memcmp(of, name, name_n) == 0;
-}
-
 int fleet_drain(struct fleet *f, const char *name, size_t name_n, int is_drained)
 {
     if (members_drain(f->members, name, name_n, is_drained) < 0)
         return -ENOENT;
     for (size_t i = 0; f->shared && i < BALANCE_BACKENDS; i++) {
         const struct member *m = members_at(f->members, i);
-        if (m && (is_name(m->name, name, name_n) || is_name(m->conf->name, name, name_n)))
+        if (m && member_is_named(m, name, name_n))
             shared_drain(f->shared, m->name, is_drained);
     }
     return 0;

@@ -70,6 +70,8 @@ void members_free(struct members **m);
 struct member *members_at(const struct members *all, size_t i);
 /* By its name. */
 struct member *members_find(const struct members *all, const char *name, size_t name_n);
+/* Whether that is its name, or its section's. */
+int member_is_named(const struct member *m, const char *name, size_t name_n);
 /* How many there are by this name, their own or their section's; those that leave aside. */
 size_t members_count(const struct members *all, const char *name, size_t name_n);
 /* It may be given requests now; and how many at once. */

@@ -279,12 +279,17 @@ struct member *members_find(const struct members *all, const char *name, size_t 
     return NULL;
 }
 
+int member_is_named(const struct member *m, const char *name, size_t name_n)
+{
+    return is_name(m->name, name, name_n) || is_name(m->conf->name, name, name_n);
+}
+
 size_t members_count(const struct members *all, const char *name, size_t name_n)
 {
     size_t n = 0;
     for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
         const struct member *m = all->places[i];
-        n += m && !m->is_leaving && (is_name(m->name, name, name_n) || is_name(m->conf->name, name, name_n));
+        n += m && !m->is_leaving && member_is_named(m, name, name_n);
     }
     return n;
 }
@@ -309,7 +314,7 @@ int members_drain(struct members *all, const char *name, size_t name_n, int is_d
     }
     for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
         struct member *m = all->places[i];
-        if (!m || (!is_name(m->name, name, name_n) && !is_name(m->conf->name, name, name_n)))
+        if (!m || !member_is_named(m, name, name_n))
             continue;
         drain(m, is_drained);
         is_known = 1;
