@@ -111,7 +111,7 @@ static void obey(char **words, size_t words_n)
     } else if (!strcmp(verb, "ways") && words_n >= 2) {
         read_ways(player_of(words[1]), words + 2);
     } else if (!strcmp(verb, "leave") && words_n == 2) {
-        balance_leave(b, &player_of(words[1])->ticket, now_ms);
+        balance_leave(b, &player_of(words[1])->ticket);
     } else if (!strcmp(verb, "next") && words_n == 1) {
         next();
     } else if (!strcmp(verb, "place") && words_n == 2) {

@@ -147,7 +147,7 @@ static void learn(struct stage *s, int machine, struct job *j, int64_t now_ms)
     struct speeds_sample sample = {.prompt_tokens = j->request->prompt_tokens, .prompt_ms = j->prefill_ms, .output_tokens = j->request->output_tokens,
                                    .output_ms = j->decode_ms, .load_ms = j->load_ms};
     speeds_learn(s->speeds, machine, models[j->request->model], &sample, now_ms);
-    balance_leave(s->balance, &j->ticket, now_ms);
+    balance_leave(s->balance, &j->ticket);
 }
 
 /* ---- what happens next ---- */

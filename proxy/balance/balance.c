@@ -211,9 +211,8 @@ static void leave_slot(struct balance *b, struct balance_ticket *t)
     t->lane->serving_n--;
 }
 
-void balance_leave(struct balance *b, struct balance_ticket *t, int64_t now_ms)
+void balance_leave(struct balance *b, struct balance_ticket *t)
 {
-    (void)now_ms;
     struct balance_lane *lane = t->lane;
     if (!lane)
         return;

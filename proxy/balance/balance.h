@@ -37,7 +37,7 @@ int balance_is_loaded(const struct balance *b, int index, const char *model);
  * line. is_accepted: it was let in to wait before, so that max_queue does not count; it keeps its tag then. */
 enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, const char *model, int is_accepted, int64_t now_ms);
 /* Gives back the slot, or the place in line. Harmless for who has neither. */
-void balance_leave(struct balance *b, struct balance_ticket *t, int64_t now_ms);
+void balance_leave(struct balance *b, struct balance_ticket *t);
 /* The next ticket that gets a slot now: t->backend is set. NULL: none; *again_ms is when to look again, 0: when something has changed. */
 struct balance_ticket *balance_next(struct balance *b, int64_t now_ms, int64_t *again_ms);
 /* Somebody else has decided: t, which stands in line, has a slot of this backend. */

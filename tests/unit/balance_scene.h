@@ -43,7 +43,7 @@ static inline int end(void **state)
 {
     (void)state;
     for (int i = 0; i < ASKERS; i++)
-        balance_leave(b, &askers[i].ticket, now_ms);
+        balance_leave(b, &askers[i].ticket);
     int is_empty = balance_waiting_n(b) == 0 && waiting.now_n == 0;
     for (int i = 0; i < BALANCE_BACKENDS; i++)
         is_empty = is_empty && balance_used_n(b, i) == 0;
@@ -82,7 +82,7 @@ static inline int next(void)
 
 static inline void leave(int i)
 {
-    balance_leave(b, &askers[i].ticket, now_ms);
+    balance_leave(b, &askers[i].ticket);
 }
 
 /* The one in the slot ends after so long; who is next. */
