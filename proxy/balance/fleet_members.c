@@ -59,6 +59,7 @@ static void on_loaded(void *context, struct member *m, const char *const *said, 
     memcpy(names, said, names_n * sizeof *names);
     names_n = add_used(f, m, names, names_n);
     balance_set_loaded(f->balance, m->index, names, names_n, asked_ms);
+    prefixes_keep_models(f->prefixes, m->index, names, names_n);
     fleet_share_loaded(f, m, names, names_n);
     fleet_look(f);
 }

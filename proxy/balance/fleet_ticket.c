@@ -133,7 +133,7 @@ static void learn(struct fleet *f, const struct fleet_ticket *t, const struct en
     };
     speeds_learn(f->speeds, m->index, t->model, &sample, now_ms);
     fleet_share_speeds(f, m, t->model);
-    prefixes_note(f->prefixes, m->index, member_slots(m, now_ms), t->model, &t->ask.prefix, now_ms);
+    prefixes_note(f->prefixes, m->index, member_slots(m, now_ms), t->model, &t->ask.prefix);
 }
 
 static void leave_member(struct fleet *f, struct fleet_ticket *t, enum breaker_outcome outcome, const char *why)
@@ -147,7 +147,7 @@ static void leave_member(struct fleet *f, struct fleet_ticket *t, enum breaker_o
 
 static void leave(struct fleet *f, struct fleet_ticket *t, enum breaker_outcome outcome, const char *why)
 {
-    balance_leave(f->balance, &t->balance, fleet_now_ms(f));
+    balance_leave(f->balance, &t->balance);
     take_out(f, t);
     if (t->member)
         leave_member(f, t, outcome, why);

@@ -88,9 +88,8 @@ static struct row *place_for(struct prefixes *p, int backend, size_t slots_n, ui
     return p->rows_n < ROWS ? &p->rows[p->rows_n++] : oldest;
 }
 
-void prefixes_note(struct prefixes *p, int backend, size_t slots_n, const char *model, const struct prefix *prefix, int64_t now_ms)
+void prefixes_note(struct prefixes *p, int backend, size_t slots_n, const char *model, const struct prefix *prefix)
 {
-    (void)now_ms;
     if (prefix->cuts_n == 0)
         return;
     *place_for(p, backend, slots_n, hash_of(model), prefix) =
@@ -110,20 +109,21 @@ int64_t prefixes_cached_tokens(const struct prefixes *p, int backend, const char
     return most;
 }
 
-static void forget(struct prefixes *p, int backend, const uint32_t *model)
+void prefixes_keep_models(struct prefixes *p, int backend, const char *const *names, size_t names_n)
 {
-    for (size_t i = 0; i < p->rows_n; i++)
-        if (p->rows[i].backend == backend && (!model || p->rows[i].model == *model))
-            p->rows[i].backend = -1;
+    for (size_t i = 0; i < p->rows_n; i++) {
+        struct row *r = &p->rows[i];
+        size_t n = 0;
+        if (r->backend != backend)
+            continue;
+        while (n < names_n && hash_of(names[n]) != r->model)
+            n++;
+        if (n == names_n)
+            r->backend = -1;
+    }
 }
 
 void prefixes_forget_backend(struct prefixes *p, int backend)
 {
-    forget(p, backend, NULL);
-}
-
-void prefixes_forget_model(struct prefixes *p, int backend, const char *model)
-{
-    uint32_t hash = hash_of(model);
-    forget(p, backend, &hash);
+    prefixes_keep_models(p, backend, NULL, 0);
 }

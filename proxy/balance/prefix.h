@@ -23,11 +23,11 @@ struct prefixes *prefixes_new(void);
 /* With all that it knows. */
 void prefixes_free(struct prefixes **p);
 /* A backend with so many slots has answered it. */
-void prefixes_note(struct prefixes *p, int backend, size_t slots_n, const char *model, const struct prefix *prefix, int64_t now_ms);
+void prefixes_note(struct prefixes *p, int backend, size_t slots_n, const char *model, const struct prefix *prefix);
 /* How many of its tokens are thought to be in that backend's cache. */
 int64_t prefixes_cached_tokens(const struct prefixes *p, int backend, const char *model, const struct prefix *prefix);
 void prefixes_forget_backend(struct prefixes *p, int backend);
-/* … as that model was unloaded there. */
-void prefixes_forget_model(struct prefixes *p, int backend, const char *model);
+/* … but for what these models have there: the others were unloaded, and their caches with them. names: borrowed for the call. */
+void prefixes_keep_models(struct prefixes *p, int backend, const char *const *names, size_t names_n);
 
 #endif

@@ -40,7 +40,7 @@ static struct prefix talk(uint64_t number, size_t messages_n)
 static void note(int backend, size_t slots_n, const char *model, uint64_t number, size_t messages_n)
 {
     struct prefix of = talk(number, messages_n);
-    prefixes_note(p, backend, slots_n, model, &of, 0);
+    prefixes_note(p, backend, slots_n, model, &of);
 }
 
 static int64_t cached(int backend, const char *model, uint64_t number, size_t messages_n)
@@ -90,9 +90,10 @@ static void test_it_is_forgotten(void **state)
     note(0, 1, "m", 7, 3);
     note(0, 1, "n", 7, 3);
     note(1, 1, "m", 7, 3);
-    prefixes_forget_model(p, 0, "m");
+    prefixes_keep_models(p, 0, (const char *const[]){"o", "n:latest"}, 2);
     assert_int_equal(cached(0, "m", 7, 3), 0);
     assert_int_equal(cached(0, "n", 7, 3), 300);
+    assert_int_equal(cached(1, "m", 7, 3), 300);
     prefixes_forget_backend(p, 1);
     assert_int_equal(cached(1, "m", 7, 3), 0);
     note(1, 1, "m", 8, 4);
