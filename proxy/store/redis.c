@@ -61,15 +61,20 @@ size_t redis_under_way_n(const struct redis *r)
 
 /* ---- its end, and the next try ---- */
 
+/* The oldest command. reply NULL: there will be none. */
+static void answer(struct redis *r, const redisReply *reply)
+{
+    struct pending one = r->pending[r->first];
+    r->first = (r->first + 1) % PENDING_MOST;
+    r->pending_n--;
+    if (one.fn)
+        one.fn(one.context, reply);
+}
+
 static void answer_all(struct redis *r)
 {
-    while (r->pending_n > 0) {
-        struct pending one = r->pending[r->first];
-        r->first = (r->first + 1) % PENDING_MOST;
-        r->pending_n--;
-        if (one.fn)
-            one.fn(one.context, NULL);
-    }
+    while (r->pending_n > 0)
+        answer(r, NULL);
 }
 
 static void close_socket(struct redis *r)
@@ -124,8 +129,6 @@ static void fail(struct redis *r, int error)
 }
 
 /* ---- what goes out ---- */
-
-static void on_event(void *context, short revents);
 
 static void flush(void *context)
 {
@@ -294,11 +297,7 @@ static void take(struct redis *r, const redisReply *reply)
         close_down(r, why);
         return;
     }
-    struct pending one = r->pending[r->first];
-    r->first = (r->first + 1) % PENDING_MOST;
-    r->pending_n--;
-    if (one.fn)
-        one.fn(one.context, reply);
+    answer(r, reply);
 }
 
 /* Whoever is told may refuse the connection: then there is no reader any more. */
@@ -354,7 +353,6 @@ static void on_event(void *context, short revents)
 }
 
 /* ---- a try ---- */
-
 
 static int connect_socket(struct redis *r, const struct sockaddr_storage *to, socklen_t to_n)
 {

@@ -20,11 +20,6 @@ enum shared_state shared_state(const struct shared *s)
     return s->is_first ? SHARED_FIRST : SHARED_AWAY;
 }
 
-unsigned shared_replicas_n(const struct shared *s)
-{
-    return s->replicas_n;
-}
-
 uint64_t shared_next_id(struct shared *s)
 {
     return s->next_id++;

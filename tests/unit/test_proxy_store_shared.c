@@ -1,5 +1,5 @@
 /* proxy/store/shared: what is told to Redis and heard from it, when it comes, goes, forgets, or answers wrongly. */
-#include "proxy/store/shared.h"
+#include "proxy/store/shared_call.h"
 
 #include "common/log.h"
 
@@ -325,7 +325,7 @@ static void test_places_drains_and_speeds_are_told(void **state)
     shared_place(b.shared, b.known, &place, &wait_ms);
     assert_int_equal(place, 3);
     assert_int_equal(wait_ms, 1500);
-    assert_int_equal(shared_replicas_n(b.shared), 5);
+    assert_int_equal(b.shared->replicas_n, 5);
     end(&b);
 }
 

@@ -1,5 +1,5 @@
 /* proxy/store/shared with balance.lua in a real redis-server: two replicas share one line, and what happens when Redis goes and comes. */
-#include "proxy/store/shared.h"
+#include "proxy/store/shared_call.h"
 
 #include "common/log.h"
 
@@ -163,7 +163,7 @@ static void begin(struct box *b)
         assert_int_equal(shared_new(&r->shared, &b->loop, b->conf, &ops), 0);
     }
     for (size_t i = 0; i < REPLICAS; i++)
-        TURN_UNTIL(b, b->replicas[i].replicas_n == REPLICAS || (b->replicas[i].state == SHARED_UP && shared_replicas_n(b->replicas[i].shared) == REPLICAS));
+        TURN_UNTIL(b, b->replicas[i].replicas_n == REPLICAS || (b->replicas[i].state == SHARED_UP && b->replicas[i].shared->replicas_n == REPLICAS));
 }
 
 static void end(struct box *b)
@@ -228,7 +228,7 @@ static void test_redis_is_killed_and_comes_back_empty(void **state)
     assert_int_equal(b.replicas[0].replicas_n, REPLICAS);
     start_redis(&b);
     TURN_UNTIL(&b, b.replicas[0].state == SHARED_UP && b.replicas[1].state == SHARED_UP);
-    TURN_UNTIL(&b, shared_replicas_n(b.replicas[0].shared) == REPLICAS);
+    TURN_UNTIL(&b, b.replicas[0].shared->replicas_n == REPLICAS);
     assert_string_equal(b.order, "a"); /* what was held still is */
     leave(&b, 0, 0);
     TURN_UNTIL(&b, strlen(b.order) == 2);
@@ -261,7 +261,7 @@ static void test_who_goes_gives_back_what_it_has(void **state)
     enter(&b, 0, 0, 5);
     TURN_UNTIL(&b, strcmp(b.order, "a") == 0);
     enter(&b, 1, 0, 5);
-    TURN_UNTIL(&b, shared_replicas_n(b.replicas[1].shared) == 2);
+    TURN_UNTIL(&b, b.replicas[1].shared->replicas_n == 2);
     shared_free(&b.replicas[0].shared);
     TURN_UNTIL(&b, strcmp(b.order, "aA") == 0);
     end(&b);
