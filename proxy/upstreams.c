@@ -253,7 +253,7 @@ void upstreams_relist(struct upstreams *u)
     struct upstreams_row *row = &u->rows[0];
     struct buf tags;
     buf_init(&tags, 0);
-    row->is_asking = 0;
+    row->is_asking = !u->lister->refresh(u->lister->context, INT64_MAX); /* others have not told yet */
     if (u->lister->write(u->lister->context, &tags) == 0 && know(row, buf_data(&tags), buf_size(&tags)) == 0)
         row->state = UPSTREAMS_GOOD;
     buf_fini(&tags);
