@@ -324,18 +324,13 @@ int members_drain(struct members *all, const char *name, size_t name_n, int is_d
 
 int members_refresh(struct members *all, int64_t older_ms)
 {
-    int is_awaited = 0, is_looked_up = 0, is_any_listed = 0;
+    int is_awaited = 0;
     for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
         struct member *m = all->places[i];
-        if (!m)
-            continue;
-        is_any_listed |= m->is_listed;
-        if (m->breaker.state == BREAKER_UNKNOWN && m->has_backend)
-            is_awaited = 1; /* its first probe ends soon */
-        else if (m->breaker.state == BREAKER_UNKNOWN)
-            is_looked_up = 1; /* which may hang: it is waited for where nobody has told anything yet */
-        if (m->breaker.state != BREAKER_DOWN)
+        if (m && m->breaker.state == BREAKER_UNKNOWN)
+            is_awaited = 1; /* its first probe, or the lookup before that, ends soon */
+        if (m && m->breaker.state != BREAKER_DOWN)
             is_awaited |= member_refresh(m, older_ms);
     }
-    return !is_awaited && (is_any_listed || !is_looked_up);
+    return !is_awaited;
 }
