@@ -4,6 +4,7 @@
  */
 #include "proxy/deliver.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { SIZE_LINE_BYTES = 2 * sizeof(size_t) + 2 };
@@ -12,7 +13,11 @@ static const char last_chunk[] = "0\r\n\r\n", line_end_and_last_chunk[] = "\r\n0
 
 void deliver_init(struct deliver *d, const struct deliver_sink *sink, unsigned minor, int is_head_request)
 {
-    *d = (struct deliver){.sink = sink, .minor = minor, .is_head_request = is_head_request};
+    memset(d, 0, offsetof(struct deliver, lines)); /* the rest of them is never read */
+    d->lines[0] = '\0';
+    d->sink = sink;
+    d->minor = minor;
+    d->is_head_request = is_head_request;
     buf_init(&d->extra, DELIVER_HEAD_BYTES);
     buf_init(&d->head, DELIVER_HEAD_BYTES);
 }

@@ -114,18 +114,27 @@ static size_t add_names(const char **names, size_t n, const char *const *more)
     return n;
 }
 
+/* They are made up for a member alone: room. */
+static const char *const *dropped_of_request(const struct forward_request *f, const char *room[DROPPED_MAX])
+{
+    enum { KEYS_N = 3, ORIGIN_N = 1 };
+    static const char *const names[] = {"authorization", "x-api-key", "api-key", /* where keys are ours */
+                                        "origin",                                /* where CORS is */
+                                        "host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
+    int are_keys_ours = f->tell->are_keys_ours || f->authorization;
+    const char *const *dropped = are_keys_ours ? names : names + KEYS_N + (f->is_origin_dropped ? 0 : ORIGIN_N);
+    if (!f->is_member)
+        return dropped;
+    size_t n = add_names(room, 0, dropped);
+    room[n] = "x-sidecar-backend";
+    room[n + 1] = NULL;
+    return room;
+}
+
 int forward_request_head(struct buf *out, const struct forward_request *f)
 {
-    static const char *const keys[] = {"authorization", "x-api-key", "api-key", NULL}, *const origin[] = {"origin", NULL};
-    static const char *const always[] = {"host", "content-length", "expect", "accept-encoding", "x-request-id", NULL};
-    static const char *const member[] = {"x-sidecar-backend", NULL};
-    const char *dropped[DROPPED_MAX];
-    int are_keys_ours = f->tell->are_keys_ours || f->authorization;
-    size_t n = add_names(dropped, 0, always);
-    n = are_keys_ours ? add_names(dropped, n, keys) : n;
-    n = are_keys_ours || f->is_origin_dropped ? add_names(dropped, n, origin) : n;
-    n = f->is_member ? add_names(dropped, n, member) : n;
-    dropped[n] = NULL;
+    const char *room_of_names[DROPPED_MAX];
+    const char *const *dropped = dropped_of_request(f, room_of_names);
     enum { MORE_BYTES = 512 }; /* what we add, mostly: memory is asked for once */
     const struct message *m = f->request;
     char *room;

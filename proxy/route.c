@@ -91,13 +91,19 @@ static int is_path_char(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("-._~!$&'()*+,=:@/", c));
 }
 
+/* What stands behind the percent sign at path[i]; -1: no two digits. */
+static int decoded(const char *path, size_t n, size_t i)
+{
+    int high = i + 2 < n ? parse_hex_digit(path[i + 1]) : -1, low = i + 2 < n ? parse_hex_digit(path[i + 2]) : -1;
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 /* The character at path[i], decoded: itself, or behind a percent sign; -1 where it may not stand there. */
 static int char_at(const char *path, size_t n, size_t i)
 {
     if (path[i] != '%')
         return is_path_char(path[i]) ? path[i] : -1;
-    int high = i + 2 < n ? parse_hex_digit(path[i + 1]) : -1, low = i + 2 < n ? parse_hex_digit(path[i + 2]) : -1;
-    int c = high < 0 || low < 0 ? -1 : high * 16 + low;
+    int c = decoded(path, n, i);
     return c < 0x21 || c > 0x7e || strchr(".;\\%", c) ? -1 : c;
 }
 
@@ -130,8 +136,8 @@ int route_decode(const char *at, size_t n, char *out, size_t out_n)
 {
     size_t used_n = 0;
     for (size_t i = 0; i < n; i += at[i] == '%' ? 3 : 1) {
-        int c = char_at(at, n, i);
-        if (c < 0 || used_n + 1 >= out_n)
+        int c = at[i] != '%' ? at[i] : decoded(at, n, i);
+        if (c <= 0 || used_n + 1 >= out_n)
             return -EINVAL;
         out[used_n++] = (char)c;
     }
