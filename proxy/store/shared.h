@@ -67,7 +67,7 @@ void shared_backend(struct shared *s, const char *backend, size_t slots_n, unsig
 void shared_loaded(struct shared *s, const char *backend, const char *const *names, size_t names_n);
 void shared_drain(struct shared *s, const char *backend, int is_drained);
 void shared_learnt(struct shared *s, const char *backend, const char *model, const char *text);
-/* `{"state":"up",…}` for /status and /health. 0 or -errno. */
+/* `{"state":"up",…}` for GET /status. 0 or -errno. */
 int shared_write(const struct shared *s, struct buf *out) WARN_UNUSED;
 
 #endif
