@@ -192,9 +192,9 @@ static void others_changed(struct exchange *x)
 
 void exchange_was_answered(struct exchange *x, enum load_answer how)
 {
-    struct loads *loads = &exchange_loader(x)->loads;
     if (!x->is_with_backend)
         return;
+    struct loads *loads = &exchange_loader(x)->loads;
     x->is_with_backend = 0;
     asked_leave(&x->env->asked, &x->asked);
     if (x->answered_by)
