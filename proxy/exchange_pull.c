@@ -32,9 +32,10 @@ static int has_named_model(const struct exchange *x)
 /* What it may use; named: room for one. 0 where there is nothing to choose and nothing to pull. */
 static int want_of(struct exchange *x, struct pulls_want *want, char *named[1])
 {
-    enum conf_pull_missing mode = x->env->fleet ? CONF_PULL_MISSING_NO : (enum conf_pull_missing)x->env->conf->proxy.pull_missing;
+    int is_of_many = x->env->fleet != NULL;
+    enum conf_pull_missing mode = is_of_many ? CONF_PULL_MISSING_NO : (enum conf_pull_missing)x->env->conf->proxy.pull_missing;
     named[0] = x->ask.model;
-    *want = (struct pulls_want){.models = named, .models_n = 1};
+    *want = (struct pulls_want){.models = named, .models_n = 1, .is_of_many = is_of_many};
     if (!x->preset) {
         want->may_pull = mode == CONF_PULL_MISSING_YES;
         return want->may_pull && has_named_model(x);

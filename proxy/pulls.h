@@ -70,6 +70,7 @@ struct pulls_want {
     size_t models_n;
     const char *preset; /* whose these are; NULL: the client has named it */
     int may_pull;
+    int is_of_many;     /* of several Ollamas: none is pulled, whatever the configuration says */
 };
 
 /* Of who asks the backend. None of them calls back from within. */

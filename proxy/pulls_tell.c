@@ -69,6 +69,10 @@ void pulls_tell(const struct pulls *p, const struct pulls_want *want, int64_t no
     if (want->preset)
         say(&t, " of preset '%s'", want->preset);
     say(&t, is_one ? " is not installed" : " is installed");
+    if (want->is_of_many) {
+        say(&t, ", and nothing is pulled by itself on several Ollamas: `ollama pull %s` on one of them gets it", want->models[0]);
+        return;
+    }
     if (!want->may_pull) {
         say(&t, ", and [proxy] pull_missing = no: `ollama pull %s` gets it", want->models[0]);
         return;

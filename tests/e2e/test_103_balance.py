@@ -63,6 +63,18 @@ def test_a_model_goes_only_where_it_is(sidecar, fleet):
     assert answer.status == 404 and answer.json["error"]["code"] == "model_not_found"
 
 
+def test_what_a_preset_lacks_is_told_as_it_can_be_had(sidecar, fleet):
+    """Nothing is pulled on several Ollamas, whatever pull_missing says."""
+    sidecar.write("models.json", json.dumps({"p": {"model": ["d", "e"]}}))
+    fleet.add("one", "a")
+    fleet.add("two", "a")
+    fleet.open(pull_missing="yes")
+    answer = sidecar.ask("POST", "/generate", {"preset": "p", "prompt": "x", "stream": False})
+    assert answer.status == 404 and "`ollama pull d` on one of them" in answer.json["error"]
+    assert "pull_missing" not in answer.json["error"]
+    assert not any(fleet.backends[name].requests("/api/pull") for name in ("one", "two"))
+
+
 def test_what_was_made_behind_our_back_is_found(sidecar, fleet):
     backend = fleet.add("one", "a")
     fleet.add("two", "a")
