@@ -161,11 +161,13 @@ $(BUILD)/with-balancer: FORCE
 .PHONY: FORCE
 FORCE:
 
-# The script that Redis runs, as the numbers of its bytes, without its comments and indents; its lines stay, as Redis tells them in errors.
+# The script that Redis runs, its pieces in the order of their names, as the numbers of its bytes, without its comments and indents; its lines stay, as Redis
+# tells them in errors.
+BALANCE_LUA := $(sort $(wildcard proxy/store/balance/*.lua))
 $(BUILD)/obj/proxy/store/script.o: $(BUILD)/gen/proxy/store/balance_lua.def
-$(BUILD)/gen/proxy/store/%_lua.def: proxy/store/%.lua
+$(BUILD)/gen/proxy/store/balance_lua.def: $(BALANCE_LUA)
 	@mkdir -p $(@D)
-	sed 's/^[ \t]*//; s/^--.*//' $< | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
+	sed 's/^[ \t]*//; s/^--.*//' $^ | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
 
 # Generated code of others: its warnings are not ours.
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c

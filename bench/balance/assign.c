@@ -1,6 +1,6 @@
 /*
  * assign: plays proxy/balance by a script from stdin, a command a line, and prints what it decides; so that another that is to decide the same, as
- * proxy/store/balance.lua, can be compared with it, decision by decision.
+ * the script of proxy/store/balance, can be compared with it, decision by decision.
  *
  *   rules AGEING_MS RESIDENCY_MS FAIR_MAX_MS     first; once
  *   at MS                                        it is that time now

@@ -1,6 +1,6 @@
 /*
  * assign: which backend is best for a ticket, and when it could begin there; the rule itself, over numbers alone. balance.c walks the tickets, and
- * proxy/store/balance.lua does the same in Redis, step by step: what changes here changes there (tests compare them).
+ * the script of proxy/store/balance does the same in Redis, step by step: what changes here changes there (tests compare them).
  *
  * The tickets that are looked at: of each model that somebody waits for the first DEPTH = max(ASSIGN_LANE_LEAST, ASSIGN_WINDOW / models) of its line, so
  * that no model's line hides another's; all of them in the order of tags, then of arrival. For each:

@@ -1,5 +1,5 @@
 /*
- * script: balance.lua, as it is built into the program: without its comments and indents, its lines as they were.
+ * script: what Redis runs (balance/, its pieces one behind the other), as it is built into the program: without its comments and indents, its lines as they were.
  */
 #ifndef PROXY_STORE_SCRIPT_H
 #define PROXY_STORE_SCRIPT_H

@@ -1,6 +1,6 @@
 /*
  * shared: the queue that all replicas have in common, in Redis. A request stays with the replica that holds its client; Redis holds a ticket of it (id,
- * model, order, what it takes at each backend, the replica), never a prompt. A script under Redis' own clock gives free slots to tickets (balance.lua; the
+ * model, order, what it takes at each backend, the replica), never a prompt. A script under Redis' own clock gives free slots to tickets (proxy/store/balance; the
  * same rules as balance.h); who holds the ticket is told, and runs it: nobody else can. A slot is a lease, renewed while it is used.
  */
 #ifndef PROXY_STORE_SHARED_H

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-static const char schema[] = "1"; /* balance.lua's SCHEMA */
+static const char schema[] = "1"; /* the script's SCHEMA */
 
 void shared_begin(struct shared *s, const char *command)
 {

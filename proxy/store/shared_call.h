@@ -1,5 +1,5 @@
 /*
- * shared_call: what is inside of shared.h, and commands of balance.lua: how each is sent, and what of its reply is the same for all.
+ * shared_call: what is inside of shared.h, and commands of the script (balance/1_known.lua): how each is sent, and what of its reply is the same for all.
  */
 #ifndef PROXY_STORE_SHARED_CALL_H
 #define PROXY_STORE_SHARED_CALL_H

@@ -1,4 +1,4 @@
-/* See shared_reply.h. The forms: balance.lua, "Replies". */
+/* See shared_reply.h. The forms: balance/1_known.lua, "Replies". */
 #include "proxy/store/shared_reply.h"
 
 #include <errno.h>

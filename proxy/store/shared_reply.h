@@ -1,5 +1,5 @@
 /*
- * shared_reply: what balance.lua answers, read. Whatever a reply holds, only what has the right form is told; of a reply that has not, nothing,
+ * shared_reply: what the script in Redis answers, read. Whatever a reply holds, only what has the right form is told; of a reply that has not, nothing,
  * or its beginning. Pure.
  */
 #ifndef PROXY_STORE_SHARED_REPLY_H

@@ -1,4 +1,4 @@
-/* What balance.lua answers, as RESP: whatever it holds, what is told of it has the right form. */
+/* What the script in Redis answers, as RESP: whatever it holds, what is told of it has the right form. */
 #include "proxy/store/reader.h"
 #include "proxy/store/redis_why.h"
 #include "proxy/store/shared_reply.h"

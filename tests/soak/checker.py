@@ -1,4 +1,4 @@
-"""Replays the journal of proxy/store/balance.lua and tells what was against its promises.
+"""Replays the journal of the script in proxy/store/balance and tells what was against its promises.
 
     python3 tests/soak/checker.py FILE      one row a line, as JSON
 

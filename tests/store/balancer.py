@@ -1,4 +1,5 @@
-"""proxy/store/balance.lua as a replica calls it, under a clock that the test sets."""
+"""The script of proxy/store/balance as a replica calls it, under a clock that the test sets."""
+import glob
 import os
 import re
 
@@ -12,8 +13,11 @@ START_MS = 1_700_000_000_000
 
 def script() -> str:
     """The script's text."""
-    with open(os.path.join(TOP, "proxy", "store", "balance.lua"), encoding="utf-8") as file:
-        return file.read()
+    text = ""
+    for name in sorted(glob.glob(os.path.join(TOP, "proxy", "store", "balance", "*.lua"))):
+        with open(name, encoding="utf-8") as file:
+            text += file.read()
+    return text
 
 
 def with_clock(text: str) -> str:

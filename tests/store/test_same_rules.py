@@ -1,4 +1,4 @@
-"""proxy/store/balance.lua and proxy/balance decide the same: one is played what the other is, by chance, and each grant and each tag is compared."""
+"""The script of proxy/store/balance and proxy/balance decide the same: one is played what the other is, by chance, and each grant and each tag is compared."""
 import fcntl
 import os
 import random

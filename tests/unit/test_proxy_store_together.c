@@ -1,4 +1,4 @@
-/* proxy/store/shared with balance.lua in a real redis-server: two replicas share one line, and what happens when Redis goes and comes. */
+/* proxy/store/shared with our script in a real redis-server: two replicas share one line, and what happens when Redis goes and comes. */
 #include "proxy/store/shared_call.h"
 
 #include "common/log.h"
