@@ -47,7 +47,7 @@ def test_nobody_stands_in_line_where_a_slot_is_free(sidecar, fleet):
         fleet.add(name, slots=2, first_token_delay_ms=600, tokens=1)
     fleet.open()
     answers = [call.result() for call in [ask_for(sidecar, f"p{number}") for number in range(6)]]
-    assert [answer.header("X-Sidecar-Queue-Ms") for answer in answers] == [None] * 6
+    assert max(int(answer.header("X-Sidecar-Queue-Ms") or 0) for answer in answers) < 500, "a slot takes 600 ms to be free again"
     assert set(fleet.counts().values()) == {2}
 
 
