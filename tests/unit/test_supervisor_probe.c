@@ -359,13 +359,13 @@ static void test_a_watch_goes_on_and_tells_each_try(void **state)
     (void)state;
     struct server s;
     server_init(&s, STEPS({tags, 0, 0}, {"HTTP/1.1 500 Oops\r\n\r\n", 0, 0}, {tags, 0, 0}));
-    probe_watch(&s.probe, &s.address, "/api/tags", "\"models\"", 20);
-    assert_true(timerq_next_ms(&s.loop.timers) >= loop_now_ms(&s.loop) + 20); /* the first after an interval */
+    probe_watch(&s.probe, &s.address, "/api/tags", "\"models\"", 200); /* no answer comes as late, on a busy machine either */
+    assert_true(timerq_next_ms(&s.loop.timers) >= loop_now_ms(&s.loop) + 200); /* the first after an interval */
     run_tries(&s, 1);
     assert_int_equal(s.answered_n, 1);
     assert_string_equal(s.probe.why, "");
     int64_t pause_ms = timerq_next_ms(&s.loop.timers) - loop_now_ms(&s.loop);
-    assert_true(pause_ms > 0 && pause_ms <= 20);
+    assert_true(pause_ms > 0 && pause_ms <= 200);
     run_tries(&s, 2);
     assert_int_equal(s.missed_n, 1);
     assert_string_equal(s.probe.why, "answers \"HTTP/1.1 500 Oops\"");
