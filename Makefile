@@ -42,7 +42,8 @@ LINK_HARDENING += -Wl,-z,pack-relative-relocs
 else # what they take then is made up for by what pages of their own for code would, 20 kB, and what is hot is small as well (docs/adr/0014)
 LINK_HARDENING += -Wl,-z,noseparate-code
 NO_HOT := yes
-HARDENING := $(patsubst -fcf-protection=full,-fcf-protection=none,$(HARDENING)) # a C library of that age never turns it on
+# A C library of that age never turns on what -fcf-protection prepares; arrays of characters are what the stack is protected for there.
+HARDENING := $(patsubst -fstack-protector-strong,-fstack-protector,$(patsubst -fcf-protection=full,-fcf-protection=none,$(HARDENING)))
 endif
 endif
 ifndef SAN
