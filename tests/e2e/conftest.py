@@ -5,7 +5,9 @@ import uuid
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.append(os.path.join(os.path.dirname(HERE), "store"))
 
 import ports  # noqa: E402
 import standin as standin_module  # noqa: E402
@@ -13,6 +15,7 @@ from conftest_shared import folder, pytest_configure, pytest_report_header, pyte
 from process import clean_up  # noqa: E402
 from played_backend import PlayedBackend  # noqa: E402
 from played_openai import Authority, PlayedOpenai  # noqa: E402
+from redis_server import PROGRAM as REDIS_SERVER, RedisServer  # noqa: E402
 from sidecar import Sidecar  # noqa: E402
 
 
@@ -31,6 +34,27 @@ def sidecar(folder):  # noqa: F811
     yield made
     complaints = made.clean_up()
     assert not complaints, "\n".join(complaints + [process.tail() for process in made.processes])
+
+
+@pytest.fixture
+def second(folder):  # noqa: F811
+    """Another Sidecar, with a folder and ports of its own, not yet started."""
+    directory = os.path.join(folder, "second")
+    os.mkdir(directory)
+    made = Sidecar(directory)
+    yield made
+    complaints = made.clean_up()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def redis():
+    """A real server of Redis."""
+    if not REDIS_SERVER:
+        pytest.skip("no redis-server on PATH")
+    server = RedisServer()
+    yield server
+    server.end()
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 """Several stand-ins behind one proxy."""
+import json
 import os
 import signal
 
@@ -49,6 +50,17 @@ class Fleet:
         self.sidecar.process.wait_log(" listening ")
         for name in self.running:
             self.backends[name].wait("request", path="/api/tags")
+
+    def open_both(self, second) -> None:
+        """The proxy, and `second`, another one that knows the same."""
+        second.settings = json.loads(json.dumps(self.sidecar.settings))
+        second.configure("proxy", listen=f"127.0.0.1:{second.port}", access_log="json")
+        second.configure("supervisor", control_socket=second.socket, state_dir=os.path.join(second.directory, "state"))
+        self.open()
+        second.start("ollama-proxy")
+        for each in (self.sidecar, second):
+            each.process.wait_log(" redis_up ", timeout=20)
+            each.process.wait_log(" member_up ", timeout=20)
 
     def asked(self, name: str, path: str = "/api/generate") -> list:
         """What it was asked to do, but for loads of a model."""

@@ -1,83 +1,26 @@
 """Two proxies before the same Ollamas, with a Redis between them: one line, and no slot given twice."""
 import json
-import os
-import shutil
-import subprocess
 
 import pytest
 
-import ports
 from client import Background, ask
 from fleet import Fleet
-from sidecar import Sidecar
 from waiting import until
 
-REDIS = shutil.which("redis-server")
-pytestmark = pytest.mark.skipif(not REDIS, reason="no redis-server")
-
-
-class Redis:
-    """A real one, of our own."""
-
-    def __init__(self, directory: str):
-        self.directory = directory
-        self.port = ports.free()
-        self.process = None
-
-    def start(self) -> None:
-        """It answers."""
-        self.process = subprocess.Popen([REDIS, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-                                        cwd=self.directory, stdout=subprocess.DEVNULL)
-        until(lambda: self.call("ping") == "PONG", 5, "redis-server to answer")
-
-    def call(self, *words) -> str:
-        """redis-cli's answer."""
-        return subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True, check=False).stdout.strip()
-
-    def stop(self) -> None:
-        """It is gone, with all that it knew."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
 
 @pytest.fixture
-def redis(folder):
-    """It runs."""
-    directory = os.path.join(folder, "redis")
-    os.mkdir(directory)
-    made = Redis(directory)
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def two(sidecar, folder, redis):
-    """Two proxies; add backends to the first, then open() both."""
+def two(sidecar, second, redis):
+    """Two proxies; add backends to the first, then open_with(keys of [redis])."""
     fleet = Fleet(sidecar)
-    directory = os.path.join(folder, "second")
-    os.mkdir(directory)
-    second = Sidecar(directory)
     fleet.second = second
 
-    def open_both(**keys):
+    def open_with(**keys):
         sidecar.configure("redis", url=f"redis://127.0.0.1:{redis.port}", **keys)
-        second.settings = json.loads(json.dumps(sidecar.settings))
-        second.configure("proxy", listen=f"127.0.0.1:{second.port}", access_log="json")
-        second.configure("supervisor", control_socket=second.socket, state_dir=os.path.join(directory, "state"))
-        fleet.open()
-        second.start("ollama-proxy")
-        for each in (sidecar, second):
-            each.process.wait_log(" redis_up ")
-            each.process.wait_log(" member_up ", since=0)
+        fleet.open_both(second)
         for each in (sidecar, second):
             until(lambda of=each: of.ask("GET", "/status").json["redis"]["replicas"] == 2, 10, "each to know of the other", each.process.tail)
-    fleet.open_both = open_both
-    yield fleet
-    complaints = second.clean_up()
-    assert not complaints, "\n".join(complaints)
+    fleet.open_with = open_with
+    return fleet
 
 
 def most_at_once(backend) -> int:
@@ -100,7 +43,7 @@ def ask_of(sidecar, prompt, **more):
 def test_no_slot_is_given_twice(sidecar, two):
     for name in ("one", "two"):
         two.add(name, tokens=3, token_delay_ms=30)
-    two.open_both()
+    two.open_with()
     calls = [ask_of(each, f"p{number}") for number in range(10) for each in (sidecar, two.second)]
     answers = [call.result(30) for call in calls]
     assert [answer.status for answer in answers] == [200] * 20
@@ -110,7 +53,7 @@ def test_no_slot_is_given_twice(sidecar, two):
 
 def test_a_higher_priority_overtakes_those_of_the_other_proxy(sidecar, two):
     backend = two.add("one", tokens=2, token_delay_ms=150)
-    two.open_both()
+    two.open_with()
     first = ask_of(sidecar, "first")
     two.wait_asked("one")
     low = [ask_of(sidecar, f"low{number}", priority=1) for number in range(3)]
@@ -126,9 +69,9 @@ def test_a_higher_priority_overtakes_those_of_the_other_proxy(sidecar, two):
 
 def test_without_redis_each_goes_on_and_comes_back(sidecar, two, redis):
     two.add("one", slots=2, tokens=2, token_delay_ms=50)
-    two.open_both(timeout="300ms")
+    two.open_with(timeout="300ms")
     assert ask_of(sidecar, "before").result().status == 200
-    redis.stop()
+    redis.kill()
     for each in (sidecar, two.second):
         each.process.wait_log(" redis_away ", timeout=10)
     calls = [ask_of(each, f"p{number}") for number in range(4) for each in (sidecar, two.second)]

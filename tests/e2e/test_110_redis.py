@@ -1,19 +1,14 @@
 """What a Redis says that does not do what it is to: each is told in words, and requests are answered all the same."""
-import os
 import resource
 import signal
 import socket
-import sys
 
 import pytest
 
 import ports
 from fleet import Fleet
+from redis_server import PROGRAM, RedisServer
 from waiting import until
-
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
-
-from redis_server import PROGRAM, RedisServer  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason="no redis-server on PATH")
 

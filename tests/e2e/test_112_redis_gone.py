@@ -1,7 +1,5 @@
 """Two proxies and a Redis that is gone, slow, talks nonsense, or is another one: requests are answered, once each, and the line is one line again."""
 import json
-import os
-import sys
 import time
 
 import pytest
@@ -9,22 +7,8 @@ import pytest
 from client import Background, ask
 from fleet import Fleet
 from redis_gate import Gate
-from sidecar import Sidecar
+from redis_server import RedisServer
 from waiting import SLACK, until
-
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
-
-from redis_server import PROGRAM, RedisServer  # noqa: E402
-
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="no redis-server on PATH")
-
-
-@pytest.fixture
-def redis():
-    """The one that all begin with."""
-    made = RedisServer()
-    yield made
-    made.end()
 
 
 @pytest.fixture
@@ -36,25 +20,14 @@ def gate(redis):
 
 
 @pytest.fixture
-def two(sidecar, folder, gate):
+def two(sidecar, second, gate):
     """Two proxies before one backend of one slot, up."""
     fleet = Fleet(sidecar)
     fleet.add("one", tokens=3, token_delay_ms=20)
-    directory = os.path.join(folder, "second")
-    os.mkdir(directory)
-    second = Sidecar(directory)
     sidecar.configure("redis", url=f"redis://127.0.0.1:{gate.port}", timeout="500ms", lease="2s")
-    second.settings = json.loads(json.dumps(sidecar.settings))
-    second.configure("proxy", listen=f"127.0.0.1:{second.port}")
-    second.configure("supervisor", control_socket=second.socket, state_dir=os.path.join(directory, "state"))
-    fleet.open()
-    second.start("ollama-proxy")
+    fleet.open_both(second)
     fleet.both = (sidecar, second)
-    wait_each(fleet, " redis_up ")
-    wait_each(fleet, " member_up ")
-    yield fleet
-    complaints = second.clean_up()
-    assert not complaints, "\n".join(complaints)
+    return fleet
 
 
 def wait_each(fleet, pattern, since=(0, 0)):

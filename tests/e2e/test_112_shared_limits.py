@@ -1,35 +1,15 @@
 """requests_per_minute and tokens_per_minute, counted for all proxies that share a Redis."""
-import os
-import sys
 
 import pytest
 
-from sidecar import Sidecar
 from waiting import until
 
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "store"))
-
-from redis_server import PROGRAM, RedisServer  # noqa: E402
-
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="no redis-server on PATH")
 KEY = [("Authorization", "Bearer sesame-open-now-0123456789")]
 
 
 @pytest.fixture
-def redis():
-    """A real one."""
-    server = RedisServer()
-    yield server
-    server.end()
-
-
-@pytest.fixture
-def two(sidecar, folder, redis):
+def two(sidecar, second, redis):
     """start({section: keys}): a sidecar, and a second proxy before the same Ollama."""
-    directory = os.path.join(folder, "second")
-    os.mkdir(directory)
-    second = Sidecar(directory)
-
     def start(sections):
         sidecar.installed = "m"
         sidecar.backend.script(tokens=5, token_delay_ms=0)
@@ -43,9 +23,7 @@ def two(sidecar, folder, redis):
         for each in (sidecar, second):
             each.process.wait_log(" store_up ")
         return second
-    yield start
-    complaints = second.clean_up()
-    assert not complaints, "\n".join(complaints)
+    return start
 
 
 def ask(sidecar, headers=()):

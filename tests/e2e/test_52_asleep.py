@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from client import Background
-from waiting import SLACK, until
+from waiting import until
 
 READS = ("/", "/api/version", "/api/tags", "/v1/models", "/v1/models/m", "/v1/models/m:latest", "/v1/models/M:latest")
 SHOW = {"model": "m"}

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from freezing import Freezer, Signals
-from played_backend import LAST, RESET, Held, chunk, head, line, single
+from played_backend import RESET, Held, chunk, head, line, single
 from process import state_of
 from test_03_live import restarts
 from test_45_adversity import pass_time

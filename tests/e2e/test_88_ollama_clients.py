@@ -8,7 +8,7 @@ import pytest
 
 from client import ask as direct
 from played_backend import CLOSE, END, HANG, RESET, PlayedBackend, chunk, head, single
-from played_openai import USAGE, error, event, part
+from played_openai import error, event, part
 from waiting import until
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0").decode()

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from played_backend import END, HANG, RESET, able, chunk, head, line, single
+from played_backend import END, HANG, RESET, able, chunk, head, single
 from waiting import until
 
 CHAT = "/v1/chat/completions"

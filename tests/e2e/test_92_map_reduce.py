@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from client import Background, Connection
+from client import Background
 from mapping import FACTS, LARGE, SMALL, access_line, asked, at_once, boot, body, complete, conversation, rules, text
 from waiting import until
 

@@ -1,10 +1,7 @@
 """The same harness as tests/e2e, before a real Ollama with a tiny model."""
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
-import uuid
 
 import pytest
 
