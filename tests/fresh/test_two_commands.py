@@ -1,6 +1,7 @@
 """What README.md says to type, in a minimal system: `make run`, a request, ^C; then `make check`."""
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -32,13 +33,20 @@ def make_run(newcomer) -> None:
         terminal.close()
 
 
+def failures(process) -> str:
+    """What has failed, of the thousands of lines: each with what was said around it, and how it ended."""
+    telling = [index for index, line in enumerate(process.log) if re.search(r"FAILED|ERROR|\berror\b|Assertion", line)]
+    near = sorted({index for each in telling[:20] for index in range(max(0, each - 4), min(len(process.log), each + 3))})
+    return "\n".join([*(process.log[index] for index in near), process.tail(20)])
+
+
 def make_check(newcomer) -> None:
     """The second."""
     process = newcomer.run("make", "check", "CHECK_SLACK=4", *([f"LANES={LANES}"] if LANES else []))  # another such system works beside
     try:
         code = process.wait(CHECK_S if LANES else WHOLE_S)
         closing = [line for line in process.log if line.startswith(("==> passed: ", "==> SKIPPED: "))]
-        assert code == 0 and closing, process.tail(400)
+        assert code == 0 and closing, failures(process)
         assert all(f"{lane} (" in closing[0] for lane in LANES.split())
         print("\n".join([newcomer.name, *closing]), file=sys.stderr)
     finally:
