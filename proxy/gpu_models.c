@@ -5,7 +5,7 @@
 #include "proxy/gpu_models.h"
 
 #include "common/parse.h"
-#include "common/json_read.h"
+#include "proxy/model_list.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,14 +67,11 @@ static int read_item(const struct json_value *item, struct gpu_model *out)
 /* How many; -EINVAL. */
 static ssize_t read_all(const char *json, size_t json_n, struct gpu_model seen[GPU_SEEN])
 {
-    static const char *const names[] = {"models"};
-    struct json_walk w = {json, json + json_n};
-    struct json_value models, item;
+    struct json_value item;
     struct json_items items;
     ssize_t seen_n = 0;
-    if (json_read_members(&w, names, 1, JSON_EXACT, &models) < 0 || models.kind != JSON_ARRAY)
+    if (model_list_begin(&items, json, json_n) < 0)
         return -EINVAL;
-    json_items_init(&items, &models);
     while (seen_n < GPU_SEEN && json_items_next(&items, &item))
         seen_n += read_item(&item, &seen[seen_n]);
     return seen_n;

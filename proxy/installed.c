@@ -2,8 +2,8 @@
 #include "proxy/installed.h"
 
 #include "common/hash.h"
-#include "common/json_read.h"
 #include "common/parse.h"
+#include "proxy/model_list.h"
 
 #include <errno.h>
 #include <string.h>
@@ -119,16 +119,15 @@ static int add(struct installed *i, const struct json_value *value, const unsign
 
 int installed_read(struct installed *i, const char *json, size_t json_n, int64_t asked_ms)
 {
-    static const char *const of_answer[] = {"models"}, *const of_model[] = {"name", "model", "digest"};
-    struct json_walk w = {json, json + json_n};
-    struct json_value list, model, values[3];
+    static const char *const of_model[] = {"name", "model", "digest"};
+    struct json_value model, values[3];
     unsigned char digest[INSTALLED_DIGEST_BYTES];
     struct json_items items;
-    if (json_read_members(&w, of_answer, 1, JSON_EXACT, &list) < 0 || list.kind != JSON_ARRAY)
+    if (model_list_begin(&items, json, json_n) < 0)
         return -EINVAL;
     uint64_t former_sum = i->sum;
     clear(i);
-    for (json_items_init(&items, &list); json_items_next(&items, &model);) {
+    while (json_items_next(&items, &model)) {
         json_read_object(&model, of_model, 3, JSON_EXACT, values);
         read_digest(&values[2], digest);
         if (add(i, &values[0], digest) < 0 || add(i, &values[1], digest) < 0) {

@@ -2,7 +2,7 @@
 #include "proxy/known_list.h"
 
 #include "common/hash.h"
-#include "common/json_read.h"
+#include "proxy/model_list.h"
 
 #include <string.h>
 
@@ -16,12 +16,10 @@ struct list {
 
 static int read_list(const char *json, size_t json_n, struct list *out)
 {
-    static const char *const names[] = {"models"};
-    struct json_walk w = {json, json + json_n};
     struct json_items items;
     struct json_value row;
     *out = (struct list){.rows_n = 0};
-    if (json_read_members(&w, names, 1, JSON_EXACT, &out->models) < 0 || out->models.kind != JSON_ARRAY)
+    if (model_list_find(json, json_n, &out->models) < 0)
         return 0;
     out->before_n = (size_t)(out->models.at - json);
     json_items_init(&items, &out->models);

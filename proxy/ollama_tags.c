@@ -2,8 +2,8 @@
 #include "proxy/ollama_tags.h"
 
 #include "common/hash.h"
-#include "common/json_read.h"
 #include "proxy/json_write.h"
+#include "proxy/model_list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,13 +58,11 @@ static void write_entry(struct json_write *w, const struct upstream_model *m)
 
 int ollama_tags_write(const char *tags, size_t tags_n, int (*next)(void *context, struct upstream_model *out), void *context, struct buf *out)
 {
-    static const char *const names[] = {"models"};
-    struct json_walk walk = {tags, tags + tags_n};
     struct json_value models, item;
     struct json_items items;
     struct upstream_model model;
     struct json_write w = json_write_begin(out);
-    if (json_read_members(&walk, names, 1, JSON_EXACT, &models) < 0 || models.kind != JSON_ARRAY)
+    if (model_list_find(tags, tags_n, &models) < 0)
         return -EINVAL;
     json_items_init(&items, &models);
     int is_first = !json_items_next(&items, &item);

@@ -1,9 +1,9 @@
 /* See openai_models.h. A name that nobody could have given to a model is that of none. */
 #include "proxy/openai_models.h"
 
-#include "common/json_read.h"
 #include "common/parse.h"
 #include "proxy/json_write.h"
+#include "proxy/model_list.h"
 #include "proxy/route.h"
 
 #include <errno.h>
@@ -103,17 +103,13 @@ static int is_listed(const struct models *m, const char *name)
 
 int openai_models_write(const struct translation *t, const char *tags, size_t tags_n, struct buf *out)
 {
-    static const char *const members[] = {"models"};
     struct models m = {.rules = t->models};
-    struct json_walk walk = {tags, tags + tags_n};
-    struct json_value list;
     struct translate_model model;
     struct json_write w = json_write_begin(out);
     char wanted[NAME_BYTES];
     int is_one = openai_models_name(t->path.at, t->path.n, wanted, sizeof wanted) == 0, is_found = 0;
-    if (json_read_members(&walk, members, 1, JSON_EXACT, &list) < 0)
+    if (model_list_begin(&m.items, tags, tags_n) == -EINVAL)
         return -EINVAL;
-    json_items_init(&m.items, &list);
     json_write_text(&w, is_one ? "" : "{\"object\":\"list\",\"data\":[");
     while (!(is_one && is_found) && next(&m, &model)) {
         if (!is_listed(&m, model.name) || (is_one && !model_name_equal(model.name, strlen(model.name), wanted, strlen(wanted))))

@@ -2,11 +2,12 @@
  * that is stopped too: 50 ms, measured. */
 #include "proxy/stalled.h"
 
-#include "common/json_read.h"
 #include "common/log.h"
 #include "common/parse.h"
 #include "proxy/model_body.h"
+#include "proxy/model_list.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -40,21 +41,14 @@ static void answer(struct stalled *s, int is_unloaded)
 
 int stalled_is_listed(const char *json, size_t json_n, char (*models)[CONTRACT_NAME_BYTES], size_t models_n)
 {
-    static const char *const of_answer[] = {"models"}, *const of_model[] = {"name"};
-    struct json_walk w = {json, json + json_n};
-    struct json_value list, model, name;
     struct json_items items;
-    char text[CONTRACT_NAME_BYTES];
-    if (json_read_members(&w, of_answer, 1, JSON_EXACT, &list) < 0)
+    char name[CONTRACT_NAME_BYTES];
+    if (model_list_begin(&items, json, json_n) == -EINVAL)
         return 1;
-    json_items_init(&items, &list);
-    while (json_items_next(&items, &model)) {
-        json_read_object(&model, of_model, 1, JSON_EXACT, &name);
-        ssize_t n = name.kind == JSON_STRING ? json_decode(json_read_text(&name), text, sizeof text) : -1;
-        for (size_t i = 0; n > 0 && i < models_n; i++)
-            if (model_name_equal(text, (size_t)n, models[i], strlen(models[i])))
+    while (model_list_next(&items, NULL, name, sizeof name))
+        for (size_t i = 0; i < models_n; i++)
+            if (model_name_equal(name, strlen(name), models[i], strlen(models[i])))
                 return 1;
-    }
     return 0;
 }
 

@@ -4,8 +4,8 @@
  */
 #include "proxy/balance/fleet_state.h"
 
-#include "common/json_read.h"
 #include "proxy/json_write.h"
+#include "proxy/model_list.h"
 #include "proxy/store/shared.h"
 
 #include <errno.h>
@@ -105,19 +105,13 @@ static const char *state_of(const struct member *m, int64_t now_ms)
 /* The names that its answer to GET /api/ps has. */
 static void write_loaded(struct telling *tell, const struct member *m, void (*write_one)(struct telling *tell, const struct member *m, const char *model))
 {
-    static const char *const lists[] = {"models"}, *const fields[] = {"name"};
-    struct json_walk walk = {buf_data(&m->loaded), buf_data(&m->loaded) + buf_size(&m->loaded)};
-    struct json_value list = {.kind = JSON_NULL}, item, name;
     struct json_items items;
     char model[CONTRACT_NAME_BYTES];
-    if (json_read_members(&walk, lists, 1, JSON_EXACT, &list) < 0)
-        return;
     tell->told_n = 0;
-    for (json_items_init(&items, &list); tell->told_n < LOADED_TOLD && json_items_next(&items, &item);) {
-        json_read_object(&item, fields, 1, JSON_EXACT, &name);
-        if (name.kind == JSON_STRING && json_decode(json_read_text(&name), model, sizeof model) > 0 && may_see(tell, model))
+    (void)model_list_begin(&items, buf_data(&m->loaded), buf_size(&m->loaded)); /* no answer yet: no models */
+    while (tell->told_n < LOADED_TOLD && model_list_next(&items, NULL, model, sizeof model))
+        if (may_see(tell, model))
             write_one(tell, m, model);
-    }
 }
 
 static void write_name(struct telling *tell, const struct member *m, const char *model)

@@ -4,8 +4,8 @@
  */
 #include "proxy/balance/members_inner.h"
 
-#include "common/json_read.h"
 #include "common/log.h"
+#include "proxy/model_list.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,38 +52,20 @@ static int keep(struct buf *kept, const struct own_answer *a)
     return buf_append(kept, a->bytes, a->bytes_n);
 }
 
-static int read_models(const struct own_answer *a, struct json_value *models)
-{
-    static const char *const names[] = {"models"};
-    struct json_walk w = {a->bytes, a->bytes + a->bytes_n};
-    if (json_read_members(&w, names, 1, JSON_EXACT, models) < 0)
-        return -EINVAL;
-    json_space(&w);
-    return w.at == w.end && models->kind == JSON_ARRAY ? 0 : -EINVAL;
-}
-
 /* Tells which models are loaded. 0; -EINVAL where it is no answer of Ollama's; -ENOMEM. */
 static int note_loaded(struct member *m, const struct own_answer *a)
 {
-    static const char *const fields[] = {"name"};
     char texts[LOADED_MODELS][CONTRACT_NAME_BYTES];
     const char *names[LOADED_MODELS];
-    struct json_value models, model, name;
     struct json_items items;
     size_t names_n = 0;
-    int error = read_models(a, &models);
+    int error = model_list_begin(&items, a->bytes, a->bytes_n);
     if (!error)
         error = keep(&m->loaded, a);
     if (error)
         return error;
-    json_items_init(&items, &models);
-    while (names_n < LOADED_MODELS && json_items_next(&items, &model)) {
-        json_read_object(&model, fields, 1, JSON_EXACT, &name);
-        if (name.kind != JSON_STRING || json_decode(json_read_text(&name), texts[names_n], sizeof texts[0]) <= 0)
-            continue;
+    for (; names_n < LOADED_MODELS && model_list_next(&items, NULL, texts[names_n], sizeof texts[0]); names_n++)
         names[names_n] = texts[names_n];
-        names_n++;
-    }
     m->all->ops.loaded(m->all->ops.context, m, names, names_n, m->probed_ms);
     return 0;
 }
@@ -106,7 +88,7 @@ static void note_list(struct member *m, const struct own_answer *a, char why[MEM
     judge(m, a, list_path, why);
     if (*why)
         return;
-    if (read_models(a, &models) < 0)
+    if (model_list_find(a->bytes, a->bytes_n, &models) < 0)
         snprintf(why, MEMBER_WHY_BYTES, "GET %s: what came is no list of models: does Ollama's API begin below this url?", list_path);
     else if (installed_read(&m->installed, a->bytes, a->bytes_n, m->list_asked_ms) < 0 || keep(&m->tags, a) < 0)
         snprintf(why, MEMBER_WHY_BYTES, "GET %s: out of memory", list_path);

@@ -3,8 +3,8 @@
  */
 #include "proxy/balance/members_inner.h"
 
-#include "common/json_read.h"
 #include "proxy/json_write.h"
+#include "proxy/model_list.h"
 
 /* What it says counts; a member that is down keeps its models, as they come back with it. */
 static struct member *listed_at(const struct members *all, size_t i)
@@ -39,16 +39,6 @@ int members_list(const struct members *all, const char *model)
     return 0;
 }
 
-static void begin_items(struct json_items *items, const struct buf *answer)
-{
-    static const char *const names[] = {"models"};
-    struct json_walk w = {buf_data(answer), buf_data(answer) + buf_size(answer)};
-    struct json_value models = {.kind = JSON_NULL};
-    if (json_read_members(&w, names, 1, JSON_EXACT, &models) < 0)
-        models = (struct json_value){.kind = JSON_NULL};
-    json_items_init(items, &models);
-}
-
 static void write_item(struct json_write *w, const struct json_value *item, int *is_first)
 {
     json_write_text(w, *is_first ? "" : ",");
@@ -58,15 +48,13 @@ static void write_item(struct json_write *w, const struct json_value *item, int 
 
 static void write_list(struct json_write *w, const struct members *all, const struct member *m, int *is_first)
 {
-    static const char *const fields[] = {"name"};
     char name[CONTRACT_NAME_BYTES];
     struct json_items items;
-    struct json_value item, value;
-    for (begin_items(&items, &m->tags); json_items_next(&items, &item);) {
-        json_read_object(&item, fields, 1, JSON_EXACT, &value);
-        if (value.kind == JSON_STRING && json_decode(json_read_text(&value), name, sizeof name) > 0 && is_first_with(all, m, name))
+    struct json_value item;
+    (void)model_list_begin(&items, buf_data(&m->tags), buf_size(&m->tags)); /* it was one when it came */
+    while (model_list_next(&items, &item, name, sizeof name))
+        if (is_first_with(all, m, name))
             write_item(w, &item, is_first);
-    }
 }
 
 int members_write_tags(const struct members *all, struct buf *out)
@@ -94,9 +82,11 @@ int members_write_ps(const struct members *all, struct buf *out)
     int is_first = 1;
     json_write_text(&w, "{\"models\":[");
     for (size_t i = 0; i < BALANCE_BACKENDS; i++)
-        if (is_up(all->places[i]))
-            for (begin_items(&items, &all->places[i]->loaded); json_items_next(&items, &item);)
+        if (is_up(all->places[i])) {
+            (void)model_list_begin(&items, buf_data(&all->places[i]->loaded), buf_size(&all->places[i]->loaded));
+            while (json_items_next(&items, &item))
                 write_item(&w, &item, &is_first);
+        }
     json_write_text(&w, "]}");
     return json_write_end(&w);
 }
