@@ -152,20 +152,25 @@ static int has_free_way(const struct balance *b, const struct balance_way *ways)
     return i < b->backends_n;
 }
 
-/* What it takes of all backends together: a load only where its model is not loaded yet, or those who came first would pay for all. */
-static int64_t whole_ms(const struct balance *b, uint32_t hash, const struct balance_way *ways)
+static int64_t cost_ms(const struct balance *b, uint32_t hash, const struct balance_way *ways, int is_guess)
 {
     uint64_t loaded = loaded_bits(b, hash);
     int64_t least_ms = INT64_MAX;
     size_t slots_n = 0;
     for (int i = 0; i < b->backends_n; i++) {
         int64_t way_ms = (int64_t)ways[i].run_ms + (loaded >> i & 1 ? 0 : ways[i].load_ms);
+        if (!b->backends[i].is_open)
+            continue;
         if (ways[i].run_ms >= 0 && way_ms < least_ms)
             least_ms = way_ms;
-        if (b->backends[i].is_open)
-            slots_n += b->backends[i].slots_n;
+        slots_n += b->backends[i].slots_n;
     }
-    return least_ms == INT64_MAX ? 0 : least_ms / (int64_t)(slots_n ? slots_n : 1);
+    return fair_cost_ms(b->rules, least_ms == INT64_MAX ? 0 : least_ms / (int64_t)(slots_n ? slots_n : 1), is_guess);
+}
+
+int64_t balance_cost_ms(const struct balance *b, const char *model, const struct balance_way *ways, int is_guess)
+{
+    return cost_ms(b, model_name_hash(model, strlen(model)), ways, is_guess);
 }
 
 enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, const char *model, int is_accepted, int64_t now_ms)
@@ -183,7 +188,7 @@ enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, 
     t->lane = lane;
     if (!t->is_tagged || !is_accepted) {
         t->tag_ms = fair_tag_ms(&b->fair, b->rules, t->payer, t->priority, now_ms);
-        t->cost_ms = fair_cost_ms(b->rules, whole_ms(b, lane->hash, t->ways), t->is_guess);
+        t->cost_ms = cost_ms(b, lane->hash, t->ways, t->is_guess);
         t->sequence = ++b->sequence;
         t->is_tagged = 1;
     }

@@ -38,6 +38,9 @@ int balance_is_loaded(const struct balance *b, int index, const char *model);
 enum balance_verdict balance_enter(struct balance *b, struct balance_ticket *t, const char *model, int is_accepted, int64_t now_ms);
 /* Gives back the slot, or the place in line. Harmless for who has neither. */
 void balance_leave(struct balance *b, struct balance_ticket *t);
+/* What a request takes of all open backends together, which its payer owes: a load only where its model is not loaded yet, or those who came
+ * first would pay for all. */
+int64_t balance_cost_ms(const struct balance *b, const char *model, const struct balance_way *ways, int is_guess);
 /* The next ticket that gets a slot now: t->backend is set. NULL: none; *again_ms is when to look again, 0: when something has changed. */
 struct balance_ticket *balance_next(struct balance *b, int64_t now_ms, int64_t *again_ms);
 /* Somebody else has decided: t, which stands in line, has a slot of this backend. */

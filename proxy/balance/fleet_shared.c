@@ -4,7 +4,6 @@
  */
 #include "proxy/balance/fleet_state.h"
 
-#include "proxy/balance/fair.h"
 #include "proxy/store/shared.h"
 
 #include <errno.h>
@@ -57,30 +56,15 @@ void fleet_share_loaded(struct fleet *f, const struct member *m, const char *con
         shared_loaded(f->shared, m->name, names, names_n);
 }
 
-static size_t slots_of_all(const struct fleet *f)
-{
-    size_t slots_n = 0;
-    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
-        struct member *m = members_at(f->members, i);
-        if (m && member_is_open(m, fleet_now_ms(f)))
-            slots_n += member_slots(m, fleet_now_ms(f));
-    }
-    return slots_n ? slots_n : 1;
-}
-
 /* Only to those that we find open: another replica may find others. */
 static void add_ways(const struct fleet *f, const struct fleet_ticket *t, struct shared_ticket *out)
 {
-    int64_t least_ms = 0;
     for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
         struct member *m = t->ways[i].run_ms != BALANCE_NO_WAY ? members_at(f->members, i) : NULL;
-        if (!m || !member_is_open(m, fleet_now_ms(f)))
-            continue;
-        int64_t load_ms = balance_is_loaded(f->balance, m->index, t->model) ? 0 : t->ways[i].load_ms, cost_ms = t->ways[i].run_ms + load_ms;
-        least_ms = out->ways_n == 0 || cost_ms < least_ms ? cost_ms : least_ms;
-        out->ways[out->ways_n++] = (struct shared_way){m->name, t->ways[i]};
+        if (m && member_is_open(m, fleet_now_ms(f)))
+            out->ways[out->ways_n++] = (struct shared_way){m->name, t->ways[i]};
     }
-    out->cost_ms = fair_cost_ms(&f->rules, least_ms / (int64_t)slots_of_all(f), t->balance.is_guess);
+    out->cost_ms = balance_cost_ms(f->balance, t->model, t->ways, t->balance.is_guess);
 }
 
 void fleet_share_ticket(struct fleet *f, struct fleet_ticket *t)
