@@ -147,7 +147,7 @@ static int told_status(const struct exchange *x, int status, const char *code)
 void exchange_tell(struct exchange *x, int status, const char *text)
 {
     char room[GENERATE_WHY_BYTES];
-    if (x->admission.route->api == API_PRESET)
+    if (x->admission.route->api == API_PRESET && !x->env->fleet) /* of several nobody pulls by himself */
         text = generate_error(status, x->ask.model, text, room);
     if (x->deliver.is_begun) {
         exchange_break_off(x, ACCESS_BACKEND_ERROR, text);
