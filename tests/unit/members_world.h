@@ -43,6 +43,7 @@ static struct world {
     struct world_host hosts[WORLD_HOSTS]; /* the last one is all others, too */
     char urls[CONF_BACKENDS_MAX][64];
     unsigned changed_n, gone_n, loads_n;
+    enum breaker_state told; /* the state of the member that has changed last */
     char gone_name[MEMBER_NAME_BYTES];
     char loaded[256]; /* of the last `loaded`: the names, each with a blank behind it */
     char is_held[WORLD_FDS]; /* connections */
@@ -99,6 +100,7 @@ static void on_changed(void *context, struct member *m)
     assert_ptr_equal(context, &w);
     assert_ptr_equal(members_at(w.members, (size_t)m->index), m);
     w.changed_n++;
+    w.told = m->breaker.state;
 }
 
 static void on_gone(void *context, struct member *m)
