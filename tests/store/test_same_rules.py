@@ -101,7 +101,8 @@ class Both:
             self.told += [f"ways {one} {self.words(ways)}", f"leave {one}", f"again {one} {model}"]
         self.tickets[one] = model, priority, payer
         open_slots = sum(slots for index, slots in self.slots.items() if index not in self.drained)
-        cost = min((run + load * (model not in self.has.get(index, ())) for index, run, load in ways), default=0) // max(1, open_slots)
+        costs = [run + load * (model not in self.has.get(index, ())) for index, run, load in ways if index not in self.drained]
+        cost = min(costs, default=0) // max(1, open_slots)
         granted = self.replica.enter(one, model, ways, priority, payer, cost, AGEING_MS, FAIR_MAX_MS, RESIDENCY_MS, 10**9)
         self.said.append(f"tag {one} {next(row['g'] for row in reversed(self.balancer.journal_end(20)) if row.get('id') == one and 'y' in row)}")
         self.next(granted)
