@@ -18,7 +18,7 @@ int supervisor_main(int argc, char **argv);
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { RUN_LIMIT_MS = 9000 };
+enum { RUN_LIMIT_MS = 30000 }; /* a run takes some ms; at a low priority beside other lanes it may have to wait */
 
 void __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
