@@ -32,6 +32,12 @@ void client_access_answered(struct client *c)
         exchange_report(c->exchange, c->access);
 }
 
+/* It closes as soon as it reads that this was all, as some do at `[DONE]`. */
+static int has_left_with_all(struct client *c)
+{
+    return c->access->cut == ACCESS_CLIENT_GONE && c->exchange && connection_pending_bytes(&c->bytes) == 0 && exchange_has_told_all(c->exchange);
+}
+
 void client_access_end(struct client *c)
 {
     if (!c->access)
@@ -40,7 +46,7 @@ void client_access_end(struct client *c)
                    !c->bytes.is_broken;
     if (!is_whole && c->exchange)
         exchange_report(c->exchange, c->access);
-    if (!is_whole)
+    if (!is_whole && !has_left_with_all(c))
         c->access->ended = c->access->cut;
     access_write(c->access, &c->request, client_conf(c)->access_log == CONF_ACCESS_LOG_JSON, loop_now_ms(c->bytes.loop),
                  c->bytes.written_bytes - c->access->written_before_bytes);

@@ -250,6 +250,11 @@ void exchange_report(struct exchange *x, struct access *out)
         report_making(maker, out);
 }
 
+int exchange_has_told_all(struct exchange *x)
+{
+    return exchange_told_all(x);
+}
+
 enum deliver_framing exchange_framing(const struct exchange *x)
 {
     return x->deliver.framing;

@@ -48,6 +48,8 @@ int exchange_spares_backend(const struct exchange *x);
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
 enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
 
+/* Its client has been handed all that an answer says, and that this was all: one that leaves before the end of the framing has lost nothing. */
+int exchange_has_told_all(struct exchange *x);
 /* For the access log: what is known of it by now. */
 void exchange_report(struct exchange *x, struct access *out);
 

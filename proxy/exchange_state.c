@@ -219,6 +219,19 @@ struct exchange *exchange_maker(struct exchange *x)
     return x->generation ? x->generation->inner : x;
 }
 
+int exchange_told_all(struct exchange *x)
+{
+    struct ending_facts facts;
+    const struct exchange *maker = exchange_maker(x);
+    size_t unread_n = 0;
+    if ((x->state != EXCHANGE_RELAY && x->state != EXCHANGE_LISTEN) || !maker)
+        return 0;
+    if (x->state == EXCHANGE_LISTEN)
+        share_unread(&x->generation->share, &x->reader, &unread_n);
+    ending_read(&maker->ending, &facts);
+    return facts.is_done && unread_n == 0;
+}
+
 const char *exchange_model(const struct exchange *x)
 {
     return x->plan && x->plan->model ? x->plan->model : x->ask.model;

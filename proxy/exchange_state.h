@@ -361,6 +361,7 @@ void exchange_keep_answer(struct generation *g);
 void exchange_report_cache(const struct exchange *x, struct access_optimised *out);
 /* exchange_state.c. Who asks the backend for it: itself, or the inner exchange that it listens to; NULL where nobody has to. */
 struct exchange *exchange_maker(struct exchange *x);
+int exchange_told_all(struct exchange *x); /* exchange_has_told_all() */
 /* The model that answers, as far as it is known: its strategy's, else that of its body. */
 const char *exchange_model(const struct exchange *x);
 /* It hears no more of what it listens to; and it does not look at it any more either. Harmless where it does not listen. */

@@ -66,5 +66,5 @@ void exchange_tally(struct exchange *x, enum exchange_end end)
 
 void exchange_tally_left(struct exchange *x)
 {
-    count_request(x, OPTIMIZER_LEFT);
+    count_request(x, exchange_told_all(x) ? OPTIMIZER_ANSWERED : OPTIMIZER_LEFT);
 }

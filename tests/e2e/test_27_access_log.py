@@ -139,6 +139,17 @@ def ends_as_the_client_leaves_within_its_answer(sidecar, start):
     return {"ended": "client_gone", "status": 200, "generated_tokens": None}
 
 
+def ends_as_the_client_leaves_behind_the_last_line(sidecar, start):
+    """It has been told that this was all, as some do at `[DONE]`."""
+    start(head(), chunk(line()), chunk(line(done=True)), HANG)
+    with sidecar.connect() as connection:
+        connection.send("POST", "/api/generate", PING)
+        for _, piece in connection.receive().pieces():
+            if b'"done":true' in piece:
+                break
+    return {"ended": "done", "status": 200}
+
+
 def ends_as_the_client_resets(sidecar, start):
     start(head(), chunk(line()), HANG)
     with sidecar.connect() as connection:
