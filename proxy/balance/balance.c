@@ -111,12 +111,6 @@ void balance_set_loaded(struct balance *b, int index, const char *const *names, 
         k->resident = 0;
 }
 
-int balance_is_loaded(const struct balance *b, int index, const char *model)
-{
-    const struct backend *k = &b->backends[index];
-    return find_loaded(k, model_name_hash(model, strlen(model))) < k->loaded_n;
-}
-
 /* The backend works with this model from now on. */
 static void give_model(struct backend *k, uint32_t hash, int64_t now_ms)
 {
@@ -158,9 +152,9 @@ static int64_t cost_ms(const struct balance *b, uint32_t hash, const struct bala
     int64_t least_ms = INT64_MAX;
     size_t slots_n = 0;
     for (int i = 0; i < b->backends_n; i++) {
-        int64_t way_ms = (int64_t)ways[i].run_ms + (loaded >> i & 1 ? 0 : ways[i].load_ms);
         if (!b->backends[i].is_open)
             continue;
+        int64_t way_ms = (int64_t)ways[i].run_ms + (loaded >> i & 1 ? 0 : ways[i].load_ms);
         if (ways[i].run_ms >= 0 && way_ms < least_ms)
             least_ms = way_ms;
         slots_n += b->backends[i].slots_n;

@@ -31,7 +31,6 @@ void balance_free(struct balance **b);
 void balance_set_backend(struct balance *b, int index, size_t slots_n, unsigned weight, int is_open);
 /* The models that are loaded there, as it says itself; those that were given to it since asked_ms count as well. names: borrowed for the call. */
 void balance_set_loaded(struct balance *b, int index, const char *const *names, size_t names_n, int64_t asked_ms);
-int balance_is_loaded(const struct balance *b, int index, const char *model);
 
 /* t: priority, payer, is_guess, ways and context are set. model: shorter than CONTRACT_NAME_BYTES; copied. Names that Ollama takes for the same model share a
  * line. is_accepted: it was let in to wait before, so that max_queue does not count; it keeps its tag then. */

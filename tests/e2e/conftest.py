@@ -27,13 +27,17 @@ def _ports():
     ports.give_back(count)
 
 
-@pytest.fixture
-def sidecar(folder):  # noqa: F811
-    """A Sidecar, not yet started; afterwards nothing of it may be left."""
-    made = Sidecar(folder)
+def _until_clean(made: Sidecar):
+    """Its time as a fixture; afterwards nothing of it may be left."""
     yield made
     complaints = made.clean_up()
     assert not complaints, "\n".join(complaints + [process.tail() for process in made.processes])
+
+
+@pytest.fixture
+def sidecar(folder):  # noqa: F811
+    """A Sidecar, not yet started."""
+    yield from _until_clean(Sidecar(folder))
 
 
 @pytest.fixture
@@ -41,10 +45,7 @@ def second(folder):  # noqa: F811
     """Another Sidecar, with a folder and ports of its own, not yet started."""
     directory = os.path.join(folder, "second")
     os.mkdir(directory)
-    made = Sidecar(directory)
-    yield made
-    complaints = made.clean_up()
-    assert not complaints, "\n".join(complaints)
+    yield from _until_clean(Sidecar(directory))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from played_backend import CLOSE, END, RESET, Held, chunk, head, single
 from raw_client import sock_to
-from sharing import (BOTH, LAST, PATH, SECRETS, STREAM, HeldGood, connect, entries, error_of, hear, line, listens,
+from sharing import (BOTH, PATH, SECRETS, STREAM, HeldGood, connect, entries, error_of, hear, line, listens,
                      optimizer, sends)  # noqa: F401
 from test_92_map_reduce import boot, complete
 from waiting import until
