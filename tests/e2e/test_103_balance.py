@@ -31,8 +31,8 @@ def test_each_of_two_answers_and_says_so(sidecar, fleet):
 
 
 def test_it_goes_where_its_answer_ends_first(sidecar, fleet):
-    """Who has learnt that one is ten times as fast waits for that one rather than to begin at the other."""
-    fleet.add("slow", tokens=20, token_delay_ms=100)
+    """Who has learnt that one is many times as fast, on a busy machine too, waits for that one rather than to begin at the other."""
+    fleet.add("slow", tokens=20, token_delay_ms=300)
     fleet.add("fast", tokens=20, token_delay_ms=5)
     fleet.open()
     for name in ("slow", "fast"):
