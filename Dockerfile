@@ -3,17 +3,18 @@
 # BASE is any Debian or Ubuntu with an ollama on PATH. The programs are built on the base itself, so that they fit its C
 # library whatever it is. Another BUILD_BASE must have a C library and a libcurl that are not newer than the base's
 # (docs/adr/0014-image.md): what would not run there is found out at the end of the build. BALANCER=yes is for an image that stands in
-# front of several Ollamas: it is larger (docs/adr/0019-hiredis.md).
+# front of several Ollamas, MODELS=yes for one that serves models of a Hugging Face hub: they are larger (docs/adr/0019-hiredis.md).
 ARG BASE=ollama/ollama
 ARG BUILD_BASE=${BASE}
 
 FROM ${BUILD_BASE} AS build
 ARG BALANCER=no
+ARG MODELS=no
 WORKDIR /src
 COPY scripts/deps scripts/lib.sh scripts/
 RUN BALANCER=${BALANCER} scripts/deps build
 COPY . .
-RUN make -j"$(nproc)" BALANCER=${BALANCER} all \
+RUN make -j"$(nproc)" LTO=1 BALANCER=${BALANCER} MODELS=${MODELS} all \
     && mkdir /out \
     && for program in ollama-supervisor ollama-proxy sidecarctl; do \
            strip -o "/out/$program" "build/$program" || exit 1; \

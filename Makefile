@@ -1,7 +1,8 @@
 # ollama-sidecar. `make help` lists the targets.
 #
 # BUILD=DIR builds elsewhere, SAN=address,undefined with sanitizers, WERROR=1 as CI does.
-# WITH_SYSTEMD=1 links libsystemd; BALANCER=no leaves out what is for several Ollamas, and hiredis with it.
+# WITH_SYSTEMD=1 links libsystemd; BALANCER=no leaves out what is for several Ollamas, and hiredis with it, MODELS=no what serves
+# models of a Hugging Face hub. LTO=1 makes smaller programs, at the cost of time.
 # Yours are appended last: CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS.
 
 VERSION := 0.1.0
@@ -31,8 +32,9 @@ HARDENING := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK_HARDENING := -fsanitize=$(SAN)
 else
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+# Shadow stacks, which Linux has for programs; the marks of where a jump may land, 10 kB, it checks in none.
 ifeq ($(shell uname -m),x86_64)
-HARDENING += -fcf-protection=full
+HARDENING += -fcf-protection=return
 endif
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
 # The tables' relocations in a few hundred bytes instead of 12 kB, where libc can read them.
@@ -42,8 +44,9 @@ LINK_HARDENING += -Wl,-z,pack-relative-relocs
 else # what they take then is made up for by what pages of their own for code would, 20 kB, and what is hot is small as well (docs/adr/0014)
 LINK_HARDENING += -Wl,-z,noseparate-code
 NO_HOT := yes
-# A C library of that age never turns on what -fcf-protection prepares; arrays of characters are what the stack is protected for there.
-HARDENING := $(patsubst -fstack-protector-strong,-fstack-protector,$(patsubst -fcf-protection=full,-fcf-protection=none,$(HARDENING)))
+# A C library of that age never turns on what -fcf-protection prepares. Canaries are in functions with arrays of characters, and not in all that have
+# an address on their stack: 33 kB.
+HARDENING := $(patsubst -fstack-protector-strong,-fstack-protector,$(patsubst -fcf-protection=return,-fcf-protection=none,$(HARDENING)))
 endif
 endif
 ifndef SAN
@@ -52,10 +55,27 @@ SMALL := -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
 LINK_SMALL := -Wl,--gc-sections
 endif
 
-ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. -I$(BUILD)/gen $(BALANCER_CPPFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -DSIDECAR_VERSION='"$(FULL_VERSION)"' -I. -I$(BUILD)/gen $(BALANCER_CPPFLAGS) $(MODELS_CPPFLAGS) $(CPPFLAGS)
+# Five of gcc's ideas at -Os cost more bytes than they save: constants of full length where its -Oz knows shorter ones (since 12), jumps that
+# skip a test by a copy of what is between, small functions in place of their calls, loops whose test is copied before them, and guesses at what is
+# likely: 20 kB, none of it hot.
+ifeq ($(findstring clang,$(CC)),)
+OPTIMISE = $(SMALLEST) -fno-thread-jumps -fno-inline-small-functions -fno-tree-ch -fno-guess-branch-probability $(WHOLE)
+SMALLEST := $(shell $(CC) -Oz -E -x c /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
+# LTO=1: each program's cold code is compiled as a whole, 28 kB less; for the image alone, as no test can take a function's place there
+# (--wrap). That a function sets what it is asked for where it returns no -errno, gcc does not see across files.
+ifdef LTO
+ifneq ($(filter unit torture,$(MAKECMDGOALS)),)
+$(error LTO=1 is for programs alone: no test can take a function's place there)
+endif
+WHOLE := -flto -flto-partition=one
+AR := gcc-ar
+endif
+else
 OPTIMISE = -Os
+endif
 ALL_CFLAGS = -std=c11 $(OPTIMISE) -g $(WARNINGS) $(SMALL) $(HARDENING) $(CFLAGS)
-ALL_LDFLAGS = $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
+ALL_LDFLAGS = $(if $(WHOLE),$(ALL_CFLAGS) -Wno-maybe-uninitialized) $(LINK_HARDENING) $(LINK_SMALL) $(LINK_INIH) $(LDFLAGS)
 
 # inih is 4 kB of code: into the program where its archive is there, one library less for PID 1 to load. Else as a library:
 # it has no .pc file in some distributions, its name is the same everywhere.
@@ -81,16 +101,28 @@ BALANCER ?= yes
 ifneq ($(filter-out yes no,$(BALANCER)),)
 $(error BALANCER is yes or no, not '$(BALANCER)')
 endif
-BALANCER_ROOMS := proxy/balance proxy/store
 ifeq ($(BALANCER),yes)
 BALANCER_CPPFLAGS := -DWITH_BALANCER
 # As inih: the archive goes into the program.
 HIREDIS_LIBS := $(or $(filter /%,$(shell $(CC) -print-file-name=libhiredis.a)),$(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null),-lhiredis)
 else
-left_out = $(addsuffix /%,$(addprefix $(1)/,$(BALANCER_ROOMS)))
+LEFT_OUT := proxy/balance/% proxy/store/%
 # … and the unit tests that need it; two of conf's say what a configuration with it is.
 TESTS_LEFT_OUT := $(wildcard tests/unit/test_proxy_balance_*.c tests/unit/test_proxy_store_*.c) $(addprefix tests/unit/test_common_conf_,containers.c keys.c) \
 	$(shell grep -lE '"(proxy|bench)/(balance|store)/' tests/unit/*.c 2>/dev/null)
+endif
+
+# MODELS=no: no model server; what the image is built with, for the same reason.
+MODELS ?= yes
+ifneq ($(filter-out yes no,$(MODELS)),)
+$(error MODELS is yes or no, not '$(MODELS)')
+endif
+ifeq ($(MODELS),yes)
+MODELS_CPPFLAGS := -DWITH_MODELS
+else
+LEFT_OUT += proxy/serve/% preload/hub/% supervisor/instance% common/conf_engines.o common/engine_words.o
+TESTS_LEFT_OUT += tests/unit/test_common_conf_engines.c $(wildcard tests/unit/test_proxy_serve_*.c) \
+	$(shell grep -lE '"(preload/hub/|supervisor/instance|common/engine_words)' tests/unit/*.c 2>/dev/null)
 endif
 
 # llhttp: the archive, else the library that pkg-config knows, else the C sources that Debian's node-llhttp or PyPI's source
@@ -114,7 +146,7 @@ endif
 
 PROGRAMS := ollama-supervisor ollama-proxy ollama-preload sidecarctl
 BINARIES := $(PROGRAMS:%=$(BUILD)/%)
-objects = $(filter-out $(call left_out,$(BUILD)/obj),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)))
+objects = $(filter-out $(LEFT_OUT:%=$(BUILD)/obj/%),$(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c $(1)/*/*.c)))
 
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
@@ -134,17 +166,15 @@ $(BUILD)/obj/supervisor/outer.o: $(BUILD)/with-systemd
 $(BUILD)/obj/proxy/%.o: EXTRA_CFLAGS = $(LLHTTP_CFLAGS)
 
 # Small rather than fast, as every page of code stays in memory (docs/adr/0008, 0014): but for what each request or token passes, as
-# bench/proxy/instructions counts them.
+# bench/proxy/instructions counts them. Gaps before functions and loops, 12 kB, make none of it less.
 HOT := $(addprefix common/,buf timerq watches sys sys_socket loop clocks gap utf8 json_walk json_read json_ends) $(addprefix proxy/, \
 	strict strict_chunks http1 message forward fetch relay deliver connection chunk_whole ending answer client client_steps client_sink client_limits \
 	client_state resume exchange exchange_life exchange_state exchange_fetch exchange_wait exchange_translate exchange_tokens exchange_key route admit trust_host tell ask gate json_write json_scan json_splice \
 	openai_answer openai_chat_answer events ollama_answer form form_field base64)
-ifndef NO_HOT
-$(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = -O2
-endif
+$(patsubst %,$(BUILD)/obj/%.o,llhttp/% $(HOT)): OPTIMISE = $(if $(NO_HOT),-Os,-O2 -falign-functions=1 -falign-loops=1 $(if $(findstring clang,$(CC)),,-falign-jumps=1))
 
 # What tells the version is compiled again when it changes.
-VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c preload/*.c ctl/*.c tools/*.c)
+VERSIONED := $(shell grep -l SIDECAR_VERSION common/*.c supervisor/*.c proxy/*.c proxy/*/*.c preload/*.c ctl/*.c tools/*.c)
 $(VERSIONED:%.c=$(BUILD)/obj/%.o): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
@@ -155,11 +185,11 @@ $(BUILD)/with-systemd: FORCE
 	@mkdir -p $(@D)
 	@echo '$(WITH_SYSTEMD)' | cmp -s - $@ || echo '$(WITH_SYSTEMD)' >$@
 
-# … and the proxy and what reads the configuration, when BALANCER does.
-$(call objects,proxy) $(call objects,common): $(BUILD)/with-balancer
-$(BUILD)/with-balancer: FORCE
+# … and what reads the configuration, when BALANCER, MODELS or LTO does.
+$(foreach room,common supervisor proxy preload ctl tools,$(call objects,$(room))): $(BUILD)/with-parts
+$(BUILD)/with-parts: FORCE
 	@mkdir -p $(@D)
-	@echo '$(BALANCER)' | cmp -s - $@ || echo '$(BALANCER)' >$@
+	@echo '$(BALANCER) $(MODELS) $(LTO)' | cmp -s - $@ || echo '$(BALANCER) $(MODELS) $(LTO)' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -171,10 +201,25 @@ $(BUILD)/gen/proxy/store/balance_lua.def: $(BALANCE_LUA)
 	@mkdir -p $(@D)
 	sed 's/^[ \t]*//; s/^--.*//' $^ | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g' >$@
 
+# The page's files, packed, as the numbers of their bytes; without their comments and indents, their lines stay, as a browser tells them in errors. What the
+# scripts import from each other is in one file then, each part of it named in its first line; main.js begins when all others are there.
+# gzip ends its pipe, so that there is no program with an empty page where it is not installed.
+PACK = sed 's/^ *//; s,^// .*,,; s,^/\* .* \*/$$,,' $< | gzip -9n >$(@:def=gz) && od -An -v -tu1 $(@:def=gz) | sed 's/[0-9][0-9]*/&,/g' >$@
+PAGE_SCRIPTS := $(sort $(filter-out %/main.js,$(wildcard proxy/ui/*.js))) proxy/ui/main.js
+$(BUILD)/obj/proxy/ui_files.o: $(addprefix $(BUILD)/gen/proxy/ui/,index.html.def style.css.def page.js.def)
+$(BUILD)/gen/proxy/ui/page.js: $(PAGE_SCRIPTS)
+	@mkdir -p $(@D)
+	awk 'FNR == 1 { $$0 = "//" FILENAME } { sub(/^import .*/, ""); sub(/^export /, ""); print }' $^ >$@
+$(BUILD)/gen/proxy/ui/%.def: proxy/ui/%
+	@mkdir -p $(@D)
+	$(PACK)
+$(BUILD)/gen/proxy/ui/%.def: $(BUILD)/gen/proxy/ui/%
+	$(PACK)
+
 # Generated code of others: its warnings are not ours.
 $(BUILD)/obj/llhttp/%.o: $(LLHTTP_DIR)/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 -g -w -DLLHTTP_STRICT_MODE=1 $(HARDENING) $(LLHTTP_CFLAGS) $(CFLAGS) -c $< -o $@
+	$(CC) -std=c11 $(OPTIMISE) -g -w -DLLHTTP_STRICT_MODE=1 $(SMALL) $(HARDENING) $(LLHTTP_CFLAGS) $(CFLAGS) -c $< -o $@
 
 $(COMMON): $(call objects,common)
 	@rm -f $@
@@ -338,7 +383,7 @@ help:
 	@echo 'make run         install what is missing, build, start (PROFILE=NAME, ATTACH=1)'
 	@echo 'make check       install what is missing, build, run the tests'
 	@echo 'make check-deps  install what every lane of the tests needs'
-	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1, BALANCER=no)'
+	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1, BALANCER=no, MODELS=no, LTO=1)'
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'

@@ -11,8 +11,9 @@ export OLLAMA_KEEP_ALIVE="${OLLAMA_KEEP_ALIVE:-5m}"
 export OLLAMA_CONTEXT_LENGTH="${OLLAMA_CONTEXT_LENGTH:-2048}"
 # What .replit publishes, whatever PORT says.
 export OLLAMA_HTTP_PORT="${OLLAMA_HTTP_PORT:-3000}"
-# One Ollama: what is for several is not built, and hiredis not needed.
+# One Ollama: what is for several is not built, and hiredis not needed; nor what serves models without it.
 export BALANCER="${BALANCER:-no}"
+export MODELS="${MODELS:-no}"
 # Ollama keeps a key there, and does not start without.
 export HOME="${HOME:-$PWD/data/home}"
 # In the workspace, which outlives a restart; the home folder may not.
@@ -77,7 +78,7 @@ choose_preload() {
 programs="ollama-supervisor ollama-proxy ollama-preload sidecarctl"
 sources="Makefile common supervisor proxy preload ctl tools"
 # Another compiler or other libraries, as after a change of the channel: all is built again.
-built_with() { printf '%s\n' "$(command -v "${CC:-cc}" || true) ${REPLIT_CPPFLAGS:-} ${REPLIT_LDFLAGS:-} $BALANCER"; }
+built_with() { printf '%s\n' "$(command -v "${CC:-cc}" || true) ${REPLIT_CPPFLAGS:-} ${REPLIT_LDFLAGS:-} $BALANCER $MODELS"; }
 
 has_all() {
     local program

@@ -117,6 +117,10 @@ static void unknown_section(const struct conf *c, const struct conf_entry *e, st
     for (size_t i = 0; i < conf_sections_n && i + 2 < sizeof names / sizeof *names; i++)
         names[i + 1] = conf_sections[i].name;
     const char *nearest = diag_nearest(e->section, names);
+    if (!CONF_HAS_MODELS && strcmp(e->section, "engine") == 0) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "[engine:NAME]: " CONF_NO_MODELS);
+        return;
+    }
     diag_add(d, DIAG_ERROR, c->file, e->line, "unknown section [%s]%s%s%s", e->section,
              nearest ? "; did you mean [" : "", nearest ? nearest : "", nearest ? "]?" : "");
 }
@@ -124,6 +128,10 @@ static void unknown_section(const struct conf *c, const struct conf_entry *e, st
 static void unknown_key(const struct conf *c, const struct conf_section *s, const struct conf_entry *e, struct diag *d)
 {
     const char *names[64] = {NULL};
+    if (!CONF_HAS_MODELS && strcmp(s->name, "models") == 0) {
+        diag_add(d, DIAG_ERROR, c->file, e->line, "[models] %s: " CONF_NO_MODELS, e->key);
+        return;
+    }
     for (size_t i = 0; i < s->params_n && i + 1 < sizeof names / sizeof *names; i++)
         names[i] = conf_param_key(&s->params[i]);
     const char *nearest = diag_nearest(e->key, names);
@@ -227,7 +235,9 @@ static int apply_pair(struct conf *c, struct conf_head *at, const struct conf_en
     char *value;
     struct diag unshown; /* its words may have a part of the secret in them */
     diag_init(&unshown);
-    int error = conf_expand(c, e->value, c->file, e->line, conf_is_secret_row(p) ? &unshown : d, &value);
+    struct diag *told = conf_is_secret_row(p) ? &unshown : d;
+    int error = CONF_HAS_MODELS && strcmp(s->name, "engine") == 0 ? conf_expand_template(c, e->value, c->file, e->line, told, &value)
+                                               : conf_expand(c, e->value, c->file, e->line, told, &value);
     if (unshown.errors_n)
         diag_add(d, DIAG_ERROR, c->file, e->line, "[%s:%s] %s: what follows a %% is wrong: write %%%% for a percent sign, %%(ENV_NAME)s "
                  "for a variable that is set", s->name, at->name, conf_param_key(p));
@@ -281,6 +291,8 @@ static int load(struct conf *c, const char *path, struct conf_entries *entries, 
     if (!error)
         error = conf_add_built_in(c, d);
     if (!error)
+        error = conf_add_engines(c, entries, d);
+    if (!error)
         error = apply_entries(c, entries, d);
     if (!error)
         error = conf_apply_environment(c, d);
@@ -301,7 +313,8 @@ static int load_for(enum conf_reader reader, struct conf **out, const char *path
     c->environment_in = environment;
     int error = load(c, path, &entries, d);
     free(entries.items);
-    if (error)
+    int is_of_use = error == -EINVAL && reader == CONF_READER_ASKER && c->second_control_socket; /* its paths are there */
+    if (error && !is_of_use)
         conf_free(&c);
     *out = c;
     return error;
@@ -341,6 +354,10 @@ void conf_free(struct conf **conf)
         conf_fini_instance((struct conf_head *)&c->backends[i], conf_find_section("backend"));
     for (size_t i = 0; i < c->strategies_n; i++)
         conf_fini_instance((struct conf_head *)&c->strategies[i], conf_find_section("strategy"));
+#ifdef WITH_MODELS
+    for (size_t i = 0; i < c->engines_n; i++)
+        conf_fini_instance((struct conf_head *)&c->engines[i], conf_find_section("engine"));
+#endif
     for (size_t i = 0; i < c->programs_n; i++) {
         conf_fini_rights(&c->rights[i]);
         free(c->program_env_files[i].items);

@@ -23,6 +23,8 @@ enum {
     CONF_BACKENDS_MAX = 64,
     CONF_CONTAINERS_BYTES = 256 * 1024,
     CONF_STRATEGIES_MAX = 16,
+    CONF_ENGINES_MAX = 16,
+    CONF_CACHE_MODELS_MAX = 8, /* [models] max_cache_models */
     CONF_NAME_N = 64, /* the longest NAME of [section:NAME] */
     CONF_PIN_VALUES_MAX = 7,
     CONF_PIN_JSON_BYTES = 48,
@@ -54,6 +56,7 @@ enum conf_tools { CONF_TOOLS_WORDS, CONF_TOOLS_NATIVE };
 enum conf_backend_api { CONF_BACKEND_API_OLLAMA, CONF_BACKEND_API_OPENAI };
 /* What a key may do, as bits. */
 enum conf_right { CONF_RIGHT_INFERENCE = 1, CONF_RIGHT_OBSERVE = 2, CONF_RIGHT_MANAGE = 4 };
+enum conf_format { CONF_FORMAT_SAFETENSORS, CONF_FORMAT_GGUF }; /* [engine:NAME] formats */
 enum conf_manage { CONF_MANAGE_LOOPBACK, CONF_MANAGE_PRIVATE };
 
 struct conf_chunk;
@@ -164,7 +167,7 @@ struct conf {
     struct conf_optimizer optimizer;
     struct conf_balancer balancer;
     struct conf_redis redis; /* password: also where it stands in a file; "" where it is in url, or there is none */
-    size_t programs_n, pins_n, keys_n, backends_n, strategies_n;
+    size_t programs_n, pins_n, keys_n, backends_n, strategies_n, engines_n;
     struct conf_variables environment; /* [environment] */
     struct conf_variables env_file;
     struct conf_variables expanded; /* what the file's %(ENV_NAME)s stood for; a child takes it over */
@@ -179,8 +182,11 @@ struct conf {
     struct conf_ollama_memory ollama_memory;
     const char *second_control_socket; /* where it is when control_socket can't be had: in state_dir; "": nowhere else */
     int is_backend_ours;    /* the backend is the ollama that we supervise */
+    int is_alone;           /* the model server is: there is no Ollama beside it, as [models] serve = yes and [program:ollama] autostart = no */
     int is_fleet;           /* some backend is a member: those are the Ollamas, and `backend` has no meaning */
     int is_ollama_moved;    /* OLLAMA_HOST's port was one of our listeners' */
+    const char *hub_cache;    /* the folder of models--ORG--NAME, absolute; NULL where [models] serve = no, but for who runs a program by hand */
+    const char *hub_endpoint; /* the hub's URL without a slash at its end; the same */
     char **environment_in;  /* the process's environment, borrowed */
     struct conf_chunk *chunks; /* all texts; freed with the whole */
     /* The last, as each is cleared when there is a section for it: the others cost no memory. */
@@ -188,6 +194,9 @@ struct conf {
     struct conf_key keys[CONF_KEYS_MAX];             /* secret: the key, also where it stands in a file; "" where secret_hash is set */
     struct conf_backend backends[CONF_BACKENDS_MAX]; /* key: the same; "" where it has none; slots: of a member at least 1 */
     struct conf_strategy strategies[CONF_STRATEGIES_MAX]; /* by min_tokens; model: the one that answers, also of map-reduce */
+#ifdef WITH_MODELS
+    struct conf_engine engines[CONF_ENGINES_MAX]; /* the built-in ones first: vllm, transformers, llama; none where nobody says a word of them */
+#endif
     struct conf_variables program_env_files[CONF_PROGRAMS_MAX]; /* beside programs */
     struct conf_rights rights[CONF_PROGRAMS_MAX];               /* beside programs; the supervisor's alone */
     struct conf_program programs[CONF_PROGRAMS_MAX];            /* the built-in ones first: ollama, proxy, preload */
@@ -199,7 +208,8 @@ struct conf {
 int conf_load(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 /* The same for the supervisor: it also looks up users and groups, compares limits with its own, and reads secrets. */
 int conf_load_to_start(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
-/* The same for who wants to know where the supervisor is: models.json is not read. */
+/* The same for who wants to know where the supervisor is: models.json is not read. With -EINVAL *out is what could be read, for its socket and listeners alone, or
+ * NULL; the caller frees it. */
 int conf_load_to_ask(struct conf **out, const char *path, char **environment, struct diag *d) WARN_UNUSED;
 void conf_free(struct conf **conf);
 
@@ -209,7 +219,7 @@ int conf_handed_text(const struct conf *c, struct buf *out) WARN_UNUSED;
 
 /* The program of this name, or NULL. */
 const struct conf_program *conf_program(const struct conf *c, const char *name);
-/* What one of c's programs is started as. */
+/* What a program is started as: one of c's, or one that the caller has made, which is started as we are. */
 const struct conf_rights *conf_rights(const struct conf *c, const struct conf_program *p);
 
 /* The pin of a model: its own section, else [pin:*]; NULL where there is neither. */
@@ -253,6 +263,11 @@ int conf_strategy_option(const struct conf_strategy *s, const char *name, int64_
 /* The num_ctx in force for one of its models: that of the model's pin, else the strategy's option, else 0: nobody says. */
 int64_t conf_strategy_num_ctx(const struct conf *c, const struct conf_strategy *s, const char *model);
 
+#ifdef WITH_MODELS
+/* The engine of this name, or NULL. */
+const struct conf_engine *conf_engine(const struct conf *c, const char *name);
+#endif
+
 /* The environment of a program as an envp array: defaults < [environment] < env_file < process < the program's own
  * env_file < its environment. Where it runs as another user, HOME and the like are that user's; where the supervisor
  * reads, a secret's NAME_FILE has become NAME.
@@ -263,6 +278,8 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
 void conf_environment_free(char **environment);
 /* The value of a variable in such an array, or NULL. */
 const char *conf_variable(char *const *environment, const char *name);
+/* … NULL also where it is empty. */
+const char *conf_variable_said(char *const *environment, const char *name);
 
 /* For its proxy: the text of CONTRACT_ENV_MEMORY. */
 enum { CONF_OLLAMA_MEMORY_BYTES = 40 };
@@ -281,6 +298,9 @@ char *conf_path(const struct conf *c, const char *path);
 
 /* The configuration in force with the origin of each value, as an ini file. 0 or -errno. */
 int conf_dump(const struct conf *c, struct buf *out) WARN_UNUSED;
+/* The same as JSON, for who shows it (docs/status-api.md): appends an array of {"section","key","value","source","where","default"}. Secrets are
+ * left out. 0 or -errno. */
+int conf_settings(const struct conf *c, struct buf *out) WARN_UNUSED;
 /* The values of one unnamed section, as `key = value` lines: equal texts mean equal sections. The proxy's has [models],
  * [optimizer], [balancer], [redis], the pins, keys, backends and strategies too, which it alone reads: with their secrets, for nobody's eyes; the preloader's has the Ollamas of a fleet. 0 or -errno. */
 int conf_section_values(const struct conf *c, const char *section, struct buf *out) WARN_UNUSED;

@@ -118,7 +118,8 @@ static void derive_backend(struct conf *c, struct diag *d)
     char why[PARSE_WHY_BYTES];
     address_reachable(&c->ollama, &own);
     c->backend = own;
-    c->is_backend_ours = !c->is_fleet;
+    c->is_alone = CONF_HAS_MODELS && c->models.serve && !conf_program(c, "ollama")->autostart && !c->is_fleet && !c->proxy.backend[0];
+    c->is_backend_ours = !c->is_fleet && !c->is_alone;
     if (c->proxy.backend[0] == '\0' || c->is_fleet)
         return;
     if (parse_backend(c->proxy.backend, &c->backend, why) < 0) {
@@ -374,6 +375,7 @@ int conf_check(struct conf *c, struct diag *d)
     derive_backend(c, d);
     if (c->supervisor.idle_action == CONF_IDLE_STOP && !c->is_backend_ours)
         conf_warning(c, (struct conf_head *)&c->supervisor, "supervisor", "idle_action", d,
+             c->is_alone ? "stop has no effect, as there is no Ollama: engines are stopped by idle_timeout of [engine:NAME]" :
              c->is_fleet ? "stop has no effect, as the Ollamas that are used are not ours" :
              "stop has no effect, as [proxy] backend is not the Ollama that runs here: no request would start it again");
     error = conf_check_trust(c, d);
@@ -396,6 +398,7 @@ int conf_check(struct conf *c, struct diag *d)
     error = error ? error : conf_check_backends(c, d);
     error = error ? error : conf_check_redis(c, d);
     error = error ? error : conf_check_strategies(c, d);
+    error = error ? error : conf_check_engines(c, d);
     if (error)
         return error;
     conf_check_preload(c, d);

@@ -32,12 +32,11 @@ static int dump_line(struct buf *out, const char *key, const char *value, int is
     return error ? error : buf_printf(out, "%s%s\n", *origin ? "  ; " : "", origin);
 }
 
-/* The value of a row without secrets; *is_masked: it had some. */
-static int mask_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p,
-                      const struct conf_origin *o, struct buf *out, int *is_masked)
+int conf_mask_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p, struct buf *out, int *is_masked)
 {
-    int is_environment = strcmp(p->section, "program") == 0 && strcmp(conf_param_key(p), "environment") == 0, error = 0;
-    const struct list *pairs = &((const struct conf_program *)at)->environment;
+    const struct conf_origin *o = &at->origins[p - conf_param_section(p)->params];
+    int is_environment = strcmp(conf_param_key(p), "environment") == 0, error = 0; /* of a program, or an engine */
+    const struct list *pairs = (const struct list *)(const void *)((const char *)at + p->offset);
     const char *text = o->text ? o->text : "";
     *is_masked = 0;
     if (conf_is_secret_row(p)) {
@@ -63,7 +62,7 @@ static int mask_param(const struct conf *c, const struct conf_head *at, const st
 static int dump_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p, int has_origins,
                       struct buf *out)
 {
-    const struct conf_origin *o = conf_origin(at, conf_find_section(p->section), conf_param_key(p));
+    const struct conf_origin *o = &at->origins[p - conf_param_section(p)->params];
     struct buf masked;
     int is_masked;
     char origin[160] = "";
@@ -78,7 +77,7 @@ static int dump_param(const struct conf *c, const struct conf_head *at, const st
     if (!has_origins) /* a text to compare, which nobody sees */
         return dump_line(out, conf_param_key(p), o->text, 0, origin);
     buf_init(&masked, 0);
-    int error = mask_param(c, at, p, o, &masked, &is_masked);
+    int error = conf_mask_param(c, at, p, &masked, &is_masked);
     error = error ? error : dump_line(out, conf_param_key(p), buf_data(&masked), is_masked, origin);
     buf_fini(&masked);
     return error;
@@ -137,7 +136,11 @@ static int dump_proxys(const struct conf *c, int has_origins, struct buf *out)
         own_n++;
     error = error ? error : dump_all(c, "backend", c->backends, own_n, sizeof *c->backends, has_origins, out);
     error = error || !has_origins ? error : dump_containers(c, out);
-    return error ? error : dump_all(c, "strategy", c->strategies, c->strategies_n, sizeof *c->strategies, has_origins, out);
+    error = error ? error : dump_all(c, "strategy", c->strategies, c->strategies_n, sizeof *c->strategies, has_origins, out);
+#ifdef WITH_MODELS
+    error = error ? error : dump_all(c, "engine", c->engines, c->engines_n, sizeof *c->engines, has_origins, out);
+#endif
+    return error;
 }
 
 int conf_section_values(const struct conf *c, const char *section, struct buf *out)
@@ -162,8 +165,7 @@ int conf_section_values(const struct conf *c, const char *section, struct buf *o
     return error;
 }
 
-/* NAME=value, the value masked where it is, or has, a secret. */
-static int mask_pair(const struct conf *c, const char *name, const char *value, struct buf *out)
+int conf_mask_pair(const struct conf *c, const char *name, const char *value, struct buf *out)
 {
     int error = buf_printf(out, "%s=", name);
     error = error ? error : conf_is_secret(name) ? buf_text(out, CONF_MASK) : conf_mask(c, value, out);
@@ -179,7 +181,7 @@ static int dump_environment(const struct conf *c, struct buf *out)
         struct buf pair;
         buf_init(&pair, 0);
         snprintf(origin, sizeof origin, "ini line %d", v->items[i].line);
-        error = mask_pair(c, v->items[i].name, v->items[i].value, &pair);
+        error = conf_mask_pair(c, v->items[i].name, v->items[i].value, &pair);
         const char *value = buf_data(&pair) + (error ? 0 : strlen(v->items[i].name) + 1);
         error = error ? error : dump_line(out, v->items[i].name, value, strcmp(value, v->items[i].value) != 0, origin);
         buf_fini(&pair);
@@ -193,7 +195,7 @@ static int dump_remark(const struct conf *c, struct buf *out, const char *name, 
     char line[1024];
     struct buf pair;
     buf_init(&pair, 0);
-    int error = mask_pair(c, name, value, &pair);
+    int error = conf_mask_pair(c, name, value, &pair);
     snprintf(line, sizeof line, "; %.900s%s", error ? "" : buf_data(&pair), origin);
     buf_neutralise(line);
     buf_fini(&pair);
@@ -277,6 +279,9 @@ int conf_dump(const struct conf *c, struct buf *out)
     error = error ? error : dump_presets(c, out);
     address_text(&c->backend, backend);
     if (!error && !c->is_fleet)
-        error = buf_printf(out, "\n; backend: %s (%s)\n", backend, c->is_backend_ours ? "our ollama" : "not ours");
-    return error ? error : dump_ollama(c, out);
+        error = buf_printf(out, "\n; backend: %s (%s)\n", c->is_alone ? "none" : backend,
+                           c->is_alone ? "no Ollama" : c->is_backend_ours ? "our ollama" : "not ours");
+    if (!error && CONF_HAS_MODELS && c->models.serve)
+        error = buf_printf(out, "\n; hub: %s, its cache: %s\n", c->hub_endpoint, c->hub_cache);
+    return error || c->is_alone ? error : dump_ollama(c, out);
 }

@@ -13,7 +13,7 @@ enum { NAME_BYTES = 96 };
 
 static void variable_name(const struct conf_param *p, char out[NAME_BYTES])
 {
-    snprintf(out, NAME_BYTES, "SIDECAR_%s_%s", p->section, conf_param_key(p));
+    snprintf(out, NAME_BYTES, "SIDECAR_%s_%s", conf_param_section(p)->name, conf_param_key(p));
     for (char *c = out; *c; c++)
         *c = (char)toupper((unsigned char)*c);
 }
@@ -63,11 +63,12 @@ static int is_link(const char *value)
     return strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0;
 }
 
-static int is_contract_name(const char *name)
+/* What the contract says, and what sidecarctl reads itself. */
+static int is_name_of_others(const char *name)
 {
     static const char *const names[] = {"SIDECAR_CHANNEL_FD", "SIDECAR_PAGE_FD", "SIDECAR_PAGE_LINE", "SIDECAR_CONFIG_FD",
                                         "SIDECAR_RUN", "SIDECAR_OLLAMA", "SIDECAR_OLLAMA_PARALLEL", "SIDECAR_KEPT_FD",
-                                        "SIDECAR_LEAVING_FDS", "SIDECAR_OLLAMA_KEEP_ALIVE", "SIDECAR_OLLAMA_MEMORY"};
+                                        "SIDECAR_LEAVING_FDS", "SIDECAR_OLLAMA_KEEP_ALIVE", "SIDECAR_OLLAMA_MEMORY", "SIDECAR_KEY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return 1;
@@ -106,7 +107,7 @@ static void warn_unless_known(const char *name, size_t name_n, const char *value
     if (strncmp(name, "SIDECAR_", 8) != 0 || name_n >= sizeof text || is_link(value))
         return;
     snprintf(text, sizeof text, "%.*s", (int)name_n, name);
-    int is_known = is_contract_name(text);
+    int is_known = is_name_of_others(text);
     for (size_t i = 0; i < sizeof links / sizeof *links && !is_known; i++)
         is_known = strstr(text, links[i]) != NULL;
     const char *const *list = is_known ? NULL : known_names();
@@ -170,12 +171,51 @@ static int apply_port(struct conf *c, struct diag *d)
     return 0;
 }
 
+/* Such a variable, also where [environment] sets it: our programs, which get that, are to see what the supervisor sees. */
+static const char *env_or_own(const struct conf *c, const char *name)
+{
+    const char *value = conf_env(c, name);
+    for (size_t i = 0; i < c->environment.items_n && !value; i++)
+        if (strcmp(c->environment.items[i].name, name) == 0 && *c->environment.items[i].value)
+            value = c->environment.items[i].value;
+    return value;
+}
+
+/* What the model server's settings are called where its users come from: plain numbers. The names are common ones: others are not read for it. */
+static int apply_models(struct conf *c, struct diag *d)
+{
+    static const struct {
+        const char *variable, *key, *own, *unit;
+    } rows[] = {
+        {"MAX_CACHE_MODELS", "max_cache_models", "SIDECAR_MODELS_MAX_CACHE_MODELS", ""},
+        {"MODEL_LOAD_COOLDOWN", "load_cooldown", "SIDECAR_MODELS_LOAD_COOLDOWN", "s"},
+        {"MODEL_Q4_THRESHOLD_BYTES", "q4_threshold_bytes", "SIDECAR_MODELS_Q4_THRESHOLD_BYTES", ""},
+    };
+    int error = 0;
+    for (size_t i = 0; CONF_HAS_MODELS && c->models.serve && i < sizeof rows / sizeof *rows && !error; i++) {
+        const char *text = env_or_own(c, rows[i].variable);
+        char value[32], why[PARSE_WHY_BYTES];
+        int64_t number;
+        if (!text || conf_env(c, rows[i].own))
+            continue;
+        if (parse_whole_number(text, &number, why) < 0) {
+            diag_add(d, DIAG_ERROR, rows[i].variable, 0, "%s", why);
+            continue;
+        }
+        snprintf(value, sizeof value, "%lld%s", (long long)number, rows[i].unit);
+        error = set_from(c, "models", rows[i].key, rows[i].variable, value, d);
+    }
+    return error;
+}
+
 int conf_apply_environment(struct conf *c, struct diag *d)
 {
     int has_own = has_own_names(c); /* so many names are not compared in vain, nor laid out on PID 1's stack */
     int error = has_own ? apply_own_names(c, d) : 0;
     if (!error)
         error = apply_port(c, d);
+    if (!error)
+        error = apply_models(c, d);
     if (has_own)
         warn_unknown(c, d);
     return error;

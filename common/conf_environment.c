@@ -183,8 +183,8 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
     size_t extra_n = e.items_n;
     for (size_t i = 0; p && i < p->environment.items_n; i++)
         add(&e, p->environment.items[i]);
-    if (p)
-        add_variables(&e, &c->program_env_files[p - c->programs]);
+    if (p && conf_program_at(c, p) < c->programs_n)
+        add_variables(&e, &c->program_env_files[conf_program_at(c, p)]);
     for (char **item = c->environment_in; item && *item; item++)
         if (!is_ours_alone(*item) && !(is_another_user && is_of_one_user(*item)))
             add(&e, *item);

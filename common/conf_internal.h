@@ -4,13 +4,14 @@
 
 #include "common/conf.h"
 
-/* A row of the table. */
+/* A row of the table, without a pointer: each would be a relocation, 24 bytes where they can't be packed, in a page that is each process's own. */
 struct conf_param {
-    const char *section; /* behind its NUL stand the row's other texts: a pointer to each would be one more relocation, 24 bytes where they can't be packed */
-    enum conf_kind kind;
-    size_t offset; /* of the value in struct conf_SECTION */
     int64_t min, max;
-    int is_planned;
+    uint16_t texts_at; /* its key, its default and its words, one behind another */
+    uint16_t offset;   /* of the value in struct conf_SECTION */
+    uint8_t section;   /* in conf_sections */
+    uint8_t kind;      /* enum conf_kind */
+    uint8_t is_planned;
 };
 
 #ifdef WITH_BALANCER
@@ -19,6 +20,13 @@ enum { CONF_HAS_BALANCER = 1 };
 enum { CONF_HAS_BALANCER = 0 }; /* make BALANCER=no: what is only for it is not called, and so left out by the linker */
 #endif
 #define CONF_NO_BALANCER "this build has no balancer: build it with make BALANCER=yes, the image with --build-arg BALANCER=yes"
+
+#ifdef WITH_MODELS
+enum { CONF_HAS_MODELS = 1 };
+#else
+enum { CONF_HAS_MODELS = 0 };
+#endif
+#define CONF_NO_MODELS "this build has no model server: build it with make MODELS=yes, the image with --build-arg MODELS=yes"
 
 struct conf_section {
     const char *name;
@@ -54,6 +62,8 @@ char *conf_text(struct conf *c, const char *text, size_t text_n);
 void conf_text_free(struct conf *c);
 /* Expands %(ENV_NAME)s, %(ENV_NAME:-default)s and %%. 0; -EINVAL after a mistake was told, -ENOMEM: then *out is NULL. */
 int conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out) WARN_UNUSED;
+/* The same where %(NAME)s that is no %(ENV_…)s stays as it is: in [engine:NAME]. */
+int conf_expand_template(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out) WARN_UNUSED;
 /* A variable of the process's environment, else of the env_file; NULL where unset or empty. */
 const char *conf_env(const struct conf *c, const char *name);
 /* Appends NAME=value. 0 or -ENOMEM. */
@@ -71,6 +81,7 @@ int conf_read_named_env_file(struct conf *c, const char *named, struct conf_vari
 
 /* conf_table.c */
 const struct conf_section *conf_find_section(const char *name);
+const struct conf_section *conf_param_section(const struct conf_param *p);
 /* The texts of a row: its key, its default, and the words that it takes ("" where it takes others). What it is for: conf_help.c. */
 const char *conf_param_key(const struct conf_param *p);
 const char *conf_param_default(const struct conf_param *p);
@@ -80,6 +91,8 @@ const struct conf_param *conf_find_param(const struct conf_section *s, const cha
 struct conf_head *conf_instance(struct conf *c, const struct conf_section *s, const char *name);
 /* Whether there are as many of a named section as there may be: *max of them. */
 int conf_is_full(const struct conf *c, const struct conf_section *s, int *max);
+/* The nth instance of a section, as the file has them; NULL: there are not so many. */
+const struct conf_head *conf_nth_instance(const struct conf *c, const struct conf_section *s, size_t nth);
 /* The instance without making one. */
 struct conf_head *conf_existing(const struct conf *c, const struct conf_section *s, const char *name);
 /* Parses text into the instance. A mistake goes to d. 0, -EINVAL, -ENOMEM. */
@@ -134,6 +147,25 @@ int conf_check_strategies(struct conf *c, struct diag *d) WARN_UNUSED;
 void conf_check_libraries(const struct conf *c, struct diag *d);
 /* conf_keys.c: the entries of a list of models, of the row `models`; mistakes into d. */
 void conf_check_models(const struct conf *c, const struct conf_head *at, const char *section, const struct list *models, struct diag *d);
+#ifdef WITH_MODELS
+/* conf_engines.c: the built-in [engine:NAME], before the sections of the file, where that, or the environment, says anything of engines.
+ * 0 or -ENOMEM. */
+int conf_add_engines(struct conf *c, const struct conf_entries *entries, struct diag *d) WARN_UNUSED;
+/* [models], [engine:NAME]; fills in c->hub_cache and c->hub_endpoint. 0 or -ENOMEM. */
+int conf_check_engines(struct conf *c, struct diag *d) WARN_UNUSED;
+#else
+static inline int conf_add_engines(struct conf *c, const struct conf_entries *entries, struct diag *d)
+{
+    (void)c, (void)entries, (void)d;
+    return 0;
+}
+static inline int conf_check_engines(struct conf *c, struct diag *d)
+{
+    if (c->models.serve)
+        conf_mistake(c, (const struct conf_head *)&c->models, "models", "serve", d, CONF_NO_MODELS);
+    return 0;
+}
+#endif
 /* conf_row_secrets.c: 1 for a section whose lines may have a secret in them: nothing of one is quoted. */
 int conf_has_secret_rows(const char *section);
 /* 1 for a row whose value is a secret. */
@@ -148,6 +180,10 @@ int conf_hand_row_secrets(const struct conf *c, struct buf *out) WARN_UNUSED;
 /* Appends the value of such a row as it may be shown; of a URL all but who asks, and his password. *is_masked: something was left out.
  * 0 or -errno. */
 int conf_mask_row(const struct conf_param *p, const char *text, struct buf *out, int *is_masked) WARN_UNUSED;
+/* conf_dump.c: the value of a row as it may be shown, with a NUL; *is_masked: something was left out. 0 or -errno. */
+int conf_mask_param(const struct conf *c, const struct conf_head *at, const struct conf_param *p, struct buf *out, int *is_masked) WARN_UNUSED;
+/* NAME=value, with a NUL, the value masked where it is, or has, a secret. 0 or -errno. */
+int conf_mask_pair(const struct conf *c, const char *name, const char *value, struct buf *out) WARN_UNUSED;
 /* conf_redis.c: [redis]; its password is read, and told to c->secrets. 0 or -ENOMEM. */
 int conf_check_redis(struct conf *c, struct diag *d) WARN_UNUSED;
 
@@ -189,6 +225,9 @@ int conf_is_of_containers(const struct conf_backend *b);
 int conf_check_presets(struct conf *c, struct diag *d) WARN_UNUSED;
 /* Reads c->presets_text, which was found to be good, once more; the caller frees by presets_fini() in either case. 0 or -ENOMEM. */
 int conf_accepted_presets(const struct conf *c, struct presets *out) WARN_UNUSED;
+
+/* A program's place in c->programs; c->programs_n for one that is none of c's. */
+size_t conf_program_at(const struct conf *c, const struct conf_program *p);
 
 /* conf_secrets.c: the name of a secret, by its number from 0 on; NULL behind the last. */
 const char *conf_secret(size_t at);

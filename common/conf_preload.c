@@ -161,10 +161,10 @@ void conf_check_preload(const struct conf *c, struct diag *d)
     conf_mistake(c, (const struct conf_head *)&c->preload, "preload", "load", d, text);
 }
 
-/* Where several Ollamas take the place of ours, there is none here. */
+/* Where several Ollamas take the place of ours, there is none here; nor where a model server is alone. */
 static int is_for_nobody(const struct conf *c)
 {
-    return c->is_fleet && c->preload.targets == CONF_TARGETS_LOCAL;
+    return c->is_alone || (c->is_fleet && c->preload.targets == CONF_TARGETS_LOCAL);
 }
 
 int conf_preload_list(const struct conf *c, struct list *out, struct diag *d)
@@ -183,7 +183,8 @@ int conf_check_preload_list(const struct conf *c, struct diag *d)
     struct models models = {.list = &list};
     int error = read_list(c, &models, d);
     if (!error && list.items_n > 0 && is_for_nobody(c))
-        conf_warning(c, (const struct conf_head *)&c->preload, "preload", "targets", d,
+        conf_warning(c, (const struct conf_head *)&c->preload, "preload", "targets", d, c->is_alone ?
+                     "no model of the list is pulled, as there is no Ollama: POST /pull has models of the hub; leave the list empty" :
                      "no model of the list is pulled, as no Ollama runs here: write all, for each backend with api = ollama, or leave the list empty");
     free(models.slots);
     list_fini(&list);

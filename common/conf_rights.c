@@ -129,7 +129,7 @@ static int is_known_limit(const struct conf_rights *r, int resource)
 static void check_limit(const struct rights_case *k, const char *item)
 {
     struct conf_limit limit;
-    uint64_t soft, hard;
+    uint64_t soft, hard = SYS_UNLIMITED;
     if (parse_limit(k, item, &limit) < 0)
         return;
     if (is_known_limit(k->r, limit.resource)) {
@@ -360,5 +360,7 @@ void conf_fini_rights(struct conf_rights *r)
 
 const struct conf_rights *conf_rights(const struct conf *c, const struct conf_program *p)
 {
-    return &c->rights[p - c->programs];
+    static const struct conf_rights as_we_are = {.umask = -1};
+    size_t at = conf_program_at(c, p);
+    return at < c->programs_n ? &c->rights[at] : &as_we_are;
 }

@@ -21,7 +21,7 @@ int conf_is_secret_row(const struct conf_param *p)
 {
     static const char *const rows[][2] = {{"key", "secret"}, {"backend", "key"}, {"redis", "password"}, {"redis", "url"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(p->section, rows[i][0]) == 0 && strcmp(conf_param_key(p), rows[i][1]) == 0)
+        if (strcmp(conf_param_section(p)->name, rows[i][0]) == 0 && strcmp(conf_param_key(p), rows[i][1]) == 0)
             return 1;
     return 0;
 }

@@ -40,11 +40,40 @@
 #define FIELD_SIGNAL(key) key
 #define FIELD_WORD(key) key
 
+/* The texts of all rows, one behind another: each row knows where its own begin. */
+#define TEXTS(kind_, key_, def_, min_) #key_ "\0" def_ "\0" WORDS_##kind_(min_)
+static const struct texts {
+#define SECTION(section, named, help_)
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_) char section_##_##key_[sizeof(TEXTS(kind_, key_, def_, min_))];
+#define END_SECTION
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+} texts = {
+#define SECTION(section, named, help_)
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_) TEXTS(kind_, key_, def_, min_),
+#define END_SECTION
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+};
+
+enum section_index {
+#define SECTION(section, named, help_) SECTION_##section,
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)
+#define END_SECTION
+#include "common/conf_params.def"
+#undef SECTION
+#undef PARAM
+#undef END_SECTION
+};
+
 #define SECTION(section, named, help_) static const struct conf_param section##_params[] = {
-#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)                              \
-    {.section = #section_ "\0" #key_ "\0" def_ "\0" WORDS_##kind_(min_),                             \
-     .kind = CONF_##kind_, .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)),        \
-     .is_planned = CONF_##state_, BOUNDS_##kind_(min_, max_)},
+#define PARAM(section_, kind_, key_, def_, min_, max_, state_, help_)                                                     \
+    {.section = SECTION_##section_, .texts_at = offsetof(struct texts, section_##_##key_), .kind = CONF_##kind_,            \
+     .offset = offsetof(struct conf_##section_, FIELD_##kind_(key_)), .is_planned = CONF_##state_, BOUNDS_##kind_(min_, max_)},
 #define END_SECTION \
     }               \
     ;
@@ -78,9 +107,14 @@ static const char *behind(const char *text)
     return text + strlen(text) + 1;
 }
 
+const struct conf_section *conf_param_section(const struct conf_param *p)
+{
+    return &conf_sections[p->section];
+}
+
 const char *conf_param_key(const struct conf_param *p)
 {
-    return behind(p->section);
+    return (const char *)&texts + p->texts_at;
 }
 
 const char *conf_param_default(const struct conf_param *p)
@@ -99,6 +133,14 @@ const struct conf_param *conf_find_param(const struct conf_section *s, const cha
         if (strcmp(conf_param_key(&s->params[i]), key) == 0)
             return &s->params[i];
     return NULL;
+}
+
+size_t conf_program_at(const struct conf *c, const struct conf_program *p)
+{
+    size_t at = 0;
+    while (at < c->programs_n && &c->programs[at] != p)
+        at++;
+    return at;
 }
 
 const struct conf_program *conf_program(const struct conf *c, const char *name)
@@ -126,6 +168,9 @@ static const struct named {
     {"key", offsetof(struct conf, keys), offsetof(struct conf, keys_n), sizeof(struct conf_key), CONF_KEYS_MAX},
     {"backend", offsetof(struct conf, backends), offsetof(struct conf, backends_n), sizeof(struct conf_backend), CONF_BACKENDS_MAX},
     {"strategy", offsetof(struct conf, strategies), offsetof(struct conf, strategies_n), sizeof(struct conf_strategy), CONF_STRATEGIES_MAX},
+#ifdef WITH_MODELS
+    {"engine", offsetof(struct conf, engines), offsetof(struct conf, engines_n), sizeof(struct conf_engine), CONF_ENGINES_MAX},
+#endif
 };
 
 static const struct named *named_of(const struct conf_section *s)
@@ -166,6 +211,14 @@ struct conf_head *conf_existing(const struct conf *c, const struct conf_section 
         if (strcmp(item_of(c, n, i)->name, name) == 0)
             return item_of(c, n, i);
     return NULL;
+}
+
+const struct conf_head *conf_nth_instance(const struct conf *c, const struct conf_section *s, size_t nth)
+{
+    if (!s->is_named)
+        return nth == 0 ? conf_existing(c, s, NULL) : NULL;
+    const struct named *n = named_of(s);
+    return nth < *count_of(c, n) ? item_of(c, n, nth) : NULL;
 }
 
 static int set_defaults(struct conf *c, struct conf_head *at, const struct conf_section *s)
@@ -222,7 +275,7 @@ static int set_value(struct conf *c, void *field, const struct conf_param *p, co
 {
     struct list list = {0};
     int error = 0;
-    switch (p->kind) {
+    switch ((enum conf_kind)p->kind) {
     case CONF_DURATION:
         return parse_duration_ms(text, p->min, p->max, field, why);
     case CONF_SIZE:
@@ -265,20 +318,20 @@ static const char *place_of(const struct conf *c, const struct conf_origin *o)
 int conf_set(struct conf *c, struct conf_head *at, const struct conf_param *p, const char *text,
              const struct conf_origin *origin, struct diag *d)
 {
-    const struct conf_section *s = conf_find_section(p->section);
+    const struct conf_section *s = conf_param_section(p);
     const char *where = place_of(c, origin);
     char why[PARSE_WHY_BYTES] = "";
     int error = set_value(c, (char *)at + p->offset, p, text, why);
     if (error == -EINVAL)
-        diag_add(d, DIAG_ERROR, where, origin->line, "[%s%s%s] %s: %s", p->section, at->name ? ":" : "",
+        diag_add(d, DIAG_ERROR, where, origin->line, "[%s%s%s] %s: %s", s->name, at->name ? ":" : "",
                  at->name ? at->name : "", conf_param_key(p), why);
     if (error)
         return error;
-    struct conf_origin *o = conf_origin(at, s, conf_param_key(p));
+    struct conf_origin *o = &at->origins[p - s->params];
     *o = *origin;
     o->text = origin->kind == CONF_FROM_DEFAULT ? text : conf_text(c, text, strlen(text)); /* a default is the table's */
     if (p->is_planned && (origin->kind == CONF_FROM_FILE || origin->kind == CONF_FROM_ENVIRONMENT))
-        diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", p->section, conf_param_key(p));
+        diag_add(d, DIAG_WARNING, where, origin->line, "[%s] %s has no effect in this version", s->name, conf_param_key(p));
     return o->text ? 0 : -ENOMEM;
 }
 

@@ -62,6 +62,12 @@ const char *conf_variable(char *const *environment, const char *name)
     return NULL;
 }
 
+const char *conf_variable_said(char *const *environment, const char *name)
+{
+    const char *value = conf_variable(environment, name);
+    return value && *value ? value : NULL;
+}
+
 const char *conf_env(const struct conf *c, const char *name)
 {
     const char *value = conf_variable(c->environment_in, name);
@@ -98,33 +104,44 @@ static const char *expanded(struct conf *c, const char *name, int *error)
     return value;
 }
 
+/* Where a value stands, and what it may have in it. */
+struct place {
+    struct conf *c;
+    const char *where;
+    int line;
+    int is_template; /* %(NAME)s that is no variable's stays, for conf_engines.c to judge */
+    struct diag *d;
+};
+
 /* The variable of one %(ENV_NAME)s or %(ENV_NAME:-default)s; spec is what stands between the parentheses. */
-static int expand_one(struct conf *c, struct buf *out, char *spec, const char *where, int line, struct diag *d)
+static int expand_one(const struct place *at, struct buf *out, char *spec)
 {
     char *fallback = strstr(spec, ":-");
+    if (strncmp(spec, "ENV_", 4) != 0 && at->is_template)
+        return buf_printf(out, "%%(%s)s", spec);
     if (fallback) {
         *fallback = '\0';
         fallback += 2;
     }
     if (strncmp(spec, "ENV_", 4) != 0 || spec[4] == '\0') {
-        diag_add(d, DIAG_ERROR, where, line, "%%(%s)s is unknown: write %%(ENV_NAME)s, or %%%% for a percent sign", spec);
+        diag_add(at->d, DIAG_ERROR, at->where, at->line, "%%(%s)s is unknown: write %%(ENV_NAME)s, or %%%% for a percent sign", spec);
         return -EINVAL;
     }
     int error = 0;
-    const char *value = expanded(c, spec + 4, &error);
+    const char *value = expanded(at->c, spec + 4, &error);
     if (error)
         return error;
     if (!value)
         value = fallback;
     if (!value) {
-        diag_add(d, DIAG_ERROR, where, line, "%s is not set in the environment: set it, or write %%(%s:-DEFAULT)s",
+        diag_add(at->d, DIAG_ERROR, at->where, at->line, "%s is not set in the environment: set it, or write %%(%s:-DEFAULT)s",
                  spec + 4, spec);
         return -EINVAL;
     }
     return buf_text(out, value);
 }
 
-static int expand_into(struct conf *c, struct buf *out, const char *value, const char *where, int line, struct diag *d)
+static int expand_into(const struct place *at, struct buf *out, const char *value)
 {
     int error = 0;
     while (*value && !error) {
@@ -140,24 +157,34 @@ static int expand_into(struct conf *c, struct buf *out, const char *value, const
         } else if (end) {
             char spec[256];
             snprintf(spec, sizeof spec, "%.*s", (int)(end - value - 2), value + 2);
-            error = expand_one(c, out, spec, where, line, d); /* what comes in is not expanded again */
+            error = expand_one(at, out, spec); /* what comes in is not expanded again */
             value = end + 2;
         } else {
-            diag_add(d, DIAG_ERROR, where, line, "a lone %%: write %%%% for a percent sign, %%(ENV_NAME)s for a variable");
+            diag_add(at->d, DIAG_ERROR, at->where, at->line, "a lone %%: write %%%% for a percent sign, %%(ENV_NAME)s for a variable");
             error = -EINVAL;
         }
     }
     return error;
 }
 
-int conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out)
+static int expand(const struct place *at, const char *value, char **out)
 {
     struct buf text;
     buf_init(&text, 64 * 1024);
-    int error = expand_into(c, &text, value, where, line, d);
+    int error = expand_into(at, &text, value);
     if (error == -EFBIG)
-        diag_add(d, DIAG_ERROR, where, line, "the value is longer than 64 KB once its variables are filled in");
-    *out = error ? NULL : conf_text(c, buf_data(&text), buf_size(&text));
+        diag_add(at->d, DIAG_ERROR, at->where, at->line, "the value is longer than 64 KB once its variables are filled in");
+    *out = error ? NULL : conf_text(at->c, buf_data(&text), buf_size(&text));
     buf_fini(&text);
     return error == -ENOMEM || (!error && !*out) ? -ENOMEM : error ? -EINVAL : 0;
+}
+
+int conf_expand(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out)
+{
+    return expand(&(struct place){c, where, line, 0, d}, value, out);
+}
+
+int conf_expand_template(struct conf *c, const char *value, const char *where, int line, struct diag *d, char **out)
+{
+    return expand(&(struct place){c, where, line, 1, d}, value, out);
 }

@@ -1,6 +1,6 @@
 /*
- * See contract.h. Both sides of the contract: what a child adopts, and the few operations on the page and
- * the channel that the supervisor and its children share.
+ * See contract.h. Both sides of the contract: what a child adopts, and the few operations on the channel that the supervisor and its
+ * children share; those on the page are in contract_rows.c.
  */
 #include "common/contract.h"
 
@@ -183,135 +183,77 @@ int contract_notify(const struct contract *c, const char *state)
     return c->notify_path ? notify_socket_send(c->notify_path, state) : 0;
 }
 
-int contract_send(int channel_fd, enum contract_kind kind, uint32_t value, const char *name)
+/* 0, or -EINVAL where it is too long. */
+static int set_text(char *out, size_t out_n, const char *text)
 {
-    struct contract_message m = {.version = CONTRACT_VERSION, .kind = (uint16_t)kind, .value = value};
+    size_t n = text ? strlen(text) : 0;
+    if (n >= out_n)
+        return -EINVAL;
+    memcpy(out, text ? text : "", n);
+    return 0;
+}
+
+/* fd: -1 where none goes along. */
+static int send_message(int channel_fd, struct contract_message *m, int fd)
+{
     if (channel_fd < 0)
         return -EPIPE;
-    if (name) {
-        if (strlen(name) >= sizeof m.name)
-            return -EINVAL;
-        memcpy(m.name, name, strlen(name));
-    }
-    ssize_t n = sys_send(channel_fd, &m, sizeof m, MSG_DONTWAIT);
+    ssize_t n = fd < 0 ? sys_send(channel_fd, m, sizeof *m, MSG_DONTWAIT) : sys_send_with_fd(channel_fd, m, sizeof *m, fd);
     return n < 0 ? (n == -ECONNRESET || n == -ENOTCONN ? -EPIPE : (int)n) : 0;
+}
+
+int contract_send_detail(int channel_fd, enum contract_kind kind, uint32_t value, const char *name, const char *detail)
+{
+    struct contract_message m = {.version = CONTRACT_VERSION, .kind = (uint16_t)kind, .value = value};
+    int error = set_text(m.name, sizeof m.name, name);
+    error = error ? error : set_text(m.detail, sizeof m.detail, detail);
+    return error ? error : send_message(channel_fd, &m, -1);
+}
+
+int contract_send(int channel_fd, enum contract_kind kind, uint32_t value, const char *name)
+{
+    return contract_send_detail(channel_fd, kind, value, name, NULL);
+}
+
+int contract_send_fd(int channel_fd, enum contract_kind kind, int fd)
+{
+    struct contract_message m = {.version = CONTRACT_VERSION, .kind = (uint16_t)kind};
+    return fd < 0 ? -EBADF : send_message(channel_fd, &m, fd);
+}
+
+/* 1 for a message of ours, with ends to its texts; else what contract_receive says. bytes_n: what recv(2) said. */
+static int take_message(const char *bytes, ssize_t bytes_n, struct contract_message *m)
+{
+    if (bytes_n == -EAGAIN)
+        return 0;
+    if (bytes_n == 0 || bytes_n == -ECONNRESET)
+        return -EPIPE;
+    if (bytes_n < 0)
+        return (int)bytes_n;
+    if (bytes_n != (ssize_t)sizeof *m)
+        return -EPROTO;
+    memcpy(m, bytes, sizeof *m);
+    m->name[sizeof m->name - 1] = '\0';
+    m->detail[sizeof m->detail - 1] = '\0';
+    return m->version == CONTRACT_VERSION ? 1 : -EPROTO;
 }
 
 int contract_receive(int channel_fd, struct contract_message *m)
 {
     char bytes[sizeof *m + 1]; /* one more, to notice a message that is too long */
-    ssize_t n = sys_recv(channel_fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    if (n == -EAGAIN)
-        return 0;
-    if (n == 0 || n == -ECONNRESET)
-        return -EPIPE;
-    if (n < 0)
-        return (int)n;
-    if (n != (ssize_t)sizeof *m)
-        return -EPROTO;
-    memcpy(m, bytes, sizeof *m);
-    m->name[sizeof m->name - 1] = '\0';
-    return m->version == CONTRACT_VERSION ? 1 : -EPROTO;
+    return take_message(bytes, sys_recv(channel_fd, bytes, sizeof bytes, MSG_DONTWAIT), m);
 }
 
-static void copy_text(char *out, size_t out_n, const char *text)
+int contract_receive_fd(int channel_fd, struct contract_message *m, int *fd)
 {
-    size_t n = text ? strnlen(text, out_n - 1) : 0;
-    memcpy(out, text ? text : "", n);
-    memset(out + n, 0, out_n - n);
-}
-
-/* A seqlock with one writer. A writer that died in the middle left an odd number: the next one starts from there. */
-static uint32_t write_begin(_Atomic uint32_t *sequence)
-{
-    uint32_t odd = atomic_load(sequence) | 1;
-    atomic_store(sequence, odd);
-    atomic_thread_fence(memory_order_release);
-    return odd;
-}
-
-static void write_end(_Atomic uint32_t *sequence, uint32_t odd)
-{
-    atomic_store(sequence, odd + 1);
-}
-
-void contract_model_write(struct contract_model *row, enum contract_model_state state, const char *name,
-                          const char *reason)
-{
-    uint32_t odd = write_begin(&row->sequence);
-    copy_text(row->name, sizeof row->name, name);
-    copy_text(row->reason, sizeof row->reason, reason);
-    atomic_store(&row->state, (uint32_t)state);
-    write_end(&row->sequence, odd);
-}
-
-enum { READ_TRIES = 100 }; /* a writer that died in the middle must not hold a reader */
-
-void contract_model_read(const struct contract_model *row, struct contract_model_view *view)
-{
-    for (int i = 0; i < READ_TRIES; i++) {
-        uint32_t before = atomic_load(&row->sequence);
-        uint32_t state = atomic_load(&row->state);
-        view->state = state <= CONTRACT_MODEL_FAILED ? (enum contract_model_state)state : CONTRACT_MODEL_EMPTY;
-        view->completed_bytes = atomic_load(&row->completed_bytes);
-        view->total_bytes = atomic_load(&row->total_bytes);
-        memcpy(view->name, row->name, sizeof view->name);
-        memcpy(view->reason, row->reason, sizeof view->reason);
-        atomic_thread_fence(memory_order_acquire);
-        if (before % 2 == 0 && atomic_load(&row->sequence) == before)
-            break;
+    char bytes[sizeof *m + 1];
+    *fd = -1;
+    int got = take_message(bytes, sys_recv_with_fd(channel_fd, bytes, sizeof bytes, fd), m);
+    if (got != 1) {
+        sys_close(*fd);
+        *fd = -1;
     }
-    view->name[sizeof view->name - 1] = '\0';
-    view->reason[sizeof view->reason - 1] = '\0';
-}
-
-void contract_program_reason(struct contract_program *p, const char *reason)
-{
-    uint32_t odd = write_begin(&p->sequence);
-    copy_text(p->reason, sizeof p->reason, reason);
-    write_end(&p->sequence, odd);
-}
-
-void contract_program_read_reason(const struct contract_program *p, char reason[CONTRACT_REASON_BYTES])
-{
-    for (int i = 0; i < READ_TRIES; i++) {
-        uint32_t before = atomic_load(&p->sequence);
-        memcpy(reason, p->reason, CONTRACT_REASON_BYTES);
-        atomic_thread_fence(memory_order_acquire);
-        if (before % 2 == 0 && atomic_load(&p->sequence) == before)
-            break;
-    }
-    reason[CONTRACT_REASON_BYTES - 1] = '\0';
-}
-
-void contract_trouble_write(struct contract_trouble *t, const char *text, int64_t at_ms)
-{
-    uint32_t odd = write_begin(&t->sequence);
-    copy_text(t->text, sizeof t->text, text);
-    atomic_store(&t->at_ms, at_ms);
-    write_end(&t->sequence, odd);
-}
-
-void contract_trouble_read(const struct contract_trouble *t, int64_t since_ms, char text[CONTRACT_REASON_BYTES])
-{
-    int64_t at_ms = 0;
-    for (int i = 0; i < READ_TRIES; i++) {
-        uint32_t before = atomic_load(&t->sequence);
-        at_ms = atomic_load(&t->at_ms);
-        memcpy(text, t->text, CONTRACT_REASON_BYTES);
-        atomic_thread_fence(memory_order_acquire);
-        if (before % 2 == 0 && atomic_load(&t->sequence) == before)
-            break;
-    }
-    text[at_ms <= 0 || at_ms < since_ms ? 0 : CONTRACT_REASON_BYTES - 1] = '\0';
-}
-
-const struct contract_program *contract_find_program(const struct contract_page *page, const char *name)
-{
-    for (size_t i = 0; i < CONTRACT_PROGRAMS; i++)
-        if (strncmp(page->programs[i].name, name, sizeof page->programs[i].name) == 0)
-            return &page->programs[i];
-    return NULL;
+    return got;
 }
 
 int64_t contract_stall_interval_ms(int64_t limit_ms)

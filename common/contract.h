@@ -26,12 +26,15 @@
 #include <stdatomic.h>
 
 enum {
-    CONTRACT_VERSION = 3,
+    CONTRACT_VERSION = 4,
     CONTRACT_NAME_BYTES = 200,
     CONTRACT_REASON_BYTES = 240,
     CONTRACT_LINES = 16,    /* writers at once: proxies of several generations, the preloader */
     CONTRACT_PROGRAMS = 32,
     CONTRACT_MODELS = 64,   /* rows of the preload list; what is beyond is counted only */
+    CONTRACT_INSTANCES = 9, /* engines that run: [models] max_cache_models at the most, and one more */
+    CONTRACT_DETAIL_BYTES = 320,
+    CONTRACT_ENGINE_BYTES = 72, /* NAME of [engine:NAME] */
 };
 
 #define CONTRACT_ENV_CHANNEL "SIDECAR_CHANNEL_FD"
@@ -113,6 +116,30 @@ struct contract_model {
     char reason[CONTRACT_REASON_BYTES];
 };
 
+/* What the proxy of a line has to do with an engine. */
+enum contract_hold {
+    CONTRACT_HOLD_USED = 1,    /* it answers for it: nobody stops it */
+    CONTRACT_HOLD_WANTED = 2,  /* requests wait for it */
+    CONTRACT_HOLD_DRAINED = 4, /* its place is for another model: nobody gives it a new request */
+    CONTRACT_HOLD_BITS = 4,
+};
+
+/* An engine that serves one model, or did: a row of the supervisor's. Its place is used again when it is DOWN or FAILED. */
+struct contract_instance {
+    _Alignas(64) _Atomic uint32_t sequence; /* odd while the row is written (a seqlock) */
+    _Atomic uint32_t state;                 /* enum contract_state; DOWN: nobody is there, FAILED: it ended by itself, or never came up */
+    _Atomic uint32_t number;                /* another one with each start; 0: the row was never used */
+    _Atomic uint32_t port;                  /* on 127.0.0.1 */
+    _Atomic uint32_t is_quantized;
+    _Atomic uint32_t was_ready;             /* … before it failed */
+    _Atomic int32_t pid;
+    _Atomic int64_t started_at_ms, ready_at_ms; /* monotonic; 0: not yet */
+    _Atomic uint64_t holds;                     /* four bits of each line, its writer's: enum contract_hold */
+    char model[CONTRACT_NAME_BYTES];            /* ORG/NAME */
+    char reason[CONTRACT_REASON_BYTES];         /* why it has failed, in words */
+    char engine[CONTRACT_ENGINE_BYTES];         /* its name: a place means another one after a reload */
+};
+
 /* What went wrong last with Ollama, or with a process that it runs: an answer that breaks about then broke of it. */
 struct contract_trouble {
     _Alignas(64) _Atomic uint32_t sequence; /* odd while it is written */
@@ -134,6 +161,7 @@ struct contract_page {
     struct contract_program programs[CONTRACT_PROGRAMS];
     struct contract_model models[CONTRACT_MODELS];
     struct contract_trouble trouble;
+    struct contract_instance instances[CONTRACT_INSTANCES];
 };
 
 /* The channel. Fixed-size messages; one of another version, size or kind is refused. */
@@ -151,6 +179,11 @@ enum contract_kind {
     CONTRACT_UNLOADED = 19, /* value: 1 they are unloaded; 0 no: Ollama is to be restarted */
     CONTRACT_BROKEN = 20,   /* Ollama runs, and is to be restarted; value: enum contract_broken; name: the model */
     CONTRACT_LOST = 21,     /* an answer broke, and the page does not say why yet: look whether anything was killed */
+    CONTRACT_ENGINE_START = 22, /* name: ORG/NAME; detail: "ENGINE REVISION LENGTH q4|full [FILE]", FILE within the snapshot. What comes of it is told
+                                 * by an instance's row */
+    CONTRACT_ENGINE_STOP = 23,  /* name: ORG/NAME */
+    CONTRACT_HUB = 24,          /* with a descriptor: a stream socket's end, the standard input and output of an `ollama-preload --hub` */
+    CONTRACT_ASK = 25,          /* with a descriptor: a stream socket's end, on which the control socket's `status` and `tail` are answered */
 };
 
 /* What is to end when the answer is yes. */
@@ -186,6 +219,7 @@ struct contract_message {
     uint16_t kind;
     uint32_t value;
     char name[CONTRACT_NAME_BYTES];
+    char detail[CONTRACT_DETAIL_BYTES];
 };
 
 /* What a child was born with; descriptors are -1 and page is NULL where it runs alone. */
@@ -209,8 +243,14 @@ int contract_notify(const struct contract *c, const char *state);
 
 /* 0, or -errno (-EAGAIN: full, try later; -EPIPE: the other end is gone). */
 int contract_send(int channel_fd, enum contract_kind kind, uint32_t value, const char *name) WARN_UNUSED;
-/* 1 with one message, 0 when none waits, -EPROTO for one that is refused, -EPIPE when the other end is gone. */
+int contract_send_detail(int channel_fd, enum contract_kind kind, uint32_t value, const char *name, const char *detail) WARN_UNUSED;
+/* With a descriptor, which stays the caller's: the other end gets a copy. */
+int contract_send_fd(int channel_fd, enum contract_kind kind, int fd) WARN_UNUSED;
+/* 1 with one message, 0 when none waits, -EPROTO for one that is refused, -EPIPE when the other end is gone. A descriptor that came with
+ * it is closed. */
 int contract_receive(int channel_fd, struct contract_message *m) WARN_UNUSED;
+/* The same; *fd: the descriptor that came with it, close-on-exec and the caller's, or -1. */
+int contract_receive_fd(int channel_fd, struct contract_message *m, int *fd) WARN_UNUSED;
 
 /* Rows and texts under their seqlock. Reading copies, bounds and terminates. */
 void contract_model_write(struct contract_model *row, enum contract_model_state state, const char *name,
@@ -228,6 +268,24 @@ void contract_program_read_reason(const struct contract_program *p, char reason[
 void contract_trouble_write(struct contract_trouble *t, const char *text, int64_t at_ms);
 /* Its text, "" where there has been none since since_ms (monotonic). */
 void contract_trouble_read(const struct contract_trouble *t, int64_t since_ms, char text[CONTRACT_REASON_BYTES]);
+struct contract_instance_view {
+    enum contract_state state;
+    uint32_t number;
+    uint16_t port;
+    int is_quantized, was_ready;
+    int32_t pid;
+    int64_t started_at_ms, ready_at_ms;
+    uint64_t holds; /* is not written: contract_instance_hold() does that */
+    char model[CONTRACT_NAME_BYTES];
+    char reason[CONTRACT_REASON_BYTES];
+    char engine[CONTRACT_ENGINE_BYTES];
+};
+void contract_instance_write(struct contract_instance *row, const struct contract_instance_view *view);
+void contract_instance_read(const struct contract_instance *row, struct contract_instance_view *view);
+/* What the proxy of this line has to do with it, from now on: enum contract_hold, or'ed. */
+void contract_instance_hold(struct contract_instance *row, size_t line, unsigned holds);
+/* What all lines but this one have to do with it, or'ed; CONTRACT_LINES: all. */
+unsigned contract_holds_beside(uint64_t holds, size_t line);
 /* The supervisor's row of this program, or NULL. */
 const struct contract_program *contract_find_program(const struct contract_page *page, const char *name);
 

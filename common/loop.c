@@ -25,6 +25,11 @@ int loop_use_epoll(struct loop *l)
     return watches_use_epoll(&l->watches);
 }
 
+void loop_guard(struct loop *l)
+{
+    l->is_guarded = sys_prepare_interrupts() == 0; /* SIGALRM can be had everywhere */
+}
+
 int loop_reserve(struct loop *l, size_t fds_n)
 {
     return watches_reserve(&l->watches, fds_n);
@@ -124,7 +129,11 @@ int loop_turn(struct loop *l, int64_t max_wait_ms)
     run_deferred(l);
     read_clock(l, l->now_ms);
     int wait = wait_ms(l, max_wait_ms);
+    if (l->is_guarded)
+        sys_interrupt_waits(0, 0);
     int ready_n = watches_wait(&l->watches, wait);
+    if (l->is_guarded)
+        sys_interrupt_waits(LOOP_TURN_MS, LOOP_TURN_AGAIN_MS);
     int64_t frozen_before_ms = l->frozen_ms;
     read_clock(l, wait < 0 ? INT64_MAX / 2 : l->now_ms + wait);
     int error = ready_n < 0 && ready_n != -EINTR && ready_n != -EAGAIN && ready_n != -ENOMEM ? ready_n : 0;

@@ -19,7 +19,7 @@ struct deferred {
     int is_queued;
 };
 
-enum { LOOP_FREEZE_MS = 1000 };
+enum { LOOP_FREEZE_MS = 1000, LOOP_TURN_MS = 100, LOOP_TURN_AGAIN_MS = 10 };
 
 struct loop {
     struct watches watches;
@@ -30,6 +30,7 @@ struct loop {
     void (*woken)(void *context); /* each wait is over, and nothing of what has happened told yet; for the owner to set, or NULL */
     void *woken_context;
     int is_stopped;
+    int is_guarded;
 };
 
 int loop_init(struct loop *l) WARN_UNUSED;
@@ -38,6 +39,12 @@ void loop_fini(struct loop *l);
 /* Waits by epoll(7) from now on, whose cost does not grow with the number of descriptors; see watches.h for what
  * differs. To be called before anything is watched. 0, or -errno: then poll(2) goes on. */
 int loop_use_epoll(struct loop *l) WARN_UNUSED;
+
+/* From now on only its own wait is long: once a turn has taken LOOP_TURN_MS, whatever it waits for in the kernel is interrupted,
+ * again and again. For one loop of a process. Who can hand us a descriptor chooses how long close(2) takes: that of a TCP socket
+ * with SO_LINGER waits for the other end (socket(7)). It need not even be received: the kernel closes what comes with a message
+ * that was read without it, or lies unread in a socket that is closed, and lets the reader wait. */
+void loop_guard(struct loop *l);
 
 /* Room for descriptors up to this number, so that adding never has to allocate. 0 or -ENOMEM. */
 int loop_reserve(struct loop *l, size_t fds_n) WARN_UNUSED;

@@ -116,6 +116,46 @@ int parse_integer(const char *text, int64_t min, int64_t max, int64_t *out, char
     return 0;
 }
 
+/* number * 10^exponent; -1 where that is no int64_t, or no whole number. */
+static int64_t shift_decimally(int64_t number, int64_t exponent)
+{
+    for (; exponent > 0 && number > 0; exponent--)
+        if (__builtin_mul_overflow(number, 10, &number))
+            return -1;
+    for (; exponent < 0 && number > 0; exponent++, number /= 10)
+        if (number % 10)
+            return -1;
+    return number;
+}
+
+int parse_whole_number(const char *text, int64_t *out, char *why)
+{
+    int64_t number = 0, exponent = 0, value = -1;
+    const char *rest = text;
+    int has_point = 0, digits_n = 0, is_good = 1;
+    for (; (*rest >= '0' && *rest <= '9') || (*rest == '.' && !has_point); rest++) {
+        has_point |= *rest == '.';
+        if (*rest == '.')
+            continue;
+        digits_n++;
+        exponent -= has_point;
+        is_good &= !__builtin_mul_overflow(number, 10, &number) && !__builtin_add_overflow(number, *rest - '0', &number);
+    }
+    if (*rest == 'e' || *rest == 'E') {
+        int64_t written = 0;
+        rest = read_digits(rest + 1 + (rest[1] == '+'), &written);
+        exponent += written < 1000 ? written : 1000; /* far beyond any number that there is */
+    }
+    if (is_good && digits_n > 0 && rest && *rest == '\0')
+        value = shift_decimally(number, exponent);
+    if (value < 0) {
+        snprintf(why, PARSE_WHY_BYTES, "\"%.60s\" is no whole number, as 14000000000 or 14e9", text);
+        return -EINVAL;
+    }
+    *out = value;
+    return 0;
+}
+
 int parse_bool(const char *text, int *out, char *why)
 {
     static const char *const yes[] = {"yes", "on", "true", "1"}, *const no[] = {"no", "off", "false", "0"};
@@ -157,7 +197,7 @@ int parse_word(const char *text, const char *words, int *out, char *why)
 int parse_signal(const char *text, int *out, char *why)
 {
     static const struct {
-        const char *name;
+        char name[8];
         int number;
     } signals[] = {{"TERM", SIGTERM}, {"INT", SIGINT}, {"QUIT", SIGQUIT}, {"HUP", SIGHUP},
                    {"KILL", SIGKILL}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}};

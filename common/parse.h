@@ -36,6 +36,8 @@ int64_t parse_ollama_keep_alive_ms(const char *text);
 int parse_size_bytes(const char *text, int64_t min, int64_t max, int64_t *out, char *why) WARN_UNUSED;
 /* A decimal whole number within [min, max]; a minus only where min is below 0. */
 int parse_integer(const char *text, int64_t min, int64_t max, int64_t *out, char *why) WARN_UNUSED;
+/* A whole number from 0 on as programs in other languages write it, too: 14000000000, 14e9, 1.4e10. */
+int parse_whole_number(const char *text, int64_t *out, char *why) WARN_UNUSED;
 /* yes, no, on, off, true, false, 1, 0 in any case: 1 or 0. */
 int parse_bool(const char *text, int *out, char *why) WARN_UNUSED;
 /* words: `exit|suspend|none`; *out: the index of the one that text names. */
@@ -80,6 +82,12 @@ void list_fini(struct list *l);
 
 /* A model's name as Ollama takes it ([host/][namespace/]model[:tag]); 0, or -EINVAL with the reason. */
 int parse_model_name(const char *text, char *why) WARN_UNUSED;
+/* A model's name as a Hugging Face hub has it, [ORG/]NAME, fit for a path and for a command line; 0, or -EINVAL with the reason. */
+int parse_hub_name(const char *text, char *why) WARN_UNUSED;
+/* A revision of one: a branch, a tag, or a commit's digits, fit for a path; 0, or -EINVAL with the reason. */
+int parse_hub_revision(const char *text, char *why) WARN_UNUSED;
+/* A file of such a model: a relative path that stays below the model's folder; 0, or -EINVAL with the reason. */
+int parse_hub_file(const char *text, char *why) WARN_UNUSED;
 /* Two names for the same model: case and a missing `:latest` (and Ollama's own host and namespace) do not count. */
 int model_name_equal(const char *a, size_t a_n, const char *b, size_t b_n);
 /* The same number for names of the same model. */

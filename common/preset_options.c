@@ -16,7 +16,7 @@ enum option_kind { OPTION_ANY, OPTION_NUMBER, OPTION_BOOLEAN, OPTION_TEXTS };
 
 /* ANY: of other versions, known so that nobody is warned of them. */
 static const struct known_option {
-    const char *name;
+    char name[20]; /* no pointer, which takes more */
     enum option_kind kind;
 } known_options[] = {
     {"num_ctx", OPTION_NUMBER},          {"num_batch", OPTION_NUMBER},     {"num_gpu", OPTION_NUMBER},

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const struct {
-    const char *part; /* in lower case */
+    char part[26]; /* in lower case */
     enum failure kind;
 } parts[] = {
     {"no space left on device", FAILURE_DISK_FULL},

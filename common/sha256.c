@@ -1,10 +1,9 @@
 /* See sha256.h. The names are those of FIPS 180-4. */
 #include "common/sha256.h"
 
-#include <stdint.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 64, LENGTH_BYTES = 8, ROUNDS_N = 64 };
+enum { LENGTH_BYTES = 8, ROUNDS_N = 64 };
 
 /* Section 4.2.2: the fractional parts of the cube roots of the first 64 primes. */
 static const uint32_t constants[ROUNDS_N] = {
@@ -29,7 +28,7 @@ static uint32_t rotr(uint32_t x, unsigned n)
 }
 
 /* Section 6.2.2, step 1. */
-static void schedule(const unsigned char block[BLOCK_BYTES], uint32_t w[ROUNDS_N])
+static void schedule(const unsigned char block[SHA256_BLOCK_BYTES], uint32_t w[ROUNDS_N])
 {
     for (int t = 0; t < 16; t++)
         w[t] = (uint32_t)block[4 * t] << 24 | (uint32_t)block[4 * t + 1] << 16 | (uint32_t)block[4 * t + 2] << 8 | block[4 * t + 3];
@@ -39,49 +38,79 @@ static void schedule(const unsigned char block[BLOCK_BYTES], uint32_t w[ROUNDS_N
     }
 }
 
-/* … steps 2 to 4: v is a to h. */
-static void take_block(uint32_t hash[8], const unsigned char block[BLOCK_BYTES])
+/* … steps 2 to 4. */
+static void take_block(uint32_t hash[8], const unsigned char block[SHA256_BLOCK_BYTES])
 {
-    uint32_t w[ROUNDS_N], v[8];
+    uint32_t w[ROUNDS_N], a = hash[0], b = hash[1], c = hash[2], d = hash[3], e = hash[4], f = hash[5], g = hash[6], h = hash[7];
     schedule(block, w);
-    memcpy(v, hash, sizeof v);
     for (int t = 0; t < ROUNDS_N; t++) {
-        uint32_t e = v[4], a = v[0];
-        uint32_t t1 = v[7] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & v[5]) ^ (~e & v[6])) + constants[t] + w[t];
-        uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+        uint32_t t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + (g ^ (e & (f ^ g))) + constants[t] + w[t];
+        uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) | (c & (a | b)));
+        h = g;
+        g = f;
+        f = e;
+        e = d + t1;
+        d = c;
+        c = b;
+        b = a;
+        a = t1 + t2;
     }
-    for (int i = 0; i < 8; i++)
-        hash[i] += v[i];
+    hash[0] += a;
+    hash[1] += b;
+    hash[2] += c;
+    hash[3] += d;
+    hash[4] += e;
+    hash[5] += f;
+    hash[6] += g;
+    hash[7] += h;
+}
+
+void sha256_init(struct sha256 *s)
+{
+    memcpy(s->hash, start, sizeof s->hash);
+    s->bytes_n = 0;
+}
+
+void sha256_add(struct sha256 *s, const void *bytes, size_t bytes_n)
+{
+    const unsigned char *at = bytes;
+    size_t kept_n = s->bytes_n % SHA256_BLOCK_BYTES;
+    s->bytes_n += bytes_n;
+    if (kept_n > 0 && kept_n + bytes_n >= SHA256_BLOCK_BYTES) {
+        size_t n = SHA256_BLOCK_BYTES - kept_n;
+        memcpy(s->block + kept_n, at, n);
+        take_block(s->hash, s->block);
+        at += n;
+        bytes_n -= n;
+        kept_n = 0;
+    }
+    for (; kept_n == 0 && bytes_n >= SHA256_BLOCK_BYTES; bytes_n -= SHA256_BLOCK_BYTES, at += SHA256_BLOCK_BYTES)
+        take_block(s->hash, at);
+    if (bytes_n > 0)
+        memcpy(s->block + kept_n, at, bytes_n);
 }
 
 /* The last block, or the last two: a bit that is 1, zeroes, and the length in bits. Section 5.1.1 */
-static void take_rest(uint32_t hash[8], const unsigned char *rest, size_t rest_n, uint64_t bytes_n)
+void sha256_end(struct sha256 *s, unsigned char out[SHA256_BYTES])
 {
-    unsigned char blocks[2 * BLOCK_BYTES] = {0};
-    size_t n = rest_n + 1 + LENGTH_BYTES <= BLOCK_BYTES ? BLOCK_BYTES : 2 * BLOCK_BYTES;
-    if (rest_n > 0)
-        memcpy(blocks, rest, rest_n);
-    blocks[rest_n] = 0x80;
+    static const unsigned char padding[SHA256_BLOCK_BYTES] = {0x80};
+    unsigned char length[LENGTH_BYTES];
+    uint64_t bits_n = s->bytes_n * 8;
+    size_t kept_n = s->bytes_n % SHA256_BLOCK_BYTES;
     for (size_t i = 0; i < LENGTH_BYTES; i++)
-        blocks[n - 1 - i] = (unsigned char)(bytes_n * 8 >> 8 * i);
-    for (size_t at = 0; at < n; at += BLOCK_BYTES)
-        take_block(hash, blocks + at);
+        length[LENGTH_BYTES - 1 - i] = (unsigned char)(bits_n >> 8 * i);
+    sha256_add(s, padding, (kept_n + LENGTH_BYTES < SHA256_BLOCK_BYTES ? 1u : 2u) * SHA256_BLOCK_BYTES - LENGTH_BYTES - kept_n);
+    sha256_add(s, length, sizeof length);
+    for (int i = 0; i < SHA256_BYTES; i++)
+        out[i] = (unsigned char)(s->hash[i / 4] >> (24 - 8 * (i % 4)));
 }
 
 void sha256(const void *bytes, size_t bytes_n, unsigned char out[SHA256_BYTES])
 {
-    const unsigned char *at = bytes;
-    uint32_t hash[8];
-    size_t left_n = bytes_n;
-    memcpy(hash, start, sizeof hash);
-    for (; left_n >= BLOCK_BYTES; left_n -= BLOCK_BYTES, at += BLOCK_BYTES)
-        take_block(hash, at);
-    take_rest(hash, at, left_n, bytes_n);
-    for (int i = 0; i < SHA256_BYTES; i++)
-        out[i] = (unsigned char)(hash[i / 4] >> (24 - 8 * (i % 4)));
+    struct sha256 s;
+    sha256_init(&s);
+    sha256_add(&s, bytes, bytes_n);
+    sha256_end(&s, out);
 }
 
 void sha256_hex(const unsigned char digest[SHA256_BYTES], char out[SHA256_HEX_BYTES])

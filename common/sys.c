@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -176,6 +177,12 @@ int sys_set_nonblock(int fd)
     return flags < 0 ? -errno : result(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
+int sys_set_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? -errno : result(fcntl(fd, F_SETFL, flags & ~O_NONBLOCK));
+}
+
 int sys_is_open(int fd)
 {
     return fcntl(fd, F_GETFD) >= 0;
@@ -184,6 +191,12 @@ int sys_is_open(int fd)
 int sys_isatty(int fd)
 {
     return isatty(fd);
+}
+
+int sys_terminal_rows(int fd)
+{
+    struct winsize size;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
 }
 
 /* The way of old kernels: walk what /proc says is open. */

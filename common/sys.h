@@ -44,8 +44,10 @@ int sys_dup_to(int from_fd, int to_fd) WARN_UNUSED; /* the copy is inherited by 
 int sys_dup_high(int fd, int lowest_fd) WARN_UNUSED; /* a close-on-exec copy at lowest_fd or above */
 int sys_set_cloexec(int fd, int is_cloexec) WARN_UNUSED;
 int sys_set_nonblock(int fd) WARN_UNUSED;
+int sys_set_blocking(int fd) WARN_UNUSED; /* for who has it next: programs expect that of their standard streams */
 int sys_is_open(int fd);
 int sys_isatty(int fd);
+int sys_terminal_rows(int fd); /* how many lines it has, 0 where nobody knows. ioctl_tty(2) */
 void sys_cloexec_from(int lowest_fd); /* close_range(2) with CLOEXEC, else one by one */
 void sys_close_from(int lowest_fd, int kept_fd); /* closes all from there on but one (-1: none): close_range(2), else one by one */
 int sys_mkdir(const char *path, int mode) WARN_UNUSED; /* 0 also where a folder is already there */
@@ -104,6 +106,9 @@ int sys_peer_name(int fd, struct sockaddr_storage *address, socklen_t *length) W
  * message without one). What was sent stays in the socket until somebody takes it, whoever closes his copy. unix(7) SCM_RIGHTS */
 int sys_send_fd(int socket_fd, int fd) WARN_UNUSED;
 int sys_recv_fd(int socket_fd) WARN_UNUSED;
+/* The same beside a message: how many bytes of it, 0 at the end of a stream, or -errno; none of these waits. *fd: -1 where none came. */
+ssize_t sys_send_with_fd(int socket_fd, const void *bytes, size_t bytes_n, int fd) WARN_UNUSED;
+ssize_t sys_recv_with_fd(int socket_fd, void *bytes, size_t bytes_n, int *fd) WARN_UNUSED;
 ssize_t sys_recv(int fd, void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
 ssize_t sys_send(int fd, const void *bytes, size_t bytes_n, int flags) WARN_UNUSED;
 /* All parts in one call, as writev(2): small ones are gathered first, as one piece costs the kernel less than many. */
@@ -141,6 +146,10 @@ int sys_signalfd_read(int fd) WARN_UNUSED; /* the number of one signal, 0 when n
 void sys_signals_reset(int ignored);
 int sys_signal_ignore(int signal_number);
 void sys_alarm(unsigned seconds); /* this process ends by SIGALRM then. alarm(2) */
+/* SIGALRM interrupts a wait in the kernel, and does nothing else, until sys_signals_reset. sigaction(2) */
+int sys_prepare_interrupts(void) WARN_UNUSED;
+/* It comes after first_ms (below 1000), and each every_ms from then on; 0, 0: no more. Not to a forked child. setitimer(2) */
+void sys_interrupt_waits(int first_ms, int every_ms);
 int64_t sys_page_bytes(void);    /* of a page of memory, as /proc counts them. sysconf(3) */
 int64_t sys_clock_ticks(void);   /* a second, as /proc counts them. sysconf(3) */
 int sys_controlling_tty(void); /* 1 where the process has a terminal */
@@ -215,6 +224,23 @@ int sys_is_read_only(int fd) WARN_UNUSED; /* 1 where its file system is mounted 
 int sys_readlink_at(int fd, char *target, size_t target_n) WARN_UNUSED; /* where this link points; -ENAMETOOLONG */
 /* As sys_each_entry, without . and .. */
 int sys_each_entry_at(int folder_fd, int (*fn)(void *context, const char *name), void *context) WARN_UNUSED;
+
+/* Files by path (sys_files.c). */
+struct sys_entry {
+    uint64_t bytes_n;
+    int64_t changed_ms; /* realtime */
+    int is_folder, is_regular;
+};
+int sys_look(const char *path, struct sys_entry *out) WARN_UNUSED;         /* stat(2): behind links */
+int sys_look_at_link(const char *path, struct sys_entry *out) WARN_UNUSED; /* lstat(2): a link itself */
+int sys_symlink(const char *target, const char *path) WARN_UNUSED;
+int sys_rmdir(const char *path) WARN_UNUSED;
+/* What may still be written to the file system of this path by who is not root. statvfs(3) */
+int sys_free_bytes(const char *path, uint64_t *bytes_n) WARN_UNUSED;
+int sys_truncate(int fd, uint64_t bytes_n) WARN_UNUSED; /* ftruncate(2) */
+int sys_sync(int fd) WARN_UNUSED; /* it is on the disk then; waits for that. fdatasync(2) */
+/* From a place in the file; its offset stays. 0 at its end. pread(2) */
+ssize_t sys_read_at(int fd, void *bytes, size_t bytes_n, uint64_t at) WARN_UNUSED;
 
 /* Threads (sys_thread.c). This one runs beside the loop, with all signals blocked, as they are the loop's, and nobody waits for its end. 0 or
  * -errno. pthread_create(3) */

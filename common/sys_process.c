@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +163,26 @@ void sys_signals_reset(int ignored)
 int sys_signal_ignore(int signal_number)
 {
     return signal(signal_number, SIG_IGN) == SIG_ERR ? -errno : 0;
+}
+
+static void do_nothing(int signal_number)
+{
+    (void)signal_number;
+}
+
+int sys_prepare_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    return result(sigaction(SIGALRM, &action, NULL) < 0 ? -1 : sigprocmask(SIG_UNBLOCK, &set, NULL));
+}
+
+void sys_interrupt_waits(int first_ms, int every_ms)
+{
+    struct itimerval limit = {.it_value.tv_usec = first_ms * 1000, .it_interval.tv_usec = every_ms * 1000};
+    setitimer(ITIMER_REAL, &limit, NULL);
 }
 
 void sys_alarm(unsigned seconds)

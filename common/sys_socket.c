@@ -201,14 +201,13 @@ ssize_t sys_recv_with_pid(int fd, void *bytes, size_t bytes_n, pid_t *pid)
     return n;
 }
 
-int sys_send_fd(int socket_fd, int fd)
+ssize_t sys_send_with_fd(int socket_fd, const void *bytes, size_t bytes_n, int fd)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control = {.bytes = {0}};
-    char byte = 0;
-    struct iovec part = {&byte, 1};
+    struct iovec part = {(void *)(uintptr_t)bytes, bytes_n};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     message.msg_control = control.bytes;
     message.msg_controllen = sizeof control.bytes;
@@ -219,29 +218,44 @@ int sys_send_fd(int socket_fd, int fd)
     do
         n = sendmsg(socket_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : 0;
+    return n < 0 ? -errno : n;
 }
 
-int sys_recv_fd(int socket_fd)
+int sys_send_fd(int socket_fd, int fd)
+{
+    ssize_t n = sys_send_with_fd(socket_fd, "", 1, fd);
+    return n < 0 ? (int)n : 0;
+}
+
+ssize_t sys_recv_with_fd(int socket_fd, void *bytes, size_t bytes_n, int *fd)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } control;
-    char byte;
-    int fd = -EPROTO;
-    struct iovec part = {&byte, 1};
+    struct iovec part = {bytes, bytes_n};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     message.msg_control = control.bytes;
     message.msg_controllen = sizeof control.bytes;
     ssize_t n;
+    *fd = -1;
     do
         n = recvmsg(socket_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n <= 0)
-        return n < 0 ? -errno : -EPIPE;
+    if (n < 0)
+        return -errno;
     struct cmsghdr *c = CMSG_FIRSTHDR(&message); /* there is room for one: the kernel closes what is more */
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof *fd))
+        memcpy(fd, CMSG_DATA(c), sizeof *fd);
+    return n;
+}
+
+int sys_recv_fd(int socket_fd)
+{
+    char byte;
+    int fd;
+    ssize_t n = sys_recv_with_fd(socket_fd, &byte, 1, &fd);
+    if (n <= 0)
+        return n < 0 ? (int)n : -EPIPE;
+    return fd < 0 ? -EPROTO : fd;
 }

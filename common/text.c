@@ -38,6 +38,14 @@ void text_clean(char *out, size_t out_n, const char *text, size_t text_n)
     out[n] = '\0';
 }
 
+int text_is_blank(const char *text, size_t text_n)
+{
+    size_t n = 0;
+    while (n < text_n && text[n] == ' ')
+        n++;
+    return n == text_n;
+}
+
 void text_bytes(char out[TEXT_NUMBER_BYTES], uint64_t bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

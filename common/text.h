@@ -13,6 +13,9 @@ enum { TEXT_NUMBER_BYTES = 32 };
  * terminated where out_n > 0. */
 void text_clean(char *out, size_t out_n, const char *text, size_t text_n);
 
+/* Whether there are spaces only, or nothing: in streams of lines a heartbeat. */
+int text_is_blank(const char *text, size_t text_n);
+
 /* `812 B`, `1.3 GB`: decimal units, as Ollama prints them. */
 void text_bytes(char out[TEXT_NUMBER_BYTES], uint64_t bytes);
 

@@ -138,6 +138,14 @@ const char *ask_text(const cJSON *object, const char *key)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
+int64_t ask_number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) || item->valuedouble > 9e15)
+        return -1;
+    return (int64_t)item->valuedouble;
+}
+
 void ask_explain(const char *path, int error)
 {
     const char *advice;
@@ -167,7 +175,7 @@ static void print_line(const char *prefix, const char *text)
 {
     struct buf line;
     buf_init(&line, 0);
-    if (plain_clean(&line, text, strlen(text), 0) == 0)
+    if (plain_text(&line, text) == 0)
         fprintf(stderr, "%s%.*s\n", prefix, (int)buf_size(&line), buf_data(&line));
     buf_fini(&line);
 }

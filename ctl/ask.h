@@ -34,5 +34,7 @@ int ask_run(const struct ctl *ctl, const char *line, int is_json_printed, cJSON 
 
 /* The text of object[key], or "". */
 const char *ask_text(const cJSON *object, const char *key);
+/* object[key] as a whole number of at most 9e15, or -1. */
+int64_t ask_number(const cJSON *object, const char *key);
 
 #endif

@@ -17,7 +17,5 @@ int backends_undrain(const struct ctl *ctl) WARN_UNUSED;
 
 /* GET /status as lines for a person. 0 or -errno. */
 int backends_describe(const cJSON *status, int has_colours, struct buf *out) WARN_UNUSED;
-/* The path that says something of this backend. 0, -E2BIG, or -EINVAL: no backend is called so, as its path would be another one. */
-int backends_path(const char *name, const char *word, char *out, size_t out_n) WARN_UNUSED;
 
 #endif

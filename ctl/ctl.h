@@ -17,8 +17,9 @@ struct ctl {
     size_t listen_n;
     const char *argument;    /* NAME, or NULL */
     const char *const *names; /* tail: the names, NULL-terminated */
-    const char *lines;       /* tail -n, or NULL */
+    const char *number;      /* -n: lines of tail, pictures of top, rounds of bench; NULL where it is not said */
     int is_following;        /* tail -f */
+    int is_cold_asked;       /* bench --cold */
     int is_json;             /* print replies as they come */
     int is_ready_asked;      /* health --ready */
     int has_colours;

@@ -13,7 +13,7 @@
 static int write_clean(struct buf *out, const char *prefix, const char *text)
 {
     int error = buf_text(out, prefix);
-    return error ? error : plain_clean(out, text, strlen(text), 0);
+    return error ? error : plain_text(out, text);
 }
 
 /* `; waiting for a, b` */
@@ -134,8 +134,9 @@ static int print_answer(const struct ctl *ctl, const struct door_answer *a)
 
 int health_run(const struct ctl *ctl)
 {
+    const struct door_request request = {.method = "GET", .path = ctl->is_ready_asked ? "/ready" : "/health"};
     struct door_answer a;
-    int code = door_ask(ctl, "GET", ctl->is_ready_asked ? "/ready" : "/health", &a);
+    int code = door_ask(ctl, &request, &a);
     if (code == CTL_OK)
         code = print_answer(ctl, &a);
     door_answer_fini(&a);

@@ -40,6 +40,11 @@ int plain_clean(struct buf *out, const char *text, size_t text_n, int is_block)
     return error;
 }
 
+int plain_text(struct buf *out, const char *text)
+{
+    return plain_clean(out, text, strlen(text), 0);
+}
+
 void plain_clean_to(char *out, size_t out_n, const char *text)
 {
     const char *at = text, *end = text + strlen(text), *piece;
@@ -71,6 +76,10 @@ const char *plain_colour(const char *state)
         {"ready", "\033[32m"},    {"running", "\033[32m"}, {"ok", "\033[32m"},       {"done", "\033[32m"},
         {"starting", "\033[33m"}, {"backoff", "\033[33m"}, {"stopping", "\033[33m"}, {"degraded", "\033[33m"},
         {"failed", "\033[31m"},   {"down", "\033[2m"},     {"asleep", "\033[2m"},
+        {"loaded", "\033[32m"},   {"streaming", "\033[32m"}, {"held", "\033[33m"},    {"pulling", "\033[33m"},
+        {"loading", "\033[33m"},  {"queued", "\033[33m"},  {"waiting", "\033[33m"},   {"refused", "\033[31m"},
+        {"timeout", "\033[31m"},  {"cancelled", "\033[2m"}, {"client_gone", "\033[2m"}, {"backend_broken", "\033[31m"},
+        {"backend_unreachable", "\033[31m"}, {"backend_unfinished", "\033[31m"}, {"backend_error", "\033[31m"},
         {"up", "\033[32m"},       {"slow_start", "\033[33m"}, {"half_open", "\033[33m"}, {"open", "\033[31m"},
     };
     for (size_t i = 0; i < sizeof colours / sizeof *colours; i++)

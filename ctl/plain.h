@@ -9,6 +9,8 @@
 /* Appends text of others without what could move a cursor or hide something: control characters (lines and tabs stay
  * where is_block), broken UTF-8 and marks of direction become '?'. 0 or -errno. */
 int plain_clean(struct buf *out, const char *text, size_t text_n, int is_block) WARN_UNUSED;
+/* … a whole text, on one line. */
+int plain_text(struct buf *out, const char *text) WARN_UNUSED;
 
 /* The same into a fixed room, cut at whole characters, terminated. */
 void plain_clean_to(char *out, size_t out_n, const char *text);

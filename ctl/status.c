@@ -1,6 +1,6 @@
 /*
  * The owner's first look: one line about the supervisor, one about the doors, a row for each program, and below them why one
- * is not up. The reply is read leniently: what is missing or of another type shows as "-", so that an older or newer
+ * is not up; the same for each model that an engine serves. The reply is read leniently: what is missing or of another type shows as "-", so that an older or newer
  * supervisor can be asked.
  *
  * Invariant: no line of the table and of the reasons is longer than LINE_COLUMNS.
@@ -8,6 +8,7 @@
 #include "ctl/status.h"
 
 #include "ctl/ask.h"
+#include "ctl/call.h"
 #include "common/human.h"
 #include "ctl/plain.h"
 #include "ctl/table.h"
@@ -16,16 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATE_COLUMN = 1, CELL_BYTES = 512, LINE_COLUMNS = 100, NAME_COLUMNS = 16, INDENT = 2 };
-
-/* A number as a whole one, or -1. */
-static int64_t number(const cJSON *object, const char *key)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0) || item->valuedouble > 9e15)
-        return -1;
-    return (int64_t)item->valuedouble;
-}
+enum { STATE_COLUMN = 1, CELL_BYTES = 512, LINE_COLUMNS = 100, NAME_COLUMNS = 16, MODEL_STATE_COLUMN = 2, MODEL_COLUMNS = 32,
+       ENGINE_COLUMNS = 12, INDENT = 2 };
 
 /* Any scalar as a cell. */
 static void cell_text(const cJSON *object, const char *key, char out[CELL_BYTES])
@@ -41,23 +34,18 @@ static void cell_text(const cJSON *object, const char *key, char out[CELL_BYTES]
         out[0] = '\0';
 }
 
-static int write_clean(struct buf *out, const char *text)
-{
-    return plain_clean(out, text, strlen(text), 0);
-}
-
 static int write_head(const cJSON *answer, struct buf *out)
 {
     char up[HUMAN_BYTES], pid[CELL_BYTES];
     const char *version = ask_text(answer, "version"), *state = ask_text(answer, "state");
-    human_duration(up, number(answer, "uptime_s"));
+    human_duration(up, ask_number(answer, "uptime_s"));
     cell_text(answer, "pid", pid);
     int error = buf_text(out, "supervisor ");
-    error = error ? error : write_clean(out, version);
+    error = error ? error : plain_text(out, version);
     error = error ? error : buf_text(out, *version ? ", " : "");
-    error = error ? error : write_clean(out, *state ? state : "state unknown");
+    error = error ? error : plain_text(out, *state ? state : "state unknown");
     error = error ? error : buf_text(out, ", pid ");
-    error = error ? error : write_clean(out, *pid ? pid : "-");
+    error = error ? error : plain_text(out, *pid ? pid : "-");
     return error ? error : buf_printf(out, ", up %s\n", up);
 }
 
@@ -68,20 +56,20 @@ static int write_sleep(const cJSON *answer, struct buf *out)
     const cJSON *sleep = cJSON_GetObjectItemCaseSensitive(answer, "sleep");
     const char *state = ask_text(sleep, "state");
     char duration[HUMAN_BYTES], idle[HUMAN_BYTES], awake[HUMAN_BYTES], asleep[HUMAN_BYTES];
-    int64_t doubled_n = number(sleep, "doubled"), wakes_n = number(sleep, "wakes"), starts_n = number(sleep, "cold_starts");
+    int64_t doubled_n = ask_number(sleep, "doubled"), wakes_n = ask_number(sleep, "wakes"), starts_n = ask_number(sleep, "cold_starts");
     int error = 0;
     if (*state && strcmp(state, "awake") != 0) {
-        human_duration(duration, number(sleep, "for_s"));
+        human_duration(duration, ask_number(sleep, "for_s"));
         error = buf_text(out, "ollama ");
-        error = error ? error : write_clean(out, state);
+        error = error ? error : plain_text(out, state);
         error = error ? error : buf_printf(out, " for %s\n", duration);
     }
     const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(sleep, "idle_timeout_s");
     if (!cJSON_IsNumber(timeout) || !(timeout->valuedouble > 0) || timeout->valuedouble > 9e12 || error)
         return error;
     human_time(idle, (int64_t)(timeout->valuedouble * 1000));
-    human_duration(awake, number(sleep, "awake_s"));
-    human_duration(asleep, number(sleep, "asleep_s"));
+    human_duration(awake, ask_number(sleep, "awake_s"));
+    human_duration(asleep, ask_number(sleep, "asleep_s"));
     error = buf_printf(out, "sleeps when idle for %s", idle);
     if (doubled_n > 0)
         error = error ? error : buf_printf(out, " (%s idle_timeout, as it was woken soon)", doubled_n == 1 ? "twice" : doubled_n == 2 ? "four times" : "eight times");
@@ -101,13 +89,13 @@ static int write_doors(const cJSON *answer, struct buf *out)
         if (!cJSON_IsString(item))
             continue;
         error = error ? error : buf_text(out, separator);
-        error = error ? error : write_clean(out, item->valuestring);
+        error = error ? error : plain_text(out, item->valuestring);
         separator = ", ";
         has_any = 1;
     }
     if (*backend) {
         error = error ? error : buf_text(out, has_any ? ", backend " : "backend ");
-        error = error ? error : write_clean(out, backend);
+        error = error ? error : plain_text(out, backend);
         has_any = 1;
     }
     return error ? error : buf_text(out, has_any ? "\n" : "");
@@ -118,37 +106,43 @@ static int write_memory(const cJSON *answer, struct buf *out)
 {
     const cJSON *memory = cJSON_GetObjectItemCaseSensitive(answer, "memory");
     char used[HUMAN_BYTES], limit[HUMAN_BYTES], peak[HUMAN_BYTES];
-    int64_t peak_bytes = number(memory, "peak_bytes"), kills_n = number(memory, "oom_kills");
+    int64_t peak_bytes = ask_number(memory, "peak_bytes"), kills_n = ask_number(memory, "oom_kills");
     const char *source = ask_text(memory, "source");
     if (!cJSON_IsObject(memory))
         return 0;
-    human_bytes(used, number(memory, "used_bytes"));
-    human_bytes(limit, number(memory, "limit_bytes"));
+    human_bytes(used, ask_number(memory, "used_bytes"));
+    human_bytes(limit, ask_number(memory, "limit_bytes"));
     human_bytes(peak, peak_bytes);
     int error = buf_printf(out, "memory %s of %s (", used, limit);
-    error = error ? error : write_clean(out, *source ? source : "-");
+    error = error ? error : plain_text(out, *source ? source : "-");
     error = error ? error : buf_printf(out, ")%s%s", peak_bytes >= 0 ? ", peak " : "", peak_bytes >= 0 ? peak : "");
     if (kills_n > 0)
         error = error ? error : buf_printf(out, ", %" PRId64 " process%s killed for want of it", kills_n, kills_n == 1 ? "" : "es");
     return error ? error : buf_text(out, "\n");
 }
 
+static void add_pid_and_up(struct table *t, const cJSON *program)
+{
+    char cell[HUMAN_BYTES];
+    int64_t pid = ask_number(program, "pid");
+    snprintf(cell, sizeof cell, "%" PRId64, pid);
+    table_add(t, pid > 0 ? cell : "");
+    human_duration(cell, pid > 0 ? ask_number(program, "uptime_s") : -1);
+    table_add(t, cell);
+    human_bytes(cell, ask_number(program, "rss_bytes"));
+    table_add(t, cell);
+    human_time(cell, ask_number(program, "cpu_ms"));
+    table_add(t, cell);
+}
+
 static void add_program(struct table *t, const cJSON *program)
 {
-    char cell[CELL_BYTES], text[HUMAN_BYTES];
-    int64_t pid = number(program, "pid");
+    char cell[CELL_BYTES];
     cell_text(program, "name", cell);
     table_add(t, cell);
     cell_text(program, "state", cell);
     table_add(t, cell);
-    snprintf(cell, sizeof cell, "%" PRId64, pid);
-    table_add(t, pid > 0 ? cell : "");
-    human_duration(text, pid > 0 ? number(program, "uptime_s") : -1);
-    table_add(t, text);
-    human_bytes(text, number(program, "rss_bytes"));
-    table_add(t, text);
-    human_time(text, number(program, "cpu_ms"));
-    table_add(t, text);
+    add_pid_and_up(t, program);
     static const char *const rest[] = {"restarts", "required", "last_exit"};
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
         cell_text(program, rest[i], cell);
@@ -179,21 +173,55 @@ static int write_words(struct buf *out, const char *text, size_t *column)
     return error;
 }
 
-/* `NAME: reason; starts again in 2.4s`; nothing where there is nothing to say. */
-static int write_reason(const cJSON *program, struct buf *out)
+/* `NAME: reason; starts again in 2.4s`; nothing where there is nothing to say. key: of its name. */
+static int write_reason(const cJSON *program, const char *key, struct buf *out)
 {
     char text[CELL_BYTES], clean[CELL_BYTES], wait[HUMAN_BYTES];
     size_t column = 0;
-    int64_t wait_ms = number(program, "next_start_ms");
+    int64_t wait_ms = ask_number(program, "next_start_ms");
     const char *reason = ask_text(program, "reason");
     if (!*reason && wait_ms < 0)
         return 0;
     human_time(wait, wait_ms);
-    snprintf(text, sizeof text, "%.128s: %.300s%s%s%s", ask_text(program, "name"), reason, *reason && wait_ms >= 0 ? "; " : "",
+    snprintf(text, sizeof text, "%.128s: %.300s%s%s%s", ask_text(program, key), reason, *reason && wait_ms >= 0 ? "; " : "",
              wait_ms >= 0 ? "starts again in " : "", wait_ms >= 0 ? wait : "");
     plain_clean_to(clean, sizeof clean, text);
     int error = write_words(out, clean, &column);
     return error ? error : buf_text(out, "\n");
+}
+
+/* Of engines that serve a model each; nothing where there are none. */
+static int write_instances(const cJSON *answer, int has_colours, struct buf *out)
+{
+    static const char *const keys[] = {"model", "engine", "state", "port"};
+    static const char *const heads[] = {"MODEL", "ENGINE", "STATE", "PORT", "PID", "UP", "MEMORY", "CPU", "LOAD"};
+    const cJSON *instances = cJSON_GetObjectItemCaseSensitive(answer, "instances"), *item;
+    char cell[CELL_BYTES];
+    struct table t;
+    if (!cJSON_IsArray(instances) || cJSON_GetArraySize(instances) == 0)
+        return 0;
+    table_init(&t, heads, sizeof heads / sizeof *heads);
+    t.most[0] = MODEL_COLUMNS;
+    t.most[1] = ENGINE_COLUMNS;
+    t.width_n = LINE_COLUMNS;
+    cJSON_ArrayForEach(item, instances)
+    {
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            cell_text(item, keys[i], cell);
+            table_add(&t, cell);
+        }
+        add_pid_and_up(&t, item);
+        human_time(cell, ask_number(item, "load_ms"));
+        table_add(&t, cell);
+    }
+    int error = buf_text(out, "\n");
+    error = error ? error : table_write(&t, has_colours ? MODEL_STATE_COLUMN : TABLE_NO_COLUMN, out);
+    table_fini(&t);
+    cJSON_ArrayForEach(item, instances)
+    {
+        error = error ? error : write_reason(item, "model", out);
+    }
+    return error;
 }
 
 /* "last boot (start): exec 4ms, api 180ms, models 185ms, load 1.2s, first token 1.3s": since it began, what is known. */
@@ -206,12 +234,12 @@ static int write_boot(const cJSON *answer, struct buf *out)
     const char *separator = "";
     int error = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int64_t after_ms = number(boot, keys[i]);
+        int64_t after_ms = ask_number(boot, keys[i]);
         if (after_ms < 0)
             continue;
         if (!*separator) {
             error = buf_text(out, "last boot (");
-            error = error ? error : write_clean(out, ask_text(boot, "cause"));
+            error = error ? error : plain_text(out, ask_text(boot, "cause"));
             error = error ? error : buf_text(out, "): ");
         }
         error = error ? error : buf_printf(out, after_ms < 10000 ? "%s%s %" PRId64 "ms" : "%s%s %" PRId64 "s", separator, words[i],
@@ -229,7 +257,7 @@ static int write_trouble(const cJSON *answer, struct buf *out)
     size_t column = 0;
     if (!*ask_text(trouble, "text"))
         return 0;
-    human_duration(ago, number(trouble, "ago_s"));
+    human_duration(ago, ask_number(trouble, "ago_s"));
     snprintf(text, sizeof text, "last trouble, %s ago: %.300s", ago, ask_text(trouble, "text"));
     plain_clean_to(clean, sizeof clean, text);
     int error = write_words(out, clean, &column);
@@ -241,11 +269,9 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     static const char *const heads[] = {"PROGRAM", "STATE", "PID", "UP", "MEMORY", "CPU", "RESTARTS", "REQUIRED", "LAST EXIT"};
     const cJSON *programs = cJSON_GetObjectItemCaseSensitive(answer, "programs"), *item;
     struct table t;
-    table_init(&t, sizeof heads / sizeof *heads);
+    table_init(&t, heads, sizeof heads / sizeof *heads);
     t.most[0] = NAME_COLUMNS;
     t.width_n = LINE_COLUMNS;
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        table_add(&t, heads[i]);
     cJSON_ArrayForEach(item, programs)
     {
         add_program(&t, item);
@@ -260,8 +286,9 @@ int status_describe(const cJSON *answer, int has_colours, struct buf *out)
     table_fini(&t);
     cJSON_ArrayForEach(item, programs)
     {
-        error = error ? error : write_reason(item, out);
+        error = error ? error : write_reason(item, "name", out);
     }
+    error = error ? error : write_instances(answer, has_colours, out);
     return error ? error : write_trouble(answer, out);
 }
 
@@ -276,11 +303,6 @@ int status_run(const struct ctl *ctl)
     }
     buf_init(&text, 0);
     int error = status_describe(answer, ctl->has_colours, &text);
-    if (error)
-        fprintf(stderr, "sidecarctl: %s\n", strerror(-error));
-    else
-        fwrite(buf_data(&text), 1, buf_size(&text), stdout);
-    buf_fini(&text);
     cJSON_Delete(answer);
-    return error ? CTL_NOBODY : CTL_OK;
+    return call_print(&text, error);
 }

@@ -16,12 +16,6 @@
 
 enum { CELL_BYTES = 512 };
 
-void table_init(struct table *t, size_t columns_n)
-{
-    assert(columns_n > 0 && columns_n <= TABLE_COLUMNS_MAX);
-    *t = (struct table){.columns_n = columns_n};
-}
-
 void table_fini(struct table *t)
 {
     for (size_t i = 0; i < t->cells_n; i++)
@@ -70,6 +64,14 @@ void table_add(struct table *t, const char *text)
     }
     snprintf(copy, CELL_BYTES, "%s", cell[0] ? cell : "-");
     t->cells[t->cells_n++] = copy;
+}
+
+void table_init(struct table *t, const char *const *heads, size_t columns_n)
+{
+    assert(columns_n > 0 && columns_n <= TABLE_COLUMNS_MAX);
+    *t = (struct table){.columns_n = columns_n};
+    for (size_t i = 0; i < columns_n; i++)
+        table_add(t, heads[i]);
 }
 
 static size_t room_for_last(const struct table *t, const size_t *widths)

@@ -17,7 +17,8 @@ struct table {
     int error; /* the first one; the cells after it are missing */
 };
 
-void table_init(struct table *t, size_t columns_n);
+/* heads: of the columns, its first row. */
+void table_init(struct table *t, const char *const *heads, size_t columns_n);
 void table_fini(struct table *t);
 
 /* The next cell, left to right; cleaned here. An empty one shows as "-". */

@@ -17,8 +17,8 @@ enum { READ_BYTES = 16 * 1024, LINE_LIMIT_BYTES = 1 << 20, QUESTION_BYTES = 510 
 
 int tail_question(const struct ctl *ctl, struct buf *out)
 {
-    int error = buf_printf(out, "tail%s%s%s", ctl->is_following ? " -f" : "", ctl->lines ? " -n " : "", ctl->lines ? ctl->lines : "");
-    if (ctl->lines && (!*ctl->lines || strspn(ctl->lines, "0123456789") != strlen(ctl->lines) || strlen(ctl->lines) > 6)) {
+    int error = buf_printf(out, "tail%s%s%s", ctl->is_following ? " -f" : "", ctl->number ? " -n " : "", ctl->number ? ctl->number : "");
+    if (ctl->number && (!*ctl->number || strspn(ctl->number, "0123456789") != strlen(ctl->number) || strlen(ctl->number) > 6)) {
         fputs("sidecarctl: -n takes a number of lines, at most 999999\n", stderr);
         return CTL_USAGE;
     }
@@ -52,9 +52,9 @@ int tail_describe(const cJSON *record, int has_colours, struct buf *out)
     if (!cJSON_IsString(line))
         return -EPROTO;
     int error = buf_text(out, has_colours ? "\033[36m" : "");
-    error = error ? error : plain_clean(out, name, strlen(name), 0);
+    error = error ? error : plain_text(out, name);
     error = error ? error : buf_printf(out, "%s | %s", has_colours ? PLAIN_COLOUR_END : "", colour);
-    error = error ? error : plain_clean(out, line->valuestring, strlen(line->valuestring), 0);
+    error = error ? error : plain_text(out, line->valuestring);
     return error ? error : buf_printf(out, "%s\n", *colour ? PLAIN_COLOUR_END : "");
 }
 

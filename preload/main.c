@@ -3,7 +3,7 @@
  *
  * As a child of ollama-supervisor it writes its rows on the shared page first of all, so that nobody asks for a model
  * whose row is not there yet; alone it just prints. It never decides what a missing model means for others: that is
- * the gate's business in the proxy, and `required` is the supervisor's.
+ * the gate's business in the proxy, and `required` is the supervisor's. With --hub it does one job of the model server's instead (hub/job.h).
  *
  * Exit: 0 done, 1 a model is missing and [preload] required = yes, 100 usage or configuration (the list included),
  * 111 a system call failed, 128 + n stopped by signal n.
@@ -13,6 +13,9 @@
 #include "common/conf.h"
 #include "common/contract.h"
 #include "preload/drive.h"
+#ifdef WITH_MODELS
+#include "preload/hub/job.h"
+#endif
 #include "preload/models.h"
 
 #include <curl/curl.h>
@@ -23,7 +26,11 @@
 enum { EXIT_MISSING = 1, EXIT_CONFIGURATION = 100, EXIT_SYSTEM = 111, EXIT_SIGNAL = 128 };
 
 static const char usage[] = "usage: ollama-preload [-c FILE] [--check | --dump | --help | --version]\n"
-                            "Pulls the models of the preload list that the Ollama of supervisor.ini does not have.\n";
+                            "Pulls the models of the preload list that the Ollama of supervisor.ini does not have.\n"
+#ifdef WITH_MODELS
+                            "\n  --hub       do one job in the cache of a Hugging Face hub, as standard input says (docs/hub-jobs.md)"
+#endif
+    ;
 
 extern char **environ;
 
@@ -40,7 +47,7 @@ static void give_up(struct contract *contract)
 static int preload(const struct conf *conf, const struct list *names, struct contract *contract)
 {
     struct models models;
-    struct drive_result result;
+    struct drive_result result = {0};
     int error = models_init(&models, names, contract, sys_monotonic_ms());
     if (!error)
         error = drive_run(conf, names, &models, &result);
@@ -84,11 +91,31 @@ static int run(const struct conf *conf, struct contract *contract)
     return code;
 }
 
+#ifdef WITH_MODELS
+/* Takes --hub out of the arguments: 1 where it was there. */
+static int take_hub(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--hub") == 0) {
+            memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv);
+            --*argc;
+            return 1;
+        }
+    }
+    return 0;
+}
+#endif
+
 int preload_main(int argc, char **argv)
 {
     struct conf_options options = {0};
     struct conf *conf = NULL;
     struct contract contract;
+#ifdef WITH_MODELS
+    int is_hub = take_hub(&argc, argv);
+#else
+    const int is_hub = 0;
+#endif
     int code = conf_options_alone(&options, argc, argv, usage);
     if (code >= 0)
         return code;
@@ -99,8 +126,12 @@ int preload_main(int argc, char **argv)
         (void)sys_signal_ignore(SIGPIPE);
         if (error)
             log_event(LOG_WARNING, "contract_refused", "error=\"%s\" doing=\"running alone\"", strerror(-error));
+#ifdef WITH_MODELS
+        code = is_hub ? job_main(conf) : run(conf, &contract);
+#else
         code = run(conf, &contract);
-    } else if (code > 0) {
+#endif
+    } else if (code > 0 && !is_hub) {
         give_up(&contract);
     }
     contract_release(&contract);

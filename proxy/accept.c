@@ -88,3 +88,22 @@ int accept_wants_events(const struct message *m)
     }
     return events > 0 && events >= others;
 }
+
+int accept_takes_gzip(const struct message *m)
+{
+    int place = message_find(m, "accept-encoding", 0), gzip = -1, others = 0;
+    if (place < 0)
+        return 1;
+    for (; place >= 0; place = message_find(m, "accept-encoding", (size_t)place + 1)) {
+        struct text rest = {message_at(m, m->fields[place].value), m->fields[place].value.n};
+        while (rest.n > 0) {
+            struct text item = take(&rest, ','), coding = take(&item, ';');
+            int weight = read_weight(item);
+            if (text_is(coding.at, coding.n, "gzip") || text_is(coding.at, coding.n, "x-gzip"))
+                note_weight(&gzip, weight);
+            else if (text_is(coding.at, coding.n, "*"))
+                note_weight(&others, weight);
+        }
+    }
+    return gzip < 0 ? others > 0 : gzip > 0;
+}

@@ -9,7 +9,8 @@
 #include "common/log.h"
 #include "proxy/asleep.h"
 
-#include <stdio.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_BYTES = 200, AGENT_BYTES = 120, METHOD_BYTES = 20 };
@@ -22,7 +23,7 @@ struct line {
 
 static const char *const end_names[] = {
     "done", "refused", "timeout", "client_gone", "client_stalled", "backend_unreachable",
-    "backend_broken", "backend_unfinished", "backend_error", "drained", "failed",
+    "backend_broken", "backend_unfinished", "backend_error", "drained", "cancelled", "failed",
 };
 _Static_assert(sizeof end_names / sizeof *end_names == ACCESS_END_COUNT, "a name for each end");
 
@@ -43,17 +44,27 @@ enum access_end access_end_of(int status, const char *code)
         return ACCESS_BACKEND_UNREACHABLE;
     if (strcmp(code, "stopping") == 0 || strcmp(code, "aborted") == 0)
         return ACCESS_DRAINED;
+    if (strcmp(code, "cancelled") == 0)
+        return ACCESS_CANCELLED;
     if (code_n >= sizeof timeout && strcmp(code + code_n - (sizeof timeout - 1), timeout) == 0)
         return ACCESS_TIMEOUT;
     return ACCESS_REFUSED;
 }
 
-void access_init(struct access *a, const char *client, int64_t now_ms, uint64_t written_before_bytes)
+void access_init(struct access *a, const char *client, int64_t began_ms)
 {
-    *a = (struct access){.began_ms = now_ms, .written_before_bytes = written_before_bytes, .cut = ACCESS_CLIENT_GONE};
-    snprintf(a->client, sizeof a->client, "%s", client);
+    memset(a, 0, offsetof(struct access, id));
+    a->began_ms = began_ms;
+    a->id[0] = a->model[0] = '\0';
+    access_copy(a->client, sizeof a->client, client);
     a->facts = (struct ending_facts){.prompt_tokens_n = -1, .tokens_n = -1, .total_ns = -1, .load_ns = -1,
                                      .prompt_ns = -1, .eval_ns = -1};
+}
+
+void access_fini(struct access *a)
+{
+    free(a->error);
+    free(a->backend);
 }
 
 static void add_key(struct line *l, const char *key)
@@ -158,7 +169,7 @@ void access_write(const struct access *a, const struct message *m, int is_json, 
     add_number(&l, "status", a->status ? a->status : -1);
     add_word(&l, "ended", access_end_name(a->ended));
     add_word(&l, "code", a->code);
-    add_word(&l, "backend", *a->backend ? a->backend : NULL);
+    add_word(&l, "backend", a->backend);
     add_word(&l, "state", a->asleep == CONTRACT_AWAKE ? NULL : asleep_name(a->asleep));
     add_number(&l, "in_bytes", (int64_t)a->in_bytes);
     add_number(&l, "out_bytes", (int64_t)out_bytes);

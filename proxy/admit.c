@@ -59,11 +59,15 @@ static const char *value_of(const struct message *m, const char *name, size_t *n
 }
 
 /* A browser's word that another site's page asks. One who follows a link is let in, as nothing of the answer can be read
- * by that page, and nothing is changed by a GET. https://www.w3.org/TR/fetch-metadata/ */
-static int is_cross_site(const struct message *m)
+ * by that page, and nothing is changed by a GET. But what is told below /sidecar/ may go on for as long as somebody listens, and places are few:
+ * no page but our own begins that, be it by an image, a frame, or a window. https://www.w3.org/TR/fetch-metadata/ */
+static int is_cross_site(const struct message *m, const struct route *route)
 {
     size_t site_n, mode_n;
+    int is_sidecars = route && route_is_sidecars(route);
     const char *site = value_of(m, "sec-fetch-site", &site_n);
+    if (site && is_sidecars && (text_is(site, site_n, "cross-site") || text_is(site, site_n, "same-site")))
+        return 1;
     if (!site || !text_is(site, site_n, "cross-site"))
         return 0;
     const char *mode = value_of(m, "sec-fetch-mode", &mode_n);
@@ -140,7 +144,7 @@ static void decide_trust(struct admission *a, const struct admit_rules *all, con
         r.origin = message_at(m, a->origin);
         r.origin_n = a->origin.n;
     } else {
-        r.is_cross_site = is_cross_site(m);
+        r.is_cross_site = is_cross_site(m, a->route);
     }
     trust_decide(rules, &r, &a->trust);
     if (!a->trust.is_allowed && has_keys && a->trust.origin != TRUST_ORIGIN_FOREIGN) {
@@ -160,6 +164,23 @@ static void decide_trust(struct admission *a, const struct admit_rules *all, con
     }
 }
 
+int admit_may(const struct trust_rules *rules, const struct message *m, const struct admission *a, enum route_right right, char *why)
+{
+    unsigned bit;
+    const char *name = right_name(right, &bit);
+    struct trust_request r = {.right = right, .sender = &a->sender};
+    struct trust_answer answer;
+    if (a->key) {
+        snprintf(why, TRUST_WHY_BYTES, "the key %s may not do this; [key:%s] rights would permit it, with %s", a->key->name, a->key->name, name);
+        return (conf_key_rights(a->key) & bit) != 0;
+    }
+    r.host = (struct trust_name){message_at(m, m->authority), m->authority.n};
+    r.asked = (struct trust_name){message_at(m, a->sender.host), a->sender.host.n};
+    trust_decide(rules, &r, &answer);
+    snprintf(why, TRUST_WHY_BYTES, "%s", answer.why);
+    return answer.is_allowed;
+}
+
 int admit_is_streamed(const struct admission *a, const struct message *m)
 {
     return a->route && a->route->body == ROUTE_STREAMED && m->method == METHOD_POST;
@@ -174,6 +195,18 @@ static int is_circle(struct admission *a, const struct admit_rules *rules, const
              "to a listener of this sidecar; it is to say where Ollama listens", rules->tell->name, rules->backend);
     a->dialect = route_dialect(message_at(m, m->path), m->path.n);
     return 1;
+}
+
+/* What a page of another site may send without asking first is no JSON. https://fetch.spec.whatwg.org/#cors-safelisted-request-header */
+static int is_no_json(const struct message *m)
+{
+    size_t n;
+    const char *type = value_of(m, "content-type", &n);
+    size_t word_n = 0;
+    while (word_n < n && !strchr("; \t", type[word_n]))
+        word_n++;
+    int has_body = m->length_bytes > 0 || message_find(m, "transfer-encoding", 0) >= 0;
+    return has_body && !text_is(type ? type : "", word_n, "application/json");
 }
 
 void admit(const struct admit_rules *rules, const struct message *m, const struct peer *peer, struct admission *a)
@@ -194,6 +227,9 @@ void admit(const struct admit_rules *rules, const struct message *m, const struc
         refuse(a, 413, "body_too_large");
         snprintf(a->text, sizeof a->text, "the body has %lld bytes; [proxy] max_body takes %lld",
                  (long long)m->length_bytes, (long long)rules->max_body_bytes);
+    } else if (a->status == 0 && route_is_sidecars(a->route) && is_no_json(m)) {
+        refuse(a, 415, "content_type");
+        snprintf(a->text, sizeof a->text, "a body is JSON here: send it with `Content-Type: application/json`");
     }
 }
 

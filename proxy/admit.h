@@ -37,6 +37,9 @@ struct admit_rules {
 /* peer: borrowed for the life of *a. */
 void admit(const struct admit_rules *rules, const struct message *m, const struct peer *peer, struct admission *a);
 
+/* Whether who asked may do what takes another right, too: 1; or 0 with why (TRUST_WHY_BYTES), which names the setting. */
+int admit_may(const struct trust_rules *rules, const struct message *m, const struct admission *a, enum route_right right, char *why);
+
 /* Whether the body is passed on as it comes. */
 int admit_is_streamed(const struct admission *a, const struct message *m);
 

@@ -420,11 +420,16 @@ static ssize_t find_text(const char *json, size_t json_n, char text[ANSWER_TEXT_
     return n <= 0 ? json_scan_string(json, json_n, "detail", text, ANSWER_TEXT_BYTES) : n;
 }
 
+int answer_words(const char *json, size_t json_n, char text[ANSWER_TEXT_BYTES])
+{
+    return find_text(json, json_n, text) > 0 && *text;
+}
+
 void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES])
 {
     const char *bytes = buf_data(&a->in);
     size_t n = buf_size(&a->in);
-    if (find_text(bytes, n, text) > 0 && *text)
+    if (answer_words(bytes, n, text))
         return;
     if (is_blank(bytes, n))
         snprintf(text, ANSWER_TEXT_BYTES, "the backend answered with status %d", a->status);

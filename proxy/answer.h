@@ -97,6 +97,8 @@ void answer_flush(struct answer *a, int64_t now_ms);
 /* The backend's answer is complete: 0, and so is the client's; or -EREMOTEIO: it is an error, which is to be told (answer_error);
  * -EBADMSG: a->fault; -ENODATA: a stream that never said that it is done. */
 int answer_end(struct answer *a) WARN_UNUSED;
+/* The text of an error that is an object of Ollama's, or OpenAI's: 1; 0: it has none. */
+int answer_words(const char *json, size_t json_n, char text[ANSWER_TEXT_BYTES]);
 /* What the backend says went wrong. */
 void answer_error(const struct answer *a, char text[ANSWER_TEXT_BYTES]);
 /* Ends an answer that has begun, with this error in the client's dialect where there is room for one, and without the final

@@ -4,21 +4,18 @@
  */
 #include "proxy/check.h"
 
-#include "proxy/health.h"
 #include "proxy/metrics.h"
 #include "proxy/reply.h"
+#include "proxy/serve/serve.h"
 
-enum { HEALTH_LIMIT_BYTES = 1 << 20, METRICS_LIMIT_BYTES = 1 << 20 };
+enum { HEALTH_LIMIT_BYTES = 1 << 20, METRICS_LIMIT_BYTES = 4 << 20 };
 
 static const char no_store[] = "Cache-Control: no-store\r\n";
 
-static void answer_health(struct check *c, enum health_api api, const char *reason)
+int check_write_health(const struct check_facts *f, enum health_api api, const char *reason, struct buf *out, int *status)
 {
-    const struct check_facts *f = &c->facts;
     struct health_input in = {.page = f->page, .api = api, .api_reason = reason, .uptime_ms = f->uptime_ms};
-    struct buf out;
-    int status = 503;
-    buf_init(&out, HEALTH_LIMIT_BYTES);
+    struct serve_facts models;
     in.in_flight_n = atomic_load(&f->line->in_flight_n);
     in.held_n = atomic_load(&f->line->held_n);
     in.queued_n = f->queue->waiting_n + (f->fleet ? f->fleet->waiting_n : 0);
@@ -28,10 +25,19 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     in.upstreams = f->upstreams;
     in.fleet = f->fleet;
     in.optimizer = f->optimizer;
+    in.served = serve_gather(f->serve, &models) ? &models : NULL;
     in.now_ms = f->now_ms;
     in.requests_n = atomic_load(&f->line->requests_n);
     in.repaired_n = atomic_load(&f->line->repaired_n);
-    if (health_write(&out, &in, &status) < 0)
+    return health_write(out, &in, status);
+}
+
+static void answer_health(struct check *c, enum health_api api, const char *reason)
+{
+    struct buf out;
+    int status = 503;
+    buf_init(&out, HEALTH_LIMIT_BYTES);
+    if (check_write_health(&c->facts, api, reason, &out, &status) < 0)
         reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);
     else
         reply_json(c->deliver, status, buf_data(&out), buf_size(&out), no_store);
@@ -39,10 +45,25 @@ static void answer_health(struct check *c, enum health_api api, const char *reas
     c->fn(c->context);
 }
 
+/* 1 where it has answered. */
+static int read_supervisor(const struct check *c, struct supervisor_facts *out)
+{
+    size_t n;
+    const char *json = c->facts.overseer ? overseer_status(c->facts.overseer, &n) : NULL;
+    return json && supervisor_facts_read(out, json, n) == 0;
+}
+
 static void answer_metrics(struct check *c, enum health_api api)
 {
-    struct metrics_input in = {.optimizer = c->facts.optimizer, .fleet = c->facts.fleet, .is_up = api == HEALTH_API_READY || api == HEALTH_API_ASLEEP};
+    struct metrics_input in = {.observe = c->facts.observe, .optimizer = c->facts.optimizer, .fleet = c->facts.fleet, .is_up = api == HEALTH_API_READY || api == HEALTH_API_ASLEEP};
+    struct serve_facts models;
     struct buf out;
+    in.served = serve_gather(c->facts.serve, &models) ? &models : NULL;
+    memcpy(in.queued_n, c->facts.line_n, sizeof in.queued_n);
+    struct supervisor_facts supervisor;
+    in.page = c->facts.page;
+    in.shown = c->facts.shown;
+    in.supervisor = read_supervisor(c, &supervisor) ? &supervisor : NULL;
     buf_init(&out, METRICS_LIMIT_BYTES);
     if (metrics_write(&out, &in) < 0)
         reply_error(c->deliver, DIALECT_OLLAMA, 503, NULL, "out of memory", no_store);
@@ -70,19 +91,31 @@ static int is_watched(const struct check_facts *f)
     return f->page && f->is_backend_ours && contract_find_program(f->page, "ollama");
 }
 
+int check_knows_api(const struct check_facts *f, enum health_api *api, char why[CONTRACT_REASON_BYTES])
+{
+    why[0] = '\0';
+    if (f->fleet) {
+        *api = health_api_of_fleet(f->fleet, why);
+    } else if (f->is_alone) {
+        *api = HEALTH_API_READY;
+    } else if (is_watched(f)) {
+        const struct contract_program *ollama = contract_find_program(f->page, "ollama");
+        *api = health_api_of_page(f->page, why);
+        if (f->is_ollama_optional && atomic_load(&ollama->state) == CONTRACT_DOWN)
+            *api = HEALTH_API_READY;
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 static void check_api(struct check *c, struct backend *backend)
 {
     char why[CONTRACT_REASON_BYTES];
-    if (c->facts.fleet) {
-        enum health_api api = health_api_of_fleet(c->facts.fleet, why);
+    enum health_api api;
+    if (check_knows_api(&c->facts, &api, why)) {
         answer_api(c, api, why);
         c->facts.fleet = NULL; /* it was borrowed */
-    } else if (is_watched(&c->facts)) {
-        enum health_api api = health_api_of_page(c->facts.page, why);
-        const struct contract_program *ollama = contract_find_program(c->facts.page, "ollama");
-        if (c->facts.is_ollama_optional && atomic_load(&ollama->state) == CONTRACT_DOWN)
-            api = HEALTH_API_READY;
-        answer_api(c, api, why);
     } else if (ping_start(&c->ping, backend, on_ping, c, why, sizeof why) < 0) {
         answer_api(c, HEALTH_API_SILENT, why);
     }
@@ -127,6 +160,8 @@ void check_start(struct check *c, enum route_kind kind, const struct check_facts
     case ROUTE_BACKEND:
     case ROUTE_STATUS: /* exchange_status.c's */
     case ROUTE_MEMBER:
+    case ROUTE_SERVE: /* exchange_serve.h's */
+    case ROUTE_UI: /* exchange_ui.c's */
         answer_ok(c);
         return;
     }
@@ -135,5 +170,6 @@ void check_start(struct check *c, enum route_kind kind, const struct check_facts
 void check_fini(struct check *c)
 {
     ping_fini(&c->ping);
+    overseer_leave(&c->overseen);
     *c = (struct check){.fn = NULL};
 }

@@ -54,8 +54,7 @@ void client_close(struct client *c)
 
 static void close_as(struct client *c, enum access_end cut)
 {
-    if (c->access)
-        c->access->cut = cut;
+    c->asked.cut = cut;
     client_close(c);
 }
 
@@ -192,8 +191,7 @@ void client_turn_away(struct client *c)
 
 void client_abort(struct client *c, const char *text)
 {
-    if (c->access)
-        c->access->cut = ACCESS_DRAINED;
+    c->asked.cut = ACCESS_DRAINED;
     if (c->exchange)
         exchange_abort(c->exchange, ACCESS_DRAINED, text);
     else if (c->state != CLIENT_FLUSH)
@@ -204,6 +202,8 @@ void client_drain(struct client *c)
 {
     if (c->state == CLIENT_IDLE)
         run(c);
+    else if (c->state == CLIENT_ANSWER)
+        exchange_end_onlooker(c->exchange);
 }
 
 int client_make_way(struct client *c)
@@ -224,7 +224,7 @@ static int is_about_to_ask(const struct client *c)
 
 int client_is_quiet(const struct client *c)
 {
-    return c->state == CLIENT_LINGER || (c->state == CLIENT_IDLE && !is_about_to_ask(c) && !connection_has_unread(&c->bytes));
+    return c->state == CLIENT_LINGER || (c->state == CLIENT_ANSWER && exchange_is_onlooker(c->exchange)) || (c->state == CLIENT_IDLE && !is_about_to_ask(c) && !connection_has_unread(&c->bytes));
 }
 
 /* RFC 9112 section 9.6: our side first, as what is unread would turn the close into a reset. */
@@ -235,6 +235,8 @@ int client_part(struct client *c)
     if (connection_has_unread(&c->bytes))
         return 0;
     (void)!sys_shutdown_write(c->bytes.fd);
+    if (connection_has_unread(&c->bytes)) /* nobody can look and shut at once */
+        log_event(LOG_INFO, "crossed", "fd=%d reason=\"a request came as its connection was ended for sleep: the client may send it again\"", c->bytes.fd);
     client_begin_linger(c);
     client_enter(c, CLIENT_LINGER);
     client_arm_in(c, CLIENT_PART_MS);

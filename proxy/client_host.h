@@ -37,6 +37,7 @@ struct client_host {
     char *scratch;   /* CONNECTION_READ_BYTES, into which every client is read; owned by the host's owner */
     void (*gone)(void *context, struct client_link *link); /* it has closed; its memory goes at the end of the turn */
     void *context;
+    struct access *spare_access; /* most are needed for a moment; owned by the host's owner; NULL: none */
     int has_told_tls; /* once is enough */
 };
 

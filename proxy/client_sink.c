@@ -17,8 +17,8 @@ void client_send(struct client *c, const struct iovec *parts, int parts_n)
 static void sink_write(void *context, const struct iovec *parts, int parts_n)
 {
     struct client *c = context;
-    if (c->access && c->access->first_byte_ms == 0)
-        c->access->first_byte_ms = loop_now_ms(c->bytes.loop);
+    if (c->asked.first_byte_ms == 0)
+        c->asked.first_byte_ms = loop_now_ms(c->bytes.loop);
     client_send(c, parts, parts_n);
 }
 

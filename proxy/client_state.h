@@ -1,7 +1,7 @@
 /*
  * client_state: what the files of a client share, and nobody else: client.c (its life and its events), client_steps.c (what
  * each state does), client_sink.c (what its exchange asks of it), client_ahead.c (what comes during an answer),
- * client_limits.c (how long it may take), client_access.c (what the access log tells),
+ * client_limits.c (how long it may take), client_access.c (what is counted of a request, and told by the access log),
  * client_state.c (states).
  */
 #ifndef PROXY_CLIENT_STATE_H
@@ -27,6 +27,16 @@ enum client_state {
 
 enum step { STEP_NEXT, STEP_WAIT, STEP_CLOSE };
 
+/* What is to be known of a request, and its exchange does not. */
+struct asked_for {
+    int is_open;             /* it has begun, and not ended */
+    enum access_end cut;     /* why it ends where it ends before its answer is whole */
+    int64_t began_ms;
+    int64_t first_byte_ms;   /* of what it was sent; 0: nothing yet */
+    uint64_t in_bytes;
+    uint64_t written_before_bytes; /* by this connection, for earlier requests */
+};
+
 struct client {
     struct client_link link;
     struct client_host *host; /* borrowed */
@@ -40,7 +50,8 @@ struct client {
     int64_t since_ms;         /* when it came into its state */
     struct timer timer;       /* the state's deadline, or that of a client that takes nothing */
     struct deferred work;
-    struct access *access;    /* owned; NULL between requests, and where no log is wanted */
+    struct asked_for asked;   /* its request, until that ends */
+    struct access *access;    /* owned: what is known of it behind its answer, while that goes out; else NULL */
     struct pace_in pace_in;   /* of a body */
     struct pace_out pace_out; /* of what it is sent */
     int64_t linger_since_ms, linger_until_ms;
@@ -119,7 +130,7 @@ enum step client_leave(struct client *c);
 /* client_access.c: a request begins with its first byte … */
 void client_access_begin(struct client *c);
 /* … was refused by the connection itself … */
-void client_access_refused(struct client *c, int status, const char *code);
+void client_access_refused(struct client *c, int status, const char *code, const char *text);
 /* … has got its answer, which need not be sent … */
 void client_access_answered(struct client *c);
 /* … and ends: its line is written. Nothing where it has ended. */

@@ -10,7 +10,7 @@ void client_refuse(struct client *c, int status, const char *code, const char *t
 {
     if (c->exchange)
         client_access_answered(c); /* what was known of it */
-    client_access_refused(c, status, code);
+    client_access_refused(c, status, code, text);
     exchange_free(&c->exchange);
     c->request.is_keep_alive = 0;
     reply_refusal(&c->sink.deliver, &c->request, status, code, text);
@@ -29,8 +29,7 @@ static enum http1_step feed(struct client *c)
     size_t used_n;
     enum http1_step step = http1_feed(&c->parser, c->bytes.input, c->bytes.input_n, &used_n);
     connection_take_input(&c->bytes, used_n);
-    if (c->access)
-        c->access->in_bytes += used_n;
+    c->asked.in_bytes += used_n;
     return step;
 }
 

@@ -61,7 +61,9 @@ void clients_fini(struct clients *all)
     loop_disarm(all->host.env->loop, &all->trim);
     exchange_free_spares(all->host.env);
     free(all->host.scratch);
+    free(all->host.spare_access);
     all->host.scratch = NULL;
+    all->host.spare_access = NULL;
     addresses_fini(&all->addresses);
 }
 

@@ -23,6 +23,7 @@ void ending_begin(struct ending *e, enum ending_form form)
     e->form = form;
     e->is_line_begun = 0;
     e->head_n = e->tail_n = 0;
+    e->open_n = 0;
 }
 
 static int ends_open(enum ending_form form, const char *bytes, size_t n)
@@ -83,6 +84,7 @@ void ending_keep(struct ending *e, const char *bytes, size_t bytes_n)
         keep(e, bytes, bytes_n);
         return;
     }
+    e->open_n++;
     e->is_line_begun = 0;
     e->head_n = e->tail_n = 0;
 }
@@ -299,11 +301,16 @@ static size_t unroll(const struct ending *e, char bytes[ENDING_TAIL_BYTES])
     return kept_n;
 }
 
+size_t ending_whole(const struct ending *e, char out[ENDING_TAIL_BYTES])
+{
+    return e->tail_n <= ENDING_TAIL_BYTES ? unroll(e, out) : 0;
+}
+
 void ending_read(const struct ending *e, struct ending_facts *out)
 {
     char bytes[ENDING_TAIL_BYTES];
     *out = (struct ending_facts){.prompt_tokens_n = -1, .tokens_n = -1, .total_ns = -1, .load_ns = -1, .prompt_ns = -1, .eval_ns = -1};
-    if (e->form == ENDING_NONE)
+    if (e->form == ENDING_NONE || e->form == ENDING_ERROR)
         return;
     size_t kept_n = unroll(e, bytes);
     struct json_text text = behind_open(e->form, (struct json_text){bytes, kept_n}), head = {e->head, e->head_n};

@@ -20,12 +20,14 @@ enum ending_form {
     ENDING_NDJSON, /* ollama docs/api.md: the last line has "done": true */
     ENDING_SSE,    /* the OpenAI API: `finish_reason`, then `data: [DONE]` */
     ENDING_JSON,   /* one object */
+    ENDING_ERROR,  /* no answer, but why there is none: ending_whole() */
     ENDING_MESSAGES, /* Anthropic's events: the prompt's tokens are in the first one, `message_start`; the rest at the end */
 };
 
 /* All zero: nobody wants to know. */
 struct ending {
     enum ending_form form;
+    uint64_t open_n;   /* lines that said that more will follow: so many tokens, or nearly so */
     int is_line_begun; /* the last line has bytes already */
     size_t head_n;     /* of the last line; of Anthropic's events the first bytes of all */
     size_t tail_n;     /* seen since what was dropped last; the last ENDING_TAIL_BYTES of it are kept */
@@ -52,6 +54,9 @@ static inline void ending_see(struct ending *e, const char *bytes, size_t bytes_
     if (e->form != ENDING_NONE)
         ending_keep(e, bytes, bytes_n);
 }
+
+/* All of a body that is ENDING_TAIL_BYTES long at the most; 0: it is longer, or there is none. */
+size_t ending_whole(const struct ending *e, char out[ENDING_TAIL_BYTES]);
 
 /* What the body ends with, so far. */
 void ending_read(const struct ending *e, struct ending_facts *out);

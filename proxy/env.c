@@ -4,9 +4,13 @@
  */
 #include "proxy/env.h"
 
+#include "common/wrong.h"
 #include "proxy/ask.h"
+#include "proxy/observe/observe.h"
 
-enum { REVIEW_MS = 10000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10 };
+#include <stdio.h>
+
+enum { REVIEW_MS = 10000, TRIM_MS = 1000, WANT_INTERVAL_MS = 1000, WARNINGS_A_SECOND = 10, TEXT_BYTES = 512 };
 
 /* Whoever waits may wake what was stopped; the supervisor decides. */
 static void want_ollama(struct env *env)
@@ -60,8 +64,17 @@ static void load_first(struct env *env)
     first_load_look(&env->first_load, is_ready && !env->is_draining ? pid : 0, is_used);
 }
 
+/* Something has failed that is no request: who looks is told, with what to do. */
+static void note_error(struct env *env, enum error_from from, const char *what)
+{
+    if (env->observe)
+        recent_error(&env->observe->recent, from, sys_realtime_ms(), what, wrong_hint(what), "");
+}
+
 void env_review(struct env *env)
 {
+    if (env->observe && env->page)
+        notice_page(&env->observe->notice, env->page, &env->observe->recent, loop_now_ms(env->loop), sys_realtime_ms());
     see_backend(env);
     gate_review(&env->gate);
     load_first(env);
@@ -159,6 +172,20 @@ static void on_pull(void *context, int is_begun)
         env->work_over(env->work_over_context);
 }
 
+void env_backend_failed(void *env, const char *name, const char *why)
+{
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text, "the backend %.200s can't be used: %.240s", name, *why ? why : "no reason is known");
+    note_error(env, ERROR_OF_BACKEND, text);
+}
+
+static void on_lost_pull(void *context, const struct pulls_row *row)
+{
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text, "the model %.200s could not be pulled: %.240s", row->model, row->reason);
+    note_error(context, ERROR_OF_PULL, text);
+}
+
 void env_init(struct env *env, struct loop *loop, const struct conf *conf, const struct contract *contract,
               struct contract_line *line, struct backend *backend)
 {
@@ -178,11 +205,12 @@ void env_init(struct env *env, struct loop *loop, const struct conf *conf, const
     asked_init(&env->asked, loop, line, contract->channel_fd, stall_timeout_of(conf, contract->page));
     queue_init(&env->queue, slots_of(conf, contract->page), &env->waiting);
     loader_init(&env->loader, backend, &env->tell, &env->waiting, keep_alive_of(conf, contract->page), conf->models.load_cooldown_ms, &(struct loader_ops){on_load, on_loaded, env});
-    puller_init(&env->puller, &(struct puller_site){conf, backend, &env->tell, &env->gate, NULL, line, on_pull, env});
+    puller_init(&env->puller, &(struct puller_site){conf, backend, &env->tell, &env->gate, NULL, line, on_pull, on_lost_pull, env});
     fit_init(&env->loader.fit, conf, contract->page);
     first_load_init(&env->first_load, conf, &env->gate, &env->loader);
     asleep_init(&env->asleep, conf, &env->gate, backend, &env->tell);
     gpu_watch_init(&env->gpu, &(struct gpu_watch_site){backend, &env->tell, &env->gate, &env->loader.loads, env->channel_fd, on_reopened, env});
+    overseer_init(&env->overseer, loop, env->channel_fd);
     optimizer_init(&env->optimizer, conf);
     env->queue_work = (struct deferred){.fn = on_queue_work, .context = env};
     sys_random(&env->next_id, sizeof env->next_id);
@@ -217,6 +245,7 @@ void env_fini(struct env *env)
     asleep_fini(&env->asleep);
     limits_fini(&env->limits);
     gpu_watch_fini(&env->gpu);
+    overseer_fini(&env->overseer);
     first_load_fini(&env->first_load);
     loader_fini(&env->loader);
     puller_fini(&env->puller);
@@ -243,7 +272,8 @@ void env_count_activity(struct env *env, int is_begun)
 
 void env_count_held(struct env *env, int is_begun)
 {
-    atomic_fetch_add(&env->line->held_n, is_begun ? 1u : (uint32_t)-1);
+    uint32_t before_n = atomic_fetch_add(&env->line->held_n, is_begun ? 1u : (uint32_t)-1);
+    observe_held(env->observe, loop_now_ms(env->loop), is_begun ? before_n + 1 : before_n - 1);
 }
 
 /* Once for each Ollama. A message that is lost is no harm: the page is looked at again with the next one. */

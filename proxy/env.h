@@ -18,14 +18,20 @@
 #include "proxy/limits.h"
 #include "proxy/keys.h"
 #include "proxy/loader.h"
+#include "proxy/observe/overseer.h"
 #include "proxy/optimizer.h"
 #include "proxy/puller.h"
 #include "proxy/queue.h"
 #include "proxy/tell.h"
 #include "proxy/trust.h"
 
+struct catalog;
 struct exchange;
+struct feed;
 struct fleet;
+struct hub_calls;
+struct observe;
+struct serve;
 struct store;
 struct upstreams;
 
@@ -33,7 +39,7 @@ struct upstreams;
 struct env {
     struct loop *loop;
     const struct conf *conf;
-    const struct contract_page *page; /* NULL where there is no supervisor */
+    struct contract_page *page; /* NULL where there is no supervisor */
     struct contract_line *line;       /* never NULL */
     int channel_fd;                   /* -1 where there is no supervisor */
     struct backend *backend;
@@ -42,6 +48,8 @@ struct env {
     struct lister lister;             /* … of their models */
     struct timer list_timer;          /* … asked for again, while a model that none of them has is waited for at the gate */
     struct store *store;              /* answers and limits in Redis; NULL: each proxy has its own. main's */
+    struct serve *serve;              /* models of a hub, served by engines; NULL: none are. main's */
+    struct hub_calls *hub_calls;      /* … and what is done in their cache for clients; NULL: nothing yet. main's */
     struct waiting waiting;           /* at the gate and in the queue */
     struct gate gate;
     struct budget bodies;             /* that are held */
@@ -53,9 +61,13 @@ struct env {
     struct first_load first_load;
     struct asleep asleep;
     struct gpu_watch gpu;
+    struct overseer overseer;         /* what the supervisor is asked */
     struct optimizer optimizer;
+    struct observe *observe;          /* what is remembered of requests; main's */
     void (*work_over)(void *context); /* the last load that was under way has ended, or a pull; for main to set, or NULL */
     void *work_over_context;
+    struct catalog *catalog;          /* models that Ollama has, for who looks; main's, as feed */
+    struct feed *feed;                /* what goes on, for who looks on */
     struct timer trim_timer;          /* gives memory back, a moment after large bodies are gone */
     struct trust_rules trust;         /* for main to fill in */
     struct limits limits;             /* … too */
@@ -98,6 +110,9 @@ void env_review(struct env *env);
 /* The level at which a failure is told: a warning, or, where there were too many of late, for debugging only. The next warning is
  * preceded by their number. */
 enum log_level env_warning(struct env *env);
+
+/* A backend of several gets no requests now, or one of [backend:NAME] can't be used, once for each time: who looks is told. */
+void env_backend_failed(void *env, const char *name, const char *why);
 
 /* A held body is gone. */
 void env_body_gone(struct env *env, struct budget_share *share);

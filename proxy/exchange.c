@@ -5,40 +5,61 @@
 #include "proxy/exchange.h"
 
 #include "proxy/exchange_fleet.h"
+#include "proxy/exchange_observe.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/map.h"
+#include "proxy/observe/observe.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void on_checked(void *context)
 {
     exchange_finish(context, EXCHANGE_CLEAN);
 }
 
-static void check(struct exchange *x)
+static void check(void *context)
 {
-    const struct env *env = x->env;
-    struct check_facts facts = {.page = env->page, .line = env->line, .queue = &env->queue, .loads = &env->loader.loads};
-    facts.is_draining = env->is_draining && !env_has_successor(env);
-    facts.is_backend_ours = env->conf->is_backend_ours;
-    facts.cooldowns = &env->loader.cooldowns;
-    facts.pulls = &env->puller.pulls;
-    facts.upstreams = env->upstreams;
+    struct exchange *x = context;
+    struct check_facts facts;
     struct fleet_facts fleet;
-    facts.fleet = exchange_gather_fleet(x, &fleet) ? &fleet : NULL;
-    facts.optimizer = env->conf->optimizer.enabled ? &env->optimizer : NULL;
-    const struct conf_program *ollama = env->upstreams ? conf_program(env->conf, "ollama") : NULL;
-    facts.is_ollama_optional = ollama && !ollama->autostart;
-    facts.now_ms = loop_now_ms(env->loop);
-    facts.uptime_ms = facts.now_ms - env->started_at_ms;
+    exchange_gather(x->env, &facts, &fleet);
+    facts.shown = exchange_key_models(x);
+    check_start(x->check, x->admission.route->kind, &facts, x->env->backend, &x->deliver, on_checked, x);
+}
+
+/* GET /metrics tells also what the supervisor knows, which is asked for first. */
+static void begin_check(struct exchange *x)
+{
     x->check = calloc(1, sizeof *x->check);
     if (!x->check) {
         exchange_fail(x, 500, NULL, "out of memory");
         return;
     }
     exchange_enter(x, EXCHANGE_CHECK);
-    check_start(x->check, x->admission.route->kind, &facts, env->backend, &x->deliver, on_checked, x);
+    x->check->overseen = (struct overseer_waiter){.fn = check, .context = x};
+    if (x->admission.route->kind != ROUTE_METRICS || overseer_refresh(&x->env->overseer, &x->check->overseen))
+        check(x);
+}
+
+/* 1, and it has ended. */
+static int refuse_unserved(struct exchange *x)
+{
+    const char *why = x->admission.route->kind == ROUTE_SERVE ? exchange_why_unserved(x) : NULL;
+    if (why)
+        exchange_fail(x, 501, "not_served", why);
+    return why != NULL;
+}
+
+/* Of what is there, and of what is not: a refusal is not kept either. */
+static int is_sidecars(const struct exchange *x)
+{
+    static const char head[] = "/sidecar/";
+    const struct message *m = x->request;
+    return x->admission.route ? route_is_sidecars(x->admission.route)
+                              : m->path.n >= sizeof head - 1 && memcmp(message_at(m, m->path), head, sizeof head - 1) == 0;
 }
 
 static void start(struct exchange *x, const struct peer *peer)
@@ -48,6 +69,8 @@ static void start(struct exchange *x, const struct peer *peer)
     struct admit_rules rules = {&env->trust, &env->tell, env->conf->proxy.max_body_bytes, &env->keys, env->backend->host};
     atomic_fetch_add(&x->env->line->requests_n, 1);
     admit(&rules, x->request, peer, a);
+    if (is_sidecars(x))
+        x->deliver.vary = EXCHANGE_OBSERVE_LINES;
     if (admit_cors_lines(a, x->request, &x->deliver.extra) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
         return;
@@ -61,16 +84,21 @@ static void start(struct exchange *x, const struct peer *peer)
         exchange_answer_status(x);
         return;
     }
-    if (a->route->kind != ROUTE_BACKEND) {
-        check(x);
+    if (a->route->kind == ROUTE_UI) {
+        exchange_answer_ui(x);
+        return;
+    }
+    if (a->route->kind != ROUTE_BACKEND && a->route->kind != ROUTE_SERVE) {
+        begin_check(x);
         return;
     }
     if (x->request->method == METHOD_OPTIONS) {
         exchange_answer_options(x);
         return;
     }
-    if (exchange_pass_limits(x) < 0)
+    if (refuse_unserved(x) || exchange_pass_limits(x) < 0)
         return;
+    observe_begin(x->env->observe, &x->live, x, x->began_ms);
     exchange_count_activity(x, 1);
     if (exchange_is_streamed(x))
         exchange_pass_gate(x);
@@ -115,24 +143,11 @@ void exchange_body(struct exchange *x, const char *bytes, size_t bytes_n)
         exchange_abort(x, ACCESS_FAILED, "out of memory");
 }
 
-/* From here on its client waits. */
-static void expect_answer(struct exchange *x)
-{
-    const struct conf_proxy *conf = &x->env->conf->proxy;
-    x->answer.is_fallback = x->inner || exchange_may_fall_back(x); /* what it fails with is told, and nothing passes that could not be */
-    x->answer.is_why_known = x->answer.is_fallback || (!x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model);
-    x->answer.is_key_ours = x->upstream != NULL || exchange_is_fleets(x);
-    x->answer.is_one_of_many = exchange_is_fleets(x) && x->admission.route->needs_model;
-    answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
-    if (answer_may_beat(&x->answer))
-        x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
-}
-
 /* Its body is what the backend is to get. */
 static void ask_backend(struct exchange *x)
 {
     exchange_read_body(x);
-    expect_answer(x);
+    exchange_expect_answer(x);
     exchange_find_wish(x);
     exchange_pass_gate(x);
 }
@@ -158,7 +173,7 @@ static void find_way(struct exchange *x)
     x->is_optimised = 1; /* it may be refused as one */
     int is_optimised = exchange_is_optimised(x);
     if (is_optimised > 0) {
-        expect_answer(x);
+        exchange_expect_answer(x);
         if (exchange_read_priority(x) == 0)
             exchange_listen(x);
     } else if (is_optimised == 0) {
@@ -172,7 +187,11 @@ void exchange_body_end(struct exchange *x)
 {
     x->is_body_complete = 1;
     if (x->state == EXCHANGE_BODY) {
-        if (exchange_end_upload(x) == 0 && exchange_check_key(x, 0) == 0)
+        if (exchange_end_upload(x) < 0 || exchange_check_key(x, 0) < 0)
+            return;
+        if (exchange_is_hubs(x))
+            exchange_begin_hub(x);
+        else
             find_way(x);
     } else if (exchange_is_streamed(x) && fetch_send_end(&x->relay.fetch) < 0) {
         exchange_abort(x, ACCESS_FAILED, "out of memory");
@@ -185,6 +204,8 @@ void exchange_drained(struct exchange *x)
         relay_drained(&x->relay);
     else if (x->state == EXCHANGE_LISTEN)
         exchange_listen_on(x);
+    else if (x->state == EXCHANGE_LOOK)
+        exchange_show_more(x);
 }
 
 void exchange_abort(struct exchange *x, enum access_end ended, const char *text)
@@ -203,6 +224,16 @@ void exchange_refuse(struct exchange *x, int status, const char *code, const cha
 int exchange_spares_backend(const struct exchange *x)
 {
     return !x->is_counted && x->state != EXCHANGE_RELAY;
+}
+
+int exchange_is_onlooker(const struct exchange *x)
+{
+    return x->state == EXCHANGE_LOOK;
+}
+
+void exchange_end_onlooker(struct exchange *x)
+{
+    exchange_end_look(x);
 }
 
 int exchange_is_kept(const struct exchange *x)
@@ -227,21 +258,40 @@ static void report_making(struct exchange *maker, struct access *out)
     ending_read(&maker->ending, &out->facts);
 }
 
+/* The words of an error of the backend's that its client has as they came. */
+static char *passed_error(const struct exchange *maker)
+{
+    char body[ENDING_TAIL_BYTES], text[ANSWER_TEXT_BYTES];
+    size_t n = maker->ending.form == ENDING_ERROR ? ending_whole(&maker->ending, body) : 0;
+    return n > 0 && answer_words(body, n, text) ? strndup(text, ACCESS_ERROR_BYTES) : NULL;
+}
+
 void exchange_report(struct exchange *x, struct access *out)
 {
     struct exchange *maker = exchange_maker(x);
     const char *backend = exchange_backend_name(maker ? maker : x);
-    snprintf(out->id, sizeof out->id, "%s", x->deliver.request_id);
+    access_copy(out->id, sizeof out->id, x->deliver.request_id);
+    out->route = x->admission.route;
+    out->is_stream = exchange_streams(x);
+    out->is_made_inside = x->generation != NULL;
+    if (!x->error && maker && x->deliver.status >= 400)
+        x->error = passed_error(maker);
+    if (x->error) {
+        free(out->error);
+        out->error = x->error;
+        x->error = NULL;
+    }
     if (x->admission.sender.client)
-        snprintf(out->client, sizeof out->client, "%s", x->admission.sender.client);
+        access_copy(out->client, sizeof out->client, x->admission.sender.client);
     out->key = x->admission.key ? x->admission.key->name : NULL;
-    snprintf(out->model, sizeof out->model, "%s", maker && *exchange_model(maker) ? exchange_model(maker) : x->ask.model);
+    access_copy(out->model, sizeof out->model, maker && *exchange_model(maker) ? exchange_model(maker) : x->ask.model);
     out->status = x->told_status ? x->told_status : x->deliver.status;
     if (x->answer.quiet_bytes > 0) /* a heartbeat is no byte of an answer */
         out->first_byte_ms = x->answer.first_ms;
     out->ended = x->ended;
     out->code = x->code;
-    snprintf(out->backend, sizeof out->backend, "%s", backend ? backend : "");
+    free(out->backend);
+    out->backend = backend ? strdup(backend) : NULL;
     out->asleep = x->asleep;
     out->optimised.is_shared = x->is_joiner;
     exchange_report_cache(x, &out->optimised);

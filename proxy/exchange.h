@@ -45,6 +45,9 @@ void exchange_abort(struct exchange *x, enum access_end ended, const char *text)
 
 /* It only reads, and no byte of its answer has come: where the backend goes, it is asked for again (exchange_asleep.c). */
 int exchange_spares_backend(const struct exchange *x);
+/* It only looks on: nobody stays awake for it; and where it would go on for ever it ends. */
+int exchange_is_onlooker(const struct exchange *x);
+void exchange_end_onlooker(struct exchange *x);
 int exchange_is_kept(const struct exchange *x);            /* deliver's verdict on keep-alive */
 enum deliver_framing exchange_framing(const struct exchange *x); /* how the client tells its end */
 

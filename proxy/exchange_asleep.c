@@ -3,6 +3,7 @@
  * it wakes nobody and keeps nobody awake. What is not known waits as any request, and wakes it: better late than wrong.
  */
 #include "proxy/ask_show.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/exchange_state.h"
 #include "proxy/openai_models.h"
 #include "proxy/reply.h"
@@ -27,6 +28,7 @@ static int read_key(const struct exchange *x, struct known_key *key)
         return message_find(m, "content-encoding", 0) >= 0 ? -EINVAL : ask_show_read(key, buf_data(&x->body), buf_size(&x->body));
     case ASLEEP_WAKES:
     case ASLEEP_LOADED:
+    case ASLEEP_UNLOADED:
         break;
     }
     return -EINVAL;
@@ -86,15 +88,20 @@ static int answer_known(struct exchange *x)
 int exchange_answer_asleep(struct exchange *x)
 {
     static const char none_loaded[] = "{\"models\":[]}"; /* ProcessResponse of Ollama's api/types.go */
+    static const char unloaded[] = "{\"status\":\"success\"}\n"; /* model_load.h */
     enum contract_sleep state = asleep_state(&x->env->asleep, &x->env->gate.view);
     int is_answered = 1;
     if (state == CONTRACT_AWAKE || x->deliver.is_begun) /* a heartbeat has gone: it was waiting before */
         return 0;
     x->asleep = state;
-    if (x->admission.route->asleep == ASLEEP_LOADED)
-        answer(x, "application/json; charset=utf-8", none_loaded, sizeof none_loaded - 1);
-    else
+    if (x->admission.route->asleep == ASLEEP_LOADED) {
+        if (!exchange_answer_ps(x))
+            answer(x, "application/json; charset=utf-8", none_loaded, sizeof none_loaded - 1);
+    } else if (x->admission.route->asleep == ASLEEP_UNLOADED) {
+        answer(x, "application/json", unloaded, sizeof unloaded - 1);
+    } else {
         is_answered = answer_known(x);
+    }
     if (!is_answered)
         x->asleep = CONTRACT_AWAKE;
     return is_answered;

@@ -1,12 +1,17 @@
 /*
  * See exchange_state.h. Whatever ends an exchange goes through exchange_finish(), once.
  */
+#include "proxy/exchange_engine.h"
 #include "proxy/exchange_fleet.h"
+#include "proxy/exchange_observe.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/generate.h"
+#include "proxy/observe/observe.h"
 #include "proxy/reply.h"
 #include "proxy/told.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -14,25 +19,49 @@ enum {
     RETRY_AFTER_MAX_S = 60, /* a guess, and clients leave too: it need not be so long */
 };
 
+/* A backend works for nobody: whoever was to have its answer has gone, or was sent away. */
+static void count_waste(struct exchange *x)
+{
+    if (x->relay.fetch.state == FETCH_IDLE || exchange_told_all(x))
+        return;
+    observe_count(x->env->observe, COUNT_CANCELLED, 1);
+    observe_count(x->env->observe, COUNT_WASTED_MS, (uint64_t)(loop_monotonic_ms(x->env->loop) - x->asked_at_ms));
+}
+
+/* For who looks at what went wrong of late. Memory is short: without it. */
+static void note_error(struct exchange *x, const char *text)
+{
+    free(x->error);
+    x->error = x->inner ? NULL : strndup(text, ACCESS_ERROR_BYTES);
+}
+
 /* Leaves every place where something could still come from. */
 void exchange_let_go(struct exchange *x)
 {
     exchange_count_time(x);
+    observe_leave(x->env->observe, &x->live, x->since_ms);
+    count_waste(x);
     exchange_take_tokens(x);
     gate_leave(&x->env->gate, &x->ticket);
     loads_leave(&exchange_loader(x)->loads, &x->load);
     capabilities_leave(&x->capable);
     pulls_leave(&x->env->puller.pulls, &x->pull);
     store_leave(&x->kept);
+    if (x->hub)
+        exchange_leave_hub(x);
     exchange_was_answered(x, LOAD_ANSWER_LEFT);
     loop_disarm(x->env->loop, &x->timer);
     fetch_cancel(&x->relay.fetch);
     if (x->map_run)
         x->way->leave_map(x);
     exchange_leave_queue(x);
+    if (x->engine)
+        exchange_leave_engine(x);
     if (x->env->upstreams)
         upstreams_leave(x->env->upstreams, &x->lists);
     exchange_stop_listening(x);
+    if (x->look)
+        exchange_leave_look(x);
     if (x->check)
         check_fini(x->check);
     exchange_count_held(x, 0);
@@ -41,8 +70,11 @@ void exchange_let_go(struct exchange *x)
 
 void exchange_finish(struct exchange *x, enum exchange_end end)
 {
-    if (x->answer.translation.repaired_n > 0)
-        atomic_fetch_add(&x->env->line->repaired_n, (uint32_t)x->answer.translation.repaired_n);
+    uint64_t repaired_n = x->answer.translation.repaired_n;
+    if (repaired_n > 0) {
+        atomic_fetch_add(&x->env->line->repaired_n, (uint32_t)repaired_n);
+        observe_count(x->env->observe, COUNT_REPAIRED_CALLS, repaired_n);
+    }
     exchange_tally(x, end);
     exchange_let_go(x);
     exchange_drop_body(x);
@@ -79,6 +111,7 @@ void exchange_fail_with(struct exchange *x, int status, const char *code, const 
     exchange_count_time(x);
     x->code = code;
     x->ended = access_end_of(status, code);
+    note_error(x, text);
     if (x->inner) {
         tell_failure(x, (struct inner_failure){.status = status, .code = code, .text = text, .lines = lines, .ended = x->ended});
         return;
@@ -103,16 +136,27 @@ void exchange_fail(struct exchange *x, int status, const char *code, const char 
     exchange_fail_with(x, status, code, text, NULL);
 }
 
-static void fail_until(struct exchange *x, const char *code, const char *text, int64_t retry_after_s)
+void exchange_answer_json(struct exchange *x, int error, const struct buf *json)
 {
-    char lines[48];
-    snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)retry_after_s);
-    exchange_fail_with(x, 503, code, text, lines);
+    if (error) {
+        exchange_fail(x, 500, NULL, "out of memory");
+        return;
+    }
+    reply_json(&x->deliver, 200, buf_data(json), buf_size(json), NULL);
+    exchange_finish(x, EXCHANGE_CLEAN);
+}
+
+void exchange_fail_until(struct exchange *x, int status, const char *code, const char *text, int64_t retry_s)
+{
+    char lines[48] = "";
+    if (retry_s > 0)
+        snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)retry_s);
+    exchange_fail_with(x, status, code, text, lines);
 }
 
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text)
 {
-    fail_until(x, code, text, RETRY_AFTER_S);
+    exchange_fail_until(x, 503, code, text, RETRY_AFTER_S);
 }
 
 void exchange_fail_upload(struct exchange *x, int status, const char *why)
@@ -132,7 +176,7 @@ void exchange_fail_full(struct exchange *x, int64_t estimate_ms)
         seconds = RETRY_AFTER_S;
     else if (seconds > RETRY_AFTER_MAX_S)
         seconds = RETRY_AFTER_MAX_S;
-    fail_until(x, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
+    exchange_fail_until(x, 503, "queue_full", "too many requests are waiting ([proxy] max_queue)", seconds);
 }
 
 /* What is told is an error: a status that is none, or lets no body follow, is not passed with it. And of a prompt that is too long
@@ -155,6 +199,7 @@ void exchange_tell(struct exchange *x, int status, const char *text)
     }
     const char *code = told_code(status, text);
     exchange_count_time(x);
+    note_error(x, text);
     if (x->inner) {
         tell_failure(x, (struct inner_failure){.status = status, .code = code, .text = text, .is_told = 1});
         return;
@@ -179,6 +224,7 @@ void exchange_break_off(struct exchange *x, enum access_end ended, const char *t
     }
     const char *code = ended == ACCESS_BACKEND_ERROR ? told_code(500, text) : x->code;
     x->ended = ended;
+    note_error(x, text);
     if (x->inner) {
         tell_failure(x, (struct inner_failure){.status = 500, .code = code, .text = text, .ended = ended});
         return;

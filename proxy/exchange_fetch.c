@@ -3,6 +3,7 @@
  * from then on it is relayed to the end, or ended with an error that can be seen as one.
  */
 #include "proxy/exchange_fleet.h"
+#include "proxy/observe/observe.h"
 #include "proxy/splice_body.h"
 
 #include <stdio.h>
@@ -48,24 +49,15 @@ static void on_refused(struct exchange *x, const char *why)
         exchange_pass_gate(x);
         return;
     }
+    int is_watched = x->engine || (!x->upstream && !x->member && x->env->gate.view.is_api_watched);
     int is_slow = x->upstream && loop_monotonic_ms(x->env->loop) - x->asked_at_ms > SLOW_MS;
     if (!x->refused_since_ms && !is_slow && !x->member)
         x->refused_since_ms = now_ms;
-    else if (x->upstream || x->member || !x->env->gate.view.is_api_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
+    else if (!is_watched || now_ms - x->refused_since_ms >= REFUSED_LIMIT_MS) {
         fail_backend(x, "takes no connection", why);
         return;
     }
     exchange_try_again_soon(x);
-}
-
-/* What infers must say that it is done; that of a pull, or a create, ends as it likes. */
-static enum relay_watch watch_of(const struct exchange *x)
-{
-    if (!x->admission.route->needs_model)
-        return RELAY_WATCH_NONE;
-    if (x->inner || x->member) /* how many tokens its prompt had is learned from it, and how fast its member is */
-        return RELAY_WATCH_ALL;
-    return x->env->conf->proxy.access_log == CONF_ACCESS_LOG_OFF && !x->limited.per_minute[LIMIT_TOKENS] && !x->plan ? RELAY_WATCH_STREAMS : RELAY_WATCH_ALL;
 }
 
 static void begin_fetch(struct exchange *x)
@@ -85,9 +77,11 @@ static void begin_fetch(struct exchange *x)
     request.is_limited = x->limited.per_minute[LIMIT_REQUESTS] > 0 || x->limited.per_minute[LIMIT_TOKENS] > 0;
     request.tell = &x->env->tell;
     request.sender = &x->admission.sender;
-    request.watch = watch_of(x);
+    request.is_watched = x->admission.route->needs_model; /* what infers says that it is done; a pull, or a create, ends as it likes */
     request.is_work = x->admission.route->is_activity;
     x->backend_status = 0;
+    if (x->tries_n++ > 0)
+        observe_count(x->env->observe, COUNT_RETRIES, 1);
     exchange_is_answered(x);
     exchange_note_asked(x);
     exchange_enter(x, EXCHANGE_FETCH);

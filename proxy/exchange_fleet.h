@@ -17,6 +17,8 @@
 
 enum { EXCHANGE_PLACE_BYTES = 64 };
 
+struct unload;
+
 /* What a request has that is the fleet's. */
 struct exchange_fleet {
     struct fleet_ticket ticket;
@@ -26,9 +28,9 @@ struct exchange_fleet {
     size_t place;                 /* in line, when it came: 1 is the next; 0: it has not stood there */
     int64_t expected_ms;          /* … and how long that was expected to take; 0: nobody knew */
     char comment[EXCHANGE_PLACE_BYTES];
+    struct unload *unload;        /* while one is under way; or NULL */
+    void (*unloaded)(struct exchange *x); /* … what is done then */
 };
-
-_Static_assert((int)ACCESS_BACKEND_BYTES >= (int)MEMBER_NAME_BYTES, "a member's name fits");
 
 /* Which backend it goes to, or went to; NULL: it has no name. */
 static inline const char *exchange_backend_name(const struct exchange *x)
@@ -63,7 +65,7 @@ void exchange_judge_member(struct exchange *x, int how, const char *why);
 /* Its answer has begun. */
 void exchange_keep_member(struct exchange *x);
 /* What /health and /metrics tell of all of them: 1, or 0 where there is one Ollama. */
-int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out);
+int exchange_gather_fleet(const struct env *env, struct fleet_facts *out);
 /* How many slots of all of them are free, beside those that others wait for. */
 size_t exchange_free_slots(const struct exchange *x);
 /* It needs no member any more. Harmless where it has none. */
@@ -72,6 +74,10 @@ void exchange_leave_member(struct exchange *x);
 void exchange_changed_member(struct exchange *x);
 /* exchange_fleet.c. What is read of all of them: 1 where it was answered. */
 int exchange_answer_for_fleet(struct exchange *x);
+/* X-Sidecar-Backend of the request: 1 with *name, borrowed; or 0. */
+int exchange_named_backend(const struct exchange *x, const char **name, size_t *name_n);
+/* exchange_unload.c. Its model is unloaded from each member that has it, or those of them that are named. done: then; or it has ended with an error. */
+void exchange_unload_everywhere(struct exchange *x, void (*done)(struct exchange *x));
 /* exchange_place.c. It begins to stand in line: its place and wait, for the answer's head. */
 void exchange_note_place(struct exchange *x);
 /* `place 3, about 12 s`, for a heartbeat; borrowed until the next call. NULL: it does not stand in line. */
@@ -84,13 +90,15 @@ const char *exchange_place_text(struct exchange *x);
 #define exchange_go_elsewhere(x, failure, why) 0
 #define exchange_judge_member(x, how, why) ((void)0)
 #define exchange_keep_member(x) ((void)0)
-#define exchange_gather_fleet(x, out) 0
+#define exchange_gather_fleet(env, out) ((void)(out), 0)
 #define exchange_free_slots(x) ((size_t)0)
 #define exchange_leave_member(x) ((void)0)
 #define exchange_changed_member(x) ((void)0)
 #define exchange_answer_for_fleet(x) 0
+#define exchange_unload_everywhere(x, done) ((void)(done))
 #define exchange_place_text(x) NULL
-#define fleet_write(f, shown, out) 0 /* exchange_status.c's */
+#define fleet_write(f, shown, out) ((void)(shown), 0) /* exchange_status.c's */
+#define fleet_write_members(f, shown, w) ((void)(shown), 0)
 #define fleet_drain(f, name, name_n, is_drained) 0
 
 #endif

@@ -5,7 +5,6 @@
 #include "proxy/exchange_state.h"
 #include "proxy/key_models.h"
 #include "proxy/lacks.h"
-#include "proxy/openai_models.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,16 +56,15 @@ int exchange_check_key(struct exchange *x, int is_generated)
 {
     const struct list *models = exchange_key_models(x);
     const struct route *route = x->admission.route;
-    const struct message *m = x->request;
     char name[NAME_BYTES];
     if (!models || (route->api == API_PRESET) != is_generated)
         return 0;
     if (x->preset)
         return check_preset(x, models);
-    if (openai_models_name(message_at(m, m->path), m->path.n, name, sizeof name) == 0)
+    if (route->path[strlen(route->path) - 1] == '*' && exchange_read_path(x, name, sizeof name) == 0) /* /v1/models/NAME, /models/NAME */
         return conf_names_model(models, name, strlen(name)) ? 0 : refuse_model(x, name);
     if (!is_of_a_model(route))
-        return route->path[strlen(route->path) - 1] == '*' ? refuse_unread(x) : 0; /* /v1/models/NAME, and the name can't be read */
+        return route->path[strlen(route->path) - 1] == '*' ? refuse_unread(x) : 0; /* … and the name can't be read */
     switch (key_models_of(models, buf_data(&x->body), buf_size(&x->body), name, sizeof name)) {
     case KEY_MODELS_ALLOWED:
         return 0;
@@ -80,7 +78,7 @@ int exchange_check_key(struct exchange *x, int is_generated)
 
 const struct list *exchange_shown_models(const struct exchange *x)
 {
-    static const char *const lists[] = {"/api/tags", "/api/ps", "/v1/models"};
+    static const char *const lists[] = {"/api/tags", "/api/ps", "/v1/models", "/models"};
     const struct list *models = exchange_key_models(x);
     for (size_t i = 0; models && i < sizeof lists / sizeof *lists; i++)
         if (strcmp(x->admission.route->path, lists[i]) == 0)

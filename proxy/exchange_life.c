@@ -1,7 +1,8 @@
 /* See exchange_state.h. An exchange's memory, from its beginning, when it does nothing yet, to its end. */
 #include "proxy/exchange.h"
 
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_observe.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/map.h"
 #include "proxy/priority.h"
 
@@ -55,7 +56,7 @@ int exchange_make(struct exchange **out, struct env *env, const struct message *
     answer_init(&x->answer, &x->deliver);
     buf_init(&x->body, (size_t)env->conf->proxy.max_body_bytes);
     x->priority = BALANCE_PRIORITY;
-    x->began_ms = x->since_ms = loop_now_ms(env->loop);
+    x->began_ms = x->since_ms = x->entered_ms = loop_now_ms(env->loop);
     exchange_wait_init(x, &exchange_way);
     relay_init(&x->relay, env->backend, &x->answer, &x->ending, env->line, &exchange_relay_ops, x);
     x->asked = (struct asked){.stalled = exchange_stalled, .context = x};
@@ -82,8 +83,13 @@ void exchange_free(struct exchange **x)
     deliver_fini(&(*x)->deliver);
     exchange_drop_body(*x);
     buf_fini(&(*x)->why_text);
+    free((*x)->error);
+    free((*x)->engine);
+    if ((*x)->hub)
+        exchange_free_hub(*x);
     free((*x)->fleet);
     free((*x)->check);
+    free((*x)->look);
     free((*x)->plan);
     map_free(&(*x)->map);
     free_inner((*x)->inner);

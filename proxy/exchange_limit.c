@@ -32,10 +32,9 @@ static int is_in_force(const struct limits_who *who)
 
 static void refuse(struct exchange *x, const struct limits_verdict *v)
 {
-    char text[320], line[48];
+    char text[320];
     limits_text(&x->limited, v, text, sizeof text);
-    snprintf(line, sizeof line, "Retry-After: %lld\r\n", (long long)limits_retry_s(v));
-    exchange_fail_with(x, 429, "rate_limit_exceeded", text, line);
+    exchange_fail_until(x, 429, "rate_limit_exceeded", text, limits_retry_s(v));
 }
 
 int exchange_pass_limits(struct exchange *x)

@@ -3,10 +3,11 @@
  * for an Ollama that sleeps, or is not up, or that there is not at all.
  */
 #include "common/json_read.h"
-#include "proxy/exchange_state.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/ollama_tags.h"
 #include "proxy/openai_models.h"
 #include "proxy/reply.h"
+#include "proxy/serve/exchange_alone.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,22 +15,14 @@
 
 enum { LIST_BYTES = 8 << 20 };
 
-static void answer(struct exchange *x, int error, const struct buf *json)
-{
-    if (error) {
-        exchange_fail(x, 500, NULL, "out of memory");
-        return;
-    }
-    reply_json(&x->deliver, 200, buf_data(json), buf_size(json), NULL);
-    exchange_finish(x, EXCHANGE_CLEAN);
-}
-
-/* The models of all backends, one after the other, without those that came before, and then `auto`. */
+/* The models of all backends, one after the other, without those that came before, then those of the hub's cache, and then `auto`. */
 struct others {
+    const struct exchange *x;
     const struct upstreams *all;
     const struct list *shown; /* those that its key may see; NULL: all */
     const struct translate_models *own; /* NULL: there is none */
-    size_t row, own_n;
+    size_t row, shelved_n, own_n;
+    int is_shelf;
     struct upstream_model at;
 };
 
@@ -48,10 +41,29 @@ const struct translate_models *exchange_own_models(const struct exchange *x)
     return conf->enabled && conf_names_model(&conf->models, "auto", 4) ? &own : NULL;
 }
 
+static int is_named(void *context, const struct upstream *upstream, const struct upstream_model *model)
+{
+    (void)upstream;
+    return strcmp(model->name, context) == 0;
+}
+
+static int next_shelved(struct others *o)
+{
+    char name[UPSTREAM_NAME_BYTES];
+    while (exchange_next_shelved(o->x, o->shelved_n++, &o->at)) {
+        snprintf(name, sizeof name, "%s", o->at.name);
+        if (!upstreams_each_model(o->all, is_named, name))
+            return 1;
+    }
+    return 0;
+}
+
 static int next(void *context, struct upstream_model *out)
 {
     struct others *o = context;
-    int is_there = upstreams_next_model(o->all, &o->row, &o->at);
+    int is_there = !o->is_shelf && upstreams_next_model(o->all, &o->row, &o->at);
+    o->is_shelf |= !is_there;
+    is_there = is_there || next_shelved(o);
     *out = o->at;
     return is_there;
 }
@@ -59,10 +71,10 @@ static int next(void *context, struct upstream_model *out)
 void exchange_answer_tags(struct exchange *x)
 {
     const struct upstreams *all = x->env->upstreams;
-    struct others others = {.all = all, .row = 1};
+    struct others others = {.x = x, .all = all, .row = 1};
     struct buf out;
     buf_init(&out, LIST_BYTES);
-    answer(x, ollama_tags_write(buf_data(&all->tags), buf_size(&all->tags), next, &others, &out), &out);
+    exchange_answer_json(x, ollama_tags_write(buf_data(&all->tags), buf_size(&all->tags), next, &others, &out), &out);
     buf_fini(&out);
 }
 
@@ -79,7 +91,7 @@ static int next_model(void *context, size_t nth, struct translate_model *out)
     struct others *o = context;
     if (!next(o, &at))
         return o->own && o->own->next(NULL, o->own_n++, out);
-    *out = (struct translate_model){.name = at.name, .owner = at.owner, .created_s = (int64_t)at.created_s};
+    *out = (struct translate_model){.name = at.name, .owner = at.family ? NULL : at.owner, .created_s = (int64_t)at.created_s};
     return 1;
 }
 
@@ -87,7 +99,7 @@ void exchange_answer_models(struct exchange *x)
 {
     const struct upstreams *all = x->env->upstreams;
     const struct message *m = x->request;
-    struct others others = {.all = all, .shown = exchange_shown_models(x), .own = exchange_own_models(x), .row = 1};
+    struct others others = {.x = x, .all = all, .shown = exchange_shown_models(x), .own = exchange_own_models(x), .row = 1};
     struct translate_models rules = {.context = &others, .is_listed = may_see, .next = next_model};
     struct translation t = {.path = {message_at(m, m->path), m->path.n}, .models = &rules};
     struct buf out;
@@ -96,7 +108,7 @@ void exchange_answer_models(struct exchange *x)
     if (error == -ENOENT)
         exchange_fail(x, 404, "model_not_found", OPENAI_MODELS_NONE);
     else
-        answer(x, error, &out);
+        exchange_answer_json(x, error, &out);
     buf_fini(&out);
 }
 
@@ -126,15 +138,29 @@ static int find(void *context, const struct upstream *upstream, const struct ups
     return 1;
 }
 
+static void answer_show(struct exchange *x, const struct upstream_model *model)
+{
+    struct buf out;
+    buf_init(&out, LIST_BYTES);
+    exchange_answer_json(x, ollama_tags_show(model, &out), &out);
+    buf_fini(&out);
+}
+
 /* Its backend may not list it: the owner has said that it has it. */
 void exchange_answer_show(struct exchange *x, const struct upstream *upstream)
 {
-    struct shown shown = {upstream, {x->ask.model, upstream->name, 0, 0}};
-    struct buf out;
+    struct shown shown = {upstream, {.name = x->ask.model, .owner = upstream->name}};
     (void)upstreams_each_model(x->env->upstreams, find, &shown);
-    buf_init(&out, LIST_BYTES);
-    answer(x, ollama_tags_show(&shown.model, &out), &out);
-    buf_fini(&out);
+    answer_show(x, &shown.model);
+}
+
+int exchange_show_shelved(struct exchange *x)
+{
+    struct upstream_model model;
+    if (exchange_read_shown(x) < 0 || !exchange_find_shelved(x, &model))
+        return 0;
+    answer_show(x, &model);
+    return 1;
 }
 
 /* `/` is what Ollama's command asks first, and the version by whose API we answer (docs/backends.md). */
@@ -150,10 +176,12 @@ int exchange_answer_for_ollama(struct exchange *x)
     const struct env *env = x->env;
     gate_refresh(&x->env->gate);
     const struct gate_view *view = &env->gate.view;
-    int is_gone = view->is_api_watched && (view->ollama == CONTRACT_DOWN || view->ollama == CONTRACT_FAILED);
+    int is_gone = exchange_is_alone(x) || (view->is_api_watched && (view->ollama == CONTRACT_DOWN || view->ollama == CONTRACT_FAILED));
     for (size_t i = 0; is_gone && asleep_state(&env->asleep, view) == CONTRACT_AWAKE && i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(x->admission.route->path, rows[i].path) != 0)
             continue;
+        if (i == 0 && exchange_answer_ps(x))
+            return 1;
         reply_bytes(&x->deliver, 200, rows[i].type, rows[i].answer, strlen(rows[i].answer), NULL);
         exchange_finish(x, EXCHANGE_CLEAN);
         return 1;

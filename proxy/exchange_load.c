@@ -66,6 +66,8 @@ static enum exchange_model model_use(struct exchange *x)
     wish->options = x->ask.options;
     wish->terms.soft = x->preset_options;
     wish->keep_alive_ms = x->ask.keep_alive_ms;
+    if (route->api == API_SIDECAR_UNLOAD) /* whatever is pinned */
+        return MODEL_UNLOADS;
     pin_wish(x->env->conf, x->env->page != NULL, x->ask.model, wish);
     return is_unload(x) ? MODEL_UNLOADS : MODEL_NEEDED;
 }
@@ -145,12 +147,11 @@ static void read_cause(const struct exchange *x, const struct cooldown *row, cha
 static void tell_rest(struct exchange *x)
 {
     const struct loader_rest *rest = &exchange_loader(x)->rest;
-    char lines[48], cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + 2 + CONTRACT_REASON_BYTES];
+    char cause[CONTRACT_REASON_BYTES], text[COOLDOWNS_TEXT_BYTES + 2 + CONTRACT_REASON_BYTES];
     read_cause(x, rest->row, cause);
     snprintf(text, sizeof text, "%s%s%s", rest->text, *cause ? "; " : "", cause);
     int64_t left_ms = rest->until_ms - loop_now_ms(x->env->loop);
-    snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)((left_ms + 999) / 1000));
-    exchange_fail_with(x, 503, "load_cooldown", text, lines);
+    exchange_fail_until(x, 503, "load_cooldown", text, (left_ms + 999) / 1000);
 }
 
 enum load_verdict exchange_look_for_model(struct exchange *x, int must_fit)

@@ -53,11 +53,8 @@ static void tell_none(struct exchange *x, const struct pulls_want *want)
 {
     struct loop *loop = x->env->loop;
     struct pulls_told told;
-    char lines[48] = "";
     pulls_tell(&x->env->puller.pulls, want, loop_now_ms(loop), &told);
-    if (told.status == 503)
-        snprintf(lines, sizeof lines, "Retry-After: %lld\r\n", (long long)((told.retry_ms + 999) / 1000));
-    exchange_fail_with(x, told.status, told.status == 404 ? "model_not_found" : "pull_failed", told.text, lines);
+    exchange_fail_until(x, told.status, told.status == 404 ? "model_not_found" : "pull_failed", told.text, told.status == 503 ? (told.retry_ms + 999) / 1000 : 0);
 }
 
 static enum exchange_found use(struct exchange *x, const char *model)

@@ -6,8 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const char *const state_names[] = {"body", "choose", "map", "gate", "pull", "show", "load", "queue", "pause", "listen", "fetch", "relay", "check", "why", "end"};
+static const char *const state_names[] = {"body", "choose", "map", "gate", "pull", "show", "load", "queue", "pause", "listen", "fetch", "relay", "check", "hub", "look", "why", "end"};
 _Static_assert(sizeof state_names / sizeof *state_names == EXCHANGE_STATE_COUNT, "a name for each state");
 
 void exchange_count_time(struct exchange *x)
@@ -83,6 +84,7 @@ void exchange_enter(struct exchange *x, enum exchange_state state)
         log_event(LOG_DEBUG, "exchange", "id=%s from=%s to=%s", x->deliver.request_id, state_names[x->state],
                   state_names[state]);
     x->state = state;
+    x->entered_ms = x->since_ms;
 }
 
 int exchange_is_waiting(const struct exchange *x)
@@ -151,6 +153,13 @@ void exchange_count_held(struct exchange *x, int is_held)
 int exchange_is_streamed(const struct exchange *x)
 {
     return admit_is_streamed(&x->admission, x->request);
+}
+
+int exchange_read_path(const struct exchange *x, char *out, size_t out_n)
+{
+    const struct message *m = x->request;
+    size_t start_n = strlen(x->admission.route->path) - 1;
+    return route_decode(message_at(m, m->path) + start_n, m->path.n - start_n, out, out_n);
 }
 
 int exchange_is_cors_ours(const struct exchange *x)
@@ -271,6 +280,8 @@ void exchange_leave_queue(struct exchange *x)
         env_leave_queue(x->env, &x->place);
         return;
     }
+    if (!u->queue) /* it has no engine yet, or any more */
+        return;
     queue_leave(u->queue, &x->place, loop_now_ms(x->env->loop));
     if (queue_is_due(u->queue))
         loop_defer(x->env->loop, u->queue_work);

@@ -4,7 +4,7 @@
  * backend), exchange_key.c (which models its key may use), exchange_upstream.c (which backend), exchange_lists.c (what is read of models there), exchange_pull.c (which model, and whether
  * it is there), exchange_translate.c (its body, as backend and model can take it), exchange_load.c (its model), exchange_asleep.c (while
  * Ollama sleeps), exchange_fetch.c (the backend), exchange_optimize.c, exchange_plan.c, exchange_listen.c and exchange_hear.c (an optimised answer, which an inner exchange makes), exchange_cache.c (or which was kept), exchange_map.c (what it maps), exchange_lacks.c (what it does not have), exchange_limit.c and exchange_tokens.c (how
- * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
+ * much its sender may have, and takes), exchange_tally.c (what an optimised one did), exchange_live.c (where one is), exchange_end.c (every end), exchange_why.c (the reason of an end), exchange_life.c (its memory), exchange_state.c (the state
  * and its counts).
  */
 #ifndef PROXY_EXCHANGE_STATE_H
@@ -21,6 +21,7 @@
 #include "proxy/generation.h"
 #include "proxy/inner.h"
 #include "proxy/limits.h"
+#include "proxy/observe/live.h"
 #include "proxy/plan.h"
 #include "proxy/relay.h"
 #include "proxy/store/store.h"
@@ -40,12 +41,18 @@ enum exchange_state {
     EXCHANGE_FETCH,
     EXCHANGE_RELAY,
     EXCHANGE_CHECK,
+    EXCHANGE_HUB,
+    EXCHANGE_LOOK, /* it is told what goes on here, or is to be */
     EXCHANGE_WHY,
     EXCHANGE_END,
     EXCHANGE_STATE_COUNT
 };
 
+struct exchange_engine;
 struct exchange_fleet;
+struct exchange_hub;
+struct exchange_look;
+struct series;
 struct member;
 
 /* What a request does with its model. */
@@ -92,10 +99,13 @@ struct exchange {
     struct gate_ticket ticket;
     struct member *member;     /* whose it is, of a fleet; used; NULL: it has none (yet), or there is no fleet */
     struct exchange_fleet *fleet; /* owned: exchange_fleet.h; NULL: it has nothing to do with one */
+    struct exchange_hub *hub;  /* owned: serve/exchange_hub.h; NULL: it is not about the hub's cache */
+    struct exchange_look *look; /* owned: exchange_observe.h; NULL: it does not ask what goes on here */
     struct queue_ticket place; /* in line, or in a slot, which it keeps over every try until its end */
     unsigned char priority;    /* which of those in line goes first: proxy/priority.h */
     uint64_t payer;            /* for whom it counts there; 0: for nobody */
     const struct upstream *upstream; /* who answers, chosen when its body is read; NULL: the Ollama of env->backend */
+    struct exchange_engine *engine; /* owned: exchange_engine.h; NULL: no engine serves its model */
     struct upstreams_ticket lists; /* waits for lists of models, as nobody is known to have its own */
     void (*chosen)(struct exchange *x); /* … and goes on there */
     const char *target;        /* what the backend is asked for, a literal; NULL: what the client asked for */
@@ -123,7 +133,10 @@ struct exchange {
     void (*go_on)(struct exchange *x); /* when its model is there */
     struct timer timer;        /* hold, pause, heartbeat: whichever is next */
     int64_t began_ms;          /* its head had come */
-    int64_t since_ms;          /* it has its state since */
+    struct live live;          /* among those that are under way */
+    char *error;               /* owned: what its client was told of an error, cut; NULL: nothing */
+    int64_t since_ms;          /* its times are counted up to there */
+    int64_t entered_ms;        /* it has its state since */
     int64_t wait_ms;           /* how long it has waited for Ollama and its model, or paused between tries */
     int64_t load_ms;           /* … for its model to be loaded */
     int64_t queue_ms;          /* … and for a slot */
@@ -136,6 +149,7 @@ struct exchange {
     struct buf why_text;
     int64_t beat_at_ms;        /* the next heartbeat; 0: none */
     int64_t refused_since_ms;  /* 0: connections are not refused */
+    unsigned tries_n;          /* so often it went to a backend */
     unsigned retries_n;
     unsigned lost_loads_n;     /* Ollama died so often while it loaded the model */
     int64_t sent_bytes;        /* of its body, as the backend gets it */
@@ -215,6 +229,8 @@ void exchange_lost_backend(struct exchange *x);
 void exchange_wait_init(struct exchange *x, const struct exchange_way *way);
 /* Waits for a model that is pulled, or for what the backend says of its models: look_again comes. */
 void exchange_wait_for_models(struct exchange *x, void (*look_again)(struct exchange *x));
+/* Its client waits from now on: for what, and with which heartbeats. */
+void exchange_expect_answer(struct exchange *x);
 /* Goes now, or as soon as it may. */
 void exchange_pass_gate(struct exchange *x);
 /* … once more, in a moment. */
@@ -232,6 +248,7 @@ void exchange_answer_models(struct exchange *x); /* … of /v1 */
 /* the model that /api/show is asked for, into x->ask (0, or -1: none can be read), and what is shown of one of an upstream's; */
 int exchange_read_shown(struct exchange *x);
 void exchange_answer_show(struct exchange *x, const struct upstream *upstream);
+int exchange_show_shelved(struct exchange *x); /* … or of one of the hub's cache: 1, or 0: it is none */
 /* … names that are ours, beside Ollama's models in lists of /v1; NULL: none; */
 const struct translate_models *exchange_own_models(const struct exchange *x);
 /* what needs no Ollama where there is none, as it was never started, or has failed: 1 where it was answered. */
@@ -241,8 +258,14 @@ int exchange_answer_for_ollama(struct exchange *x);
  * without the member. 0, or -1: the exchange has ended. */
 int exchange_read_priority(struct exchange *x) WARN_UNUSED;
 
+/* exchange_gather.c. All that /health and /metrics are told from; *fleet is borrowed by *facts. */
+void exchange_gather(const struct env *env, struct check_facts *facts, struct fleet_facts *fleet);
+
 /* exchange_status.c. GET /status; POST /sidecar/backends/NAME/drain, /undrain. It ends. */
 void exchange_answer_status(struct exchange *x);
+
+/* exchange_ui.c. GET /ui, /ui/NAME. It ends. */
+void exchange_answer_ui(struct exchange *x);
 
 /* exchange_describe.c. What it is to the fleet, by its body as the backend gets it: all members of *out but `backend`. */
 struct fleet_ask;
@@ -256,6 +279,9 @@ int exchange_generate(struct exchange *x) WARN_UNUSED;
 int exchange_answer_asleep(struct exchange *x);
 /* The backend has answered what only reads: it may be asked for again while it sleeps. */
 void exchange_note_read(struct exchange *x);
+
+/* What stands in its path for the `*` of its route, decoded. 0, or -EINVAL where it can't be. */
+int exchange_read_path(const struct exchange *x, char *out, size_t out_n) WARN_UNUSED;
 
 /* exchange_key.c. Whether its key may use the models that it names: of a body as it came, or, is_generated, of what POST /generate made of
  * one, and of its preset. 0, or -1: the exchange has ended. */
@@ -289,6 +315,11 @@ int exchange_suit_model(struct exchange *x) WARN_UNUSED;
 
 /* Its plan says what is to be sent by now: its body, as it was translated, becomes that, with what is pinned. 0, or the exchange has ended. */
 int exchange_apply_plan(struct exchange *x) WARN_UNUSED;
+
+/* exchange_model_load.c. POST /sidecar/models/load and unload. Its model is there: 1 where that was all, as it is not Ollama's, and it has ended. */
+int exchange_answer_load(struct exchange *x);
+/* It is to be unloaded: 1 where that is not for the one Ollama to answer: it has ended, or will when others have answered. */
+int exchange_answer_unload(struct exchange *x);
 
 /* exchange_load.c. go_on: called when a load that it waited for has ended. */
 void exchange_load_init(struct exchange *x, void (*go_on)(struct exchange *x));
@@ -377,6 +408,14 @@ void exchange_tally_left(struct exchange *x);
 /* Its request, or the backend's answer, is not what its API says. */
 void exchange_tally_fault(const struct exchange *x);
 
+/* exchange_live.c. Its answer is a stream: its first byte is that of a token. */
+int exchange_streams(const struct exchange *x);
+/* What is told of one that is under way, and of the last ten minutes, tokens of those included. */
+void exchange_tell_live(struct exchange *x, struct live_facts *out);
+void exchange_tell_series(struct env *env, struct series *out);
+/* How many stand in line for a slot, and by priority. */
+size_t exchange_count_line(const struct env *env, size_t n[LIVE_PRIORITIES]);
+
 /* exchange_limit.c. Its head is admitted: whether its sender may have one more request. 0, or -1: the exchange has ended, with 429. */
 int exchange_pass_limits(struct exchange *x) WARN_UNUSED;
 /* exchange_tokens.c. It ends: what its answer took. Once, whatever is called later. */
@@ -409,6 +448,10 @@ void exchange_tell_why(struct exchange *x, int status, const char *text);
 int exchange_adds_nothing(const char *text, const char *reason);
 /* The timer of EXCHANGE_WHY. */
 void exchange_look_why(struct exchange *x, int64_t now_ms);
+/* 200 with an object of JSON, and the end; error: as what was to write it says, 500. */
+void exchange_answer_json(struct exchange *x, int error, const struct buf *json);
+/* With Retry-After, in seconds; 0: without. */
+void exchange_fail_until(struct exchange *x, int status, const char *code, const char *text, int64_t retry_s);
 /* 503 with Retry-After. */
 void exchange_fail_for_now(struct exchange *x, const char *code, const char *text);
 /* … as no more may wait. estimate_ms: when those in line will have been served; 0: nobody knows. */

@@ -3,6 +3,8 @@
  * /sidecar/backends/NAME/drain and undrain. Neither wakes Ollama, nor asks it.
  */
 #include "proxy/exchange_fleet.h"
+#include "proxy/exchange_observe.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/json_write.h"
 #include "proxy/reply.h"
 
@@ -11,7 +13,7 @@
 
 enum { NAME_BYTES = 256, STATUS_LIMIT_BYTES = 4 << 20 };
 
-static const char no_store[] = "Cache-Control: no-store\r\n";
+static const char no_store[] = "Cache-Control: no-store\r\n"; /* of GET /status; what is below /sidecar/ has it anyway */
 
 /* Before one Ollama there is nothing else to tell. */
 static int write_status(const struct exchange *x, struct buf *out)
@@ -22,11 +24,14 @@ static int write_status(const struct exchange *x, struct buf *out)
     return buf_printf(out, "{\"queue\":{\"waiting\":%zu,\"limit\":%zu}}\n", env->waiting.now_n, env->waiting.limit_n);
 }
 
-static void answer_status(struct exchange *x)
+static void answer_status(void *context)
 {
+    struct exchange *x = context;
     struct buf out;
+    if (exchange_refresh_gpus(x, answer_status) == 0)
+        return;
     buf_init(&out, STATUS_LIMIT_BYTES);
-    if (write_status(x, &out) < 0) {
+    if (write_status(x, &out) < 0 || exchange_write_served(x, &out) < 0) {
         exchange_fail(x, 500, NULL, "out of memory");
     } else {
         reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);
@@ -38,9 +43,7 @@ static void answer_status(struct exchange *x)
 /* NAME and what is to be done, of a path /sidecar/backends/NAME/WORD, where NAME may have slashes. 0 or -1. */
 static int read_path(const struct exchange *x, char name[NAME_BYTES], int *is_drained)
 {
-    const struct message *m = x->request;
-    size_t start_n = strlen(x->admission.route->path) - 1;
-    if (route_decode(message_at(m, m->path) + start_n, m->path.n - start_n, name, NAME_BYTES) < 0)
+    if (exchange_read_path(x, name, NAME_BYTES) < 0)
         return -1;
     char *word = strrchr(name, '/');
     if (!word || word == name)
@@ -58,12 +61,7 @@ static void answer_drained(struct exchange *x, const char *name, int is_drained)
     json_write_text(&w, "{\"backend\":");
     json_write_string(&w, name, strlen(name));
     json_write_text(&w, is_drained ? ",\"drained\":true}\n" : ",\"drained\":false}\n");
-    if (json_write_end(&w) < 0) {
-        exchange_fail(x, 500, NULL, "out of memory");
-    } else {
-        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), no_store);
-        exchange_finish(x, EXCHANGE_CLEAN);
-    }
+    exchange_answer_json(x, json_write_end(&w), &out);
     buf_fini(&out);
 }
 
@@ -85,7 +83,9 @@ static void change_member(struct exchange *x)
 
 void exchange_answer_status(struct exchange *x)
 {
-    if (x->admission.route->kind == ROUTE_STATUS)
+    if (x->admission.route->kind == ROUTE_STATUS && x->admission.route->api != API_OTHER)
+        exchange_observe(x);
+    else if (x->admission.route->kind == ROUTE_STATUS)
         answer_status(x);
     else
         change_member(x);

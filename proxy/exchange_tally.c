@@ -3,6 +3,7 @@
  * each inner one what was done to make an answer, once however many share that.
  */
 #include "proxy/exchange_state.h"
+#include "proxy/observe/observe.h"
 
 static void add(const struct exchange *x, enum optimizer_counter which, uint64_t n)
 {
@@ -40,10 +41,20 @@ static void count_request(struct exchange *x, enum optimizer_result result)
     x->is_optimised = 0;
 }
 
+/* What a client asks for itself is counted at the end of its request. */
+static void count_tokens(const struct exchange *x)
+{
+    struct ending_facts facts;
+    int64_t now_ms = loop_now_ms(x->env->loop);
+    ending_read(&x->ending, &facts);
+    observe_tokens(x->env->observe, exchange_model(x), &facts, x->answer.first_ms ? x->answer.first_ms : now_ms, now_ms);
+}
+
 /* What was spared counts where there is an answer all the same. */
 static void count_making(const struct exchange *x, enum exchange_end end)
 {
     const struct plan *p = x->plan;
+    count_tokens(x);
     add(x, OPTIMIZER_TOOL_CALLS, x->answer.translation.calls_n);
     if (!p)
         return;

@@ -6,7 +6,9 @@
  * a model that can do all, which tells its client what is wrong at once; where its model can't, it is translated once more, now
  * that this is known: behind the gate, as the backend is asked, and before its model is loaded.
  */
+#include "proxy/exchange_engine.h"
 #include "proxy/exchange_fleet.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/pin.h"
 #include "proxy/reply.h"
 
@@ -42,6 +44,11 @@ static int translate(struct exchange *x)
     struct translation *t = &x->answer.translation;
     struct buf out;
     char why[TRANSLATE_WHY_BYTES]; /* of a translator that refuses */
+    const struct translate_models *models = exchange_own_models(x);
+    if (!ops && x->admission.route->api == API_LOADED)
+        ops = exchange_ps_ops(x, &models);
+    if (!ops && (t->lacks & TRANSLATE_TEMPLATE))
+        ops = translate_ops_of_text(x->admission.route->api);
     if (!ops)
         return 0;
     if (!t->id[0]) { /* else a part of its answer may be there already */
@@ -52,12 +59,12 @@ static int translate(struct exchange *x)
         t->now_ms = loop_now_ms(x->env->loop);
         t->began_ms = t->now_ms - now_ms % 1000;
     }
-    t->model = x->ask.model;
+    t->model = exchange_told_model(x);
     t->ops = ops;
     if (!ops->request) {
         x->target = ops->target;
         t->path = (struct json_text){message_at(x->request, x->request->path), x->request->path.n};
-        t->models = exchange_own_models(x);
+        t->models = models;
         return 0;
     }
     buf_init(&out, 2 * (size_t)x->env->conf->proxy.max_body_bytes); /* what is quoted once more may grow */
@@ -90,7 +97,7 @@ static int translate(struct exchange *x)
 /* 0, or the exchange has ended. Where a preset chooses, that of the chosen model comes behind the gate: exchange_use_model. */
 static int pin(struct exchange *x)
 {
-    if (x->preset || x->upstream)
+    if (x->preset || x->upstream || x->admission.route->api == API_SIDECAR_UNLOAD)
         return 0;
     int error = pin_body(x->env->conf, x->env->page != NULL, x->admission.route, x->answer.translation.ops != NULL, &x->body);
     if (error)

@@ -2,9 +2,12 @@
  * See exchange_state.h. Which backend a request goes to, where some are configured beside Ollama; and the list of all their models,
  * which is answered here: Ollama is neither woken nor waited for.
  */
+#include "proxy/exchange_engine.h"
 #include "proxy/exchange_fleet.h"
+#include "proxy/exchange_serve.h"
 #include "proxy/lacks.h"
 #include "proxy/reply.h"
+#include "proxy/serve/exchange_alone.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -70,18 +73,14 @@ static void on_lists(void *context)
         x->chosen(x);
 }
 
-int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
+/* Which of [backend:NAME], or Ollama. 1, or 0, as exchange_choose(). */
+static int choose_upstream(struct exchange *x)
 {
     struct upstreams *all = x->env->upstreams;
     const struct upstream *upstream = NULL;
-    if (exchange_is_fleets(x) && (exchange_check_backend(x) < 0 || exchange_answer_for_fleet(x)))
-        return 0;
-    if (all && exchange_answer_for_ollama(x))
-        return 0;
     if (!all || !(is_list(x) || is_show(x) || may_leave(x->admission.route)))
         return 1;
     x->lists = (struct upstreams_ticket){.fn = on_lists, .context = x};
-    x->chosen = chosen;
     if (is_list(x)) {
         if (upstreams_refresh(all, &x->lists))
             answer_list(x);
@@ -95,4 +94,37 @@ int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
         return use(x, upstream);
     exchange_enter(x, EXCHANGE_CHOOSE);
     return 0;
+}
+
+static void on_shelf(void *context);
+
+/* Whose it is: 1, and it goes on; 0: it waits for a list, or has ended. */
+static int choose(struct exchange *x)
+{
+    if (!exchange_has_shelf(x))
+        return choose_upstream(x);
+    if ((is_list(x) || is_show(x)) && exchange_refresh_shelf(x, on_shelf) == 0)
+        return 0;
+    if (is_show(x) && exchange_show_shelved(x))
+        return 0;
+    int goes_on = may_leave(x->admission.route) ? exchange_choose_engine(x, on_shelf) : -1;
+    return goes_on >= 0 ? goes_on : choose_upstream(x);
+}
+
+/* The list of the hub's cache has come. */
+static void on_shelf(void *context)
+{
+    struct exchange *x = context;
+    if (choose(x) > 0)
+        x->chosen(x);
+}
+
+int exchange_choose(struct exchange *x, void (*chosen)(struct exchange *x))
+{
+    x->chosen = chosen;
+    if (exchange_is_fleets(x) && (exchange_check_backend(x) < 0 || exchange_answer_for_fleet(x)))
+        return 0;
+    if ((x->env->upstreams || exchange_is_alone(x)) && exchange_answer_for_ollama(x))
+        return 0;
+    return choose(x);
 }

@@ -5,7 +5,10 @@
  * A slot is taken last, and kept until the end, over every try: it is the request's place. Were it given back for a pause,
  * a later request would have it for the whole of its answer; and while Ollama is away nobody could use it.
  */
+#include "proxy/exchange_engine.h"
 #include "proxy/exchange_fleet.h"
+#include "proxy/observe/observe.h"
+#include "proxy/serve/exchange_alone.h"
 
 #include <stdio.h>
 
@@ -53,6 +56,13 @@ static void wait_for_load(struct exchange *x)
     limit_wait(x);
 }
 
+static void wait_for_engine(struct exchange *x)
+{
+    exchange_count_held(x, 0); /* Ollama is not to be started for it */
+    exchange_enter(x, EXCHANGE_LOAD);
+    limit_wait(x);
+}
+
 void exchange_try_again_soon(struct exchange *x)
 {
     x->pause_until_ms = loop_now_ms(x->env->loop) + PAUSE_MS;
@@ -87,7 +97,7 @@ static int has_model(struct exchange *x, int must_fit)
 static void go(struct exchange *x)
 {
     x->ticket.is_accepted = 1;
-    if (has_model(x, 1) && x->state != EXCHANGE_END)
+    if (has_model(x, 1) && x->state != EXCHANGE_END && !exchange_answer_load(x))
         x->way->begin(x);
 }
 
@@ -218,8 +228,19 @@ void exchange_pass_gate(struct exchange *x)
 {
     exchange_enter(x, EXCHANGE_GATE);
     x->ticket.needs_model = x->admission.route->needs_model;
+    if (exchange_answer_unload(x))
+        return;
+    int has_engine = x->engine ? exchange_take_engine(x) : 1; /* or needs none */
+    if (has_engine == 0)
+        wait_for_engine(x);
+    if (has_engine <= 0)
+        return;
     if (x->upstream) { /* it is none of Ollama's business */
         take_slot(x);
+        return;
+    }
+    if (exchange_is_alone(x)) {
+        exchange_fail_alone(x);
         return;
     }
     gate_refresh(&x->env->gate);
@@ -262,9 +283,23 @@ static void beat(struct exchange *x, int64_t now_ms)
         next_ms = x->answer.heard_ms + interval_ms;
     else if (is_relayed && has_said_all(x))
         next_ms = 0;
-    else
+    else {
         answer_beat(&x->answer);
+        observe_count(x->env->observe, COUNT_HEARTBEATS, 1);
+    }
     x->beat_at_ms = answer_may_beat(&x->answer) ? next_ms : 0;
+}
+
+void exchange_expect_answer(struct exchange *x)
+{
+    const struct conf_proxy *conf = &x->env->conf->proxy;
+    x->answer.is_fallback = x->inner || exchange_may_fall_back(x); /* what it fails with is told, and nothing passes that could not be */
+    x->answer.is_why_known = x->answer.is_fallback || (!x->upstream && x->env->gate.view.is_api_watched && x->admission.route->needs_model);
+    x->answer.is_key_ours = x->upstream != NULL || exchange_is_fleets(x);
+    x->answer.is_one_of_many = exchange_is_fleets(x) && x->admission.route->needs_model;
+    answer_expect(&x->answer, x->admission.route, x->ask.is_stream, x->ask.model, exchange_heartbeat(x));
+    if (answer_may_beat(&x->answer))
+        x->beat_at_ms = loop_now_ms(x->env->loop) + conf->heartbeat_after_ms;
 }
 
 static void on_timer(void *context, int64_t now_ms)

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* By one of these Ollama, or a library that it loads, reaches a GPU: NVIDIA, also on Jetson and WSL; AMD; by Vulkan. */
-static int has_gpu_device(void)
+/* By one of these Ollama, an engine, or a library that it loads, reaches a GPU: NVIDIA, also on Jetson and WSL; AMD; by Vulkan. */
+int fit_has_gpu_device(void)
 {
     static const char *const paths[] = {"/dev/nvidiactl", "/dev/nvidia0", "/dev/nvmap", "/dev/dxg", "/dev/kfd", "/dev/dri"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
@@ -30,7 +30,7 @@ void fit_init(struct fit *f, const struct conf *conf, const struct contract_page
         return;
     uint64_t limit_bytes = atomic_load(&page->memory_limit_bytes);
     f->limit_bytes = limit_bytes <= INT64_MAX ? (int64_t)limit_bytes : 0;
-    f->is_gpu_possible = m->is_gpu_asked || has_gpu_device();
+    f->is_gpu_possible = m->is_gpu_asked || fit_has_gpu_device();
     f->server = (struct estimate_server){.context_n = m->context_n, .cache_bytes = m->cache_bytes, .is_flash = m->is_flash};
     f->server.parallel_n = conf->ollama_parallel > 0 ? conf->ollama_parallel : 1;
 }

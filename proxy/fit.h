@@ -38,6 +38,8 @@ enum fit_verdict {
     FIT_NOT,     /* it can't be loaded so */
 };
 
+/* Whether this machine may have a GPU. */
+int fit_has_gpu_device(void);
 /* page: NULL where there is no supervisor. Looks for a GPU. */
 void fit_init(struct fit *f, const struct conf *conf, const struct contract_page *page);
 

@@ -6,7 +6,7 @@
 
 #include "common/contract.h"
 
-enum { FLEET_FACTS_MEMBERS = 64 };
+enum { FLEET_FACTS_MEMBERS = 64, FLEET_FACTS_SPEEDS = 64 };
 
 /* All borrowed. */
 struct fleet_fact {
@@ -19,10 +19,19 @@ struct fleet_fact {
     size_t slots_n, used_n, models_n;
 };
 
+/* … as learnt: of a model that one of them has loaded. */
+struct fleet_speed {
+    const char *backend; /* its name */
+    char model[CONTRACT_NAME_BYTES];
+    double tokens_per_s; /* generated */
+};
+
 struct fleet_facts {
     size_t waiting_n; /* requests in line */
     size_t members_n;
     struct fleet_fact members[FLEET_FACTS_MEMBERS];
+    size_t speeds_n; /* the first ones, where there are more */
+    struct fleet_speed speeds[FLEET_FACTS_SPEEDS];
 };
 
 #endif

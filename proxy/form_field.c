@@ -16,7 +16,7 @@
 enum form_how { TEXT, NAME, BOOLEAN, THINK, OBJECT, FORMAT, KEEP_ALIVE, NUMBER, NUMBERS, IMAGE };
 
 struct form_kind {
-    const char *name, *member;
+    char name[16], member[16]; /* no pointers, which take more */
     enum form_how how;
     const char *what; /* it must be */
 };

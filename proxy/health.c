@@ -309,6 +309,20 @@ static int append_backends(struct buf *out, const struct health_input *in)
     return error ? error : buf_text(out, "]");
 }
 
+/* The models that engines serve, or that somebody waits for. */
+static int append_served(struct buf *out, const struct serve_facts *f)
+{
+    int is_first = 1, error = buf_text(out, ",\"instances\":[");
+    for (size_t i = 0; i < f->models_n && !error; i++) {
+        const struct serve_fact *m = &f->models[i];
+        error = append_item(out, &is_first, "{\"model\":", m->model);
+        error = error ? error : buf_text(out, ",\"engine\":");
+        error = error ? error : *m->engine ? buf_json_string(out, m->engine, strlen(m->engine)) : buf_text(out, "null");
+        error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"in_use\":%u,\"waiting\":%u}", m->state, m->in_use_n, m->waiting_n);
+    }
+    return error ? error : buf_text(out, "]");
+}
+
 static int write_object(struct buf *out, const struct health *h, const struct health_input *in)
 {
     int error = buf_printf(out, "{\"status\":\"%s\",\"state\":\"%s\",\"waiting_for\":[", h->status, h->state);
@@ -330,6 +344,8 @@ static int write_object(struct buf *out, const struct health *h, const struct he
                                (unsigned long long)in->requests_n, (unsigned long long)in->repaired_n);
     if (!error && (in->fleet || in->upstreams))
         error = append_backends(out, in);
+    if (!error && in->served)
+        error = append_served(out, in->served);
     if (!error && in->optimizer)
         error = optimizer_write(in->optimizer, out);
     if (!error && *h->error) {

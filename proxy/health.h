@@ -11,6 +11,7 @@
 #include "proxy/loads.h"
 #include "proxy/optimizer.h"
 #include "proxy/pulls.h"
+#include "proxy/serve_facts.h"
 #include "proxy/upstreams.h"
 
 /* What is known of the backend's API. */
@@ -33,6 +34,7 @@ struct health_input {
     const struct pulls *pulls;          /* the same */
     const struct upstreams *upstreams; /* NULL where none is configured */
     const struct optimizer *optimizer; /* NULL where it is not enabled */
+    const struct serve_facts *served;  /* NULL where no models of a hub are served */
     int64_t now_ms;                   /* for them */
     int64_t uptime_ms;
     uint64_t in_flight_n, held_n, queued_n, requests_n, repaired_n;

@@ -104,6 +104,30 @@ void json_write_number(struct json_write *w, uint64_t number)
         w->error = buf_number(w->out, number);
 }
 
+void json_write_named_text(struct json_write *w, const char *before, const char *text)
+{
+    json_write_text(w, before);
+    if (text)
+        json_write_string(w, text, strlen(text));
+    else
+        json_write_text(w, "null");
+}
+
+void json_write_named_number(struct json_write *w, const char *before, int64_t number)
+{
+    json_write_text(w, before);
+    if (number >= 0)
+        json_write_number(w, (uint64_t)number);
+    else
+        json_write_text(w, "null");
+}
+
+void json_write_named_bool(struct json_write *w, const char *before, int is_true)
+{
+    json_write_text(w, before);
+    json_write_text(w, is_true ? "true" : "false");
+}
+
 ssize_t json_write_decoded(struct json_write *w, struct json_text text, const char **at)
 {
     char *room = NULL;

@@ -35,6 +35,10 @@ void json_write_string(struct json_write *w, const char *bytes, size_t bytes_n);
 void json_write_quoted(struct json_write *w, const char *bytes, size_t bytes_n);
 /* In decimal. */
 void json_write_number(struct json_write *w, uint64_t number);
+/* What stands before a value, as `,"name":`, and the value: a text, `null` where it is NULL; a number, `null` where it is less than 0; a boolean. */
+void json_write_named_text(struct json_write *w, const char *before, const char *text);
+void json_write_named_number(struct json_write *w, const char *before, int64_t number);
+void json_write_named_bool(struct json_write *w, const char *before, int is_true);
 /* The content of a string, decoded: JSON that stood in a string. *at: where it begins in the buffer, until that is written to
  * again; its length, -EINVAL for an escape that is none, or -1 where nothing is written any more. */
 ssize_t json_write_decoded(struct json_write *w, struct json_text text, const char **at);

@@ -7,6 +7,12 @@
  */
 #include "proxy/circle.h"
 #include "proxy/nap.h"
+#include "proxy/observe/catalog.h"
+#include "proxy/observe/feed.h"
+#include "proxy/observe/observe.h"
+#include "proxy/observe/status.h"
+#include "proxy/serve/hub_calls.h"
+#include "proxy/serve/serve.h"
 #include "proxy/stalled.h"
 #include "proxy/store/store.h"
 #include "proxy/upstreams.h"
@@ -34,6 +40,7 @@ struct proxy {
     struct contract_line own_line; /* counts where there is no supervisor to read it */
     struct backend backend;
     struct env env;
+    struct observe observe;
     struct resume resume;
     struct clients clients;
     struct stalled stalled;
@@ -98,6 +105,7 @@ static void drain(struct proxy *p, const char *cause)
     backend_drop_idle(&p->backend);
     clients_drain(&p->clients);
     env_review(&p->env); /* who waits for what will not come is told so */
+    serve_see_page(p->env.serve);
     loop_arm(&p->loop, &p->deadline, loop_now_ms(&p->loop) + p->conf->proxy.drain_timeout_ms);
     stop_when_empty(p);
 }
@@ -153,6 +161,7 @@ static void on_channel(void *context, short revents)
         else if (m.kind == CONTRACT_STATE_CHANGED) {
             stalled_look(&p->stalled);
             env_review(&p->env);
+            serve_see_page(p->env.serve);
         } else if (m.kind == CONTRACT_STALLED)
             stalled_begin(&p->stalled);
         else if (m.kind == CONTRACT_MAY_I_SLEEP)
@@ -242,11 +251,24 @@ static int open_rooms(struct proxy *p, char *why, size_t why_n)
         return error;
     warn_of_circle(p);
     env_init(&p->env, &p->loop, conf, &p->contract, line, &p->backend);
+    observe_init(&p->observe, loop_now_ms(&p->loop));
+    p->env.observe = &p->observe;
+    error = catalog_new(&p->env.catalog, &p->env);
+    error = error ? error : feed_new(&p->env.feed, &p->loop, &(struct feed_ops){status_look, status_write_event, &p->env});
+    if (error) {
+        snprintf(why, why_n, "%s", strerror(-error));
+        return error;
+    }
     error = open_fleet(p, why, why_n);
     if (error)
         return error;
     const struct lister *lister = p->env.fleet ? &p->env.lister : NULL;
     error = upstreams_new(&p->env.upstreams, &p->loop, conf, &p->env.gate, &p->backend, lister, &p->env.tell);
+    if (p->env.upstreams) {
+        p->env.upstreams->failed = env_backend_failed;
+        p->env.upstreams->failed_context = &p->env;
+    }
+    error = error ? error : serve_new(&p->env.serve, &p->env);
     if (error) {
         snprintf(why, why_n, "%s", strerror(-error));
         return error;
@@ -287,7 +309,7 @@ static void tell_start(const struct proxy *p)
     for (size_t i = 0; i < p->conf->listen_n; i++) {
         char text[ADDRESS_TEXT_BYTES];
         address_text(&p->conf->listen[i], text);
-        log_event(LOG_INFO, "listening", "address=%s backend=%s", text, p->conf->is_fleet ? "fleet" : p->backend.host);
+        log_event(LOG_INFO, "listening", "address=%s backend=%s", text, p->conf->is_fleet ? "fleet" : p->conf->is_alone ? "none" : p->backend.host);
     }
 }
 
@@ -311,9 +333,14 @@ static void close_rooms(struct proxy *p)
     (void)!loop_turn(&p->loop, 0); /* frees what waits for the end of a turn */
     nap_fini(&p->nap);
     stalled_fini(&p->stalled);
+    feed_free(&p->env.feed);
+    catalog_free(&p->env.catalog);
+    hub_calls_free(&p->env.hub_calls);
+    serve_free(&p->env.serve);
     upstreams_free(&p->env.upstreams);
     close_fleet(p);
     env_fini(&p->env);
+    observe_fini(&p->observe);
     if (p->backend.loop)
         backend_fini(&p->backend);
     sys_close(p->signal_fd);

@@ -5,8 +5,8 @@
 
 #include <errno.h>
 
-enum { CHOICES, USAGE, OBJECT_N };
-static const char *const object_names[] = {"choices", "usage"};
+enum { CHOICES, USAGE, TIMINGS, OBJECT_N };
+static const char *const object_names[] = {"choices", "usage", "timings"};
 
 enum { DELTA, MESSAGE, TEXT, FINISH_REASON, LOGPROBS, CHOICE_N };
 static const char *const choice_names[] = {"delta", "message", "text", "finish_reason", "logprobs"};
@@ -18,6 +18,8 @@ static const char *const said_names[] = {"content", "reasoning_content", "reason
 struct said {
     struct json_value content, thinking, logprobs;
 };
+
+enum { TIMING_MAX_MS = 1000 * 1000 * 1000 };
 
 static const struct said nothing = {{.kind = JSON_NULL}, {.kind = JSON_NULL}, {.kind = JSON_NULL}};
 
@@ -36,6 +38,22 @@ static void take_counts(struct ollama_turn *turn, const struct json_value *usage
     turn->prompt_n = json_read_count(&v[0]);
     turn->answer_n = json_read_count(&v[1]);
     turn->has_counts = 1;
+}
+
+/* llama-server's. */
+static void take_timings(struct ollama_turn *turn, const struct json_value *timings)
+{
+    static const char *const names[] = {"prompt_ms", "predicted_ms"};
+    struct json_value v[2];
+    double ms[2] = {0, 0};
+    if (timings->kind != JSON_OBJECT)
+        return;
+    json_read_object(timings, names, 2, JSON_EXACT, v);
+    for (int i = 0; i < 2; i++)
+        if (v[i].kind != JSON_NUMBER || json_read_number(v[i].at, v[i].n, &ms[i]) < 0 || !(ms[i] > 0 && ms[i] < TIMING_MAX_MS))
+            return;
+    turn->prompt_ns = (int64_t)(ms[0] * 1e6);
+    turn->answer_ns = (int64_t)(ms[1] * 1e6);
 }
 
 /* A call is no reason of its own at Ollama. What is no word ends it as well. */
@@ -120,31 +138,43 @@ static void write_line(struct translation *t, struct json_write *w, const struct
     json_write_text(w, ",\"done\":false}\n");
 }
 
-static void write_ns(struct json_write *w, const char *name, int64_t ms)
+static void write_ns(struct json_write *w, const char *name, int64_t ns)
 {
     json_write_text(w, name);
-    json_write_number(w, ms > 0 ? (uint64_t)ms * 1000000 : 0);
+    json_write_number(w, ns > 0 ? (uint64_t)ns : 0);
 }
 
-/* How it ended, from `done` on. An answer that came at once took as long as there was to wait for it: a speed without end is none. */
+/* Of an answer whose backend counts nothing there is nothing to tell. */
+static void write_count(const struct translation *t, struct json_write *w, const char *name, uint64_t tokens_n)
+{
+    if (!t->turn->has_counts && !t->ops->is_unknown_null)
+        return;
+    json_write_text(w, name);
+    if (t->turn->has_counts)
+        json_write_number(w, tokens_n);
+    else
+        json_write_text(w, "null");
+}
+
+/* How it ended, from `done` on. What the backend does not say is measured: of an answer that came at once all the time was that of the answer, as a
+ * speed without end is none, and how long the prompt took is not known. */
 static void write_metrics(struct translation *t, struct json_write *w)
 {
+    enum { NS_PER_MS = 1000 * 1000 };
     const struct ollama_turn *turn = t->turn;
-    int64_t first_ms = turn->first_ms && turn->first_ms < t->now_ms ? turn->first_ms : turn->asked_ms;
+    int is_measured = turn->first_ms && turn->first_ms < t->now_ms, has_timings = turn->answer_ns > 0;
+    int64_t first_ms = is_measured ? turn->first_ms : turn->asked_ms;
     json_write_text(w, ",\"done\":true,\"done_reason\":\"");
     json_write_text(w, *turn->reason ? turn->reason : "stop");
-    write_ns(w, "\",\"total_duration\":", t->now_ms - turn->asked_ms);
-    json_write_text(w, ",\"load_duration\":0");
-    if (turn->has_counts) {
-        json_write_text(w, ",\"prompt_eval_count\":");
-        json_write_number(w, turn->prompt_n);
-    }
-    write_ns(w, ",\"prompt_eval_duration\":", first_ms - turn->asked_ms);
-    if (turn->has_counts) {
-        json_write_text(w, ",\"eval_count\":");
-        json_write_number(w, turn->answer_n);
-    }
-    write_ns(w, ",\"eval_duration\":", t->now_ms - first_ms);
+    write_ns(w, "\",\"total_duration\":", (t->now_ms - turn->asked_ms + t->load_ms) * NS_PER_MS);
+    write_ns(w, ",\"load_duration\":", t->load_ms * NS_PER_MS);
+    write_count(t, w, ",\"prompt_eval_count\":", turn->prompt_n);
+    if (t->ops->is_unknown_null && !is_measured && !has_timings)
+        json_write_text(w, ",\"prompt_eval_duration\":null");
+    else
+        write_ns(w, ",\"prompt_eval_duration\":", has_timings ? turn->prompt_ns : (first_ms - turn->asked_ms) * NS_PER_MS);
+    write_count(t, w, ",\"eval_count\":", turn->answer_n);
+    write_ns(w, ",\"eval_duration\":", has_timings ? turn->answer_ns : (t->now_ms - first_ms) * NS_PER_MS);
     json_write_text(w, "}\n");
 }
 
@@ -193,6 +223,7 @@ int ollama_answer_object(struct translation *t, const char *json, size_t json_n,
     if (json_read_members(&walk, object_names, OBJECT_N, JSON_EXACT, v) < 0 || (!t->is_stream && v[CHOICES].kind != JSON_ARRAY))
         return -EINVAL;
     take_counts(t->turn, &v[USAGE]);
+    take_timings(t->turn, &v[TIMINGS]);
     int error = read_choice(t, &v[CHOICES], &said);
     if (error)
         return error;

@@ -32,16 +32,29 @@ static const struct {
     {"min_p", "min_p", NULL, NUMBER},
     {"repeat_penalty", "repeat_penalty", "repetition_penalty", NUMBER},
 };
-enum { OPTIONS_N = sizeof options / sizeof *options };
+enum { TEMPERATURE, OPTIONS_N = sizeof options / sizeof *options };
 
-static void write_number(struct openai_ask *a, size_t i, const struct json_value *value, const char *otherwise)
+_Static_assert((int)OPTIONS_N == (int)OLLAMA_FLAT_N, "each has its name beside the options");
+
+static void write_raw(struct openai_ask *a, size_t i, const char *number)
+{
+    if (number)
+        json_write_member(&a->w, options[i].member, &(struct json_value){JSON_NUMBER, number, strlen(number)});
+}
+
+static void write_twice(struct openai_ask *a, size_t i, const struct json_value *value)
+{
+    json_write_member(&a->w, options[i].member, value);
+    if (options[i].second)
+        json_write_member(&a->w, options[i].second, value);
+}
+
+static void write_number(struct openai_ask *a, size_t i, const struct json_value *value, const char *no_limit)
 {
     double number;
     int is_there = json_read_number(value->at, value->n, &number) == 0;
     if (options[i].kind == NUMBER) {
-        json_write_member(&a->w, options[i].member, value);
-        if (options[i].second)
-            json_write_member(&a->w, options[i].second, value);
+        write_twice(a, i, value);
         return;
     }
     char text[32]; /* Ollama takes the fraction away */
@@ -50,33 +63,56 @@ static void write_number(struct openai_ask *a, size_t i, const struct json_value
     int is_plain = value->n > 0 && !memchr(value->at, '.', value->n) && !memchr(value->at, 'e', value->n) && !memchr(value->at, 'E', value->n);
     if (options[i].kind == WHOLE || (is_there ? whole >= least : *value->at != '-'))
         json_write_member(&a->w, options[i].member, is_plain || !is_there ? value : &cut);
-    else if (otherwise && options[i].kind == AT_LEAST_1)
-        json_write_member(&a->w, options[i].member, &(struct json_value){JSON_NUMBER, otherwise, strlen(otherwise)});
+    else if (options[i].kind == AT_LEAST_1)
+        write_raw(a, i, no_limit);
 }
 
-static void write_options(struct openai_ask *a, const char *otherwise)
+/* 1 where it was said, rightly or not. */
+static int write_option(struct openai_ask *a, size_t i, const struct json_value *value, const struct ollama_ask_rules *rules)
+{
+    char name[40];
+    int is_list = options[i].kind == TEXTS;
+    snprintf(name, sizeof name, "options.%s", options[i].option);
+    if (!openai_is_there(value))
+        return 0;
+    if (!openai_is_a(a, value, is_list ? OPENAI_KIND(JSON_ARRAY) | OPENAI_KIND(JSON_STRING) : OPENAI_KIND(JSON_NUMBER), name,
+                     is_list ? "an array of strings" : "a number"))
+        return 1;
+    if (!is_list)
+        write_number(a, i, value, rules->no_limit);
+    else if (value->n > 2)
+        json_write_member(&a->w, options[i].member, value);
+    return 1;
+}
+
+/* … beside the options, where it is OpenAI's, with its bounds. */
+static int write_flat(struct openai_ask *a, size_t i, const struct json_value *value)
+{
+    struct json_value number;
+    int least = options[i].kind == NUMBER ? OPENAI_ANY_NUMBER : options[i].kind == AT_LEAST_1 ? 1 : -1;
+    if (!openai_is_there(value))
+        return 0;
+    if (options[i].kind != TEXTS) {
+        if (openai_is_count(a, value, options[i].member, least, &number))
+            write_twice(a, i, &number);
+    } else if (openai_is_a(a, value, OPENAI_KIND(JSON_ARRAY) | OPENAI_KIND(JSON_STRING), options[i].member, "a string, or an array of strings") &&
+               value->n > 2) {
+        json_write_member(&a->w, options[i].member, value);
+    }
+    return 1;
+}
+
+static void write_options(struct openai_ask *a, const struct ollama_ask_rules *rules)
 {
     const char *names[OPTIONS_N];
-    struct json_value v[OPTIONS_N], none = {JSON_NUMBER, "0", 1};
+    struct json_value v[OPTIONS_N];
     for (size_t i = 0; i < OPTIONS_N; i++)
         names[i] = options[i].option;
     (void)openai_is_a(a, &a->values[OLLAMA_OPTIONS], OPENAI_KIND(JSON_OBJECT), "options", "an object");
     json_read_object(&a->values[OLLAMA_OPTIONS], names, OPTIONS_N, JSON_EXACT, v);
-    for (size_t i = 0; i < OPTIONS_N; i++) {
-        char name[40];
-        int is_list = options[i].kind == TEXTS;
-        snprintf(name, sizeof name, "options.%s", names[i]);
-        if (!openai_is_there(&v[i])) {
-            if (options[i].kind == AT_LEAST_1)
-                write_number(a, i, &none, otherwise);
-        } else if (openai_is_a(a, &v[i], is_list ? OPENAI_KIND(JSON_ARRAY) | OPENAI_KIND(JSON_STRING) : OPENAI_KIND(JSON_NUMBER), name,
-                               is_list ? "an array of strings" : "a number")) {
-            if (!is_list)
-                write_number(a, i, &v[i], otherwise);
-            else if (v[i].n > 2)
-                json_write_member(&a->w, options[i].member, &v[i]);
-        }
-    }
+    for (size_t i = 0; i < OPTIONS_N; i++)
+        if (!(rules->flat && write_flat(a, i, &rules->flat[i])) && !write_option(a, i, &v[i], rules))
+            write_raw(a, i, i == TEMPERATURE ? rules->temperature : options[i].kind == AT_LEAST_1 ? rules->max_tokens : NULL);
 }
 
 static void write_format(struct openai_ask *a)
@@ -123,21 +159,30 @@ static void write_think(struct openai_ask *a)
     json_write_text(&a->w, a->t->is_thinking_dropped ? "\",\"chat_template_kwargs\":{\"enable_thinking\":false}" : "\"");
 }
 
-void ollama_ask_write(struct openai_ask *a, const char *otherwise)
+void ollama_ask_write(struct openai_ask *a, const struct ollama_ask_rules *rules)
 {
     const struct json_value *v = a->values;
     a->t->hints = hints;
     openai_ask_model(a);
-    a->t->is_stream = !openai_is_there(&v[OLLAMA_STREAM]) || /* Ollama's default */
-                      (openai_is_a(a, &v[OLLAMA_STREAM], OPENAI_BOOLEAN, "stream", "true or false") && v[OLLAMA_STREAM].kind == JSON_TRUE);
+    a->t->is_stream = openai_is_there(&v[OLLAMA_STREAM])
+                          ? openai_is_a(a, &v[OLLAMA_STREAM], OPENAI_BOOLEAN, "stream", "true or false") && v[OLLAMA_STREAM].kind == JSON_TRUE
+                          : !rules->is_whole;
     json_write_text(&a->w, a->t->is_stream ? ",\"stream\":true,\"stream_options\":{\"include_usage\":true}" : ",\"stream\":false");
-    write_options(a, otherwise);
+    write_options(a, rules);
     write_format(a);
     write_think(a);
     if (openai_is_a(a, &v[OLLAMA_LOGPROBS], OPENAI_BOOLEAN, "logprobs", "true or false") && v[OLLAMA_LOGPROBS].kind == JSON_TRUE)
         json_write_member(&a->w, "logprobs", &v[OLLAMA_LOGPROBS]);
     if (openai_is_a(a, &v[OLLAMA_TOP_LOGPROBS], OPENAI_KIND(JSON_NUMBER), "top_logprobs", "a whole number") && !json_read_is(&v[OLLAMA_TOP_LOGPROBS], ""))
         json_write_member(&a->w, "top_logprobs", &v[OLLAMA_TOP_LOGPROBS]);
+}
+
+int ollama_is_empty(const struct json_value *array)
+{
+    struct json_items items;
+    struct json_value item;
+    json_items_init(&items, array);
+    return !json_items_next(&items, &item);
 }
 
 int ollama_ask_nothing(struct openai_ask *a, const char *said)

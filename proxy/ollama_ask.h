@@ -24,9 +24,24 @@ enum ollama_ask_member {
 };
 #define OLLAMA_ASK_NAMES "model", "stream", "options", "format", "keep_alive", "think", "logprobs", "top_logprobs"
 
-/* From the opening brace on: the model, whether it streams, and all other members above. otherwise: what is written for max_tokens where
- * nothing is said; NULL: nothing. */
-void ollama_ask_write(struct openai_ask *a, const char *otherwise);
+/* What is said in `options`, by the names that another API has for it beside them; in the order of ollama_ask.c's table. */
+#define OLLAMA_FLAT_NAMES                                                                                                                           \
+    "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "max_tokens", "stop", "top_k", "min_p", "repeat_penalty"
+enum { OLLAMA_FLAT_STOP = 6, OLLAMA_FLAT_N = 10 };
+
+/* What an API has that is not as Ollama's own. All zero: nothing. */
+struct ollama_ask_rules {
+    const struct json_value *flat; /* OLLAMA_FLAT_N values, which are more than those in `options`; NULL: there are none */
+    const char *max_tokens, *temperature; /* written where nothing is said; NULL: nothing */
+    const char *no_limit;          /* … for max_tokens where there is to be no limit; NULL: nothing */
+    int is_whole;                  /* it streams only where it is asked to */
+};
+
+/* From the opening brace on: the model, whether it streams, and all other members above. */
+void ollama_ask_write(struct openai_ask *a, const struct ollama_ask_rules *rules);
+
+/* Whether an array has nothing in it, or is none. */
+int ollama_is_empty(const struct json_value *array);
 
 /* A request with nothing to be answered: such loads a model, or unloads it (keep_alive 0), and there is nothing here to load. Writes Ollama's
  * answer to it, `said` being its member for what is said. 1, or what openai_ask_end() says. */

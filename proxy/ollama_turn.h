@@ -28,6 +28,7 @@ struct ollama_turn {
     char reason[TURN_REASON_BYTES]; /* why it ended; "": it has not */
     int has_counts;
     uint64_t prompt_n, answer_n;    /* tokens */
+    int64_t prompt_ns, answer_ns;   /* what they took by the backend's own word; 0: it does not say */
     struct ollama_call *calls;      /* owned; NULL: none */
     size_t calls_n, calls_bytes;
 };

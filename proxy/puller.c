@@ -167,12 +167,19 @@ static void count(void *context, int is_begun)
     p->site.count(p->site.context, is_begun);
 }
 
+static void lost(void *context, const struct pulls_row *row)
+{
+    const struct puller *p = context;
+    if (p->site.lost)
+        p->site.lost(p->site.context, row);
+}
+
 void puller_init(struct puller *p, const struct puller_site *site)
 {
     static const struct own_rules rules = {.answer_bytes = LIST_BYTES, .limit_ms = LIST_MS};
     p->site = *site;
     pulls_init(&p->pulls, site->gate->waiting, site->conf->preload.retries,
-               &(struct pulls_ops){begin, end, ask_list, is_ready, is_awaited, count, p});
+               &(struct pulls_ops){begin, end, ask_list, is_ready, is_awaited, count, lost, p});
     own_request_init(&p->list, site->backend, &rules, on_list, p);
     timer_init(&p->timer, on_timer, p);
 }

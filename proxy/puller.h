@@ -20,6 +20,7 @@ struct puller_site {
     const struct lister *lister; /* of several Ollamas; NULL: the backend is asked. Nothing is pulled where there is one */
     struct contract_line *line; /* … says how many pulls there are, and bytes of them are progress */
     void (*count)(void *context, int is_begun); /* a pull is under way, or is no more */
+    void (*lost)(void *context, const struct pulls_row *row); /* one was given up, for its reason */
     void *context;
 };
 

@@ -192,6 +192,7 @@ static void give_up(struct pulls *p, struct pulls_row *row, enum failure kind, c
     failure_reason(row->reason, sizeof row->reason, kind, detail);
     log_event(LOG_WARNING, "pull_end", "model=%s result=failed cause=%s ms=%lld rests_ms=%lld reason=\"%s\"", row->model, failure_word(kind),
               (long long)(now_ms - row->begun_ms), (long long)row->rest_ms, row->reason);
+    p->ops.lost(p->ops.context, row);
     enter(p, row, PULLS_RESTS);
     collect(p, &row->line);
 }

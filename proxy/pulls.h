@@ -81,6 +81,7 @@ struct pulls_ops {
     int (*is_ready)(void *context);                      /* the backend may be asked */
     int (*is_awaited)(void *context, const char *model); /* the gate waits for it: the preloader pulls it */
     void (*count)(void *context, int is_begun);          /* a pull is under way, or is no more */
+    void (*lost)(void *context, const struct pulls_row *row); /* one was given up, for its reason */
     void *context;
 };
 

@@ -12,10 +12,12 @@
 
 static enum ending_form ending_form(const struct relay *r, const struct message *answer)
 {
-    if (r->watch == RELAY_WATCH_NONE || answer->status != 200 || forward_is_encoded(answer))
+    if (answer->status >= 400 && r->stream == STREAM_NONE && !forward_is_encoded(answer))
+        return ENDING_ERROR;
+    if (!r->is_watched || answer->status != 200 || forward_is_encoded(answer))
         return ENDING_NONE;
     if (r->stream == STREAM_NONE)
-        return r->watch == RELAY_WATCH_ALL ? ENDING_JSON : ENDING_NONE;
+        return ENDING_JSON;
     if (r->stream == STREAM_NDJSON)
         return ENDING_NDJSON;
     return r->answer->dialect == DIALECT_ANTHROPIC ? ENDING_MESSAGES : ENDING_SSE;
@@ -176,7 +178,7 @@ int relay_start(struct relay *r, const struct relay_request *request, char *why,
     r->is_hosted = request->upstream && request->upstream->is_hosted;
     r->is_limited = request->is_limited;
     r->answer->fault = NULL;
-    r->watch = request->watch;
+    r->is_watched = request->is_watched;
     r->is_work = request->is_work;
     ending_begin(r->ending, ENDING_NONE);
     buf_consume(&r->head, buf_size(&r->head));

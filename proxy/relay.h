@@ -37,13 +37,6 @@ struct relay_ops {
     void (*end)(void *context, enum relay_end end, const char *why);
 };
 
-/* Which answers are looked at for what they end with. */
-enum relay_watch {
-    RELAY_WATCH_NONE,
-    RELAY_WATCH_STREAMS, /* a stream must say that it is done: one that ends without is broken */
-    RELAY_WATCH_ALL,     /* single objects too, for their counts */
-};
-
 struct relay_request {
     const struct message *request; /* borrowed */
     const struct upstream *upstream; /* which the fetch leads to; borrowed; NULL: Ollama */
@@ -55,7 +48,7 @@ struct relay_request {
     int is_cors_ours;              /* Origin stays here, the backend's CORS lines too; the answer has ours */
     int is_limited;                /* limits of ours are in force: the backend's own are not told */
     int is_fresh;                  /* not over a kept connection */
-    enum relay_watch watch;
+    int is_watched;                /* what it ends with is looked at: its counts, and whether a stream says that it is done */
     int is_work;                   /* its bytes are progress */
 };
 
@@ -70,7 +63,7 @@ struct relay {
     const struct tell *tell;      /* borrowed */
     int is_cors_ours, is_hosted, is_limited, is_member;
     enum forward_stream stream; /* the backend's */
-    enum relay_watch watch;
+    int is_watched;
     struct ending *ending;        /* borrowed */
 };
 

@@ -1,6 +1,6 @@
 /*
  * See reply.h. The shapes of errors are those that the clients of each API know: Ollama's {"error": text}
- * (docs/api.md), OpenAI's and Anthropic's error objects.
+ * (docs/api.md), OpenAI's and Anthropic's error objects; the model server's own: docs/model-server.md.
  */
 #include "proxy/reply.h"
 
@@ -20,16 +20,22 @@ static const char *reason_of(int status)
     } rows[] = {
         {200, "OK"},
         {204, "No Content"},
+        {304, "Not Modified"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
@@ -38,6 +44,7 @@ static const char *reason_of(int status)
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"}, /* RFC 4918 */
         {508, "Loop Detected"}, /* RFC 5842 */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -198,6 +205,15 @@ static int append_responses(struct buf *out, int status, const char *code, const
     return error ? error : buf_text(out, "}");
 }
 
+static int append_serve(struct buf *out, const char *code, const char *text)
+{
+    int error = buf_text(out, "{\"error\":");
+    error = error ? error : buf_json_string(out, text, strlen(text));
+    error = error ? error : buf_text(out, ",\"detail\":");
+    error = error ? error : buf_json_string(out, text, strlen(text));
+    return error || !code ? error : buf_printf(out, ",\"code\":\"%s\"", code);
+}
+
 static int append_error(struct buf *out, enum route_dialect dialect, int status, const char *code, const char *text)
 {
     int error = 0;
@@ -205,6 +221,9 @@ static int append_error(struct buf *out, enum route_dialect dialect, int status,
     case DIALECT_OLLAMA:
         error = buf_text(out, "{\"error\":");
         error = error ? error : buf_json_string(out, text, strlen(text));
+        break;
+    case DIALECT_SERVE:
+        error = append_serve(out, code, text);
         break;
     case DIALECT_OPENAI:
     case DIALECT_RESPONSES:

@@ -22,6 +22,7 @@ enum { GET = METHOD_GET, READ = METHOD_GET | METHOD_HEAD, POST = METHOD_POST };
 #define READS_MODEL 0, 0, ASLEEP_MODEL
 #define READS_LOADED 0, 0, ASLEEP_LOADED
 #define INFERS 1, 1, ASLEEP_WAKES
+#define UNLOADS 1, 1, ASLEEP_UNLOADED
 #define CHANGES 1, 0, ASLEEP_WAKES
 
 static const struct route routes[] = {
@@ -31,11 +32,23 @@ static const struct route routes[] = {
     {"/ready", READ, ROUTE_READY, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
     {"/metrics", READ, ROUTE_METRICS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
     {"/status", READ, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
+    {"/sidecar/status", READ, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_JSON, API_SIDECAR_STATUS},
+    {"/sidecar/events", GET, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_SIDECAR_EVENTS},
+    {"/sidecar/requests", READ, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_JSON, API_SIDECAR_REQUESTS},
+    {"/sidecar/requests/:", METHOD_DELETE, ROUTE_STATUS, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_JSON, API_SIDECAR_CANCEL},
+    {"/sidecar/logs", GET, ROUTE_STATUS, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_SIDECAR_LOGS},
+    {"/sidecar/models", READ, ROUTE_STATUS, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_JSON, API_SIDECAR_MODELS},
+    {"/sidecar/settings", READ, ROUTE_STATUS, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_JSON, API_SIDECAR_SETTINGS},
+    {"/sidecar/models/load", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, INFERS, SHAPE_JSON, API_SIDECAR_LOAD},
+    {"/sidecar/models/unload", POST, ROUTE_BACKEND, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, UNLOADS, SHAPE_JSON, API_SIDECAR_UNLOAD},
+    {"/ui", READ, ROUTE_UI, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
+    {"/ui/", READ, ROUTE_UI, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
+    {"/ui/*", READ, ROUTE_UI, RIGHT_NONE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
     {"/sidecar/backends/*", POST, ROUTE_MEMBER, RIGHT_MANAGE, ROUTE_HELD, DIALECT_OLLAMA, READS, SHAPE_OTHER, API_OTHER},
 
     {"/api/version", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_OTHER},
     {"/api/tags", READ, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_TAGS},
-    {"/api/ps", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_LOADED, SHAPE_JSON, API_OTHER},
+    {"/api/ps", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_LOADED, SHAPE_JSON, API_LOADED},
     {"/api/status", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_OTHER},
     {"/api/show", POST, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_SHOWN, SHAPE_JSON, API_SHOW},
     {"/api/generate", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS, SHAPE_LINES, API_GENERATE},
@@ -54,6 +67,11 @@ static const struct route routes[] = {
     {"/api/experimental/web_search", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES, SHAPE_JSON, API_OTHER},
     {"/api/experimental/web_fetch", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, CHANGES, SHAPE_JSON, API_OTHER},
     {"/api/experimental/model-recommendations", GET, ROUTE_BACKEND, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_OLLAMA, READS_KNOWN, SHAPE_JSON, API_OTHER},
+
+    {"/pull", POST, ROUTE_SERVE, RIGHT_MANAGE, ROUTE_HELD, DIALECT_SERVE, CHANGES, SHAPE_LINES_ASKED, API_SERVE_PULL},
+    {"/chat", POST, ROUTE_SERVE, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_SERVE, INFERS, SHAPE_LINES_ASKED, API_SERVE_CHAT},
+    {"/models", READ, ROUTE_SERVE, RIGHT_OBSERVE, ROUTE_HELD, DIALECT_SERVE, READS, SHAPE_JSON, API_SERVE_MODELS},
+    {"/models/*", METHOD_DELETE, ROUTE_SERVE, RIGHT_MANAGE, ROUTE_HELD, DIALECT_SERVE, CHANGES, SHAPE_JSON, API_SERVE_MODEL},
 
     {"/generate", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS, SHAPE_LINES, API_PRESET},
     {"/ollama/generate", POST, ROUTE_BACKEND, RIGHT_INFERENCE, ROUTE_HELD, DIALECT_OLLAMA, INFERS, SHAPE_LINES_ASKED, API_GENERATE},
@@ -107,6 +125,16 @@ static int char_at(const char *path, size_t n, size_t i)
     return c < 0x21 || c > 0x7e || strchr(".;\\%", c) ? -1 : c;
 }
 
+/* What is behind one of these is a name, in which a slash may be encoded. */
+static int has_name(const char *path, size_t n)
+{
+    static const char *const places[] = {"/v1/models/", "/models/", "/sidecar/backends/"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (n > strlen(places[i]) && memcmp(path, places[i], strlen(places[i])) == 0)
+            return 1;
+    return 0;
+}
+
 /* Whether a path can be read in one way only. */
 static int is_plain(const char *path, size_t n)
 {
@@ -129,7 +157,7 @@ static int is_plain(const char *path, size_t n)
     }
     if (is_odd_segment(path + start, n - start, 1))
         return 0;
-    return !has_encoded_slash || (n > 11 && memcmp(path, "/v1/models/", 11) == 0) || (n > 18 && memcmp(path, "/sidecar/backends/", 18) == 0);
+    return !has_encoded_slash || has_name(path, n);
 }
 
 int route_decode(const char *at, size_t n, char *out, size_t out_n)
@@ -158,6 +186,12 @@ static int matches(const char *pattern, const char *path, size_t n)
     return path[n - 1] != '/' && (last == '*' || !memchr(path + fixed_n, '/', n - fixed_n));
 }
 
+/* By pages: what else there is has no use for them. */
+static int may_be_asked_about(const struct route *r)
+{
+    return r->kind == ROUTE_BACKEND || r->kind == ROUTE_SERVE;
+}
+
 enum route_verdict route_find(enum method method, const char *path, size_t path_n, const struct route **out)
 {
     *out = NULL;
@@ -168,17 +202,36 @@ enum route_verdict route_find(enum method method, const char *path, size_t path_
         if (!matches(r->path, path, path_n))
             continue;
         *out = r;
-        int is_preflight = method == METHOD_OPTIONS && r->kind == ROUTE_BACKEND;
+        int is_preflight = method == METHOD_OPTIONS && may_be_asked_about(r);
         return (r->methods & method) || is_preflight ? ROUTE_FOUND : ROUTE_WRONG_METHOD;
     }
     return ROUTE_UNKNOWN;
+}
+
+/* /pull, /chat, /models, and what is behind these. */
+static int is_serves(const char *path, size_t path_n)
+{
+    static const char *const places[] = {"/pull", "/chat", "/models"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t n = strlen(places[i]);
+        if (path_n >= n && memcmp(path, places[i], n) == 0 && (path_n == n || (path[n] && strchr("/?#; ", path[n]))))
+            return 1;
+    }
+    return 0;
+}
+
+int route_is_sidecars(const struct route *r)
+{
+    return strncmp(r->path, "/sidecar/", strlen("/sidecar/")) == 0;
 }
 
 enum route_dialect route_dialect(const char *path, size_t path_n)
 {
     if (path_n >= 12 && memcmp(path, "/v1/messages", 12) == 0 && (path_n == 12 || strchr("/?#; ", path[12])))
         return DIALECT_ANTHROPIC;
-    return path_n >= 4 && memcmp(path, "/v1/", 4) == 0 ? DIALECT_OPENAI : DIALECT_OLLAMA;
+    if (path_n >= 4 && memcmp(path, "/v1/", 4) == 0)
+        return DIALECT_OPENAI;
+    return is_serves(path, path_n) ? DIALECT_SERVE : DIALECT_OLLAMA;
 }
 
 const char *route_hint(const char *path, size_t path_n)
@@ -190,7 +243,7 @@ const char *route_hint(const char *path, size_t path_n)
 
 void route_allow(const struct route *r, char *out, size_t out_n)
 {
-    unsigned methods = r->methods | (r->kind == ROUTE_BACKEND ? METHOD_OPTIONS : 0u);
+    unsigned methods = r->methods | (may_be_asked_about(r) ? METHOD_OPTIONS : 0u);
     size_t used_n = 0;
     *out = '\0';
     for (unsigned bit = 1; bit < METHOD_OTHER; bit <<= 1)

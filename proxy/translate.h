@@ -14,5 +14,7 @@
 
 /* How this API is translated for a backend that speaks that one; NULL where it is not: what is asked for passes as it is. */
 const struct translate_ops *translate_ops_of(enum route_api api, enum backend_api backend);
+/* The same for one that speaks OpenAI's API, and whose model has no chat template, where that is a difference; else NULL. */
+const struct translate_ops *translate_ops_of_text(enum route_api api);
 
 #endif

@@ -32,6 +32,7 @@ enum translate_need {
     TRANSLATE_TOOLS = 1,    /* its template has a place for tools, their calls and their results */
     TRANSLATE_IMAGES = 2,   /* it sees */
     TRANSLATE_THINKING = 4, /* it thinks, where it is asked to */
+    TRANSLATE_TEMPLATE = 8, /* it knows what a conversation looks like; without, it goes on with a text. Of a backend that speaks OpenAI's API alone */
 };
 
 /* Options that are written though the client has not said them: bits. */
@@ -66,6 +67,7 @@ struct translation {
     char frame[TRANSLATE_FRAME_BYTES]; /* what all events of the stream begin with, as it was written last; frame_n 0: nothing yet, or it does not fit */
     uint16_t frame_n, frame_model, frame_model_n; /* … and where in it the model stands */
     uint64_t text_n;     /* characters that were written, where logprobs are counted by them */
+    int64_t load_ms;          /* how long it waited for its model to be loaded, before now_ms of its request */
     int64_t began_ms, now_ms; /* the loop's, when created_s began, and as each piece comes: for those that tell how long it took */
     const char *fault;        /* with -EINVAL: what is wrong with the backend's answer, a literal; NULL: nothing to say of it */
     struct ollama_turn *turn; /* owned, and given back by ops->fini */
@@ -86,6 +88,7 @@ struct translate_ops {
     /* Where the backend speaks OpenAI's API: objects come in events, `[DONE]` as one of them, or as one object whatever was asked for. */
     int is_openai;
     enum { OLLAMA_SAID_MESSAGE, OLLAMA_SAID_RESPONSE } said; /* the member of Ollama's answer for what is said */
+    int is_unknown_null; /* what is not known of how an answer was made is null there; else it is left out, or told as well as it is known */
     /* The stream's end was not said: its last object, where it may be over. 0, or as object(). NULL: it is not. */
     int (*end)(struct translation *t, struct buf *out);
     void (*fini)(struct translation *t); /* NULL: nothing is to be given back */

@@ -194,7 +194,7 @@ static void refuse_origin(const struct trust_request *r, struct trust_answer *an
     if (r->origin_n > 0)
         refuse(answer, "the web origin %.*s may not ask; [proxy] cors_origins would permit it", shown(r->origin_n), r->origin);
     else
-        refuse(answer, "a page of another web site may not ask without its Origin (Sec-Fetch-Site: cross-site); with it, [proxy] "
+        refuse(answer, "a page of another web site may not ask without its Origin (Sec-Fetch-Site); with it, [proxy] "
                "cors_origins would permit it");
 }
 

@@ -37,7 +37,7 @@ struct trust_request {
     struct trust_name asked;     /* what a trusted proxy says that it was asked for */
     const char *origin;          /* NULL: none */
     size_t origin_n;
-    int is_cross_site;           /* a browser says that another site's page asks, and not by a link. Fetch Metadata, 2.1 */
+    int is_cross_site;           /* a browser says that a page asks which may not ask so. Fetch Metadata, 2.1 */
 };
 
 enum trust_origin {

@@ -17,7 +17,8 @@ struct upstream {
     struct deferred *queue_work; /* … to be deferred when one is free */
     const char *path;        /* of its url, as what is asked for begins: "" or "/api"; never with /v1, nor a slash, at its end */
     const char *why;         /* it can't be used, or has no list */
-    int is_hosted;           /* by https: it is told nothing of who asks */
+    int is_hosted;           /* by https: it is told nothing of who asks. Nor is an engine, as some refuse an X-Request-Id that is no UUID
+                              * (llama-cpp-python), or let pages of all sites read what they answer (llama-server) */
 };
 
 #endif

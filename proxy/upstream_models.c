@@ -82,7 +82,8 @@ static int add_item(struct upstream_models *m, const struct json_value *item, co
         return 0;
     json_read_object(&values[6], meta_names, 1, JSON_EXACT, &context); /* llama-server's; vLLM has max_model_len */
     uint64_t context_n = json_read_count(values[5].kind == JSON_NUMBER ? &values[5] : &context);
-    struct upstream_model model = {name, read_name(&values[4], owned_by) < 0 ? owner : owned_by, json_read_count(&values[3]), context_n};
+    struct upstream_model model = {.name = name, .owner = read_name(&values[4], owned_by) < 0 ? owner : owned_by, .created_s = json_read_count(&values[3]),
+                                   .context_n = context_n};
     return add(m, &model);
 }
 
@@ -103,7 +104,7 @@ int upstream_models_narrow(struct upstream_models *m, const struct list *names, 
     int error = 0;
     upstream_models_init(&made);
     for (size_t i = 0; i < names->items_n && !error; i++) {
-        struct upstream_model named = {names->items[i], owner, 0, 0};
+        struct upstream_model named = {.name = names->items[i], .owner = owner};
         size_t n = strlen(named.name);
         if (n > 0 && n < UPSTREAM_NAME_BYTES && named.name[n - 1] != '*' && !upstream_models_find(m, named.name, 1, &at))
             error = add(&made, &named);

@@ -24,6 +24,9 @@ struct upstream_model {
     const char *name, *owner; /* borrowed */
     uint64_t created_s;       /* since 1970; 0: it does not say */
     uint64_t context_n;       /* tokens; 0: likewise */
+    uint64_t size_bytes;      /* 0: likewise, as all that follows, of no list of a backend's */
+    const char *format, *family; /* borrowed; NULL: likewise */
+    int is_raw;               /* it has no place for tools, nor for a conversation */
 };
 
 void upstream_models_init(struct upstream_models *m);

@@ -26,7 +26,7 @@ static int is_listed(const struct upstreams_row *row)
     const struct gate_view *view = &row->all->gate->view;
     if (!is_ollama(row))
         return row->upstream.backend != NULL;
-    return !view->is_api_watched || (view->ollama == CONTRACT_READY && !view->is_shut);
+    return !row->all->has_no_ollama && (!view->is_api_watched || (view->ollama == CONTRACT_READY && !view->is_shut));
 }
 
 static void note_failure(struct upstreams_row *row, const char *why)
@@ -37,6 +37,8 @@ static void note_failure(struct upstreams_row *row, const char *why)
     buf_neutralise(row->why);
     if (!was_failed && !is_ollama(row))
         log_event(LOG_WARNING, "backend_failed", "backend=%s url=%s reason=\"%s\"", row->upstream.name, row->origin, row->why);
+    if (!was_failed && !is_ollama(row) && row->all->failed)
+        row->all->failed(row->all->failed_context, row->upstream.name, row->why);
 }
 
 /* 0, or -errno: nothing has changed. */
@@ -194,6 +196,11 @@ int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char
         return 1;
     ask_all(u, ASK_AGAIN_MS);
     return is_awaited(u, model) ? wait(u, t, model) : 1;
+}
+
+int upstreams_is_ollamas(const struct upstreams *u, const char *model)
+{
+    return has_model(&u->rows[0], model, 1);
 }
 
 int upstreams_refresh(struct upstreams *u, struct upstreams_ticket *t)
@@ -374,12 +381,12 @@ int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *
     *out = NULL;
     for (size_t i = 0; i < conf->backends_n; i++)
         rows_n += conf->backends[i].api == CONF_BACKEND_API_OPENAI;
-    if (rows_n == 1 && !lister)
+    if (rows_n == 1 && !lister && !conf->models.serve)
         return 0;
     struct upstreams *u = calloc(1, sizeof *u + rows_n * sizeof u->rows[0]);
     if (!u)
         return -ENOMEM;
-    *u = (struct upstreams){.loop = loop, .gate = gate, .tell = tell, .lister = lister, .rows_n = 1};
+    *u = (struct upstreams){.loop = loop, .gate = gate, .tell = tell, .lister = lister, .has_no_ollama = conf->is_alone, .rows_n = 1};
     u->review_work = (struct deferred){.fn = on_review, .context = u};
     for (size_t i = 0; i < rows_n; i++) {
         u->rows[i].all = u;

@@ -4,7 +4,7 @@
  * Who has a model: a backend whose `models` names it, in the file's order; else Ollama, where it lists it; else the first backend
  * that lists it; else Ollama, which will say what is wrong. Lists (GET /v1/models; Ollama's: /api/tags) are asked for at the start, and again when they are
  * used and older than 30 s; a model that nobody has, and a client that asks for the list, wait for fresh ones, which are asked for once a
- * second at the most. A list that can't be had stays what it was.
+ * second at the most. A list that can't be had stays what it was. Models of a hub's cache are not among these: exchange_lists.c puts them behind.
  */
 #ifndef PROXY_UPSTREAMS_H
 #define PROXY_UPSTREAMS_H
@@ -57,15 +57,18 @@ struct upstreams {
     struct gate *gate;
     const struct tell *tell;
     const struct lister *lister;  /* the first row is several Ollamas; NULL: it is one */
+    int has_no_ollama;            /* nobody is behind the first row: it lists nothing */
     struct https *https;          /* owned; NULL where nothing needs it */
     struct deferred review_work;
     struct buf tags;              /* the last list of Ollama's, as it came; {"models":[]} before there is one */
+    void (*failed)(void *context, const char *name, const char *why); /* one of [backend:NAME], once for each reason; or NULL. For main to set */
+    void *failed_context;
     struct upstreams_ticket *first;
     size_t rows_n;
     struct upstreams_row rows[];
 };
 
-/* All is borrowed. lister: of several Ollamas, in the place of `ollama`; or NULL. 0 with *out, NULL where no other backend is configured, and no lister; -ENOMEM. What else is wrong with one is told, and makes it fail. */
+/* All is borrowed. lister: of several Ollamas, in the place of `ollama`; or NULL. 0 with *out, NULL where no other backend is configured, no lister, and no models of a hub are served; -ENOMEM. What else is wrong with one is told, and makes it fail. */
 int upstreams_new(struct upstreams **out, struct loop *loop, const struct conf *conf, struct gate *gate, struct backend *ollama,
                   const struct lister *lister, const struct tell *tell) WARN_UNUSED;
 /* Nobody may wait, and no request may be under way. */
@@ -74,6 +77,8 @@ void upstreams_free(struct upstreams **u);
 /* Who answers for this model: 1 with *out (NULL: Ollama); or 0: t waits, and its fn comes, never from within. t NULL, as from
  * there: as far as is known now. */
 int upstreams_choose(struct upstreams *u, struct upstreams_ticket *t, const char *model, const struct upstream **out);
+/* Whether Ollama's list, as far as it is known now, has this model. */
+int upstreams_is_ollamas(const struct upstreams *u, const char *model);
 /* Fresh lists: 1 where they are as fresh as they can be; or 0, as above. */
 int upstreams_refresh(struct upstreams *u, struct upstreams_ticket *t);
 void upstreams_leave(struct upstreams *u, struct upstreams_ticket *t);

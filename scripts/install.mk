@@ -10,6 +10,7 @@ MANDIR ?= $(DATADIR)/man
 DOCDIR ?= $(DATADIR)/doc/ollama-sidecar
 PROFILEDIR ?= $(DATADIR)/ollama-sidecar/profiles
 PROMETHEUSDIR ?= $(DATADIR)/ollama-sidecar/prometheus
+GRAFANADIR ?= $(DATADIR)/ollama-sidecar/grafana
 SYSCONFDIR ?= /etc
 CONFDIR ?= $(SYSCONFDIR)/ollama-sidecar
 DESTDIR ?=
@@ -39,6 +40,9 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 	$(call each,file,$(FISHCOMPLETIONDIR),$(wildcard deploy/completion/*.fish)) \
 	$(call each,text,$(PROFILEDIR),$(filter-out %/replit.ini,$(wildcard deploy/profiles/*.ini))) \
 	$(call each,file,$(PROMETHEUSDIR),$(wildcard deploy/prometheus/*.yml)) \
+	$(call each,file,$(PROMETHEUSDIR)/rules,$(wildcard deploy/prometheus/rules/*.yml)) \
+	$(call each,file,$(PROMETHEUSDIR)/targets,$(wildcard deploy/prometheus/targets/*.yml)) \
+	$(call each,file,$(GRAFANADIR),$(wildcard deploy/grafana/dashboards/*.json)) \
 	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE)) \
 	$(call each,file,$(DOCDIR)/docs,$(wildcard docs/*.md docs/*.example)) $(call each,file,$(DOCDIR)/docs/adr,$(wildcard docs/adr/*.md))
 
@@ -46,7 +50,7 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 CONFIGURATION ?= deploy/systemd/supervisor.ini deploy/profiles/optimizer.ini preload-models.txt models.json
 
 # Words of a list, which such a name would be cut by.
-FOLDERS = PREFIX BINDIR DATADIR MANDIR DOCDIR PROFILEDIR PROMETHEUSDIR SYSCONFDIR CONFDIR SYSTEMDUNITDIR SYSUSERSDIR TMPFILESDIR BASHCOMPLETIONDIR \
+FOLDERS = PREFIX BINDIR DATADIR MANDIR DOCDIR PROFILEDIR PROMETHEUSDIR GRAFANADIR SYSCONFDIR CONFDIR SYSTEMDUNITDIR SYSUSERSDIR TMPFILESDIR BASHCOMPLETIONDIR \
 	ZSHCOMPLETIONDIR FISHCOMPLETIONDIR
 ODD_FOLDERS = $(strip $(foreach name,$(FOLDERS),$(if $(or $(findstring |,$($(name))),$(word 2,$($(name)))),$(name))))
 check-folders:

@@ -5,7 +5,8 @@ import re
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "common/conf_params.def"
 DAY_MS = 24 * 3600 * 1000
-CONSTANTS = {"CONF_DAY_MS": DAY_MS, "CONF_YEAR_MS": 366 * DAY_MS, "CONF_TERABYTE": 1 << 40, "INT32_MAX": (1 << 31) - 1}
+CONSTANTS = {"CONF_DAY_MS": DAY_MS, "CONF_YEAR_MS": 366 * DAY_MS, "CONF_TERABYTE": 1 << 40, "INT32_MAX": (1 << 31) - 1,
+             "CONF_CACHE_MODELS_MAX": 8}
 KINDS = {"DURATION": "duration", "SIZE": "size", "BYTES": "size", "INTEGER": "number", "BOOL": "yes or no", "WORD": "word", "TEXT": "text",
          "LIST": "list", "COMMAND": "command", "SIGNAL": "signal"}
 STRING = r'"((?:[^"\\]|\\.)*)"'
@@ -79,6 +80,6 @@ def sections() -> list[Section]:
             section, kind, key, default, words, least, most, state, told = row.groups()
             found[-1].parameters.append(Parameter(section, kind, key, default, words.split("|") if words else [],
                                                   0 if words else number_of(least), number_of(most), state == "PLANNED", told))
-        elif line != "END_SECTION":
+        elif line not in ("END_SECTION", "#ifdef WITH_MODELS", "#endif"):
             raise SystemExit(f"{TABLE.name}: scripts/params.py can't read {line!r}")
     return found

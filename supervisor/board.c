@@ -93,6 +93,8 @@ void board_free_line(struct board *b, int line, int64_t now_ms)
         b->last_active_ms = at_ms;
     b->progress_bytes += atomic_load(&b->page->lines[line].progress_bytes);
     clear(&b->page->lines[line], 0);
+    for (size_t i = 0; i < CONTRACT_INSTANCES; i++)
+        contract_instance_hold(&b->page->instances[i], (size_t)line, 0);
 }
 
 void board_activity(const struct board *b, int64_t now_ms, struct board_activity *out)

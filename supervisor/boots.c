@@ -5,10 +5,14 @@
 #include <stdio.h>
 
 static const char *const phase_names[] = {
-    [BOOT_EXEC] = "exec_ms", [BOOT_API] = "api_ms",                 [BOOT_MODELS] = "models_ms",
-    [BOOT_LOAD] = "load_ms", [BOOT_FIRST_TOKEN] = "first_token_ms",
+    [BOOT_EXEC] = "exec", [BOOT_API] = "api", [BOOT_MODELS] = "models", [BOOT_LOAD] = "load", [BOOT_FIRST_TOKEN] = "first_token",
 };
 _Static_assert(sizeof phase_names / sizeof *phase_names == BOOT_PHASE_COUNT, "a name for each phase");
+
+const char *boots_phase_name(enum boot_phase phase)
+{
+    return phase_names[phase];
+}
 
 static struct boot *current(struct boots *b)
 {
@@ -90,14 +94,14 @@ void boots_text(const struct boot *boot, char out[BOOT_TEXT_BYTES])
     out[0] = '\0';
     for (size_t i = 0; i < BOOT_PHASE_COUNT; i++)
         if (boot->after_ms[i] != BOOT_NOT_YET && at < BOOT_TEXT_BYTES)
-            at += (size_t)snprintf(out + at, BOOT_TEXT_BYTES - at, " %s=%" PRId64, phase_names[i], boot->after_ms[i]);
+            at += (size_t)snprintf(out + at, BOOT_TEXT_BYTES - at, " %s_ms=%" PRId64, phase_names[i], boot->after_ms[i]);
 }
 
 static int write_boot(const struct boot *boot, int64_t now_ms, struct buf *out)
 {
     int error = buf_printf(out, "{\"cause\":\"%s\",\"ago_s\":%" PRId64, boot->cause, (now_ms - boot->began_ms) / 1000);
     for (size_t i = 0; i < BOOT_PHASE_COUNT; i++) {
-        error = error ? error : buf_printf(out, ",\"%s\":", phase_names[i]);
+        error = error ? error : buf_printf(out, ",\"%s_ms\":", phase_names[i]);
         if (!error)
             error = boot->after_ms[i] == BOOT_NOT_YET ? buf_text(out, "null") : buf_printf(out, "%" PRId64, boot->after_ms[i]);
     }

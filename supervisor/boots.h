@@ -26,6 +26,7 @@ struct boot {
     int64_t began_ms;
     int64_t after_ms[BOOT_PHASE_COUNT]; /* since it began, or BOOT_NOT_YET */
     int is_told;        /* for the caller: it was logged */
+    int is_kept;        /* … and added to what is kept */
 };
 
 struct boots {
@@ -47,6 +48,9 @@ int boots_follow(struct boots *b, enum contract_state state, const char *cause, 
 /* The last boot has come so far, at that time. A phase counts once, and none that took place before the boot, or
  * before its API answered where that is known. 1 where it is news. */
 int boots_note(struct boots *b, enum boot_phase phase, int64_t at_ms);
+
+/* The phase's word, as in `exec_ms`. */
+const char *boots_phase_name(enum boot_phase phase);
 
 /* ` exec_ms=4 api_ms=180`, what is known; "" where nothing is. */
 enum { BOOT_TEXT_BYTES = 200 };

@@ -18,11 +18,11 @@ static char the_text[FILE_BYTES];
 static const int64_t beyond = (int64_t)1 << 60; /* v1 writes "none" as the largest number of pages */
 
 static const struct {
-    const char *name, *limit, *used, *peak, *kills;
+    const char *name, *limit, *used, *peak, *kills, *cached, *shared; /* the last two: fields of memory.stat */
 } files[] = {
-    [CGROUP_MACHINE] = {"machine", NULL, NULL, NULL, "vmstat"},
-    [CGROUP_V1] = {"cgroup1", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"},
-    [CGROUP_V2] = {"cgroup2", "memory.max", "memory.current", "memory.peak", "memory.events"},
+    [CGROUP_MACHINE] = {"machine", NULL, NULL, NULL, "vmstat", NULL, NULL},
+    [CGROUP_V1] = {"cgroup1", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control", "total_cache", "total_shmem"},
+    [CGROUP_V2] = {"cgroup2", "memory.max", "memory.current", "memory.peak", "memory.events", "file", "shmem"},
 };
 
 const char *cgroup_source_name(enum cgroup_source source)
@@ -343,14 +343,24 @@ static void read_machine(const struct cgroup *g, struct cgroup_memory *m)
         return;
     int64_t total_bytes = machine_bytes(the_text, "MemTotal"), available_bytes = machine_bytes(the_text, "MemAvailable");
     m->limit_bytes = total_bytes;
-    if (total_bytes != CGROUP_NONE && available_bytes != CGROUP_NONE && available_bytes <= total_bytes)
+    if (total_bytes != CGROUP_NONE && available_bytes != CGROUP_NONE && available_bytes <= total_bytes) {
         m->used_bytes = total_bytes - available_bytes;
+        m->cache_bytes = 0;
+    }
+}
+
+/* Pages of files but for those in memory alone (tmpfs), which the kernel counts among them and can't take back. */
+static int64_t read_cache(const struct cgroup_memory *m)
+{
+    int64_t cached_bytes = read_number(m->path, "memory.stat", files[m->source].cached);
+    int64_t shared_bytes = cgroup_field(the_text, files[m->source].shared);
+    return cached_bytes == CGROUP_NONE || shared_bytes == CGROUP_NONE || shared_bytes > cached_bytes ? CGROUP_NONE : cached_bytes - shared_bytes;
 }
 
 void cgroup_read(const struct cgroup *g, struct cgroup_memory *m)
 {
     char dir[CGROUP_PATH_BYTES];
-    *m = (struct cgroup_memory){CGROUP_MACHINE, "", CGROUP_NONE, CGROUP_NONE, CGROUP_NONE};
+    *m = (struct cgroup_memory){CGROUP_MACHINE, "", CGROUP_NONE, CGROUP_NONE, CGROUP_NONE, CGROUP_NONE};
     read_machine(g, m);
     if (g->source == CGROUP_MACHINE)
         return;
@@ -366,4 +376,5 @@ void cgroup_read(const struct cgroup *g, struct cgroup_memory *m)
         return;
     m->used_bytes = read_number(m->path, files[m->source].used, NULL);
     m->peak_bytes = read_number(m->path, files[m->source].peak, NULL);
+    m->cache_bytes = read_cache(m);
 }

@@ -27,6 +27,7 @@ struct cgroup_memory {
     enum cgroup_source source;       /* who sets the limit */
     char path[CGROUP_PATH_BYTES];    /* of the group that does; "" for the machine */
     int64_t limit_bytes, used_bytes, peak_bytes; /* or CGROUP_NONE. Used: with the page cache, but for the machine */
+    int64_t cache_bytes;             /* pages of files among the used, which the kernel takes back; 0 for the machine; or CGROUP_NONE */
 };
 
 /* Finds the group of this process by PROC/self/cgroup and PROC/self/mountinfo. Never fails: at worst it is the machine. */

@@ -5,23 +5,22 @@
 
 #include <errno.h>
 
-enum { MESSAGES_A_TURN = 32 };
+enum { MESSAGES_A_TURN = 32, TURNS_AT_THE_END = 32 };
 
 void channel_init(struct channel *c, struct loop *loop, const char *name,
-                  void (*said)(void *, const struct contract_message *), void *context)
+                  void (*said)(void *, const struct contract_message *, int fd), void *context)
 {
     *c = (struct channel){.loop = loop, .fd = -1, .said = said, .context = context, .name = name};
 }
 
-static void channel_ready(void *context, short revents)
+/* One turn; whether there may be more. */
+static int hear(struct channel *c)
 {
-    struct channel *c = context;
-    (void)revents;
     for (int i = 0; i < MESSAGES_A_TURN && c->fd >= 0; i++) {
         struct contract_message m;
-        int got = contract_receive(c->fd, &m);
+        int fd, got = contract_receive_fd(c->fd, &m, &fd);
         if (got == 0)
-            return;
+            return 0;
         if (got == -EPROTO) {
             if (!c->has_refused)
                 log_event(LOG_WARNING, "channel_refused", "program=%s", c->name);
@@ -30,10 +29,18 @@ static void channel_ready(void *context, short revents)
         }
         if (got < 0) {
             channel_close(c);
-            return;
+            return 0;
         }
-        c->said(c->context, &m);
+        c->said(c->context, &m, fd);
+        sys_close(fd);
     }
+    return c->fd >= 0;
+}
+
+static void channel_ready(void *context, short revents)
+{
+    (void)revents;
+    (void)hear(context);
 }
 
 int channel_open(struct channel *c)
@@ -61,6 +68,14 @@ void channel_close(struct channel *c)
     loop_remove(c->loop, c->fd);
     sys_close(c->fd);
     c->fd = -1;
+}
+
+void channel_end(struct channel *c)
+{
+    int turns = 0;
+    while (hear(c) && turns++ < TURNS_AT_THE_END)
+        continue;
+    channel_close(c);
 }
 
 void channel_move(struct channel *from, struct channel *to)

@@ -148,11 +148,21 @@ static void follow_state(struct child *c)
     follow_readiness(c);
 }
 
+/* Ollama, the proxy and the preloader say themselves that they have come so far: `listening`, `preload_done`, `ready`, `booted`, `awake`. */
+static int is_told_elsewhere(const struct child *c)
+{
+    const struct program *p = &c->program;
+    int is_of_ours = c->launch.has_contract || strcmp(p->conf->name, "ollama") == 0;
+    return is_of_ours && p->restarts_n == 0 &&
+           (p->state == CONTRACT_STARTING || p->state == CONTRACT_READY || p->state == CONTRACT_DONE);
+}
+
 static void child_changed(struct program *p, enum contract_state from, const char *cause)
 {
     struct child *c = child_of(p);
     enum log_level level = p->state == CONTRACT_FAILED    ? LOG_ERROR
                            : p->state == CONTRACT_BACKOFF ? LOG_WARNING
+                           : is_told_elsewhere(c)         ? LOG_DEBUG
                                                           : LOG_INFO;
     log_event(level, "state", "program=%s from=%s to=%s cause=%s pid=%d%s%s%s", p->conf->name,
               contract_state_name(from), contract_state_name(p->state), cause, (int)p->pid,
@@ -172,10 +182,10 @@ static uint32_t child_random(struct program *p)
 static const struct program_ops child_ops = {child_spawn,   child_signal,  child_hand_over,
                                       child_deadline, child_changed, child_random};
 
-static void child_said(void *context, const struct contract_message *m)
+static void child_said(void *context, const struct contract_message *m, int fd)
 {
     struct child *c = context;
-    c->site->heard(c->site->context, c, m);
+    c->site->heard(c->site->context, c, m, fd);
 }
 
 /* Ollama says it when a runner of its own has gone. */
@@ -316,6 +326,7 @@ void child_reaped(struct child *c, int status)
     sys_close(c->exec_fd);
     c->exec_fd = -1;
     output_close(&c->output);
+    channel_end(&c->channel);
     give_back(c);
     char last[LAST_WORDS_BYTES], out_of_memory[MEMORY_WHY_BYTES];
     if (is_out_of_memory(c, status, out_of_memory))
@@ -324,11 +335,14 @@ void child_reaped(struct child *c, int status)
         launch_failure_text(&c->launch, &failure, last, sizeof last);
     else
         snprintf(last, sizeof last, "%s", c->output.last.text);
+    int is_done = c->launch.has_contract && !c->launch.has_listeners && status == 0; /* `preload_done` says so */
     if (WIFSIGNALED(status))
         log_event(p->state == CONTRACT_STOPPING ? LOG_INFO : LOG_WARNING, "exited", "program=%s pid=%d signal=%d",
                   p->conf->name, (int)p->pid, WTERMSIG(status));
     else
-        log_event(p->state == CONTRACT_STOPPING || WEXITSTATUS(status) == 0 ? LOG_INFO : LOG_WARNING, "exited",
+        log_event(is_done                                                        ? LOG_DEBUG
+                  : p->state == CONTRACT_STOPPING || WEXITSTATUS(status) == 0 ? LOG_INFO
+                                                                              : LOG_WARNING, "exited",
                   "program=%s pid=%d code=%d", p->conf->name, (int)p->pid, WEXITSTATUS(status));
     program_exited(p, status, last, loop_now_ms(c->site->loop));
 }

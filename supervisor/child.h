@@ -27,7 +27,7 @@ struct child_site {
     const struct launch_site *launch;
     struct memory *memory;
     void (*changed)(void *context, struct child *c);
-    void (*heard)(void *context, struct child *c, const struct contract_message *m);
+    void (*heard)(void *context, struct child *c, const struct contract_message *m, int fd); /* as channel.h's said */
     void (*complained)(void *context, const struct child *c, const char *line, enum log_level level); /* in its log */
     void *context;
 };

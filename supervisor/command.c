@@ -1,4 +1,4 @@
-/* See command.h. A refusal says what was wrong and what there is. */
+/* See command.h. A refusal says what was wrong and what there is; its code, if it has one, is for programs (docs/contract.md). */
 #include "supervisor/command.h"
 
 #include "supervisor/reload.h"
@@ -9,15 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(struct buf *reply, const char *format, ...) PRINTF_LIKE(2, 3);
-static int refuse(struct buf *reply, const char *format, ...)
+static int refuse(struct buf *reply, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
+static int refuse(struct buf *reply, const char *code, const char *format, ...)
 {
     char text[512];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    int error = buf_text(reply, "{\"ok\":false,\"error\":");
+    int error = buf_text(reply, "{\"ok\":false");
+    if (!error && code)
+        error = buf_printf(reply, ",\"code\":\"%s\"", code);
+    error = error ? error : buf_text(reply, ",\"error\":");
     error = error ? error : buf_json_string(reply, text, strlen(text));
     return error ? error : buf_text(reply, "}");
 }
@@ -78,8 +81,8 @@ static int refuse_name(struct supervisor *s, const char *name, struct buf *reply
     for (size_t i = 0; i < s->children_n && n < sizeof names - 1; i++)
         if (!s->children[i].is_retired)
             n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", s->children[i].program.conf->name);
-    return *name ? refuse(reply, "there is no program \"%.64s\"; there are %s", name, names)
-                 : refuse(reply, "which program? there are %s", names);
+    return *name ? refuse(reply, "unknown_program", "there is no program \"%.64s\"; there are %s", name, names)
+                 : refuse(reply, NULL, "which program? there are %s", names);
 }
 
 static int act(struct supervisor *s, const char *name, enum program_event event, struct buf *reply)
@@ -88,9 +91,9 @@ static int act(struct supervisor *s, const char *name, enum program_event event,
     if (!c)
         return refuse_name(s, name, reply);
     if (s->is_stopping)
-        return refuse(reply, "everything is being stopped");
+        return refuse(reply, NULL, "everything is being stopped");
     if (c->is_retired)
-        return refuse(reply, "\"%.64s\" is gone from the configuration, and is being stopped", name);
+        return refuse(reply, NULL, "\"%.64s\" is gone from the configuration, and is being stopped", name);
     c->program.is_wanted = event != PROGRAM_STOP;
     if (event != PROGRAM_STOP && c->program.state == CONTRACT_DOWN)
         state_want(s, name); /* it starts when what it depends on is ready */
@@ -115,6 +118,17 @@ static int command_restart(struct supervisor *s, const char *argument, struct bu
     return act(s, argument, PROGRAM_RESTART, reply);
 }
 
+/* A program, or an engine by ENGINE:ORG/NAME; NULL. */
+static const struct child *find(struct supervisor *s, const char *name)
+{
+    const struct child *c = state_child(s, name);
+    for (size_t i = 0; !c && i < CONTRACT_INSTANCES; i++) {
+        const struct child *engine = state_engine_at(s, i);
+        c = engine && strcmp(engine->program.conf->name, name) == 0 ? engine : NULL;
+    }
+    return c;
+}
+
 /* The lines follow the answer: see control.h, CONTROL_TAIL. */
 static int command_tail(struct supervisor *s, const char *argument, struct buf *reply)
 {
@@ -123,17 +137,17 @@ static int command_tail(struct supervisor *s, const char *argument, struct buf *
     char why[TAIL_WHY_BYTES], name[CONTROL_LINE_BYTES];
     size_t name_n;
     if (tail_parse(&t, argument, &lines_n, why) < 0)
-        return refuse(reply, "tail: %s", why);
+        return refuse(reply, NULL, "tail: %s", why);
     for (const char *at = t.names, *asked; (asked = tail_name(&at, &name_n));) {
         snprintf(name, sizeof name, "%.*s", (int)name_n, asked);
-        const struct child *c = state_child(s, name);
+        const struct child *c = find(s, name);
         if (!c)
             return refuse_name(s, name, reply);
         if (c->launch.has_contract)
-            return refuse(reply, "%s writes its own lines to the log of ollama-supervisor, and nothing else", name);
+            return refuse(reply, "no_lines", "%s writes its own lines to the log of ollama-supervisor, and nothing else", name);
     }
     if (t.is_following && s->control.followers_n >= CONTROL_FOLLOWERS_MAX)
-        return refuse(reply, "%d clients follow already; end one of them", (int)CONTROL_FOLLOWERS_MAX);
+        return refuse(reply, "busy", "%d clients follow already; end one of them", (int)CONTROL_FOLLOWERS_MAX);
     int error = buf_text(reply, "{\"ok\":true}");
     return error ? error : CONTROL_TAIL;
 }
@@ -141,18 +155,20 @@ static int command_tail(struct supervisor *s, const char *argument, struct buf *
 static const struct {
     const char *verb;
     int (*answer)(struct supervisor *s, const char *argument, struct buf *reply);
+    int is_for_proxies;
 } verbs[] = {
-    {"status", command_status},   {"start", command_start}, {"stop", command_stop},
-    {"restart", command_restart}, {"reload", command_reload}, {"dump", command_dump},
-    {"tail", command_tail},
+    {"status", command_status, 1},   {"start", command_start, 0}, {"stop", command_stop, 0},
+    {"restart", command_restart, 0}, {"reload", command_reload, 0}, {"dump", command_dump, 0},
+    {"tail", command_tail, 1},
 };
 
-int command_answer(void *context, const char *line, struct buf *reply)
+int command_answer(void *context, enum control_who who, const char *line, struct buf *reply)
 {
     size_t verb_n = strcspn(line, " ");
     const char *argument = line + verb_n + strspn(line + verb_n, " ");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strlen(verbs[i].verb) == verb_n && memcmp(verbs[i].verb, line, verb_n) == 0)
-            return verbs[i].answer(context, argument, reply);
-    return refuse(reply, "unknown command \"%.64s\"; there are status, start, stop, restart, reload, dump, tail", line);
+            return who == CONTROL_PROXY && !verbs[i].is_for_proxies ? refuse(reply, NULL, "a proxy may not say %s: status and tail", verbs[i].verb)
+                                                                    : verbs[i].answer(context, argument, reply);
+    return refuse(reply, NULL, "unknown command \"%.64s\"; there are status, start, stop, restart, reload, dump, tail", line);
 }

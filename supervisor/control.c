@@ -60,7 +60,7 @@ static void write_reply(struct control_client *c)
             loop_set_events(c->control->loop, c->fd, POLLIN); /* until there are lines, or the client leaves */
             return;
         }
-        ssize_t n = sys_send(c->fd, buf_data(&c->reply), buf_size(&c->reply), 0);
+        ssize_t n = sys_send(c->fd, buf_data(&c->reply), buf_size(&c->reply), MSG_DONTWAIT); /* a proxy's may be made to block, by that */
         if (n < 0 && n != -EAGAIN) {
             close_client(c);
             return;
@@ -93,7 +93,7 @@ static void begin_tail(struct control_client *c)
 
 static void answer(struct control_client *c)
 {
-    int error = c->control->command(c->control->context, c->line, &c->reply);
+    int error = c->control->command(c->control->context, c->who, c->line, &c->reply);
     int has_tail = error == CONTROL_TAIL;
     if (error >= 0)
         error = buf_text(&c->reply, "\n");
@@ -110,14 +110,14 @@ static void answer(struct control_client *c)
 static void read_nothing(struct control_client *c)
 {
     char bytes[64];
-    ssize_t n = sys_recv(c->fd, bytes, sizeof bytes, 0);
+    ssize_t n = sys_recv(c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && n != -EAGAIN))
         close_client(c);
 }
 
 static void read_line(struct control_client *c)
 {
-    ssize_t n = sys_recv(c->fd, c->line + c->line_n, CONTROL_LINE_BYTES - 1 - c->line_n, 0);
+    ssize_t n = sys_recv(c->fd, c->line + c->line_n, CONTROL_LINE_BYTES - 1 - c->line_n, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return;
     if (n <= 0) {
@@ -159,7 +159,7 @@ static void tell_followers(void *context, int64_t now_ms)
 {
     struct control *c = context;
     (void)now_ms;
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+    for (int i = 0; i < CONTROL_PLACES; i++) {
         struct control_client *client = &c->clients[i];
         if (client->fd >= 0 && client->tail.is_following && buf_size(&client->reply) == 0)
             write_reply(client);
@@ -173,12 +173,24 @@ void control_ring_grown(struct control *c)
         loop_arm(c->loop, &c->grown, loop_now_ms(c->loop) + GROWN_MS);
 }
 
-static struct control_client *free_client(struct control *c)
+static struct control_client *free_client(struct control *c, enum control_who who)
 {
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (c->clients[i].fd < 0)
+    for (int i = 0; i < CONTROL_PLACES; i++)
+        if (c->clients[i].who == who && c->clients[i].fd < 0)
             return &c->clients[i];
     return NULL;
+}
+
+/* 0 or -errno, and the descriptor is the caller's still. */
+static int begin_client(struct control *c, struct control_client *client, int take_fd)
+{
+    int error = loop_add(c->loop, take_fd, POLLIN, client_ready, client);
+    if (error < 0)
+        return error;
+    client->fd = take_fd;
+    client->line_n = 0;
+    loop_arm(c->loop, &client->timer, loop_now_ms(c->loop) + CLIENT_LIMIT_MS);
+    return 0;
 }
 
 static void rest_is_over(void *context, int64_t now_ms)
@@ -202,14 +214,52 @@ static void control_ready(void *context, short revents)
         loop_arm(c->loop, &c->rest, loop_now_ms(c->loop) + REST_MS);
         return;
     }
-    struct control_client *client = free_client(c);
-    if (!client || loop_add(c->loop, fd, POLLIN, client_ready, client) < 0) {
+    struct control_client *client = free_client(c, CONTROL_OWNER);
+    if (!client || begin_client(c, client, fd) < 0)
         sys_close(fd);
-        return;
+}
+
+/* One end of what the contract names; over a connection to elsewhere nobody is told anything. */
+static int is_unix_socket(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t name_n;
+    return sys_socket_name(fd, &name, &name_n) == 0 && name.ss_family == AF_UNIX;
+}
+
+/* What a proxy hands up can come before the end of those that it has closed is seen. */
+static struct control_client *place_of_proxies(struct control *c)
+{
+    struct control_client *client = free_client(c, CONTROL_PROXY);
+    for (int i = 0; i < CONTROL_PLACES && !client; i++) {
+        struct pollfd p = {.fd = c->clients[i].fd};
+        if (c->clients[i].who != CONTROL_PROXY || sys_poll(&p, 1, 0) <= 0)
+            continue;
+        client = &c->clients[i];
+        close_client(client);
     }
-    client->fd = fd;
-    client->line_n = 0;
-    loop_arm(c->loop, &client->timer, loop_now_ms(c->loop) + CLIENT_LIMIT_MS);
+    return client;
+}
+
+void control_take(struct control *c, int fd)
+{
+    static const char crowded[] = "{\"ok\":false,\"code\":\"busy\",\"error\":\"proxies ask for so much already that there is no place for more\"}\n";
+    if (!is_unix_socket(fd))
+        return;
+    struct control_client *client = place_of_proxies(c);
+    int own_fd = client ? sys_dup_high(fd, 0) : -EBUSY;
+    if (own_fd < 0)
+        (void)!sys_send(fd, crowded, sizeof crowded - 1, MSG_DONTWAIT); /* who has gone need not hear it */
+    else if (begin_client(c, client, own_fd) < 0)
+        sys_close(own_fd);
+}
+
+int control_heard(struct control *c, const struct contract_message *m, int fd)
+{
+    if (m->kind != CONTRACT_ASK || fd < 0)
+        return 0;
+    control_take(c, fd);
+    return 1;
 }
 
 /* A socket that nobody answers on is left over from a crash. */
@@ -284,7 +334,7 @@ void control_move(struct control *c, const char *path, int take_fd)
 }
 
 int control_init(struct control *c, struct loop *loop, const char *path,
-                 int (*command)(void *, const char *, struct buf *), void *context)
+                 int (*command)(void *, enum control_who, const char *, struct buf *), void *context)
 {
     memset(c, 0, offsetof(struct control, lines));
     c->loop = loop;
@@ -293,8 +343,8 @@ int control_init(struct control *c, struct loop *loop, const char *path,
     c->fd = -1;
     timer_init(&c->rest, rest_is_over, c);
     timer_init(&c->grown, tell_followers, c);
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-        c->clients[i] = (struct control_client){.control = c, .fd = -1, .line = c->lines[i]};
+    for (int i = 0; i < CONTROL_PLACES; i++) {
+        c->clients[i] = (struct control_client){.control = c, .who = i < CONTROL_CLIENTS_MAX ? CONTROL_OWNER : CONTROL_PROXY, .fd = -1, .line = c->lines[i]};
         buf_init(&c->clients[i].reply, REPLY_LIMIT_BYTES);
         timer_init(&c->clients[i].timer, client_timer, &c->clients[i]);
     }
@@ -310,7 +360,7 @@ void control_fini(struct control *c)
         loop_disarm(c->loop, &c->grown);
         tell_followers(c, 0);
     }
-    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+    for (int i = 0; i < CONTROL_PLACES; i++)
         if (c->clients[i].control)
             close_client(&c->clients[i]);
     if (c->loop)

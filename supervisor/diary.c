@@ -60,12 +60,28 @@ void diary_init(struct supervisor *s)
         keep(s); /* its end is not to be counted twice */
 }
 
+static int is_cold(const struct boot *boot)
+{
+    return strcmp(boot->cause, "start") == 0 || strcmp(boot->cause, "wake") == 0;
+}
+
+static int add_boot(struct supervisor *s, struct boot *boot)
+{
+    if (!boot || boot->is_kept || !is_cold(boot))
+        return 0;
+    boot->is_kept = 1;
+    slept_add_boot(&s->slept, boot);
+    return 1;
+}
+
+/* Where nobody has asked for a token before it sleeps, its boot is over all the same. */
 void diary_sleep_begins(struct supervisor *s, enum slept_how how)
 {
     if (s->slept.how != SLEPT_AWAKE)
         return;
     slept_begin(&s->slept, how, loop_now_ms(&s->loop) - s->diary_mark_ms, sys_realtime_ms());
     mark(s);
+    add_boot(s, boots_get(&s->boots, 0));
     keep(s);
 }
 
@@ -87,6 +103,12 @@ void diary_sleep_failed(struct supervisor *s)
     keep(s);
 }
 
+void diary_boot(struct supervisor *s, struct boot *boot)
+{
+    if (add_boot(s, boot))
+        keep(s);
+}
+
 /* Once for each boot, and not for one that a crash, a hang or a restart has begun. */
 void diary_follow(struct supervisor *s, const struct child *c)
 {
@@ -94,7 +116,7 @@ void diary_follow(struct supervisor *s, const struct child *c)
     if (!state_is_ollama(c) || c->program.state != CONTRACT_READY || s->diary_boot_n == s->boots.begun_n)
         return;
     s->diary_boot_n = s->boots.begun_n;
-    if (strcmp(boot->cause, "start") != 0 && strcmp(boot->cause, "wake") != 0)
+    if (!is_cold(boot))
         return;
     s->slept.cold_starts_n++;
     keep(s);
@@ -107,6 +129,7 @@ void diary_end(struct supervisor *s)
     diary_sum(s, &s->slept);
     s->slept.how = SLEPT_AWAKE;
     mark(s);
+    add_boot(s, boots_get(&s->boots, 0));
     keep(s);
 }
 

@@ -18,6 +18,8 @@ void diary_sleep_ends(struct supervisor *s);
 void diary_sleep_failed(struct supervisor *s);
 /* This child has changed its state: where it is Ollama, and ready, a cold start may be over. */
 void diary_follow(struct supervisor *s, const struct child *c);
+/* This boot has come as far as it will be counted: where it was a cold start, once. */
+void diary_boot(struct supervisor *s, struct boot *boot);
 /* Everything ends. */
 void diary_end(struct supervisor *s);
 /* A process has been reaped. 1 where it was one of ours. */

@@ -54,7 +54,7 @@ static void tell_listening(const struct address *a)
 {
     char text[ADDRESS_TEXT_BYTES];
     address_text(a, text);
-    log_event(LOG_INFO, "listening", "address=%s", text);
+    log_event(LOG_DEBUG, "listening", "address=%s", text); /* the proxy says so when it takes who comes */
 }
 
 static void tell_leaving(const struct address *a, int is_closed)
@@ -122,25 +122,25 @@ int doors_open(struct doors *d, const struct address *a, char *why)
     return 0;
 }
 
-/* SO_REUSEPORT on what goes and has this port: the kernel lets 0.0.0.0:P and 127.0.0.1:P listen side by side only where both
- * sockets say so. Who is bound to the narrower address has the connections until it is closed. */
+/* SO_REUSEPORT on what goes, all that next has not (NULL: nothing stays), and has this port: the kernel lets 0.0.0.0:P and
+ * 127.0.0.1:P listen side by side only where both sockets say so. Who is bound to the narrower address has the connections until
+ * it is closed. */
 static void share(const struct door_list *list, const struct door_list *next, uint16_t port, int is_shared, size_t *shared_n)
 {
     for (size_t i = 0; i < list->n; i++)
-        if ((port == 0 || list->addresses[i].port == port) && !has_fd(next, list->fds[i]))
+        if ((port == 0 || list->addresses[i].port == port) && (!next || !has_fd(next, list->fds[i])))
             *shared_n += sys_setsockopt_int(list->fds[i], SOL_SOCKET, SO_REUSEPORT, is_shared) == 0;
 }
 
 /* Other programs of our user are not to bind there beside us. */
 static void unshare(struct doors *d, struct doors_plan *plan)
 {
-    static const struct door_list none;
     size_t unused;
     if (plan->shared_n == 0)
         return;
-    share(&d->open, &none, 0, 0, &unused);
-    share(&d->leaving, &none, 0, 0, &unused);
-    share(&plan->next, &none, 0, 0, &unused);
+    share(&d->open, NULL, 0, 0, &unused);
+    share(&d->leaving, NULL, 0, 0, &unused);
+    share(&plan->next, NULL, 0, 0, &unused);
     plan->shared_n = 0;
 }
 
@@ -243,6 +243,12 @@ void doors_commit(struct doors *d, struct doors_plan *plan)
             tell_listening(&plan->next.addresses[i]);
     d->open = plan->next;
     if (has_more) /* they have not been served yet */
+        loop_disarm(d->loop, &d->timer);
+}
+
+void doors_are_given(struct doors *d)
+{
+    if (timer_is_armed(&d->timer))
         loop_disarm(d->loop, &d->timer);
 }
 

@@ -52,6 +52,9 @@ void doors_plan_drop(struct doors *d, struct doors_plan *plan);
 /* Puts it in force; what is no longer in the list is leaving. */
 void doors_commit(struct doors *d, struct doors_plan *plan);
 
+/* A proxy is started with copies of those that leave, and closes them only a while after it is ready: ours, which is to be the last, waits
+ * for that, though an earlier proxy was ready before. */
+void doors_are_given(struct doors *d);
 /* A proxy is ready that has all of them: those that leave have a moment more. */
 void doors_are_served(struct doors *d);
 /* No proxy will come: what leaves is closed now, and so is who was kept for it. */

@@ -8,12 +8,14 @@
 
 enum { HONEST_END_MS = 500 };
 
-/* It is on its way out: nothing it wants is started for it. But who waits for its answers may wait for an Ollama that hangs. */
-static void draining_said(void *context, const struct contract_message *m)
+/* It is on its way out: no program that it wants is started for it. But who waits for its answers may wait for an Ollama that hangs, or for an engine. */
+static void draining_said(void *context, const struct contract_message *m, int fd)
 {
     const struct draining_table *t = ((struct draining *)context)->table;
     if (m->kind == CONTRACT_CHANGED && m->value == 1 && t->stuck)
         t->stuck(t->context);
+    else if (t->asked)
+        t->asked(t->context, m, fd);
 }
 
 /* The first time a second TERM: end your answers now. From then on KILL. */
@@ -81,7 +83,7 @@ void draining_reaped(struct draining *d)
 {
     log_event(LOG_INFO, "drained", "pid=%d", (int)d->pid);
     loop_disarm(d->loop, &d->timer);
-    channel_close(&d->channel);
+    channel_end(&d->channel);
     board_free_line(d->board, d->line, loop_monotonic_ms(d->loop));
     d->pid = 0;
 }

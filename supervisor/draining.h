@@ -26,6 +26,8 @@ struct draining_table {
     struct draining items[DRAINING_MAX];
     uint64_t taken_n;
     void (*stuck)(void *context); /* one says that requests of its own are with Ollama and nothing comes of them; NULL: nobody asks */
+    /* It asks for an engine, or for a job of the hub, for requests that it still has; the descriptor as channel.h's said. NULL: nobody is asked. */
+    void (*asked)(void *context, const struct contract_message *m, int fd);
     void *context;
 };
 

@@ -32,9 +32,34 @@ static int is_crash(const char *line)
     return 0;
 }
 
+/* `torch.OutOfMemoryError: CUDA out of memory. …`, which is the last line of a traceback of Python's; vLLM's processes say before it who
+ * they are. */
+static int is_exception(const char *line)
+{
+    static const char *const ends[] = {"Error", "Exception", "Interrupt", "Exit"};
+    const char *said_by = *line == '(' ? strstr(line, ") ") : NULL;
+    if (said_by)
+        line = said_by + 2;
+    size_t name_n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.");
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end_n = strlen(ends[i]);
+        if (name_n > end_n && memcmp(line + name_n - end_n, ends[i], end_n) == 0)
+            return line[name_n] == ':' || line[name_n] == '\0';
+    }
+    return 0;
+}
+
+/* What points to an error that was told before says less than that. */
+static int is_pointer(const char *line)
+{
+    return strstr(line, "See root cause above") != NULL;
+}
+
 enum last_words_weight last_words_weigh(const char *line, enum log_level level)
 {
-    return is_crash(line) ? LAST_WORDS_CRASH : level >= LOG_ERROR ? LAST_WORDS_ERROR : LAST_WORDS_ANY;
+    if (is_crash(line))
+        return LAST_WORDS_CRASH;
+    return !is_pointer(line) && (level >= LOG_ERROR || is_exception(line)) ? LAST_WORDS_ERROR : LAST_WORDS_ANY;
 }
 
 void last_words_take(struct last_words *w, const char *line, enum log_level level, int64_t now_ms)

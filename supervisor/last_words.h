@@ -15,7 +15,7 @@ enum {
 /* How much a line says of a death. */
 enum last_words_weight {
     LAST_WORDS_ANY,
-    LAST_WORDS_ERROR, /* it calls itself an error */
+    LAST_WORDS_ERROR, /* it calls itself an error, or is what Python ended with */
     LAST_WORDS_CRASH, /* nobody says it and lives on: a panic, a failed assertion, an error of the GPU's driver */
 };
 

@@ -149,7 +149,7 @@ static int sign_configuration(uint64_t *h, const struct launch_site *site, const
     error = error ? error : buf_printf(&text, "%s %d %d", backend, site->conf->supervisor.log_level,
                                        site->conf->supervisor.log_format);
     if (!error && strcmp(p->name, "proxy") == 0)
-        error = buf_printf(&text, " %d", site->conf->supervisor.memory_check);
+        error = buf_printf(&text, " %d %d", site->conf->supervisor.memory_check, site->conf->is_alone);
     error = error ? error : buf_append(&text, "", 1);
     if (!error && strcmp(p->name, "preload") == 0)
         error = conf_preload_list(site->conf, &models, &d);

@@ -15,7 +15,7 @@ enum { UNKNOWN = -1 };
 static int level_of_word(const char *word)
 {
     static const struct {
-        const char *word;
+        char word[12];
         enum log_level level;
     } words[] = {
         {"trace", LOG_DEBUG},   {"debug", LOG_DEBUG},   {"info", LOG_DEBUG},      {"notice", LOG_DEBUG},
@@ -116,10 +116,24 @@ static int from_dated(const char *line)
     return UNKNOWN;
 }
 
+/* `ERROR 06-24 10:21:42 [core.py:519] text`, `(EngineCore_0 pid=272) ERROR 06-24 …`: vLLM, whose processes say who they are. */
+static int from_vllm(const char *line)
+{
+    static const char form[] = " 00-00 00:00:00 ";
+    const char *said_by = *line == '(' ? strstr(line, ") ") : NULL;
+    if (said_by)
+        line = said_by + 2;
+    size_t word_n = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    for (size_t i = 0; form[i]; i++)
+        if (form[i] == '0' ? !isdigit((unsigned char)line[word_n + i]) : line[word_n + i] != form[i])
+            return UNKNOWN;
+    return level_of_word(line);
+}
+
 /* How Go, C++, ggml and Python end; these stand at the beginning of a line. */
 static int from_last_words(const char *line)
 {
-    static const char *const beginnings[] = {
+    static const char beginnings[][36] = {
         "panic:", "fatal error:", "runtime:", "SIGSEGV:", "SIGABRT:", "SIGBUS:", "SIGILL:", "[signal SIG", "terminate called",
         "GGML_ASSERT(", "CUDA error", "ROCm error", "Traceback (most recent call last):", "Segmentation fault",
         "Out of memory", "Killed", "http: panic serving",
@@ -135,13 +149,13 @@ static int from_last_words(const char *line)
 static int from_llama(const char *line)
 {
     static const struct {
-        const char *text;
+        char text[16];
         enum log_level level;
     } matters[] = {
         {"error", LOG_ERROR},       {"failed", LOG_ERROR},     {"unable to", LOG_ERROR}, {"GGML_ASSERT(", LOG_ERROR},
         {"CUDA error", LOG_ERROR},  {"warning", LOG_WARNING},  {"out of memory", LOG_ERROR},
     };
-    static const char *const owners[] = {"llama", "ggml", "gguf", "clip", "srv", "slot", "common", "main", "load", "/"};
+    static const char owners[][8] = {"llama", "ggml", "gguf", "clip", "srv", "slot", "common", "main", "load", "/"};
     int is_ours = 0;
     for (size_t i = 0; i < sizeof owners / sizeof *owners; i++)
         is_ours = is_ours || strncmp(line, owners[i], strlen(owners[i])) == 0;
@@ -157,7 +171,7 @@ static int from_llama(const char *line)
 }
 
 static int (*const forms[])(const char *) = {from_key_value,  from_gin,        from_klog,  from_json,
-                                             from_last_words, from_first_word, from_dated, from_llama};
+                                             from_last_words, from_first_word, from_vllm, from_dated, from_llama};
 
 enum log_level level_of_line(const char *line)
 {

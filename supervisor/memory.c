@@ -301,5 +301,6 @@ int memory_write(const struct memory *m, struct buf *out)
     error = error ? error : write_number(out, "limit_bytes", is.limit_bytes);
     error = error ? error : write_number(out, "used_bytes", is.used_bytes);
     error = error ? error : write_number(out, "peak_bytes", is.peak_bytes);
+    error = error ? error : write_number(out, "cache_bytes", is.cache_bytes);
     return error ? error : buf_printf(out, "\"oom_kills\":%" PRIu64 ",\"source\":\"%s\"}", m->kills_n, cgroup_source_name(is.source));
 }

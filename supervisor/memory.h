@@ -48,7 +48,7 @@ void memory_reaped(struct memory *m);
  * such as "out of memory, the limit is 2.0 GiB". */
 int memory_claim(struct memory *m, const char *program, char why[MEMORY_WHY_BYTES]) WARN_UNUSED;
 
-/* {"limit_bytes":…,"used_bytes":…,"peak_bytes":…,"oom_kills":…,"source":"…"}, null for what is not known. 0 or -errno. */
+/* {"limit_bytes":…,"used_bytes":…,"peak_bytes":…,"cache_bytes":…,"oom_kills":…,"source":"…"}, null for what is not known. 0 or -errno. */
 int memory_write(const struct memory *m, struct buf *out) WARN_UNUSED;
 
 #endif

@@ -99,9 +99,9 @@ static int prepare(struct models_folder *m, int what, const char *path, const st
     if (error)
         return f.blocked[0] || (f.is_made && r->has_ids); /* made, and could not be given */
     if (f.is_made && r->has_ids)
-        log_event(LOG_INFO, "models_made", "path=\"%s\" uid=%u gid=%u", path, r->uid, r->gid);
+        log_event(LOG_DEBUG, "models_made", "path=\"%s\" uid=%u gid=%u", path, r->uid, r->gid);
     else if (f.is_made)
-        log_event(LOG_INFO, "models_made", "path=\"%s\"", path);
+        log_event(LOG_DEBUG, "models_made", "path=\"%s\"", path);
     folder_judge(&f, r, what == TELL_HOME ? HOME_DEPTH : MODELS_DEPTH);
     int is_astray = is_led_astray(m, what, path, &f), is_blocked = f.blocked[0] && !is_astray;
     if (is_blocked)

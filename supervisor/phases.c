@@ -5,14 +5,15 @@
 #include "supervisor/phases.h"
 
 #include "common/log.h"
+#include "supervisor/diary.h"
 
-
-static void tell(struct boot *boot)
+static void tell(struct supervisor *s, struct boot *boot)
 {
     char text[BOOT_TEXT_BYTES];
     if (!boot || boot->is_told)
         return;
     boot->is_told = 1;
+    diary_boot(s, boot);
     boots_text(boot, text);
     log_event(LOG_INFO, "booted", "cause=%s%s", boot->cause, text);
 }
@@ -38,7 +39,7 @@ void phases_follow(struct supervisor *s, const struct child *c)
         return;
     int is_for_good = s->is_stopping || p->is_over || (p->state == CONTRACT_STOPPING && p->after == PROGRAM_AFTER_DOWN);
     if (boots_follow(&s->boots, p->state, cause_of(s, p), is_for_good, sys_monotonic_ms()))
-        tell(boots_get(&s->boots, 1));
+        tell(s, boots_get(&s->boots, 1));
 }
 
 void phases_look(struct supervisor *s)
@@ -57,7 +58,7 @@ void phases_look(struct supervisor *s)
     if (marks.loaded_at_ms > 0)
         (void)!boots_note(&s->boots, BOOT_LOAD, marks.loaded_at_ms);
     if (marks.first_token_at_ms > 0 && boots_note(&s->boots, BOOT_FIRST_TOKEN, marks.first_token_at_ms))
-        tell(boot);
+        tell(s, boot);
     int is_used = boot->after_ms[BOOT_LOAD] != BOOT_NOT_YET || boot->after_ms[BOOT_FIRST_TOKEN] != BOOT_NOT_YET;
     atomic_store(&s->board.page->used_pid, !is_used ? 0 : is_ours ? (int32_t)ollama->program.pid : -1);
 }

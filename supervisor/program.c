@@ -105,7 +105,7 @@ static void launch(struct program *p, const char *cause, int64_t now_ms)
         if (is_shortage(pid))
             wait_for_plenty(p, now_ms);
         else
-            failure(p, "spawn_failed", now_ms);
+            run_failed(p, "spawn_failed", now_ms);
         return;
     }
     p->shortages_n = 0;
@@ -379,6 +379,14 @@ void program_last_exit(const struct program *p, char *out, size_t out_n)
         snprintf(out, out_n, "killed by signal %d (%s)", WTERMSIG(p->last_status), strsignal(WTERMSIG(p->last_status)));
     else
         snprintf(out, out_n, "exit code %d", WEXITSTATUS(p->last_status));
+}
+
+int program_last_code(const struct program *p)
+{
+    enum { SIGNALLED = 128 };
+    if (!p->has_exited)
+        return -1;
+    return WIFSIGNALED(p->last_status) ? SIGNALLED + WTERMSIG(p->last_status) : WEXITSTATUS(p->last_status);
 }
 
 void program_exited(struct program *p, int status, const char *last_line, int64_t now_ms)

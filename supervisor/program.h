@@ -95,6 +95,8 @@ void program_stop_by(struct program *p, int64_t soft_ms, int64_t hard_ms, int64_
 void program_end(struct program *p, int64_t now_ms);
 /* Says in words how the last process ended ("" when none has): "exit code 3", "killed by signal 9 (Killed)". */
 void program_last_exit(const struct program *p, char *out, size_t out_n);
+/* The same as a number: its exit code, or 128 and the signal's number, as a shell has it; -1: none has ended. */
+int program_last_code(const struct program *p);
 /* 1 while there is a process. */
 int program_is_alive(const struct program *p);
 

@@ -6,6 +6,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "supervisor/instances/instances.h"
 #include "supervisor/sleep.h"
 #include "supervisor/state_folder.h"
 
@@ -86,6 +87,7 @@ struct plans {
     struct launch_site site;
     struct doors_plan doors;
     int control_fd; /* where the control socket moves; -1: it stays */
+    unsigned engines_kept; /* as instances_plan() */
 };
 
 static void drop_plans(struct plans *p, struct supervisor *s, const struct conf *fresh)
@@ -158,6 +160,10 @@ static int make_plans(struct plans *p, struct supervisor *s, const struct conf *
     state_folder_prepare(fresh, &s->keeper);
     p->site.config_fd = -1;
     error = launch_site_config(&p->site);
+    if (!error)
+        error = instances_prepare(s, fresh);
+    if (!error)
+        error = instances_plan(s, &p->site, &p->engines_kept);
     if (!error)
         error = state_read_models(fresh, &p->models_n);
     for (size_t i = 0; i < fresh->programs_n && !error; i++) {
@@ -255,6 +261,7 @@ static int reload_all(struct supervisor *s, struct diag *d)
     retire_removed(s, fresh);
     for (size_t i = 0; i < fresh->programs_n; i++)
         apply_to(s, &fresh->programs[i], &plans, loop_now_ms(&s->loop));
+    instances_reloaded(s, plans.engines_kept);
     follow_doors(s);
     conf_free(&old);
     log_init("supervisor", (enum log_level)fresh->supervisor.log_level, (enum log_format)fresh->supervisor.log_format);

@@ -9,6 +9,7 @@
 #include "supervisor/doze.h"
 #include "supervisor/handshakes.h"
 #include "supervisor/idle.h"
+#include "supervisor/instances/instances.h"
 #include "supervisor/stop.h"
 #include "supervisor/suspend.h"
 
@@ -26,19 +27,19 @@ static int is_on_its_way(const struct child *c)
 static enum idle_verdict judge(struct supervisor *s, int64_t *again_at_ms)
 {
     struct board_activity activity;
+    const struct child *c;
     int64_t now_ms = loop_now_ms(&s->loop);
     board_activity(&s->board, loop_monotonic_ms(&s->loop), &activity);
     struct idle_view view = {.timeout_ms = diary_timeout_ms(s), .last_active_ms = s->started_at_ms,
-                             .is_busy = activity.in_flight_n > 0 || activity.held_n > 0};
+                             .is_busy = activity.in_flight_n > 0 || activity.held_n > 0 || instances_are_pulling(s)};
     if (activity.last_active_ms - s->loop.frozen_ms > view.last_active_ms)
         view.last_active_ms = activity.last_active_ms - s->loop.frozen_ms;
     if (s->resumed_at_ms > view.last_active_ms) /* somebody woke the machine, and will say in a moment what for */
         view.last_active_ms = s->resumed_at_ms;
-    for (size_t i = 0; i < s->children_n; i++) {
-        const struct program *p = &s->children[i].program;
-        view.is_busy |= is_on_its_way(&s->children[i]);
-        if (p->state_since_ms > view.last_active_ms && p->state == CONTRACT_READY)
-            view.last_active_ms = p->state_since_ms;
+    for (size_t at = 0; (c = state_next_child(s, &at));) {
+        view.is_busy |= is_on_its_way(c);
+        if (c->program.state_since_ms > view.last_active_ms && c->program.state == CONTRACT_READY)
+            view.last_active_ms = c->program.state_since_ms;
     }
     return idle_judge(&view, now_ms, again_at_ms);
 }
@@ -99,6 +100,7 @@ static void act(struct supervisor *s)
         suspend_begin(s);
         break;
     case CONF_IDLE_STOP:
+        instances_doze(s);
         if (!doze_begin(s)) /* not now; it is looked again later */
             falling_init(&s->falling, loop_now_ms(&s->loop));
         break;
@@ -155,6 +157,17 @@ static void follow(struct supervisor *s, enum falling_event event)
     arm(s, event);
 }
 
+/* idle_action = stop: Ollama, or an engine with a model. */
+static int has_any_to_stop(struct supervisor *s)
+{
+    int has_any = state_child(s, "ollama")->program.state == CONTRACT_READY;
+    for (size_t i = 0; i < CONTRACT_INSTANCES && !has_any; i++) {
+        const struct child *c = state_engine_at(s, i);
+        has_any = c && c->program.state == CONTRACT_READY;
+    }
+    return has_any;
+}
+
 static void look_awake(struct supervisor *s, int64_t now_ms)
 {
     int64_t again_at_ms = 0;
@@ -167,6 +180,8 @@ static void look_awake(struct supervisor *s, int64_t now_ms)
     case IDLE_NOW:
         if (s->conf->supervisor.idle_action == CONF_IDLE_NONE)
             log_event(LOG_DEBUG, "idle", "action=none");
+        else if (s->conf->supervisor.idle_action == CONF_IDLE_STOP && !has_any_to_stop(s))
+            idle_later(s, now_ms + diary_timeout_ms(s));
         else
             follow(s, FALLING_IDLE);
         break;

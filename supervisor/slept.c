@@ -33,6 +33,18 @@ static int read_how(const char *value, enum slept_how *how)
     return -EINVAL;
 }
 
+/* NAME_n or NAME_ms of a phase; NULL. Versions before this one had none. */
+static int64_t *part_of(struct slept *s, const char *name)
+{
+    for (int i = 0; i < BOOT_PHASE_COUNT; i++) {
+        const char *phase = boots_phase_name((enum boot_phase)i);
+        size_t n = strlen(phase);
+        if (strncmp(name, phase, n) == 0 && name[n] == '_')
+            return strcmp(name + n, "_n") == 0 ? &s->parts[i].n : strcmp(name + n, "_ms") == 0 ? &s->parts[i].ms : NULL;
+    }
+    return NULL;
+}
+
 /* One line; a name that is not known is a later version's. 1 where it is one of those that must be there. */
 static int read_line(struct slept *s, const char *name, const char *value)
 {
@@ -62,7 +74,8 @@ static int read_line(struct slept *s, const char *name, const char *value)
         *numbers[i].to = number * numbers[i].unit;
         return 1;
     }
-    return 0;
+    int64_t *part = part_of(s, name);
+    return part && parse_integer(value, 0, number_most, part, why) < 0 ? -EINVAL : 0;
 }
 
 int slept_read(struct slept *out, const char *text, size_t text_n)
@@ -95,11 +108,16 @@ int slept_read(struct slept *out, const char *text, size_t text_n)
 
 size_t slept_write(const struct slept *s, char out[SLEPT_BYTES])
 {
-    return (size_t)snprintf(out, SLEPT_BYTES,
-                            "awake_s=%" PRId64 "\nasleep_s=%" PRId64 "\ncold_starts=%" PRId64 "\nwakes=%" PRId64
-                            "\ncooldown=%u\nhow=%s\nsince_ms=%" PRId64 "\n",
-                            s->awake_ms / 1000, s->asleep_ms / 1000, s->cold_starts_n, s->wakes_n, s->cooldown, how_names[s->how],
-                            s->since_realtime_ms);
+    size_t at = (size_t)snprintf(out, SLEPT_BYTES,
+                                 "awake_s=%" PRId64 "\nasleep_s=%" PRId64 "\ncold_starts=%" PRId64 "\nwakes=%" PRId64
+                                 "\ncooldown=%u\nhow=%s\nsince_ms=%" PRId64 "\n",
+                                 s->awake_ms / 1000, s->asleep_ms / 1000, s->cold_starts_n, s->wakes_n, s->cooldown, how_names[s->how],
+                                 s->since_realtime_ms);
+    for (int i = 0; i < BOOT_PHASE_COUNT; i++) {
+        const char *phase = boots_phase_name((enum boot_phase)i);
+        at += (size_t)snprintf(out + at, SLEPT_BYTES - at, "%s_n=%" PRId64 "\n%s_ms=%" PRId64 "\n", phase, s->parts[i].n, phase, s->parts[i].ms);
+    }
+    return at;
 }
 
 int64_t slept_duration_ms(enum slept_how how, int64_t boottime_ms, int64_t realtime_ms)
@@ -142,6 +160,16 @@ void slept_end(struct slept *s, int64_t asleep_ms, int64_t idle_timeout_ms)
         s->cooldown = 0;
     else if (asleep_ms >= 0 && s->cooldown < SLEPT_COOLDOWN_MOST)
         s->cooldown++;
+}
+
+void slept_add_boot(struct slept *s, const struct boot *boot)
+{
+    for (int i = 0; i < BOOT_PHASE_COUNT; i++) {
+        if (boot->after_ms[i] == BOOT_NOT_YET || s->parts[i].n == number_most || boot->after_ms[i] > number_most - s->parts[i].ms)
+            continue;
+        s->parts[i].n++;
+        s->parts[i].ms += boot->after_ms[i];
+    }
 }
 
 int64_t slept_timeout_ms(const struct slept *s, int64_t idle_timeout_ms)

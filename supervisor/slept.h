@@ -6,15 +6,23 @@
 #define SUPERVISOR_SLEPT_H
 
 #include "common/sys.h"
+#include "supervisor/boots.h"
 
 /* COOLDOWN_MOST: so often idle_timeout is doubled at the most, to the eightfold. */
 enum { SLEPT_BYTES = 512, SLEPT_COOLDOWN_MOST = 3 };
 
 enum slept_how { SLEPT_AWAKE, SLEPT_EXIT, SLEPT_STOP, SLEPT_SUSPEND, SLEPT_HOW_COUNT };
 
+/* One phase of all cold starts. */
+struct slept_part {
+    int64_t n;  /* those that came so far */
+    int64_t ms; /* from their beginnings, together */
+};
+
 struct slept {
     int64_t awake_ms, asleep_ms; /* altogether, without the time since the last change */
     int64_t cold_starts_n;       /* starts of Ollama, but for those after a crash and a restart */
+    struct slept_part parts[BOOT_PHASE_COUNT]; /* of those whose boot is over, or was asked for its first token */
     int64_t wakes_n;
     int64_t since_realtime_ms;   /* when it fell asleep; where how is not SLEPT_AWAKE */
     enum slept_how how;          /* how it sleeps */
@@ -36,6 +44,8 @@ void slept_begin(struct slept *s, enum slept_how how, int64_t awake_ms, int64_t 
 /* It wakes, after so long (-1: nobody knows). Where that is less than idle_timeout the next one is doubled, after a longer sleep it is as it
  * was: who comes again and again a moment too late finds it awake. */
 void slept_end(struct slept *s, int64_t asleep_ms, int64_t idle_timeout_ms);
+/* This boot was a cold start: its phases are added to those of all. */
+void slept_add_boot(struct slept *s, const struct boot *boot);
 /* idle_timeout as it is now. */
 int64_t slept_timeout_ms(const struct slept *s, int64_t idle_timeout_ms);
 

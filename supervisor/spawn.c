@@ -127,6 +127,8 @@ static int place_fds(const struct spawn_plan *plan, int *exec_fd)
         error = sys_dup_to(plan->output_fd, 1);
     if (plan->output_fd >= 0 && error >= 0)
         error = sys_dup_to(plan->output_fd, 2);
+    for (int fd = 0; fd <= 1 && plan->stdio_fd > 0 && error >= 0; fd++)
+        error = sys_dup_to(plan->stdio_fd, fd);
     sys_cloexec_from(FIRST_FD);
     for (size_t i = 0; i < plan->fds_n && error >= 0; i++)
         error = sys_dup_to(copies[i], FIRST_FD + (int)i);

@@ -29,12 +29,13 @@ struct spawn_plan {
     const struct conf_rights *rights; /* NULL: all as we are */
     const char *first_dir; /* a command without a slash is looked for here first; NULL: on PATH alone */
     int output_fd;         /* becomes 1 and 2; -1: ours are inherited */
+    int stdio_fd;          /* becomes 0 and 1, whatever output_fd is; 0: none, as that is nobody's */
     int fds[SPAWN_FDS_MAX]; /* become 3, 4, … */
     size_t fds_n;
     char *listen_pid_at, *main_pid_at; /* ten digits in envp that the child overwrites with its own pid; NULL: none */
 };
 
-/* Starts a process in a process group of its own, with /dev/null as stdin, a clean signal mask, default dispositions and
+/* Starts a process in a process group of its own, with /dev/null as stdin where the plan has no stdio_fd, a clean signal mask, default dispositions and
  * only the descriptors named, as the rights say. *exec_fd: says by spawn_exec_error() whether it came to exec; the caller
  * closes it. The pid, or -errno: -ENOENT where there is no such command.
  * execve(2), credentials(7), sd_listen_fds(3) */

@@ -108,11 +108,12 @@ static void add_trouble(const struct supervisor *s, const struct child *c, struc
 static void add_stopping(const struct supervisor *s, struct text *t)
 {
     const char *separator = ": waiting for ";
+    const struct child *c;
     add(t, "stopping");
-    for (size_t i = 0; i < s->children_n; i++) {
-        if (!program_is_alive(&s->children[i].program))
+    for (size_t at = 0; (c = state_next_child(s, &at));) {
+        if (!program_is_alive(&c->program))
             continue;
-        add(t, "%s%s", separator, s->children[i].program.conf->name);
+        add(t, "%s%s", separator, c->program.conf->name);
         separator = ", ";
     }
 }

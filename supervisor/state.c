@@ -2,6 +2,9 @@
 #include "supervisor/state.h"
 
 #include "common/log.h"
+#ifdef WITH_MODELS
+#include "supervisor/instances/places.h"
+#endif
 
 #include <errno.h>
 #include <string.h>
@@ -11,6 +14,40 @@ struct child *state_child(struct supervisor *s, const char *name)
     for (size_t i = 0; i < s->children_n; i++)
         if (strcmp(s->children[i].program.conf->name, name) == 0 && !child_is_vacant(&s->children[i]))
             return &s->children[i];
+    return NULL;
+}
+
+struct child *state_engine_at(const struct supervisor *s, size_t n)
+{
+#ifdef WITH_MODELS
+    return places_child_at(s->instances, n);
+#else
+    (void)s;
+    (void)n;
+    return NULL;
+#endif
+}
+
+const struct child *state_next_child(const struct supervisor *s, size_t *at)
+{
+    const struct child *c = NULL;
+    if (*at < s->children_n)
+        return &s->children[(*at)++];
+    while (!c && *at < s->children_n + CONTRACT_INSTANCES)
+        c = state_engine_at(s, (*at)++ - s->children_n);
+    return c;
+}
+
+struct child *state_main_of(struct supervisor *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->children_n; i++)
+        if (s->children[i].program.pid == pid)
+            return &s->children[i];
+    for (size_t i = 0; i < CONTRACT_INSTANCES; i++) {
+        struct child *c = state_engine_at(s, i);
+        if (c && c->program.pid == pid)
+            return c;
+    }
     return NULL;
 }
 
@@ -101,6 +138,8 @@ void state_follow_doors(struct supervisor *s, const struct child *c)
         doors_are_forsaken(&s->doors);
     else if (!program_is_alive(p)) /* it may wait for Ollama, which must not wait for it */
         doors_make_way(&s->doors, &s->conf->ollama);
+    else if (p->state == CONTRACT_STARTING)
+        doors_are_given(&s->doors);
 }
 
 int state_is_port_held(const struct supervisor *s, const struct child *c)

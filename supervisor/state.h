@@ -51,6 +51,7 @@ struct supervisor {
     int64_t started_at_ms;
     struct boots boots; /* phases.c */
     struct models_folder models_folder;
+    struct instances *instances; /* engines with a model each; NULL: none were ever to be started */
     size_t models_n;  /* on the preload list */
     int is_announced; /* "ready" was logged */
     /* standing.c */
@@ -103,6 +104,12 @@ struct supervisor {
 
 /* The child of this name, or NULL. */
 struct child *state_child(struct supervisor *s, const char *name);
+/* The child of the nth engine's place, from 0 to CONTRACT_INSTANCES - 1; NULL where it never had a process. */
+struct child *state_engine_at(const struct supervisor *s, size_t n);
+/* Each program's, then each engine's that ever had a process: the next one from *at on, 0 for the first; NULL behind the last. */
+const struct child *state_next_child(const struct supervisor *s, size_t *at);
+/* The child whose main process this is, a program's or an engine's; NULL. */
+struct child *state_main_of(struct supervisor *s, pid_t pid);
 /* Whether this child is Ollama. */
 int state_is_ollama(const struct child *c);
 /* Whether Ollama was stopped because nobody needed it. */

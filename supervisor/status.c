@@ -2,7 +2,7 @@
 #include "supervisor/status.h"
 
 #include "supervisor/diary.h"
-#include "supervisor/usage.h"
+#include "supervisor/instances/instances.h"
 
 #include <string.h>
 
@@ -38,11 +38,13 @@ static int write_program(const struct supervisor *s, const struct child *c, cons
     program_last_exit(p, last_exit, sizeof last_exit);
     int error = buf_text(out, "{\"name\":");
     error = error ? error : buf_json_string(out, p->conf->name, strlen(p->conf->name));
-    error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"restarts\":%u,\"required\":%s",
+    error = error ? error : buf_printf(out, ",\"state\":\"%s\",\"pid\":%d,\"uptime_s\":%lld,\"restarts\":%u,\"required\":%s,\"wanted\":%s",
                                        contract_state_name(p->state), (int)p->pid, (long long)(up_ms / 1000),
-                                       p->restarts_n, p->conf->required ? "true" : "false");
+                                       p->restarts_n, p->conf->required ? "true" : "false", p->is_wanted ? "true" : "false");
     error = error ? error : write_numbers(s, c, u, out);
     error = error ? error : write_text(out, "last_exit", last_exit);
+    int code = program_last_code(p);
+    error = error ? error : code >= 0 ? buf_printf(out, ",\"last_exit_code\":%d", code) : buf_text(out, ",\"last_exit_code\":null");
     const char *why = p->reason[0] || p->state != CONTRACT_STARTING ? p->reason : c->probe.why;
     error = error ? error : write_text(out, "reason", why);
     error = error ? error : write_text(out, "status", c->status);
@@ -61,12 +63,16 @@ static int write_sleep(const struct supervisor *s, struct buf *out)
     uint32_t sleep = state_sleep(s);
     struct slept sum;
     diary_sum(s, &sum);
-    return buf_printf(out,
+    int error = buf_printf(out,
                       ",\"sleep\":{\"state\":\"%s\",\"for_s\":%lld,\"idle_timeout_s\":%.3f,\"doubled\":%u,\"awake_s\":%lld,\"asleep_s\":%lld,"
-                      "\"cold_starts\":%lld,\"wakes\":%lld}",
+                      "\"cold_starts\":%lld,\"wakes\":%lld,\"parts\":{",
                       sleep < sizeof names / sizeof *names ? names[sleep] : "awake",
                       (long long)((loop_now_ms(&s->loop) - s->sleep_since_ms) / 1000), (double)diary_timeout_ms(s) / 1000, sum.cooldown,
                       (long long)(sum.awake_ms / 1000), (long long)(sum.asleep_ms / 1000), (long long)sum.cold_starts_n, (long long)sum.wakes_n);
+    for (int i = 0; i < BOOT_PHASE_COUNT && !error; i++)
+        error = buf_printf(out, "%s\"%s\":{\"n\":%lld,\"ms\":%lld}", i ? "," : "", boots_phase_name((enum boot_phase)i), (long long)sum.parts[i].n,
+                           (long long)sum.parts[i].ms);
+    return error ? error : buf_text(out, "}}");
 }
 
 /* What went wrong last with Ollama; null: nothing so far. */
@@ -96,7 +102,7 @@ int status_write(const struct supervisor *s, struct buf *out)
         error = buf_printf(out, "%s\"%s\"", i ? "," : "", address);
     }
     address_text(&s->conf->backend, address);
-    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", s->conf->is_fleet ? "" : address); /* of several: GET /status */
+    error = error ? error : buf_printf(out, "],\"backend\":\"%s\",\"memory\":", s->conf->is_fleet || s->conf->is_alone ? "" : address); /* of several: GET /status */
     error = error ? error : memory_write(&s->memory, out);
     error = error ? error : buf_text(out, ",\"programs\":[");
     struct usage usage;
@@ -108,8 +114,10 @@ int status_write(const struct supervisor *s, struct buf *out)
             error = buf_text(out, ",");
         error = error ? error : write_program(s, &s->children[i], &usage, out);
     }
+    error = error ? error : buf_text(out, "],\"instances\":");
+    error = error ? error : instances_write(s, &usage, out);
     usage_fini(&usage);
-    error = error ? error : buf_text(out, "],\"boots\":");
+    error = error ? error : buf_text(out, ",\"boots\":");
     error = error ? error : boots_write(&s->boots, loop_monotonic_ms(&s->loop), out);
     error = error ? error : write_trouble(s, out);
     return error ? error : buf_text(out, "}");

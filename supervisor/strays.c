@@ -13,11 +13,10 @@
 
 enum { GRACE_MS = 5000, KILL_AGAIN_MS = 100, KILLS_MAX = 10, PIDS_BYTES = 4096, ENVIRON_BYTES = 4096 };
 
-static int is_main(const struct supervisor *s, pid_t pid)
+static int is_main(struct supervisor *s, pid_t pid)
 {
-    for (size_t i = 0; i < s->children_n; i++)
-        if (s->children[i].program.pid == pid)
-            return 1;
+    if (state_main_of(s, pid))
+        return 1;
     for (int i = 0; i < DRAINING_MAX; i++)
         if (s->draining.items[i].pid == pid)
             return 1;
@@ -38,7 +37,7 @@ static pid_t main_of(pid_t pid)
 }
 
 /* How many there were. */
-static int signal_strays(const struct supervisor *s, int signal_number)
+static int signal_strays(struct supervisor *s, int signal_number)
 {
     char path[64], pids[PIDS_BYTES], *end = pids;
     int found_n = 0, self = (int)sys_getpid();

@@ -11,6 +11,7 @@
 #include "supervisor/diary.h"
 #include "supervisor/doze.h"
 #include "supervisor/hang.h"
+#include "supervisor/instances/instances.h"
 #include "supervisor/phases.h"
 #include "supervisor/reasons.h"
 #include "supervisor/resume.h"
@@ -74,7 +75,7 @@ static void announce(struct supervisor *s)
     if (s->is_announced || (ollama->program.is_wanted && ollama->program.state != CONTRACT_READY) ||
         phase == CONTRACT_PHASE_WAITING || phase == CONTRACT_PHASE_LISTED)
         return;
-    if (s->conf->is_fleet && proxy->program.is_wanted && proxy->program.state != CONTRACT_READY)
+    if ((s->conf->is_fleet || s->conf->is_alone) && proxy->program.is_wanted && proxy->program.state != CONTRACT_READY)
         return; /* there is nobody else to be ready */
     s->is_announced = 1;
     if (ollama->program.state == CONTRACT_READY)
@@ -111,6 +112,7 @@ static void step(struct supervisor *s)
 static void evaluate(void *context)
 {
     struct supervisor *s = context;
+    instances_look(s);
     step(s);
     phases_look(s);
     standing_tell(s);
@@ -165,9 +167,11 @@ static void complained(void *context, const struct child *c, const char *line, e
     reasons_said(context, c, line, level);
 }
 
-static void heard(void *context, struct child *c, const struct contract_message *m)
+static void heard(void *context, struct child *c, const struct contract_message *m, int fd)
 {
     struct supervisor *s = context;
+    if (c->launch.has_listeners && (instances_heard(s, m, fd) || control_heard(&s->control, m, fd)))
+        return;
     switch (m->kind) {
     case CONTRACT_WANT:
         state_want(s, m->name);
@@ -199,14 +203,11 @@ static void heard(void *context, struct child *c, const struct contract_message 
 
 static void notified(void *context, pid_t pid, const char *name, const char *value)
 {
-    struct supervisor *s = context;
-    for (size_t i = 0; i < s->children_n; i++) {
-        if (s->children[i].program.pid != pid || pid <= 0)
-            continue;
-        child_notified(&s->children[i], name, value);
-        return;
-    }
-    log_event(LOG_DEBUG, "notify_foreign", "pid=%d", (int)pid); /* not a child of ours, or an old one */
+    struct child *c = pid > 0 ? state_main_of(context, pid) : NULL;
+    if (c)
+        child_notified(c, name, value);
+    else
+        log_event(LOG_DEBUG, "notify_foreign", "pid=%d", (int)pid); /* not a child of ours, or an old one */
 }
 
 /* A death is told once: where it could not be looked at, it is looked for again. */
@@ -227,12 +228,9 @@ void supervisor_reap(struct supervisor *s)
     pid_t pid;
     int is_main_gone = 0;
     while ((pid = sys_dead_child()) > 0) {
-        struct child *child = NULL;
+        struct child *child = state_main_of(s, pid);
         struct draining *draining = draining_find(&s->draining, pid);
         int status = 0;
-        for (size_t i = 0; i < s->children_n; i++)
-            if (s->children[i].program.pid == pid)
-                child = &s->children[i];
         if (child || draining)
             sys_kill_group(pid, SIGKILL); /* what it left behind, while the group's number is still its own */
         if (sys_reap(pid, &status) != pid) {
@@ -244,7 +242,7 @@ void supervisor_reap(struct supervisor *s)
             child_reaped(child, status);
         else if (draining)
             draining_reaped(draining);
-        else if (!diary_reaped(s, pid, status))
+        else if (!instances_reaped(s, pid, status) && !diary_reaped(s, pid, status))
             log_event(LOG_DEBUG, "orphan", "pid=%d", (int)pid);
     }
     if (pid < 0 && pid != -ECHILD)
@@ -260,9 +258,9 @@ void supervisor_reap(struct supervisor *s)
 static const char *owner_of_a_child(void *context)
 {
     const struct supervisor *s = context;
+    const struct child *c;
     const char *name = NULL;
-    for (size_t i = 0; i < s->children_n; i++) {
-        const struct child *c = &s->children[i];
+    for (size_t at = 0; (c = state_next_child(s, &at));) {
         if (c->launch.has_contract || !program_is_alive(&c->program))
             continue;
         if (name)
@@ -275,6 +273,7 @@ static const char *owner_of_a_child(void *context)
 static void was_killed(void *context, const char *limit)
 {
     reasons_killed(context, owner_of_a_child(context), limit);
+    instances_killed(context, limit);
 }
 
 /* ---- boot ---- */
@@ -379,6 +378,7 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
         error = timerq_reserve(&s->loop.timers, TIMERS_MAX);
     if (error)
         return error;
+    loop_guard(&s->loop);
     outer_init(&s->outer, &s->loop);
     s->started_at_ms = s->sleep_since_ms = loop_now_ms(&s->loop);
     timer_init(&s->reap_timer, reap_timer, s);
@@ -418,7 +418,8 @@ static int boot(struct supervisor *s, supervisor_command_fn *command, const char
     state_folder_prepare(s->conf, &s->keeper);
     open_second_control(s, command, why);
     s->control.ring = &s->ring;
-    return add_children(s);
+    error = instances_prepare(s, s->conf);
+    return error ? error : add_children(s);
 }
 
 int supervisor_init(struct supervisor *s, struct conf *take_conf, supervisor_command_fn *command, int64_t began_ms)
@@ -453,6 +454,7 @@ void supervisor_fini(struct supervisor *s)
 {
     for (size_t i = 0; i < s->children_n; i++)
         child_fini(&s->children[i]);
+    instances_fini(s);
     hang_fini(s);
     resume_fini(s);
     suspend_fini(s);
@@ -474,9 +476,11 @@ void supervisor_fini(struct supervisor *s)
 /* While a limit runs for a program, or we are to be frozen, a freeze must be seen although nothing else wakes us. */
 static int64_t longest_wait_ms(const struct supervisor *s)
 {
-    for (size_t i = 0; i < s->children_n; i++)
-        if (program_is_alive(&s->children[i].program) && s->children[i].program.deadline_ms >= 0)
+    const struct child *c;
+    for (size_t at = 0; (c = state_next_child(s, &at));) {
+        if (program_is_alive(&c->program) && c->program.deadline_ms >= 0)
             return LOOP_FREEZE_MS;
+    }
     return suspend_is_under_way(s) || hang_is_watching(s) ? LOOP_FREEZE_MS : -1;
 }
 

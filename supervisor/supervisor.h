@@ -6,7 +6,7 @@
 
 #include "supervisor/state.h"
 
-typedef int supervisor_command_fn(void *context, const char *line, struct buf *reply);
+typedef int supervisor_command_fn(void *context, enum control_who who, const char *line, struct buf *reply);
 
 /* Binds the sockets, makes the page and the control socket (command answers its lines, with the supervisor as context), and
  * lets start what starts at boot. began_ms: of our process, on the monotonic clock. *s is all zero, as a static one is: memory that is never used is never touched. Takes the

@@ -4,6 +4,7 @@ _ollama_sidecar()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} options='-c -h --check --dump --help --version' operands='' i
     COMPREPLY=()
+    [ "${COMP_WORDS[0]##*/}" != ollama-preload ] || options="$options --hub"
     if [ "${COMP_WORDS[0]##*/}" = ollama-supervisor ]; then
         options="$options --"
         operands='serve run pull list ps show stop rm cp create push' # of Ollama's, run as one command

@@ -13,8 +13,7 @@
 
 enum { NAME_BYTES = 512, NAMES_BYTES = 4096 };
 
-/* X-Sidecar-Backend: 1 with *name, or 0. */
-static int named_backend(const struct exchange *x, const char **name, size_t *name_n)
+int exchange_named_backend(const struct exchange *x, const char **name, size_t *name_n)
 {
     int place = message_find(x->request, "x-sidecar-backend", 0);
     if (place < 0)
@@ -40,10 +39,12 @@ static void fail_with_names(struct exchange *x, int status, const char *code, co
     buf_fini(&text);
 }
 
-/* What changes models does so at one member: it has to be said at which, unless there is one only. */
+/* What changes models does so at one member: it has to be said at which, unless there is one only. To load one is to find it a place, and it is
+ * unloaded wherever it is. */
 static int must_be_named(const struct exchange *x)
 {
-    return x->admission.route->right == RIGHT_MANAGE && fleet_members_n(x->env->fleet) > 1;
+    const struct route *route = x->admission.route;
+    return route->right == RIGHT_MANAGE && !route->needs_model && fleet_members_n(x->env->fleet) > 1;
 }
 
 int exchange_check_backend(struct exchange *x)
@@ -51,7 +52,7 @@ int exchange_check_backend(struct exchange *x)
     const char *name;
     size_t name_n;
     char what[NAME_BYTES];
-    if (!named_backend(x, &name, &name_n)) {
+    if (!exchange_named_backend(x, &name, &name_n)) {
         if (!must_be_named(x))
             return 0;
         snprintf(what, sizeof what, "%s changes one backend: say which by the header X-Sidecar-Backend", x->admission.route->path);
@@ -133,7 +134,7 @@ static int begin(struct exchange *x)
 static void ask_of(struct exchange *x, struct fleet_ask *ask)
 {
     exchange_describe(x, ask);
-    (void)!named_backend(x, &ask->backend, &ask->backend_n);
+    (void)!exchange_named_backend(x, &ask->backend, &ask->backend_n);
 }
 
 static void use(struct exchange *x, struct member *m)
@@ -191,7 +192,7 @@ static int take_any(struct exchange *x)
     char text[128];
     if (x->member)
         return 1;
-    (void)!named_backend(x, &name, &name_n);
+    (void)!exchange_named_backend(x, &name, &name_n);
     int is_about_one = x->admission.route->api == API_SHOW && exchange_read_shown(x) == 0;
     struct member *m = is_about_one ? fleet_any(x->env->fleet, name, name_n, x->ask.model) : NULL;
     if (!m) /* who does not have it says so */
@@ -249,12 +250,7 @@ int exchange_answer_for_fleet(struct exchange *x)
     if (strcmp(x->admission.route->path, "/api/ps") != 0)
         return 0;
     buf_init(&out, 0);
-    if (members_write_ps(fleet_members(x->env->fleet), &out) < 0)
-        exchange_fail(x, 500, NULL, "out of memory");
-    else {
-        reply_json(&x->deliver, 200, buf_data(&out), buf_size(&out), NULL);
-        exchange_finish(x, EXCHANGE_CLEAN);
-    }
+    exchange_answer_json(x, members_write_ps(fleet_members(x->env->fleet), &out), &out);
     buf_fini(&out);
     return 1;
 }

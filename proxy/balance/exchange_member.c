@@ -1,4 +1,5 @@
 /* See exchange_fleet.h. The member that a request has, until it leaves it: what came of it is what the fleet learns. */
+#include "proxy/balance/unload.h"
 #include "proxy/exchange_fleet.h"
 
 /* Its slot, and what is known of the member by what came of it. */
@@ -31,6 +32,8 @@ void exchange_keep_member(struct exchange *x)
 
 void exchange_leave_member(struct exchange *x)
 {
+    if (x->fleet)
+        unload_free(&x->fleet->unload);
     give_back(x, FLEET_LEFT, NULL, NULL);
     if (x->fleet) /* Redis may still have it, between two tries */
         fleet_leave(x->env->fleet, &x->fleet->ticket, FLEET_LEFT, NULL, NULL);
@@ -43,11 +46,11 @@ void exchange_changed_member(struct exchange *x)
     (void)!members_refresh(fleet_members(x->env->fleet), 0);
 }
 
-int exchange_gather_fleet(const struct exchange *x, struct fleet_facts *out)
+int exchange_gather_fleet(const struct env *env, struct fleet_facts *out)
 {
-    if (!x->env->fleet)
+    if (!env->fleet)
         return 0;
-    fleet_gather(x->env->fleet, out);
+    fleet_gather(env->fleet, out);
     return 1;
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/balance/prefix.h"
 #include "proxy/balance/speeds.h"
 #include "proxy/ending.h"
+#include "proxy/json_write.h"
 
 struct fleet;
 struct shared;
@@ -107,6 +108,8 @@ struct members *fleet_members(struct fleet *f);
 void fleet_gather(const struct fleet *f, struct fleet_facts *out);
 /* `{"queue":…,"backends":[…],"redis":…}` for GET /status; shown: the models that may be told, NULL: all. 0 or -errno. */
 int fleet_write(struct fleet *f, const struct list *shown, struct buf *out) WARN_UNUSED;
+/* … what stands between the brackets of its `backends`. How many there are. */
+int fleet_write_members(struct fleet *f, const struct list *shown, struct json_write *w);
 /* Its owner wants nothing new to go to a member, or takes that back: by its name, or that of its section; the other replicas are told. 0 or -ENOENT. */
 int fleet_drain(struct fleet *f, const char *name, size_t name_n, int is_drained) WARN_UNUSED;
 
@@ -117,6 +120,7 @@ struct fleet_site {
     struct waiting *waiting;
     void (*lists_changed)(void *context); /* what the members have: members_write_tags says otherwise now */
     void (*work)(void *context, int is_begun); /* a load by a request of our own */
+    void (*failed)(void *context, const struct member *m); /* it gets no requests, for m->why; or NULL */
     void *context;
 };
 /* 0 with *out, NULL where conf has no backend with api = ollama; -ENOMEM. */

@@ -50,10 +50,15 @@ static void work(void *context, int is_begun)
     env_count_activity(context, is_begun);
 }
 
+static void failed(void *context, const struct member *m)
+{
+    env_backend_failed(context, m->name, m->why);
+}
+
 int env_open_fleet(struct env *env)
 {
     const struct fleet_site site = {
-        .loop = env->loop, .conf = env->conf, .tell = &env->tell, .waiting = &env->waiting, .lists_changed = lists_changed, .work = work, .context = env};
+        .loop = env->loop, .conf = env->conf, .tell = &env->tell, .waiting = &env->waiting, .lists_changed = lists_changed, .work = work, .failed = failed, .context = env};
     int error = fleet_new(&env->fleet, &site);
     if (error || !env->fleet)
         return error;

@@ -1,6 +1,8 @@
 /* See fleet_state.h. The members' word, as balance, what is learnt and the other replicas are to know it; and which of them answers what needs no slot. */
 #include "proxy/balance/fleet_state.h"
 
+#include "proxy/model_list.h"
+
 #include <string.h>
 
 enum { LOADED_MOST = 64 };
@@ -71,9 +73,16 @@ static void on_load(void *context, struct member *m, int is_begun)
     f->site.work(f->site.context, is_begun);
 }
 
+static void on_failed(void *context, const struct member *m)
+{
+    struct fleet *f = context;
+    if (f->site.failed)
+        f->site.failed(f->site.context, m);
+}
+
 int fleet_open_members(struct fleet *f)
 {
-    const struct members_ops ops = {.changed = on_changed, .gone = on_gone, .loaded = on_loaded, .load = on_load, .context = f};
+    const struct members_ops ops = {.changed = on_changed, .gone = on_gone, .loaded = on_loaded, .load = on_load, .failed = on_failed, .context = f};
     return members_new(&f->members, f->site.loop, f->site.conf, f->site.tell, f->site.waiting, &ops);
 }
 
@@ -99,9 +108,29 @@ struct members *fleet_members(struct fleet *f)
     return f->members;
 }
 
+/* With the models that it says that it has loaded. */
+static void gather_speeds(const struct fleet *f, const struct member *m, struct fleet_facts *out)
+{
+    struct json_items items;
+    struct speeds_known known;
+    struct fleet_speed *s = &out->speeds[out->speeds_n];
+    (void)model_list_begin(&items, buf_data(&m->loaded), buf_size(&m->loaded)); /* no answer yet: no models */
+    while (out->speeds_n < FLEET_FACTS_SPEEDS && model_list_next(&items, NULL, s->model, sizeof s->model)) {
+        if (!speeds_known(f->speeds, m->index, s->model, fleet_now_ms(f), &known) || known.decode_per_s <= 0)
+            continue;
+        s->backend = m->name;
+        s->tokens_per_s = known.decode_per_s;
+        s = &out->speeds[++out->speeds_n];
+    }
+}
+
 void fleet_gather(const struct fleet *f, struct fleet_facts *out)
 {
     members_gather(f->members, f->balance, out);
+    out->speeds_n = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++)
+        if (members_at(f->members, i))
+            gather_speeds(f, members_at(f->members, i), out);
 }
 
 size_t fleet_members_n(const struct fleet *f)

@@ -25,12 +25,6 @@ static int may_see(const struct telling *tell, const char *model)
     return !tell->shown || conf_names_model(tell->shown, model, strlen(model));
 }
 
-static void write_text(struct json_write *w, const char *name, const char *value)
-{
-    json_write_text(w, name);
-    json_write_string(w, value, strlen(value));
-}
-
 static void write_number(struct json_write *w, const char *name, int64_t value)
 {
     json_write_text(w, name);
@@ -50,8 +44,8 @@ static int write_request(void *context, const struct balance_ticket *at, const c
     if (!may_see(tell, model))
         return 0;
     size_t told = fleet_shared_place(tell->fleet, t, &shared_ms);
-    write_text(w, tell->told_n++ ? ",{\"id\":" : "{\"id\":", t->ask.id);
-    write_text(w, ",\"model\":", model);
+    json_write_named_text(w, tell->told_n++ ? ",{\"id\":" : "{\"id\":", t->ask.id);
+    json_write_named_text(w, ",\"model\":", model);
     write_number(w, ",\"priority\":", t->ask.priority);
     write_number(w, ",\"place\":", (int64_t)(told ? told : place + 1));
     write_number(w, ",\"wait_ms\":", told ? shared_ms : wait_ms);
@@ -126,7 +120,7 @@ static void write_speed(struct telling *tell, const struct member *m, const char
     struct speeds_known known;
     if (!speeds_known(tell->fleet->speeds, m->index, model, fleet_now_ms(tell->fleet), &known))
         return;
-    write_text(&tell->w, tell->told_n++ ? ",{\"model\":" : "{\"model\":", model);
+    json_write_named_text(&tell->w, tell->told_n++ ? ",{\"model\":" : "{\"model\":", model);
     if (!tell->w.error)
         tell->w.error = buf_printf(tell->w.out, ",\"prefill_per_s\":%.1f,\"decode_per_s\":%.1f,\"load_ms\":%.0f}", known.prefill_per_s, known.decode_per_s, known.load_ms);
 }
@@ -135,9 +129,9 @@ static void write_member(struct telling *tell, const struct member *m)
 {
     struct json_write *w = &tell->w;
     int64_t now_ms = fleet_now_ms(tell->fleet);
-    write_text(w, "{\"name\":", m->name);
-    write_text(w, ",\"url\":", m->conf->url);
-    write_text(w, ",\"state\":", state_of(m, now_ms));
+    json_write_named_text(w, "{\"name\":", m->name);
+    json_write_named_text(w, ",\"url\":", m->conf->url);
+    json_write_named_text(w, ",\"state\":", state_of(m, now_ms));
     write_number(w, ",\"slots\":", (int64_t)fleet_slots_part(tell->fleet, member_slots(m, now_ms)));
     write_number(w, ",\"used\":", (int64_t)balance_used_n(tell->fleet->balance, m->index));
     json_write_text(w, m->is_drained ? ",\"drained\":true" : ",\"drained\":false");
@@ -146,25 +140,38 @@ static void write_member(struct telling *tell, const struct member *m)
     write_number(w, "],\"models_n\":", (int64_t)m->installed.names_n);
     json_write_text(w, ",\"speeds\":[");
     write_loaded(tell, m, write_speed);
-    write_text(w, "],\"error\":", m->why);
+    json_write_named_text(w, "],\"error\":", tell->shown ? "" : m->why); /* it may be about another model */
     json_write_text(w, "}");
+}
+
+static int write_members(struct telling *tell)
+{
+    int told_n = 0;
+    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
+        const struct member *m = members_at(tell->fleet->members, i);
+        if (!m)
+            continue;
+        json_write_text(&tell->w, told_n++ ? "," : "");
+        write_member(tell, m);
+    }
+    return told_n;
+}
+
+int fleet_write_members(struct fleet *f, const struct list *shown, struct json_write *w)
+{
+    struct telling tell = {.fleet = f, .shown = shown, .w = *w};
+    int told_n = write_members(&tell);
+    *w = tell.w;
+    return told_n;
 }
 
 int fleet_write(struct fleet *f, const struct list *shown, struct buf *out)
 {
     struct telling tell = {.fleet = f, .shown = shown, .w = json_write_begin(out)};
-    int is_first = 1;
     json_write_text(&tell.w, "{");
     write_queue(&tell);
     json_write_text(&tell.w, ",\"backends\":[");
-    for (size_t i = 0; i < BALANCE_BACKENDS; i++) {
-        const struct member *m = members_at(f->members, i);
-        if (!m)
-            continue;
-        json_write_text(&tell.w, is_first ? "" : ",");
-        write_member(&tell, m);
-        is_first = 0;
-    }
+    (void)write_members(&tell);
     json_write_text(&tell.w, "]");
     if (f->shared)
         json_write_text(&tell.w, ",\"redis\":");

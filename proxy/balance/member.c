@@ -28,12 +28,14 @@ static void tell_state(struct member *m)
         break;
     case BREAKER_OPEN:
         log_event(LOG_WARNING, "member_open", "backend=%s for_ms=%lld reason=\"%s\"", m->name, (long long)m->all->rules.open_ms, m->why);
+        m->all->ops.failed(m->all->ops.context, m);
         break;
     case BREAKER_HALF_OPEN:
         log_event(LOG_INFO, "member_half_open", "backend=%s", m->name);
         break;
     case BREAKER_DOWN:
         log_event(LOG_WARNING, "member_down", "backend=%s url=%s reason=\"%s\"", m->name, m->row->origin, m->why);
+        m->all->ops.failed(m->all->ops.context, m);
         break;
     case BREAKER_STATES:
         break;
@@ -108,8 +110,7 @@ static void start_probe(struct member *m)
     member_ask(m);
 }
 
-/* Sooner than it would be. */
-static void probe_soon(struct member *m)
+void member_probe_soon(struct member *m)
 {
     int64_t at_ms = m->probed_ms + PROBE_AGAIN_MS;
     if (at_ms < m->probe_at_ms)
@@ -126,7 +127,7 @@ static void on_probed(struct member *m, const char *why)
         breaker_probed(&m->breaker, 1, now_of(m));
         look(m);
         if (m->breaker.state == BREAKER_DOWN)
-            probe_soon(m); /* it is back: whoever waits does not wait for `rise` intervals */
+            member_probe_soon(m); /* it is back: whoever waits does not wait for `rise` intervals */
     }
 }
 
@@ -145,7 +146,7 @@ static void on_load(void *context, int is_begun)
 {
     struct member *m = context;
     if (!is_begun)
-        probe_soon(m);
+        member_probe_soon(m);
     m->all->ops.load(m->all->ops.context, m, is_begun);
 }
 
@@ -315,7 +316,7 @@ void member_answered(struct member *m, unsigned era, enum breaker_outcome outcom
     breaker_end(&m->breaker, era, outcome, now_of(m));
     if (outcome == BREAKER_BAD || outcome == BREAKER_REFUSED) {
         member_say(m, why);
-        probe_soon(m);
+        member_probe_soon(m);
         look_up(m);
     }
     look(m);

@@ -59,6 +59,8 @@ struct members_ops {
     void (*loaded)(void *context, struct member *m, const char *const *names, size_t names_n, int64_t asked_ms);
     /* A load by a request of our own has begun there, or ended: it is work. From within its loader. */
     void (*load)(void *context, struct member *m, int is_begun);
+    /* Its breaker has opened, or its probes fail: m->why. Once for each time. */
+    void (*failed)(void *context, const struct member *m);
     void *context;
 };
 
@@ -84,6 +86,8 @@ int members_list(const struct members *all, const char *model);
 /* An exchange uses it, or does not any more. */
 void member_use(struct member *m);
 void member_leave(struct member *m);
+/* What it has loaded has changed: it is asked sooner than it would be. */
+void member_probe_soon(struct member *m);
 /* A request of somebody's was answered, or was not: the era is breaker_begin's. why: of BAD and REFUSED, borrowed. */
 void member_answered(struct member *m, unsigned era, enum breaker_outcome outcome, const char *why);
 /* By its name, or that of a section: all addresses of that then, later ones too. 0, or -ENOENT. */

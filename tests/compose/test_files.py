@@ -11,7 +11,8 @@ from podman import ROOT
 from stack import BIN, checkout
 
 BALANCER = "deploy/compose/balancer.yaml"
-FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "deploy/compose/gpu.yaml", BALANCER)
+MODEL_SERVER = "deploy/compose/model-server.yaml"
+FILES = ("docker-compose.yaml", "docker-compose.override.yaml", "deploy/compose/gpu.yaml", BALANCER, MODEL_SERVER)
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +107,56 @@ def test_the_balancer(config, folder):
     assert not any("container_name" in one for one in services.values()), "one that has a name can not be scaled"
 
 
+def test_the_model_server(config, folder):
+    """R1: port 8005, an image that has it, the profile, a volume for what is pulled, all GPUs."""
+    here = os.path.join(folder, "sidecar")
+    one = config(MODEL_SERVER, cwd=here, HF_TOKEN="hf_secret")["model-server"]
+    assert one["build"]["context"] == here and one["build"]["args"] == {"BASE": "vllm/vllm-openai", "MODELS": "yes"}
+    assert [(port["host_ip"], port["published"], port["target"]) for port in one["ports"]] == [("127.0.0.1", "8005", 8005)]
+    assert {volume["target"]: volume["source"] for volume in one["volumes"]} == {
+        "/ollama/data": "models", "/etc/ollama-sidecar/supervisor.ini": os.path.join(here, "deploy/profiles/model-server.ini")}
+    assert {name: value for name, value in one["environment"].items() if value} == {"HF_TOKEN": "hf_secret"}
+    device, = one["deploy"]["resources"]["reservations"]["devices"]
+    assert device["count"] == -1 and device["driver"] == "nvidia"
+
+
+def test_the_model_server_without_gpus(config, folder):
+    """As docs/model-server.md says."""
+    with open(os.path.join(folder, "sidecar", "cpu.yaml"), "w", encoding="utf-8") as file:
+        file.write("services: {model-server: {deploy: !reset null}}\n")
+    one = config(MODEL_SERVER, "cpu.yaml", cwd=os.path.join(folder, "sidecar"), MODEL_SERVER_BASE="engines")["model-server"]
+    assert "deploy" not in one and one["build"]["args"]["BASE"] == "engines"
+
+
+OBSERVE = "deploy/compose/observe.yaml"
+
+
+@pytest.mark.parametrize("targets", ["sidecar.yml", "balancer.yml", "model-server.yml", "host.yml"])
+def test_prometheus_and_grafana(config, folder, targets):
+    """Beside each of our stacks: in its network, with its targets; ports of this machine alone, and nothing of the sidecar's is changed."""
+    here = os.path.join(folder, "sidecar")
+    services = config(OBSERVE, cwd=here, GRAFANA_PASSWORD="sesame", OBSERVE_TARGETS=targets)
+    assert sorted(services) == ["grafana", "prometheus"]
+    mounted = {volume["target"]: volume["source"] for volume in services["prometheus"]["volumes"]}
+    assert mounted["/etc/prometheus/targets/targets.yml"] == os.path.join(here, "deploy/prometheus/targets", targets)
+    paths = [volume["source"] for one in services.values() for volume in one["volumes"] if volume["type"] == "bind"]
+    assert len(paths) == 5 and all(os.path.exists(path) for path in paths), paths
+    assert sorted(services["prometheus"]["networks"]) == ["default", "watched"] and list(services["grafana"]["networks"]) == ["default"]
+    for one in services.values():
+        assert one["read_only"] and one["cap_drop"] == ["ALL"] and [port["host_ip"] for port in one["ports"]] == ["127.0.0.1"]
+        assert not one["image"].endswith("latest") and ":" in one["image"]
+    grafana = services["grafana"]["environment"]
+    assert grafana["GF_SECURITY_ADMIN_PASSWORD"] == "sesame" and grafana["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+
+
+@pytest.mark.parametrize("env", [{}, {"GRAFANA_PASSWORD": ""}], ids=["none", "an empty one"])
+def test_grafana_has_no_password_of_its_own(docker_compose, folder, env):
+    checkout(os.path.join(folder, "sidecar"))
+    done = subprocess.run([docker_compose, "-f", OBSERVE, "config"], cwd=os.path.join(folder, "sidecar"), text=True, capture_output=True,
+                          timeout=60, check=False, env={"PATH": os.environ["PATH"], "HOME": folder, **env})
+    assert done.returncode and "GRAFANA_PASSWORD is not set" in done.stderr
+
+
 def test_the_base_can_be_chosen(config, folder):
     """OLLAMA_BASE pins or changes the image below ours."""
     services = config(cwd=os.path.join(folder, "sidecar"), OLLAMA_BASE="ollama/ollama:0.9.5")
@@ -119,7 +170,8 @@ def dockerfile_health_check() -> list:
     return json.loads(text.split("HEALTHCHECK", 1)[1].split("CMD", 1)[1].splitlines()[0])
 
 
-@pytest.mark.parametrize("name, service", [("docker-compose.yaml", "ollama"), (BALANCER, "balancer-1"), (BALANCER, "balancer-2")])
+@pytest.mark.parametrize("name, service", [("docker-compose.yaml", "ollama"), (BALANCER, "balancer-1"), (BALANCER, "balancer-2"),
+                                           (MODEL_SERVER, "model-server")])
 def test_the_health_check_is_the_images(name, service):
     """podman drops it from images of its own format, so it stands here too; they ask the same."""
     with open(os.path.join(ROOT, name), encoding="utf-8") as file:

@@ -53,7 +53,7 @@ def test_a_volume_that_is_roots_and_empty_becomes_ollamas_and_is_kept(shipped, v
         assert owner(box, f"{DATA}/{name}") == f"{OLLAMA}:{OLLAMA}", name
     works(box)
     assert box.stop() == 0
-    again = shipped.run(volume=volume, network=False)
+    again = shipped.run(volume=volume, network=False, env={"SIDECAR_SUPERVISOR_LOG_LEVEL": "debug"})
     again.wait_log(r" ready after_ms=")
     assert not again.logged(r" (pull_started|models_made) ") and not again.logged(r" (warning|error) ")
     assert "m:latest" in again.exec("ollama", "list").stdout

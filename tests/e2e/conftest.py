@@ -12,6 +12,7 @@ sys.path.append(os.path.join(os.path.dirname(HERE), "store"))
 import ports  # noqa: E402
 import standin as standin_module  # noqa: E402
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
+from engines import Engines  # noqa: E402
 from process import clean_up  # noqa: E402
 from played_backend import PlayedBackend  # noqa: E402
 from played_openai import Authority, PlayedOpenai  # noqa: E402
@@ -46,6 +47,12 @@ def second(folder):  # noqa: F811
     directory = os.path.join(folder, "second")
     os.mkdir(directory)
     yield from _until_clean(Sidecar(directory))
+
+
+@pytest.fixture
+def engines(sidecar):
+    """Engines that are played, and a cache of models, for the sidecar."""
+    return Engines(sidecar)
 
 
 @pytest.fixture

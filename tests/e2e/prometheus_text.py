@@ -25,11 +25,25 @@ class Metrics(dict):
         return [dict(labels)[label] for found, labels in self if found == name]
 
 
+def check_histograms(found):
+    """Each has rising buckets, up to the one that has all."""
+    for name in (name for name, kind in found.types.items() if kind == "histogram"):
+        rows = {}
+        for (sample, labels), number in found.items():
+            if sample == name + "_bucket":
+                rest = tuple(label for label in labels if label[0] != "le")
+                rows.setdefault(rest, []).append((float(dict(labels)["le"]), number))
+        assert rows, name
+        for rest, buckets in rows.items():
+            assert buckets == sorted(buckets) and [n for _, n in buckets] == sorted(n for _, n in buckets), (name, rest)
+            assert buckets[-1] == (float("inf"), found[name + "_count", rest]) and found[name + "_sum", rest] >= 0, (name, rest)
+
+
 def read(text: bytes) -> Metrics:
     """Whatever a scraper could stumble over is an AssertionError."""
     lines = text.decode().split("\n")
     assert lines.pop() == "", "no newline at the end"
-    found, now, told = Metrics(), None, []
+    found, now, told, told_of = Metrics(), None, [], set()
     for line in lines:
         heading = HEADING.fullmatch(line)
         if heading:
@@ -46,12 +60,15 @@ def read(text: bytes) -> Metrics:
         sample = SAMPLE.fullmatch(line)
         assert sample, f"neither a heading nor a sample: {line!r}"
         name, labels, number = sample.groups()
-        assert name == now and name in found.types, f"not among the samples of its name: {line!r}"
+        is_part = found.types.get(now) == "histogram" and name in (now + "_bucket", now + "_sum", now + "_count")
+        assert is_part or (name == now and found.types.get(name) not in (None, "histogram")), f"not among the samples of its name: {line!r}"
         key = name, tuple(sorted((label, re.sub(r"\\(.)", lambda at: {"n": "\n"}.get(at[1], at[1]), value)) for label, value in LABEL.findall(labels or "")))
         assert key not in found, f"twice: {line!r}"
         found[key] = float(number)
-        assert found.types[name] != "counter" or (name.endswith("_total") and found[key] >= 0), line
-    assert set(found.types) == {name for name, _ in found}, "a name without a sample"
+        assert found.types[now] != "counter" or (name.endswith("_total") and found[key] >= 0), line
+        told_of.add(now)
+    assert set(found.types) == told_of, "a name without a sample"
+    check_histograms(found)
     if importlib.util.find_spec("prometheus_client"):  # it finds the same
         parser = importlib.import_module("prometheus_client.parser")
         samples = [sample for family in parser.text_string_to_metric_families(text.decode()) for sample in family.samples]

@@ -42,8 +42,10 @@ printf '%%s\n' "${COMPREPLY[@]}"
 
 
 def _bash(line: str, folder: str, loading: str) -> set:
-    words = re.split(r" +", line)
-    return _run(["bash", "--norc", "-c", BASH % loading, "bash", line, *words], folder)
+    """readline takes a colon for a word of its own, and puts what is offered behind it."""
+    words = [part for word in re.split(r" +", line) for part in re.split("(:)", word) if part or not word]
+    kept = re.search(r"[^ ]*:|$", line.split(" ")[-1])[0]
+    return {kept + word for word in _run(["bash", "--norc", "-c", BASH % loading, "bash", line, *words], folder)}
 
 
 def bash(line: str, folder: str) -> set:

@@ -156,9 +156,9 @@ class Sidecar:
         """One request to the public port."""
         return ask(self.port, method, path, body, headers, timeout)
 
-    def background(self, method: str, path: str, body=None, timeout: float = 20) -> Background:
+    def background(self, method: str, path: str, body=None, timeout: float = 20, headers=()) -> Background:
         """The same in a thread."""
-        return Background(self.ask, method, path, body, (), timeout)
+        return Background(self.ask, method, path, body, headers, timeout)
 
     def generate(self, model: str = "m", prompt: str = "hello", stream: bool = False, **more):
         """The usual request."""

@@ -32,7 +32,7 @@ def test_r0_9_health_goes_from_503_with_reasons_to_200(sidecar):
     ready = sidecar.wait_ready()
     assert ready["status"] == "ok" and ready["state"] == "ready" and ready["waiting_for"] == []
     assert ready["version"] and ready["uptime_s"] >= 0 and "requests" in ready
-    sidecar.process.wait_log(r"info supervisor state .*program=ollama from=starting to=ready cause=\S+ pid=\d+")
+    sidecar.process.wait_log(r"info supervisor ready after_ms=\d+")
 
 
 def test_log_lines_have_the_agreed_form(sidecar):

@@ -124,6 +124,7 @@ def test_start_that_hangs_is_ended_and_tried_again(sidecar):
 @pytest.mark.parametrize("kind", ["html", "truncated", "not_json", "status_500", "reset", "empty", "bad_http"])
 def test_garbage_from_tags_is_not_taken_for_ready(sidecar, kind):
     """scenario 41: the port is open, and no Ollama answers."""
+    sidecar.configure("supervisor", log_level="debug")
     sidecar.installed = "m"
     sidecar.backend.script(tags_garbage=kind, tokens=1)
     sidecar.start()

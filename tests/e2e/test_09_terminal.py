@@ -77,6 +77,7 @@ def test_a_terminal_that_stands_still_holds_nobody_up(sidecar, how):
 @pytest.mark.parametrize("how", ["control c", "control backslash", "closed"])
 def test_keys_and_a_closed_window_stop_everything(sidecar, how):
     """scenario 61: the keys' signals reach the foreground group, which is the supervisor alone; SIGHUP means stop here."""
+    sidecar.before = ["env", "--default-signal=HUP"]  # also where nohup runs the tests
     sidecar.installed = "m"
     sidecar.backend.script(tokens=1)
     terminal = Terminal(sidecar)
@@ -86,7 +87,7 @@ def test_keys_and_a_closed_window_stop_everything(sidecar, how):
             terminal.hang_up()
         else:
             os.write(terminal.ours, b"\x03" if how == "control c" else b"\x1c")
-        until(lambda: terminal.read() and terminal.popen.poll() is not None, 10, "its end")
+        until(lambda: terminal.read() and terminal.popen.poll() is not None, 10, "its end", lambda: str(sidecar.programs()))
         assert terminal.popen.poll() == 0
         until(lambda: not sidecar.programs(), 5, "everything to end", lambda: str(sidecar.programs()))
         cause = {"control c": b"SIGINT", "control backslash": b"SIGQUIT"}.get(how)

@@ -33,6 +33,8 @@ def test_it_is_well_while_one_is_up(sidecar, fleet):
     answer = sidecar.ask("GET", "/health")
     assert answer.status == 200 and answer.json["status"] == "degraded" and answer.json["error"].startswith("1 of 2 backends are missing: one: ")
     assert metrics(sidecar, "sidecar_backend_up") == {"one": 0, "two": 1}
+    [error] = [row for row in sidecar.ask("GET", "/sidecar/status").json["errors"] if row["from"] == "backend"]
+    assert error["what"].startswith("the backend one can't be used: ") and error["times"] == 1
     fleet.kill("two")
     sidecar.process.wait_log("member_down .*backend=two")
     answer = sidecar.ask("GET", "/health")
@@ -56,8 +58,7 @@ def test_slots_in_use_and_requests_in_line_are_counted(sidecar, fleet):
     backend.script(tokens=1)
     fleet.kill("one")
     fleet.start("one")
-    assert [call.result().status for call in calls[1:]] == [200, 200]
-    calls[0].result()
+    assert [call.result().status for call in calls].count(200) >= 2  # whichever came first was with it
     assert metrics(sidecar, "sidecar_backend_used") == {"one": 0}
 
 

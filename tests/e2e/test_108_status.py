@@ -35,7 +35,7 @@ def test_before_one_ollama_status_tells_who_waits(sidecar):
 def test_before_one_ollama_there_is_nothing_to_drain(sidecar, path, text):
     sidecar.boot(tokens=1)
     for body in (None, b"x" * 5000):
-        answer = sidecar.ask("POST", path, body)
+        answer = sidecar.ask("POST", path, body, [("Content-Type", "application/json")])
         assert answer.status == 404 and answer.json == {"error": text}
     assert sidecar.ask("GET", path).status == 405
 

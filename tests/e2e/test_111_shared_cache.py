@@ -17,11 +17,12 @@ def two(sidecar, second, redis):
         sidecar.installed = "qwen3:4b,qwen3:0.6b"
         sidecar.configure("optimizer", enabled="yes", cache="redis", **optimizer)
         sidecar.configure("redis", url=f"redis://127.0.0.1:{redis.port}", timeout="500ms", **(redis_keys or {}))
+        sidecar.configure("proxy", pull_missing="yes")  # so that the list of models is there before an answer, which is kept only then
         sidecar.start()
         sidecar.wait_ready()
         for section in ("optimizer", "redis"):
             second.configure(section, **sidecar.settings[section])
-        second.configure("proxy", listen=f"127.0.0.1:{second.port}", backend=f"http://127.0.0.1:{sidecar.backend.port}")
+        second.configure("proxy", pull_missing="yes", listen=f"127.0.0.1:{second.port}", backend=f"http://127.0.0.1:{sidecar.backend.port}")
         second.start("ollama-proxy")
         for each in (sidecar, second):
             each.process.wait_log(" store_up ")

@@ -19,7 +19,6 @@ def test_c_4_it_boots_is_ready_and_exits_when_idle(sidecar):
     sidecar.configure("supervisor", idle_timeout="2s", idle_action="exit")
     process = sidecar.start()
     process.wait_log(r" ready after_ms=")
-    assert process.logged(r" state program=proxy from=starting to=ready")
     assert process.logged(r" listening address=\S+ backend=fleet\b")
     assert ", backend" not in sidecar.ctl("status").stdout  # of those that it has, none is the one
     assert sidecar.wait_health(lambda health: health["status"] == "ok")["code"] == 200

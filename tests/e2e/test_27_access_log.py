@@ -417,4 +417,4 @@ def test_the_document_is_complete():
     assert [key for key in KEYS if f"| `{key}` |" not in text] == []
     with open(os.path.join(ROOT, "proxy/access.c"), encoding="utf-8") as file:
         words = re.findall(r'"(\w+)"', file.read().split("end_names[] = {")[1].split("}")[0])
-    assert len(words) == 11 and [word for word in words if f"| `{word}` |" not in text] == []
+    assert len(words) == 12 and [word for word in words if f"| `{word}` |" not in text] == []

@@ -84,6 +84,16 @@ def test_reload_takes_a_good_file_and_refuses_a_bad_one(sidecar):
     assert sidecar.generate().status == 200
 
 
+@pytest.mark.parametrize("mistake", ["[proxy\nx = y\n", "[supervisor]\nidle_timout = 3\n", "[program:x]\n", "[key:a]\nrights = everything\n", "[proxy]\nlisten = nowhere\n"])
+def test_a_mistake_in_the_file_does_not_hide_the_supervisor(sidecar, mistake):
+    sidecar.boot(tokens=1)
+    sidecar.write("supervisor.ini", f"[supervisor]\ncontrol_socket = {sidecar.socket}\n" + mistake)
+    run = sidecar.run("sidecarctl", "-c", sidecar.ini, "reload")
+    assert run.returncode == 1 and "supervisor.ini:" in run.stderr and "nothing has changed" in run.stderr, run
+    run = sidecar.run("sidecarctl", "-c", sidecar.ini, "health")
+    assert run.returncode == 0 and run.stdout.startswith("ok, ready") and f"what can be read of it says: {sidecar.socket}" in run.stderr, run
+
+
 def test_reload_changes_the_idle_timeout(sidecar):
     sidecar.boot(tokens=1)
     sidecar.configure("supervisor", idle_timeout="1s")

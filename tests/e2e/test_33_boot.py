@@ -129,7 +129,7 @@ def test_a_backend_that_is_not_ours_has_no_phases_but_ours(sidecar, standin):
     sidecar.configure("program:ollama", autostart="no")
     sidecar.configure("proxy", backend=f"http://127.0.0.1:{backend.port}")
     sidecar.start()
-    sidecar.process.wait_log(r" program=proxy .*to=ready")
+    sidecar.process.wait_log(" proxy listening ")
     assert until(lambda: sidecar.generate().status == 200, 5, "an answer")
     sidecar.process.wait_log(r" supervisor booted cause=start models_ms=\d+ load_ms=\d+ first_token_ms=\d+$")
 

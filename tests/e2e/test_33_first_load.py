@@ -89,7 +89,7 @@ def test_who_asks_while_ollama_starts_is_first(sidecar):
     sidecar.installed = "m,other"
     sidecar.backend.script(tokens=1, start_delay_s=1, load_s=0.2)
     sidecar.start()
-    sidecar.process.wait_log(r" program=proxy .*to=ready")
+    sidecar.process.wait_log(" proxy listening ")
     asked = sidecar.background("POST", "/api/generate", {"model": "other", "prompt": "x", "stream": False})
     assert asked.result().status == 200
     assert [entry["model"] for entry in sidecar.backend.journal("loaded")] == ["other:latest"]

@@ -30,6 +30,7 @@ def for_nobody(sidecar):
 def test_a_fresh_volume_becomes_ollamas(for_nobody):
     models = for_nobody.backend.models
     os.makedirs(os.path.join(models, "lost+found"), 0o700)
+    for_nobody.configure("supervisor", log_level="debug")
     for_nobody.boot(tokens=1)
     assert uids(for_nobody.pid_of("ollama")) == {NOBODY}
     assert os.stat(models).st_uid == NOBODY and os.stat(os.path.join(models, "lost+found")).st_uid == 0

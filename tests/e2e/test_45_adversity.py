@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from played_proxy import ASK, WANT, PlayedProxy
 from process import Process
 from sidecar import program
 from test_03_live import restarts
@@ -214,3 +215,16 @@ def test_a_file_that_may_not_grow_kills_nobody(sidecar):
     sidecar.processes.append(process)
     assert process.wait() == 111  # the page can't be had
     assert process.logged(r"boot_failed .*File too large")
+
+
+@pytest.mark.parametrize("kind, where", [(ASK, "channel"), (WANT, "channel"), (ASK, "socket"), (0, "notify")])
+def test_a_descriptor_that_is_slow_to_close_keeps_nobody_waiting(sidecar, kind, where):
+    """Whoever closes it would wait a minute; and it is closed by whoever it is sent to."""
+    proxy = PlayedProxy(sidecar).start()
+    sidecar.process.kill(signal.SIGSTOP)  # or the last one to close it might be who sent it
+    proxy.ask(linger=kind, n=10, where=where)
+    sidecar.process.kill(signal.SIGCONT)
+    began = time.monotonic()
+    assert sidecar.ctl("status").returncode == 0
+    assert time.monotonic() - began < 3 * SLACK
+    assert sidecar.stop(signal.SIGTERM) == 0

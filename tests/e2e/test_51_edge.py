@@ -25,6 +25,7 @@ ROUNDS = int(os.environ.get("EDGE_ROUNDS") or 200)
 LANES = 4
 IDLE_MS = 30
 FULL, UNCONNECTED, PARTED = "a full answer", "not connected", "parted before it asked"
+CROSSED = "parted as it asked"  # the log tells of each: between the last look and the FIN nobody can look
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 BYTES_ACKED_AT = 120  # in struct tcp_info, linux/tcp.h
 
@@ -38,10 +39,23 @@ def acked_n(sock) -> int:
     return struct.unpack_from("Q", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), BYTES_ACKED_AT)[0]
 
 
+def hear_only(sock, *filter_code) -> None:
+    """Of what the other side sends only what this program lets through arrives, from the TCP header on. socket(7) SO_ATTACH_FILTER"""
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in filter_code))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(filter_code), ctypes.addressof(program)))
+
+
 def deafen(sock) -> None:
-    """No packet reaches this socket any more: what the other side sends is as if lost. socket(7) SO_ATTACH_FILTER"""
-    keep_nothing = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF_RET, 0 bytes
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(keep_nothing)))
+    """No packet reaches this socket any more: what the other side sends is as if lost."""
+    hear_only(sock, (0x06, 0, 0, 0))  # ret 0
+
+
+def hear_no_bare_acks(sock) -> None:
+    """What was acknowledged is then what the other side had when it sent its last byte, or its FIN, however late anybody looks."""
+    hear_only(sock, (0x30, 0, 0, 12), (0x54, 0, 0, 0xf0), (0x74, 0, 0, 2), (0x07, 0, 0, 0),  # x = bytes of the header
+              (0x80, 0, 0, 0), (0x1c, 0, 0, 0), (0x25, 2, 0, 0),  # more than that: data
+              (0x30, 0, 0, 13), (0x45, 0, 1, 0x05),  # FIN or RST
+              (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0))
 
 
 def hear_again(sock) -> None:
@@ -70,6 +84,7 @@ class Visitor:
             raise Lost(f"reset while connecting: {error}") from error
         self.sock.settimeout(20 * SLACK)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        hear_no_bare_acks(self.sock)
         return True
 
     def has_ended(self) -> bool:
@@ -85,7 +100,7 @@ class Visitor:
         return True
 
     def ask(self, path, is_first=True):
-        """FULL or PARTED."""
+        """FULL, PARTED or CROSSED."""
         body = json.dumps({"model": "m", "prompt": "x", "stream": False}).encode() if path.startswith("/api") else b""
         head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         if self.has_ended():
@@ -97,8 +112,8 @@ class Visitor:
             crossed = acked_n(self.sock) < before_n + len(head) + len(body)  # the server said its last word before it had ours
         except ConnectionError as error:
             raise Lost(f"{'first' if is_first else 'kept'} {path}: {error!r}") from error
-        if not data and crossed and not is_first:
-            return PARTED
+        if not data and not is_first:
+            return PARTED if crossed else CROSSED
         if not data:
             raise Lost(f"{'first' if is_first else 'kept'} {path}: no answer to a request that was sent")
         return self.rest(data, path)
@@ -214,14 +229,16 @@ class Lane:
         """From the start to the sleep."""
         process = self.sidecar.start()
         visits = [threading.Thread(target=self.visit, args=(kind, process)) for kind in kinds]
+        crossed_n = self.outcomes.get(CROSSED, 0)
         process.wait_log(r" listening address=\S+ backend=")
         for visit in visits:
             visit.start()
         code = process.wait(30)
         for visit in visits:
             visit.join()
-        if code != 0:
-            self.lost.append(f"exit code {code}\n{process.tail()}")
+        crossed_n = self.outcomes.get(CROSSED, 0) - crossed_n
+        if code != 0 or crossed_n > len(process.logged(" proxy crossed ")):
+            self.lost.append(f"exit code {code}; {crossed_n} requests came before the server's last word, and have no answer\n{process.tail()}")
         self.sidecar.processes.remove(process)
 
     def run(self, rounds):
@@ -251,7 +268,7 @@ def test_hammered_in_the_moment_of_sleep_nobody_is_lost(folder, model_backend): 
     for run in runs:
         run.join()
     complaints = [complaint for lane in lanes for complaint in lane.lost + lane.sidecar.clean_up()]
-    outcomes = {name: sum(lane.outcomes.get(name, 0) for lane in lanes) for name in (FULL, UNCONNECTED, PARTED)}
+    outcomes = {name: sum(lane.outcomes.get(name, 0) for lane in lanes) for name in (FULL, UNCONNECTED, PARTED, CROSSED)}
     print(f"{ROUNDS} rounds in {time.monotonic() - began:.1f} s: {outcomes}")
     assert not complaints, "\n".join(complaints)
     assert outcomes[FULL] > ROUNDS and outcomes[UNCONNECTED] and outcomes[PARTED]

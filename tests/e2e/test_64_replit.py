@@ -79,7 +79,7 @@ def evaluate(folder, packages):
 
 def stubs(*more):
     """Packages as nixpkgs has them: most are in one place, some in several."""
-    plain = {name: f'{{ outPath = "/nix/{name}"; }}' for name in ("cjson", "inih", "jq", "gcc", "gnumake", *more)}
+    plain = {name: f'{{ outPath = "/nix/{name}"; }}' for name in ("cjson", "inih", "jq", "gcc", "gnumake", "gzip", *more)}
     return {**plain, "curl": '{ outPath = "/nix/curl-bin"; dev = "/nix/curl-dev"; out = "/nix/curl"; }',
             "llhttp": '{ outPath = "/nix/llhttp"; dev = "/nix/llhttp-dev"; out = "/nix/llhttp"; }'}
 
@@ -88,7 +88,7 @@ def test_r0_3_replit_nix_parses_and_evaluates_with_ollama_and_without(folder):
     nix(folder, "--parse", os.path.join(ROOT, "replit.nix"))
     without, whole = evaluate(folder, stubs()), evaluate(folder, stubs("ollama"))
     assert set(whole["deps"]) - set(without["deps"]) == {"/nix/ollama"} and whole["env"] == without["env"]
-    assert {"/nix/curl-bin", "/nix/jq", "/nix/gcc", "/nix/gnumake"} <= set(without["deps"]) and len(whole["deps"]) <= 8
+    assert {"/nix/curl-bin", "/nix/jq", "/nix/gcc", "/nix/gnumake", "/nix/gzip"} <= set(without["deps"]) and len(whole["deps"]) <= 9
     headers = re.findall(r"-isystem (\S+)", whole["env"]["REPLIT_CPPFLAGS"])
     assert set(headers) == {"/nix/curl-dev/include", "/nix/cjson/include", "/nix/inih/include", "/nix/llhttp-dev/include"}
     for name in ("curl", "cjson", "inih", "llhttp"):
@@ -467,7 +467,7 @@ def fake_store(folder):
                     *(find(f"/usr/share/llhttp/{name}.c") for name in ("api", "http", "llhttp"))], check=True, timeout=60 * SLACK)
     link(f"{folder}/curl-dev/llhttp.h", "llhttp-dev", "include", "llhttp.h")
     value = '{{ outPath = "{0}/{1}"; }}'.format
-    return {**{name: value(folder, name) for name in ("cjson", "inih", "jq", "gcc", "gnumake")},
+    return {**{name: value(folder, name) for name in ("cjson", "inih", "jq", "gcc", "gnumake", "gzip")},
             "curl": f'{{ outPath = "{folder}/curl-bin"; dev = "{folder}/curl-dev"; out = "{folder}/curl"; }}',
             "llhttp": f'{{ outPath = "{folder}/llhttp"; dev = "{folder}/llhttp-dev"; }}'}
 

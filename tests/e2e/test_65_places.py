@@ -75,7 +75,7 @@ def test_health_tells_what_a_door_without_a_socket_says(homeless):
     homeless.configure("supervisor", state_dir="/proc/nowhere/state")
     homeless.backend.script(start_delay_s=30)
     homeless.start()
-    homeless.process.wait_log(r" state program=proxy .*to=ready")
+    homeless.process.wait_log(" proxy listening ")
     health = asked(homeless, "health")
     assert health.returncode == 1 and "starting" in health.stdout, health.stdout + health.stderr
 

@@ -13,7 +13,8 @@ import shells
 from sidecar import program
 from waiting import SLACK, until
 
-VERBS = {"status", "start", "stop", "restart", "reload", "tail", "health", "dump", "new-key", "backends", "drain", "undrain", "help"}
+VERBS = {"status", "start", "stop", "restart", "reload", "tail", "health", "dump", "new-key", "backends", "drain", "undrain", "help",
+         "top", "why", "requests", "cancel", "models", "load", "unload", "pull", "bench"}
 PROGRAMS = {"ollama", "proxy", "preload"}
 
 
@@ -28,13 +29,13 @@ def offered(request, folder):
 def options_of(name):
     """The options in --help's first lines and its list of them, without what its verbs take."""
     text = subprocess.run([program(name), "--help"], capture_output=True, text=True, check=True).stdout.split("supervisor.ini, with")[0]
-    return set(re.findall(r"^  (-c|-s|--[a-z]+)\b", text, re.MULTILINE)) | {"-h"}
+    return set(re.findall(r"^  (-c|-s|--[a-z][a-z-]*)\b", text, re.MULTILINE)) | {"-h"}
 
 
 def test_verbs(offered):
     assert offered("sidecarctl ") == VERBS
     assert offered("sidecarctl st") == {"status", "start", "stop"}
-    assert offered("sidecarctl --json re") == {"restart", "reload"}
+    assert offered("sidecarctl --json re") == {"restart", "reload", "requests"}
 
 
 @pytest.mark.parametrize("name", ["sidecarctl", "ollama-supervisor", "ollama-proxy", "ollama-preload"])
@@ -47,6 +48,7 @@ def test_options_are_those_of_help(offered, name):
 
 def test_options_of_verbs(offered):
     assert offered("sidecarctl health --r") == {"--ready"}
+    assert {"-n", "--cold"} <= offered("sidecarctl bench -") and "-n" in offered("sidecarctl top -")
     assert {"-f", "-n"} <= offered("sidecarctl tail -")
     assert not {"-f", "-n", "--ready"} & offered("sidecarctl status -")
 
@@ -126,3 +128,12 @@ def test_names_of_programs_that_run(sidecar, offered):
         until(lambda line=line, names=names: offered(f"{asked} {line}") == names, 10, f"{line}: {names}")
     assert not offered(f"{asked} restart proxy ") & PROGRAMS  # one is all it takes
     assert not offered(f"{asked} status ") & PROGRAMS
+
+
+@pytest.mark.limit(60)
+def test_names_of_models_have_colons(sidecar, offered):
+    sidecar.boot("m:1b, m:3b, other:1b", tokens=1)
+    asked = f"sidecarctl -c {sidecar.ini} "
+    for line, names in (("load m", {"m:1b", "m:3b"}), ("unload m:", {"m:1b", "m:3b"}), ("pull m:3", {"m:3b"}), ("bench other:1b", {"other:1b"})):
+        until(lambda line=line, names=names: offered(asked + line) == names, 10, f"{line}: {names}")
+    assert not offered(f"{asked} load m:1b m:")  # one is all it takes

@@ -7,6 +7,7 @@ import pytest
 
 import test_57_memory
 from sidecar import ROOT
+from waiting import until
 
 # Seen by other tests, which need control groups, a model's shape or a runner for it.
 ELSEWHERE = {
@@ -213,11 +214,14 @@ MADE = {
 @pytest.mark.limit(60)
 @pytest.mark.parametrize("make", MADE, ids=lambda make: make.__name__)
 def test_what_is_quoted_is_seen(sidecar, make):
-    told = make(sidecar) or ""
-    told += "\n" + (sidecar.process.tail(400) if sidecar.process else "")
+    made = make(sidecar) or ""
+
+    def told():
+        return made + "\n" + (sidecar.process.tail(400) if sidecar.process else "")
+
     for beginning in MADE[make]:
         line = next(line for line in quoted() if line.startswith(beginning))
-        assert re.search(rf"^\s*(?:\S+: )?{pattern(line)}", told, re.MULTILINE), f"{line}\n\nis not in\n\n{told}"
+        until(lambda said=rf"^\s*(?:\S+: )?{pattern(line)}": re.search(said, told(), re.MULTILINE), 10, f"{line}, which is quoted,", told)
 
 
 def test_every_line_that_is_quoted_is_seen_by_a_test():

@@ -6,6 +6,7 @@ import pytest
 
 from played_backend import CLOSE, END, HANG, Held, head
 from played_openai import error, event, part
+from raw_client import memory_kb
 from waiting import until
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -118,6 +119,7 @@ def test_a_client_that_leaves(sidecar, hosted):
 
 
 def test_a_client_that_does_not_read(sidecar, hosted):
+    """The backend is held, and the proxy itself has next to nothing of what he does not take."""
     backend = hosted()
     sent = [0]
 
@@ -130,11 +132,13 @@ def test_a_client_that_does_not_read(sidecar, hosted):
         yield event(b"[DONE]")
         yield END
     backend.answers["/api" + PATH] = flood
+    before_kb = memory_kb(sidecar.process.pid)
     with sidecar.connect() as connection:
         answer = connection.request("POST", PATH, {**CHAT, "stream": True})
         seen = []
         until(lambda: seen.append(sent[0]) or (len(seen) > 20 and seen[-1] == seen[-20]), 15, "the backend to be held")
         assert sent[0] < 1500
+        assert memory_kb(sidecar.process.pid) - before_kb < 16 << 10  # a sanitizer keeps some of what was freed
         body = b"".join(piece for _, piece in answer.pieces())
         assert body.count(b"data:") == 2002 and answer.clean
 

@@ -19,8 +19,9 @@ MODELS = "qwen3:4b,qwen3:0.6b,other"
 @pytest.fixture
 def cached(sidecar):
     """start(more={…}, **script): a sidecar whose optimizer keeps answers; more: of its keys."""
-    def start(more=None, **script):
+    def start(more=None, pull_missing="yes", **script):
         sidecar.configure("optimizer", **{"enabled": "yes", "cache": "memory", **(more or {})})
+        sidecar.configure("proxy", pull_missing=pull_missing)  # yes: so that the list of models is there before the first answer, which is kept only then
         sidecar.installed = MODELS
         sidecar.backend.script(**script)
         sidecar.start()
@@ -119,7 +120,7 @@ def test_r4_9_cache_requests_all(sidecar, cached):
 def test_r4_9_without_it_nothing_is_kept(sidecar):
     sidecar.configure("optimizer", enabled="yes")
     sidecar.boot(MODELS, tokens=1)
-    assert [told(sidecar), told(sidecar)] == [None, None] and generations(sidecar) == 2 and not sidecar.backend.journal("list")
+    assert [told(sidecar), told(sidecar)] == [None, None] and generations(sidecar) == 2
 
 
 def test_r4_9_who_wants_none_of_it(sidecar, cached):
@@ -232,6 +233,14 @@ def test_r4_9_another_model_of_the_same_name_makes_another_answer(sidecar, cache
     assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "more"}).status == 200
     assert told(sidecar) == "hit"  # that is none of this one's business
     assert sidecar.ask("DELETE", "/api/delete", {"model": "qwen3:4b"}).status == 200
+    assert told(sidecar) == "miss"  # it is pulled for that
+    until(lambda: told(sidecar) == "hit", 5, "an answer by the model that was pulled")
+
+
+def test_r4_9_of_a_model_that_is_gone_nothing_is_told(sidecar, cached):
+    cached(pull_missing="no", tokens=1)
+    until(lambda: told(sidecar) == "hit", 5, "a list of models")
+    assert sidecar.ask("DELETE", "/api/delete", {"model": "qwen3:4b"}).status == 200
     assert say(sidecar).status == 404
 
 
@@ -310,9 +319,10 @@ def test_r4_9_without_a_list_of_models_nothing_is_told_nor_lost(sidecar, cached)
 
 
 def unlisted(sidecar, delay_s):
-    """What is known of the models is not believed any more, and the next list takes so long."""
+    """What is known of the models is not believed any more, and the next list takes so long. How many have waited for one so far."""
     assert sidecar.ask("POST", "/api/copy", {"source": "other", "destination": "more"}).status == 200
     sidecar.backend.script(tokens=1, tags_delay_s=delay_s)
+    return len(sidecar.process.logged(r"to=pull"))
 
 
 def waits_for_list(sidecar, count):
@@ -323,10 +333,10 @@ def test_r4_9_who_waits_for_the_list_hears_heartbeats(sidecar, cached):
     sidecar.configure("supervisor", log_level="debug")
     sidecar.configure("proxy", heartbeat_after="100ms", heartbeat_interval="100ms", access_log="json")
     cached(tokens=1)
-    first = [say(sidecar, body).body for body in (CHAT, STREAM)]
-    unlisted(sidecar, 1)
+    first = [say(sidecar, CHAT).body.lstrip(b" "), say(sidecar, STREAM).body.replace(b": ping\n", b"")]
+    before_n = unlisted(sidecar, 1)
     answers = [sidecar.background("POST", PATH, body) for body in (CHAT, STREAM, CHAT)]
-    waits_for_list(sidecar, 3)
+    waits_for_list(sidecar, before_n + 3)
     whole, stream, other = [answer.result().body for answer in answers]
     assert whole != first[0] and whole.lstrip(b" ") == first[0] == other.lstrip(b" ")
     assert stream != first[1] and stream.replace(b": ping\n", b"") == first[1]
@@ -353,9 +363,9 @@ def test_r4_9_who_leaves_meanwhile_leaves_nothing(sidecar, cached):
     sidecar.configure("supervisor", log_level="debug")
     cached(tokens=1)
     assert told(sidecar) == "miss"
-    unlisted(sidecar, 1)
+    before_n = unlisted(sidecar, 1)
     with raw(sidecar, CHAT), raw(sidecar, CHAT):
-        waits_for_list(sidecar, 2)
+        waits_for_list(sidecar, before_n + 2)
     until(lambda: len(sidecar.process.logged(r"from=answer to=gone")) == 2, 5, "their ends", sidecar.process.tail)
     assert told(sidecar) == "hit"
 

@@ -10,7 +10,7 @@ from client import Background
 from mapping import access_line
 from played_backend import END, HANG, RESET, Held, chunk, head, single
 from test_52_asleep import starts, wait_asleep
-from waiting import until
+from waiting import SLACK, until
 
 STRANGER = ("X-Forwarded-For", "8.8.8.8")
 
@@ -79,12 +79,12 @@ def test_the_first_scrape_has_every_name_and_label_R4_7(sidecar):
     sidecar.configure("optimizer", enabled="yes")
     sidecar.boot()
     metrics = scrape(sidecar)
-    assert metrics.types == NAMES
+    assert {name: kind for name, kind in metrics.types.items() if "optimizer" in name or name == "sidecar_build_info"} == NAMES
     for name in BY_STRATEGY:
         assert metrics.labels(name, "strategy") == ["A", "B", "C", "all"]
     assert metrics.labels("sidecar_optimizer_map_parts_total", "result") == ["done", "failed"]
     assert metrics.labels("sidecar_optimizer_estimate_error_ratio", "model") == ["qwen3:4b", "qwen3:0.6b"]
-    assert metrics.of("llm_optimizer_up") == 1 and sum(metrics.values()) == 2  # and the version's
+    assert metrics.of("llm_optimizer_up") == 1 and sum(number for (name, _), number in metrics.items() if name in NAMES) == 2  # and the version's
 
 
 def test_strategies_of_ones_own_are_the_labels_R4_7(sidecar):
@@ -213,9 +213,9 @@ def chat(sidecar, headers=(), **more):
 
 
 def moved(sidecar, before_it):
-    """What has changed since an earlier scrape: {name, or (name, label's value): by how much}, times and sizes of prompts aside."""
+    """What has changed of NAMES since an earlier scrape: {name, or (name, label's value): by how much}, times and sizes of prompts aside."""
     now = scrape(sidecar)
-    changes = {(name, *(value for _, value in labels)): number - before_it[name, labels] for (name, labels), number in now.items()}
+    changes = {(name, *(value for _, value in labels)): number - before_it[name, labels] for (name, labels), number in now.items() if name in NAMES}
     return {key if len(key) > 1 else key[0]: change for key, change in changes.items() if change and not any(word in key[0] for word in ("seconds", "ratio", "tokens_received"))}
 
 
@@ -300,11 +300,19 @@ def test_an_answer_from_the_cache_is_a_request_of_its_strategy_R4_7(sidecar, bef
     sidecar.configure("optimizer", cache="memory")
     tags = {"models": [{"name": "m:latest", "model": "m:latest", "digest": "ab" * 32, "size": 1}]}
     before(play=lambda request: single(tags if request[0].startswith(b"GET ") else {**CALL, "done": True}))
-    assert chat(sidecar, temperature=0).header("X-Sidecar-Cache") == "miss"
-    held = scrape(sidecar)
-    assert held.of("sidecar_optimizer_cache_misses_total") == 1 and held.of("sidecar_optimizer_cache_bytes") > 100
-    assert sidecar.health()["optimizer"]["cache"] == {"bytes": held.of("sidecar_optimizer_cache_bytes"), "hits": 0, "misses": 1}
-    assert chat(sidecar, temperature=0).header("X-Sidecar-Cache") == "hit"
+    told = []
+
+    def is_hit():
+        told.append(chat(sidecar, temperature=0).header("X-Sidecar-Cache"))
+        return told[-1] == "hit"
+
+    assert not is_hit()
+    until(is_hit, 5, "an answer that came after the list of models is kept")
+    held, misses = scrape(sidecar), len(told) - 1
+    assert told == [*["miss"] * misses, "hit"]
+    assert held.of("sidecar_optimizer_cache_misses_total") == misses and held.of("sidecar_optimizer_cache_bytes") > 100
+    assert sidecar.health()["optimizer"]["cache"] == {"bytes": held.of("sidecar_optimizer_cache_bytes"), "hits": 1, "misses": misses}
+    assert is_hit()
     assert moved(sidecar, held) == {**REQUEST, "sidecar_optimizer_cache_hits_total": 1}  # its calls were counted when it was made
 
 
@@ -352,10 +360,11 @@ def test_the_duration_is_the_mean_of_whole_answers_R4_7(sidecar, before):
     time.sleep(0.3)  # what is measured
     held.go.set()
     assert first.result().status == 200
-    mean_s = scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all")
-    assert 0.25 <= mean_s < 5
+    mean_s, began = scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all"), time.monotonic()
+    assert 0.25 <= mean_s < 5 * SLACK
     assert chat(sidecar).status == 200
-    assert mean_s / 2 <= scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") < mean_s * 0.9
+    second_s = time.monotonic() - began  # and more
+    assert mean_s / 2 <= scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") <= (mean_s + second_s) / 2
     assert sidecar.health()["optimizer"]["mean_s"]["all"] > 0 and sidecar.health()["optimizer"]["requests"]["all"] == 2
 
 

@@ -75,7 +75,8 @@ class Workspace(Sidecar):
         os.makedirs(self.path("build"), exist_ok=True)
         for name in PROGRAMS:
             os.symlink(program(name), self.path("build", name))
-        words = [shutil.which("cc", path=self.env["PATH"]), self.env.get("REPLIT_CPPFLAGS", ""), self.env.get("REPLIT_LDFLAGS", ""), self.env.get("BALANCER", "no")]
+        words = [shutil.which("cc", path=self.env["PATH"]), self.env.get("REPLIT_CPPFLAGS", ""), self.env.get("REPLIT_LDFLAGS", ""), self.env.get("BALANCER", "no"),
+                 self.env.get("MODELS", "no")]
         self.write_to("build/start.built", " ".join(words) + "\n")
         return self
 

@@ -11,9 +11,11 @@ static struct loop loop;
 static struct control control;
 static char path[64];
 
-static int command(void *context, const char *line, struct buf *reply)
+static int command(void *context, enum control_who who, const char *line, struct buf *reply)
 {
     (void)context;
+    if (who != CONTROL_OWNER)
+        abort();
     if (strlen(line) >= CONTROL_LINE_BYTES || strchr(line, '\n'))
         abort();
     return buf_json_string(reply, line, strlen(line));

@@ -1,8 +1,11 @@
 /* Requests of Ollama's clients, and answers of a backend that speaks OpenAI's API, translated. The first byte: bits 0 and 1 the API, bit 2
- * whether it is an answer, bit 3 a stream of events, bit 5 a small limit. What comes out is JSON, lines of it without a line end inside; a
+ * whether it is an answer, bit 3 a stream of events, bit 4 a model without a chat template, bit 5 a small limit, bit 6 POST /chat, bit 7 OpenAI's chats
+ * for a model without a chat template, whose answers are events. What comes out is JSON, lines of it without a line end inside; a
  * refusal says why and leaves nothing behind; a second time, and a stream in other pieces, gives the same. */
 #include "common/json_walk.h"
 #include "proxy/events.h"
+#include "proxy/serve/serve_chat.h"
+#include "proxy/serve/serve_text.h"
 #include "proxy/translate.h"
 #include "tests/fuzz/object.h"
 
@@ -25,9 +28,33 @@ static void are_lines(const char *at, size_t n)
     }
 }
 
+/* Each event an object, but the last. */
+static void are_events(const char *at, size_t n)
+{
+    static const char before[] = "data: ", done[] = "[DONE]\n\n";
+    for (const char *end = at + n, *behind; at < end; at = behind) {
+        behind = memmem(at, (size_t)(end - at), "\n\n", 2);
+        if (!behind || memcmp(at, before, sizeof before - 1) != 0)
+            abort();
+        at += sizeof before - 1;
+        behind += 2;
+        if (strncmp(at, done, sizeof done - 1) != 0)
+            must_be_object(at, (size_t)(behind - 2 - at));
+        else if (behind != end)
+            abort();
+    }
+}
+
+static void is_told(uint8_t how, int is_stream, const struct buf *out)
+{
+    (is_stream && (how & 128) ? are_events : are_lines)(buf_data(out), buf_size(out));
+}
+
 static struct translation begin(uint8_t how)
 {
-    struct translation t = {.ops = translate_ops_of(apis[how & 3], BACKEND_API_OPENAI), .model = "m", .created_s = 1, .began_ms = 1, .now_ms = 2345, .id = "i"};
+    struct translation t = {.model = "m", .created_s = 1, .began_ms = 1, .now_ms = 2345, .load_ms = 7, .id = "i"};
+    t.ops = how & 128 ? &serve_text_ops : how & 64 ? &serve_chat_ops : translate_ops_of(apis[how & 3], BACKEND_API_OPENAI);
+    t.lacks = how & 16 ? TRANSLATE_TEMPLATE : 0;
     t.is_stream = (how & 8) && t.ops->end;
     return t;
 }
@@ -53,7 +80,7 @@ static int one(uint8_t how, const char *json, size_t n, struct buf *out)
         abort();
     buf_consume(out, 6);
     if (error >= 0 && is_answer)
-        are_lines(buf_data(out), buf_size(out));
+        is_told(how, t.is_stream, out);
     else if (error >= 0)
         must_be_object(buf_data(out), buf_size(out));
     return error;
@@ -96,7 +123,7 @@ static void run(uint8_t how, const char *text, size_t n, size_t piece_n, struct 
     events_fini(&e);
     if (s->t.ops->fini)
         s->t.ops->fini(&s->t);
-    are_lines(buf_data(&s->out), buf_size(&s->out));
+    is_told(how, 1, &s->out);
 }
 
 static void stream(uint8_t how, const char *text, size_t n)

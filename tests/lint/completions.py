@@ -15,14 +15,14 @@ def compared(tree, source, word):
     """The options and verbs that a program's source compares its words with, which `word` names there."""
     text = tree.texts[source]
     verbs = re.search(r"static const struct verb \{.*?\n\};", text, re.S)
-    found = set(re.findall(rf'strn?cmp\({word}, "(--?[a-z]+)"', text))
-    return found | set(re.findall(r'\{"([a-z]+)", ', verbs.group(0)) if verbs else ())
+    found = set(re.findall(rf'strn?cmp\({word}, "(--?[a-z][a-z-]*)"', text))
+    return found | set(re.findall(r'\{"([a-z-]+)", ', verbs.group(0)) if verbs else ())
 
 
 def taken(tree):
-    """What sidecarctl takes, and what the three others take."""
+    """What sidecarctl takes, what the three others take, and what ollama-preload alone does."""
     ctl = compared(tree, "ctl/main.c", "word") | compared(tree, "ctl/main.c", r"argv\[i\]") | {"help"}
-    return ctl, compared(tree, "common/conf_main.c", "a")
+    return ctl, compared(tree, "common/conf_main.c", "a"), compared(tree, "preload/main.c", r"argv\[i\]")
 
 
 def offers(text, word, shell):
@@ -34,7 +34,8 @@ def offers(text, word, shell):
 
 def check_completions(tree):
     for shell, files in SHELLS.items():
-        for name, words in zip(files, taken(tree)):
+        ctl, others, preload = taken(tree)
+        for name, words in zip(files, (ctl, others | preload)):
             text = tree.texts.get(name)
             if text is None:
                 tree.found("completions", name, 1, "is not there")
@@ -43,7 +44,7 @@ def check_completions(tree):
                 if not offers(text, word, shell):
                     tree.found("completions", name, 1, f"does not offer {word}")
             offered = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - FOREIGN if shell != "fish" else \
-                {f"--{word}" for word in re.findall(r"^complete .*-l ([a-z]+)", text, re.M)}
+                {f"--{word}" for word in re.findall(r"^complete .*-l ([a-z-]+)", text, re.M)}
             known = set.union(*taken(tree)) if shell == "zsh" else words
             for word in sorted(offered - known):
                 tree.found("completions", name, 1, f"offers {word}, which is not taken")
@@ -54,8 +55,9 @@ def check_completions(tree):
 
 def check_manual_words(tree):
     """Each option and verb is in the manual of its program; that -h is --help needs no second word."""
-    ctl, others = taken(tree)
-    for page, words in (("sidecarctl.1", ctl), ("ollama-supervisor.8", others), ("ollama-proxy.8", others), ("ollama-preload.8", others)):
+    ctl, others, preload = taken(tree)
+    pages = {"sidecarctl.1": ctl, "ollama-supervisor.8": others, "ollama-proxy.8": others, "ollama-preload.8": others | preload}
+    for page, words in pages.items():
         text = tree.texts.get(f"docs/man/{page}", "")
         for word in sorted(words - {"-h"}):
             told = rf"(\bFl|,) {word[1:]}\b" if word.startswith("-") else rf"\.It Cm {word}\b"

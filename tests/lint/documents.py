@@ -1,4 +1,4 @@
-"""Documents: every link leads somewhere, and every message that is quoted is one that the programs print.
+"""Documents: every link leads somewhere, every place that is named is there, and every message that is quoted is one that the programs print.
 
 A quotation is a block ```says, or the first column of a table, in docs/troubleshooting.md; … stands for what differs, and
 ```other is what other programs say. README.md's table of symptoms quotes nothing that is not there.
@@ -66,6 +66,18 @@ def link_problem(tree, folders, name, target):
 
 def text_line(text, at):
     return text.count("\n", 0, at) + 1
+
+
+# ---- places ----
+
+def check_places(tree):
+    """`common/loop.c:loop_turn`: the file is there, and has the name."""
+    for name in (n for n in tree.texts if n.startswith("docs/") and n.endswith(".md")):
+        for m in re.finditer(r"`([\w.-]+/[\w./-]+\.\w+):([A-Za-z_]\w*)`", tree.texts[name]):
+            path, word = m.groups()
+            if not re.search(rf"\b{word}\b", tree.texts.get(path, "")):
+                what = f"{path} has no {word}" if path in tree.texts else f"there is no {path}"
+                tree.found("places", name, text_line(tree.texts[name], m.start()), what)
 
 
 # ---- quotations ----

@@ -48,7 +48,10 @@ def test_what_is_installed_is_what_is_uninstalled(folder, prefix):
     for end in ("/systemd/system/ollama-sidecar.service", "/systemd/system/llm-optimizer.service", "/sysusers.d/ollama-sidecar.conf", "/tmpfiles.d/ollama-sidecar.conf"):
         assert [name for name in files if name.endswith(end)], files
     assert f"{prefix}/share/ollama-sidecar/profiles/attach.ini" in files
-    assert f"{prefix}/share/ollama-sidecar/prometheus/llm-optimizer.yml" in files
+    for name in ("llm-optimizer.yml", "prometheus.yml", "rules/ollama-sidecar.yml", "targets/sidecar.yml"):
+        assert f"{prefix}/share/ollama-sidecar/prometheus/{name}" in files
+    for name in ("sidecar.json", "optimizer.json", "balancer.json"):
+        assert f"{prefix}/share/ollama-sidecar/grafana/{name}" in files
     assert f"{prefix}/share/doc/ollama-sidecar/docs/systemd.md" in files
     for name in os.listdir(os.path.join(ROOT, "deploy/completion")) if os.path.isdir(os.path.join(ROOT, "deploy/completion")) else ():
         assert [one for one in files if "/share/" in one and name.removesuffix(".bash") == os.path.basename(one)], (name, files)
@@ -151,6 +154,24 @@ def test_a_source_archive_that_can_t_be_made_is_none(folder):
     done = subprocess.run(["make", "--no-print-directory", "dist"], cwd=copy, text=True, capture_output=True, check=False)
     assert done.returncode != 0, done.stdout
     assert not [name for _, _, names in os.walk(os.path.join(copy, "build")) for name in names if name.endswith(".tar.gz")]
+
+
+@pytest.mark.limit(60)
+def test_a_page_that_can_t_be_packed_is_in_no_program(folder):
+    """Where gzip is not installed, or fails."""
+    gzips = os.path.join(folder, "gzip")
+    with open(gzips, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexit 127\n")
+    os.chmod(gzips, 0o755)
+    part = f"{folder}/build/gen/proxy/ui/main.js.def"
+    done = subprocess.run(["make", "--no-print-directory", f"BUILD={folder}/build", part], cwd=ROOT, text=True, capture_output=True, check=False,
+                          env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"})
+    assert done.returncode != 0 and not os.path.exists(part), done.stdout
+    os.unlink(gzips)
+    make(f"BUILD={folder}/build", part)
+    with open(part, encoding="utf-8") as file:
+        packed = bytes(int(number) for number in file.read().split(",") if number.strip())
+    assert b"import " in gzip.decompress(packed)
 
 
 @pytest.mark.limit(60)

@@ -1,4 +1,6 @@
 """Loads on the real Ollama: shared, not ended by who leaves, told to all when they fail; options ride, and pins hold."""
+import contextlib
+import json
 import os
 import shutil
 
@@ -102,11 +104,19 @@ def test_a_load_that_fails_tells_all_why(sidecar, models):
     os.truncate(largest, os.path.getsize(largest) * 7 // 10)
     sidecar.env["OLLAMA_MODELS"] = own
     ready(sidecar)
-    calls = [sidecar.background("POST", path, body_for(path), timeout=90) for path in list(ROUTES)]
-    answers = [call.result() for call in calls]
-    assert {answer.status for answer in answers} == {500}
-    texts = {answer.json["error"] if isinstance(answer.json["error"], str) else answer.json["error"]["message"] for answer in answers}
-    assert len(texts) == 1 and texts.pop(), texts
+    with contextlib.ExitStack() as stack:  # all are there before any is whole: none is late for the load that fails
+        calls = [stack.enter_context(sidecar.connect(timeout=90)) for _ in ROUTES]
+        bodies = [json.dumps(body_for(path)).encode() for path in ROUTES]
+        for call, path, body in zip(calls, ROUTES, bodies):
+            call.sock.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                                f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:-1])
+        for call, body in zip(calls, bodies):
+            call.sock.sendall(body[-1:])
+        answers = [call.receive() for call in calls]
+        texts_of = [answer.json["error"] for answer in answers]
+    assert {answer.status for answer in answers} == {500}, (texts_of, sidecar.process.tail())
+    texts = {error if isinstance(error, str) else error["message"] for error in texts_of}
+    assert len(texts) == 1 and texts.pop(), (texts, sidecar.process.tail())
 
 
 def test_what_only_unloads_loads_nothing(sidecar):

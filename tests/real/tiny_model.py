@@ -84,8 +84,8 @@ def _tensors(vocabulary_n, s):
     yield ("output.weight", shape, output)
 
 
-def write(path, s=None):
-    """Write the model to this path."""
+def write(path, s=None, template=""):
+    """Write the model to this path; template: its chat template, where it is to have one."""
     s = s or Shape()
     tokens = _vocabulary(s.vocabulary)
     keys = [
@@ -101,6 +101,7 @@ def write(path, s=None):
         ("tokenizer.ggml.token_type", ARRAY, (I32, [kind for _, _, kind in tokens])),
         ("tokenizer.ggml.bos_token_id", U32, 1), ("tokenizer.ggml.eos_token_id", U32, 2),
         ("tokenizer.ggml.unknown_token_id", U32, 0), ("tokenizer.ggml.add_bos_token", BOOL, True),
+        *([("tokenizer.chat_template", STRING, template)] if template else []),
     ]
     head, offset, sizes = b"", 0, []
     for name, shape, floats in _tensors(len(tokens), s):

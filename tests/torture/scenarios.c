@@ -207,6 +207,40 @@ static int write_broken_presets(void)
     return write_presets("{\"a\": {\"model\": \"m\", \"options\": {\"x\": {}}}}\n");
 }
 
+/* ---- engines ---- */
+
+#ifdef WITH_MODELS
+static pid_t first_engine_pid;
+
+/* Of the one that is ready; 0: none is. */
+static pid_t engine_pid(void)
+{
+    struct contract_instance_view view;
+    for (size_t i = 0; i < CONTRACT_INSTANCES; i++) {
+        contract_instance_read(&puppet_supervisor->board.page->instances[i], &view);
+        if (view.state == CONTRACT_READY && strcmp(view.model, "org/name") == 0)
+            return view.pid;
+    }
+    return 0;
+}
+
+static int has_engine(void)
+{
+    first_engine_pid = engine_pid();
+    return first_engine_pid > 0;
+}
+
+static int has_another_engine(void)
+{
+    return engine_pid() > 0 && engine_pid() != first_engine_pid;
+}
+
+static int engine_dies(void)
+{
+    return kill(first_engine_pid, SIGKILL) == 0;
+}
+#endif
+
 /* ---- rights: whatever fails, a program with a user never runs as us (scenario 64) ---- */
 
 static int runs_as_nobody(void)
@@ -262,6 +296,11 @@ static int leave_a_stale_socket(void)
 #define RELOAD_AFTER USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep 1") PROGRAM("come", "sleep")
 #define RELOAD_WRONG USUAL PROGRAM("keep", "sleep") "no_such_key = 1\n[no_such_section]\n"
 
+#define ENGINES(environment)                                                                                    \
+    SITE "[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS "[program:ollama]\nautostart = no\n[models]\nserve = yes\nengines = played\n" \
+    "[engine:played]\ncommand = @CHILD serve %(port)s %(path)s\nquantize_flags = q4\nstart_timeout = 5s\nstop_timeout = 100ms\n"         \
+    "environment = " environment "\n[environment]\nTORTURE_ENGINES = yes\nHF_HUB_CACHE = @DIR\n"
+
 const struct scenario scenarios[] = {
     {.name = "boot",
      .setup = leave_a_stale_socket,
@@ -307,6 +346,12 @@ const struct scenario scenarios[] = {
      .ini = SITE "[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep") "autostart = no\n",
      .steps = {STATE("proxy", READY), STATE("wanted", READY), CALLED(remember_proxy), SAY("restart proxy", "\"ok\":true"),
                CALLED(is_another_proxy), CALLED(is_drained), STATE("proxy", READY), KILL("proxy", SIGKILL), RESTARTS("proxy", 1), STATE("proxy", READY)}},
+#ifdef WITH_MODELS
+    {.name = "engines",
+     .ini = ENGINES("A=a"),
+     .steps = {STATE("proxy", READY), CALLED(has_engine), SAY("status", "\"instances\":[{"), CALLED(engine_dies), CALLED(has_another_engine),
+               CALLED(has_engine), INI(ENGINES("A=b")), SAY("reload", "\"ok\":true"), CALLED(has_another_engine)}},
+#endif
     /* whatever fails, the old listeners go on, and the owner's next try finds nothing in its way */
     {.name = "listeners",
      .ini = LISTENERS("", "control.sock"),

@@ -42,7 +42,7 @@ static struct world {
     uint16_t port;
     struct world_host hosts[WORLD_HOSTS]; /* the last one is all others, too */
     char urls[CONF_BACKENDS_MAX][64];
-    unsigned changed_n, gone_n, loads_n;
+    unsigned changed_n, gone_n, loads_n, failed_n;
     enum breaker_state told; /* the state of the member that has changed last */
     char gone_name[MEMBER_NAME_BYTES];
     char loaded[256]; /* of the last `loaded`: the names, each with a blank behind it */
@@ -127,6 +127,13 @@ static void on_load(void *context, struct member *m, int is_begun)
     w.loads_n++;
 }
 
+static void on_failed(void *context, const struct member *m)
+{
+    (void)context;
+    assert_true(*m->why);
+    w.failed_n++;
+}
+
 static void listen_everywhere(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
@@ -174,7 +181,7 @@ static int world_set_up(void **state)
 
 static inline void world_begin(void)
 {
-    static const struct members_ops ops = {.changed = on_changed, .gone = on_gone, .loaded = on_loaded, .load = on_load, .context = &w};
+    static const struct members_ops ops = {.changed = on_changed, .gone = on_gone, .loaded = on_loaded, .load = on_load, .failed = on_failed, .context = &w};
     assert_int_equal(members_new(&w.members, &w.loop, w.conf, &w.tell, &w.waiting, &ops), 0);
     assert_int_equal(w.changed_n, 0); /* never from within */
 }

@@ -190,6 +190,58 @@ static void test_a_dump_changes_nothing(void **state)
     free(second);
 }
 
+/* What conf_settings() says of the configuration in hand; the caller frees. */
+static char *settings(void)
+{
+    struct buf text;
+    conf_case_good(&k);
+    buf_init(&text, 0);
+    assert_int_equal(conf_settings(k.conf, &text), 0);
+    assert_int_equal(buf_append(&text, "", 1), 0);
+    char *copy = strdup(buf_data(&text));
+    assert_non_null(copy);
+    buf_fini(&text);
+    return copy;
+}
+
+static void test_settings_say_who_has_said_so(void **state)
+{
+    (void)state;
+    char line[SCRATCH_PATH_BYTES + 160];
+    static char v0[] = "SIDECAR_PROXY_MAX_QUEUE=9";
+    static char *environment[] = {v0, NULL};
+    conf_case_load(&k, "[supervisor]\nidle_timeout = 5m\n[environment]\nA = b \"c\"\n[pin:m]\nnum_ctx = 7\n", environment);
+    char *text = settings();
+    has(text, "[{\"section\":\"supervisor\",\"key\":\"idle_timeout\",\"value\":\"5m\",\"source\":\"file\",\"where\":\"");
+    snprintf(line, sizeof line, "\"where\":\"%s:2\",\"default\":\"0\"},{", k.file);
+    has(text, line);
+    has(text, "{\"section\":\"proxy\",\"key\":\"max_queue\",\"value\":\"9\",\"source\":\"environment\",\"where\":\"SIDECAR_PROXY_MAX_QUEUE\",\"default\":\"256\"}");
+    has(text, "{\"section\":\"supervisor\",\"key\":\"idle_action\",\"value\":\"exit\",\"source\":\"default\",\"where\":null,\"default\":\"exit\"}");
+    has(text, "{\"section\":\"program:ollama\",\"key\":\"command\",\"value\":\"ollama serve\",\"source\":\"built in\",\"where\":null,");
+    has(text, "{\"section\":\"pin:m\",\"key\":\"num_ctx\",\"value\":\"7\",\"source\":\"file\",");
+    snprintf(line, sizeof line, "{\"section\":\"environment\",\"key\":\"A\",\"value\":\"b \\\"c\\\"\",\"source\":\"file\",\"where\":\"%s:4\",\"default\":null}]", k.file);
+    has(text, line);
+    free(text);
+}
+
+static void test_settings_show_no_secret(void **state)
+{
+    (void)state;
+    static char v0[] = "OLLAMA_API_KEY=sesame-of-the-environment";
+    static char *environment[] = {v0, NULL};
+    conf_case_load(&k, "[key:a]\nsecret = sesame-plain-0123456789\n[key:b]\nsecret_hash = "
+                       "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n[environment]\nHF_TOKEN = sesame-of-the-hub\n"
+                       "B = x sesame-of-the-hub y\n[program:ollama]\nenvironment = HF_TOKEN=sesame-of-a-program\n", environment);
+    char *text = settings();
+    has(text, "{\"section\":\"key:a\",\"key\":\"secret\",\"value\":\"***\",");
+    has(text, "{\"section\":\"key:b\",\"key\":\"secret_hash\",\"value\":\"***\",");
+    has(text, "{\"section\":\"environment\",\"key\":\"HF_TOKEN\",\"value\":\"***\",");
+    has(text, "\"value\":\"HF_TOKEN=***\"");
+    assert_null(strstr(text, "sesame"));
+    assert_null(strstr(text, "0123456789abcdef"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +254,8 @@ int main(void)
         CASE(test_variables_of_an_env_file_do_not_collide),
         CASE(test_long_values_survive),
         CASE(test_line_ends_in_a_variable_stay_on_their_line),
+        CASE(test_settings_say_who_has_said_so),
+        CASE(test_settings_show_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* common/contract: what a child adopts and what it refuses, messages, and rows that were left in the middle. */
+/* common/contract: what a child adopts and what it refuses, and messages with and without a descriptor. */
 #include "common/contract.h"
 
 #include "tests/unit/in_child.h"
@@ -312,6 +312,81 @@ static void test_messages_of_another_size_or_version_are_refused(void **state)
     sys_close(fds[1]);
 }
 
+static void test_a_detail_goes_with_a_message(void **state)
+{
+    (void)state;
+    int fds[2];
+    struct contract_message m;
+    char long_detail[CONTRACT_DETAIL_BYTES + 1];
+    memset(long_detail, 'd', sizeof long_detail);
+    long_detail[CONTRACT_DETAIL_BYTES] = '\0';
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_SEQPACKET, fds), 0);
+    assert_int_equal(contract_send_detail(fds[0], CONTRACT_ENGINE_START, 2, "org/name", long_detail), -EINVAL);
+    assert_int_equal(contract_send_detail(fds[0], CONTRACT_ENGINE_START, 2, "org/name", "0123 4096 q4"), 0);
+    assert_int_equal(contract_receive(fds[1], &m), 1);
+    assert_int_equal(m.value, 2);
+    assert_string_equal(m.name, "org/name");
+    assert_string_equal(m.detail, "0123 4096 q4");
+    memset(m.detail, 'x', sizeof m.detail);
+    assert_int_equal(sys_send(fds[0], &m, sizeof m, 0), sizeof m);
+    assert_int_equal(contract_receive(fds[1], &m), 1);
+    assert_int_equal(strlen(m.detail), sizeof m.detail - 1);
+    sys_close(fds[0]);
+    sys_close(fds[1]);
+}
+
+static void test_a_descriptor_goes_with_a_message(void **state)
+{
+    (void)state;
+    int fds[2], pipe_fds[2], fd = 0;
+    struct contract_message m;
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_SEQPACKET, fds), 0);
+    assert_int_equal(contract_receive_fd(fds[1], &m, &fd), 0);
+    assert_int_equal(fd, -1);
+    assert_int_equal(contract_send_fd(fds[0], CONTRACT_HUB, -1), -EBADF);
+    assert_int_equal(sys_pipe(pipe_fds, O_NONBLOCK), 0);
+    assert_int_equal(contract_send_fd(fds[0], CONTRACT_HUB, pipe_fds[1]), 0);
+    assert_int_equal(contract_send(fds[0], CONTRACT_WANT, 0, "ollama"), 0);
+    sys_close(pipe_fds[1]);
+    assert_int_equal(contract_receive_fd(fds[1], &m, &fd), 1);
+    assert_int_equal(m.kind, CONTRACT_HUB);
+    assert_int_equal(sys_write(fd, "x", 1), 1);
+    char byte;
+    assert_int_equal(sys_read(pipe_fds[0], &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    sys_close(fd);
+    assert_int_equal(contract_receive_fd(fds[1], &m, &fd), 1); /* one without */
+    assert_int_equal(fd, -1);
+    assert_string_equal(m.name, "ollama");
+    sys_close(fds[0]);
+    assert_int_equal(contract_receive_fd(fds[1], &m, &fd), -EPIPE);
+    sys_close(fds[1]);
+    sys_close(pipe_fds[0]);
+}
+
+/* Nobody keeps what came with a message that is refused, or that nobody expected one with. */
+static void test_a_descriptor_that_is_not_wanted_is_closed(void **state)
+{
+    (void)state;
+    int fds[2], pipe_fds[2], fd = 0;
+    char byte;
+    struct contract_message m, bad = {.version = CONTRACT_VERSION + 1};
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_SEQPACKET, fds), 0);
+    assert_int_equal(sys_pipe(pipe_fds, O_NONBLOCK), 0);
+    assert_int_equal(sys_send_with_fd(fds[0], &bad, sizeof bad, pipe_fds[1]), sizeof bad);
+    assert_int_equal(contract_send_fd(fds[0], CONTRACT_HUB, pipe_fds[1]), 0);
+    sys_close(pipe_fds[1]);
+    assert_int_equal(contract_receive_fd(fds[1], &m, &fd), -EPROTO);
+    assert_int_equal(fd, -1);
+    assert_int_equal(sys_read(pipe_fds[0], &byte, 1), -EAGAIN); /* the second message has it still */
+    assert_int_equal(contract_receive(fds[1], &m), 1);
+    assert_int_equal(sys_read(pipe_fds[0], &byte, 1), 0);
+    sys_close(fds[0]);
+    sys_close(fds[1]);
+    sys_close(pipe_fds[0]);
+}
+
 static void test_a_full_channel_says_so_and_does_not_wait(void **state)
 {
     (void)state;
@@ -322,114 +397,6 @@ static void test_a_full_channel_says_so_and_does_not_wait(void **state)
     assert_int_equal(error, -EAGAIN);
     sys_close(fds[0]);
     sys_close(fds[1]);
-}
-
-static void test_a_row_is_read_as_it_was_written(void **state)
-{
-    (void)state;
-    static struct contract_model row;
-    struct contract_model_view view;
-    char long_text[1000];
-    memset(long_text, 'r', sizeof long_text - 1);
-    long_text[sizeof long_text - 1] = '\0';
-    contract_model_write(&row, CONTRACT_MODEL_FAILED, "llama3.2:1b", "disk full");
-    atomic_store(&row.completed_bytes, 5);
-    atomic_store(&row.total_bytes, 9);
-    contract_model_read(&row, &view);
-    assert_int_equal(view.state, CONTRACT_MODEL_FAILED);
-    assert_string_equal(view.name, "llama3.2:1b");
-    assert_string_equal(view.reason, "disk full");
-    assert_int_equal(view.completed_bytes, 5);
-    assert_int_equal(view.total_bytes, 9);
-    contract_model_write(&row, CONTRACT_MODEL_READY, long_text, NULL);
-    contract_model_read(&row, &view);
-    assert_int_equal(strlen(view.name), CONTRACT_NAME_BYTES - 1);
-    assert_string_equal(view.reason, "");
-    assert_int_equal(atomic_load(&row.sequence) % 2, 0);
-}
-
-static void test_a_writer_that_died_in_the_middle_holds_nobody(void **state)
-{
-    (void)state;
-    static struct contract_model row;
-    struct contract_model_view view;
-    contract_model_write(&row, CONTRACT_MODEL_PULLING, "x", "");
-    atomic_fetch_add(&row.sequence, 1); /* it had begun */
-    memset(row.name, 'z', sizeof row.name);
-    memset(row.reason, 'z', sizeof row.reason);
-    atomic_store(&row.state, 4711);
-    contract_model_read(&row, &view); /* comes back, bounded and terminated */
-    assert_int_equal(strlen(view.name), CONTRACT_NAME_BYTES - 1);
-    assert_int_equal(strlen(view.reason), CONTRACT_REASON_BYTES - 1);
-    assert_int_equal(view.state, CONTRACT_MODEL_EMPTY); /* a state that is none */
-    contract_model_write(&row, CONTRACT_MODEL_READY, "y", ""); /* the next writer puts it right */
-    assert_int_equal(atomic_load(&row.sequence) % 2, 0);
-    contract_model_read(&row, &view);
-    assert_int_equal(view.state, CONTRACT_MODEL_READY);
-    assert_string_equal(view.name, "y");
-    struct contract_program program = {.sequence = 5};
-    char reason[CONTRACT_REASON_BYTES];
-    memset(program.reason, 'q', sizeof program.reason);
-    contract_program_read_reason(&program, reason);
-    assert_int_equal(strlen(reason), CONTRACT_REASON_BYTES - 1);
-    contract_program_reason(&program, "killed");
-    contract_program_read_reason(&program, reason);
-    assert_string_equal(reason, "killed");
-    assert_int_equal(atomic_load(&program.sequence) % 2, 0);
-}
-
-static void test_trouble_is_read_where_it_is_recent(void **state)
-{
-    (void)state;
-    struct contract_trouble trouble = {.sequence = 3};
-    char text[CONTRACT_REASON_BYTES];
-    memset(trouble.text, 'q', sizeof trouble.text);
-    contract_trouble_read(&trouble, 0, text);
-    assert_string_equal(text, ""); /* never */
-    contract_trouble_write(&trouble, "out of memory", 500);
-    contract_trouble_read(&trouble, 500, text);
-    assert_string_equal(text, "out of memory");
-    contract_trouble_read(&trouble, 501, text);
-    assert_string_equal(text, "");
-    memset(trouble.text, 'q', sizeof trouble.text);
-    contract_trouble_read(&trouble, 0, text);
-    assert_int_equal(strlen(text), CONTRACT_REASON_BYTES - 1);
-}
-
-static void test_the_page_is_laid_out_as_documented(void **state)
-{
-    (void)state;
-    assert_int_equal(offsetof(struct contract_line, asked_n), 28);
-    assert_int_equal(sizeof(struct contract_line), 64);
-    assert_int_equal(offsetof(struct contract_page, sleep), 28);
-    assert_int_equal(offsetof(struct contract_page, memory_limit_bytes), 32);
-    assert_int_equal(offsetof(struct contract_page, ollama_changes_n), 40);
-    assert_int_equal(offsetof(struct contract_page, lines), 64);
-    assert_int_equal(offsetof(struct contract_page, programs), 1088);
-    assert_int_equal(offsetof(struct contract_page, models), 17472);
-    assert_int_equal(offsetof(struct contract_page, trouble), 50240);
-    assert_int_equal(sizeof(struct contract_page), 50496);
-}
-
-static void test_programs_are_found_by_name_in_a_page_that_lies(void **state)
-{
-    (void)state;
-    static struct contract_page page;
-    memset(page.programs[0].name, 'x', sizeof page.programs[0].name); /* no end */
-    memcpy(page.programs[1].name, "ollama", 7);
-    assert_ptr_equal(contract_find_program(&page, "ollama"), &page.programs[1]);
-    assert_null(contract_find_program(&page, "proxy"));
-    assert_null(contract_find_program(&page, "xxx"));
-    assert_null(contract_find_program(&page, "ollam"));
-}
-
-static void test_every_state_has_a_name(void **state)
-{
-    (void)state;
-    for (int i = 0; i < CONTRACT_STATE_COUNT; i++)
-        assert_string_not_equal(contract_state_name((enum contract_state)i), "unknown");
-    assert_string_equal(contract_state_name(CONTRACT_STATE_COUNT), "unknown");
-    assert_string_equal(contract_state_name((enum contract_state)-1), "unknown");
 }
 
 static void test_notify_sends_one_datagram(void **state)
@@ -475,13 +442,10 @@ int main(void)
         cmocka_unit_test(test_a_page_of_another_size_or_version_is_refused),
         cmocka_unit_test(test_messages_arrive_as_they_were_sent),
         cmocka_unit_test(test_messages_of_another_size_or_version_are_refused),
+        cmocka_unit_test(test_a_detail_goes_with_a_message),
+        cmocka_unit_test(test_a_descriptor_goes_with_a_message),
+        cmocka_unit_test(test_a_descriptor_that_is_not_wanted_is_closed),
         cmocka_unit_test(test_a_full_channel_says_so_and_does_not_wait),
-        cmocka_unit_test(test_a_row_is_read_as_it_was_written),
-        cmocka_unit_test(test_a_writer_that_died_in_the_middle_holds_nobody),
-        cmocka_unit_test(test_trouble_is_read_where_it_is_recent),
-        cmocka_unit_test(test_the_page_is_laid_out_as_documented),
-        cmocka_unit_test(test_programs_are_found_by_name_in_a_page_that_lies),
-        cmocka_unit_test(test_every_state_has_a_name),
         cmocka_unit_test(test_notify_sends_one_datagram),
         cmocka_unit_test(test_short_and_long_limits_are_looked_at_in_bounds),
     };

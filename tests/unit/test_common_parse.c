@@ -245,6 +245,27 @@ static void test_reasons_fit_their_room_whatever_was_typed(void **state)
     assert_true(strlen(why) < sizeof why);
 }
 
+static void test_whole_numbers_of_other_languages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t value; /* -1: refused */
+    } rows[] = {
+        {"0", 0}, {"300", 300}, {"14e9", 14000000000}, {"14E+9", 14000000000}, {"1.4e10", 14000000000}, {"14000000000.0", 14000000000}, {"0.5e1", 5}, {"2.", 2}, {".2e1", 2},
+        {"0e999999999999999999", 0}, {"9223372036854775807", INT64_MAX},
+        {"9223372036854775808", -1}, {"1e19", -1}, {"1e9999999", -1}, {"1.5", -1}, {"0.05e1", -1}, {"", -1}, {".", -1}, {"e9", -1}, {"1e", -1}, {"1e-1", -1}, {"-1", -1},
+        {"+1", -1}, {" 1", -1}, {"1 ", -1}, {"1.2.3", -1}, {"1_000", -1}, {"14G", -1}, {"300s", -1}, {"nan", -1}, {"inf", -1}, {"0x10", -1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char why[PARSE_WHY_BYTES] = "";
+        int64_t value = -1;
+        int error = parse_whole_number(rows[i].text, &value, why);
+        if (value != rows[i].value || error != (rows[i].value < 0 ? -EINVAL : 0) || (error && !strstr(why, "is no whole number, as")))
+            fail_msg("\"%s\" became %lld: %s", rows[i].text, (long long)value, why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_lists_are_trimmed_and_have_no_empty_items),
         cmocka_unit_test(test_commands_are_split_as_a_shell_would),
         cmocka_unit_test(test_reasons_fit_their_room_whatever_was_typed),
+        cmocka_unit_test(test_whole_numbers_of_other_languages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

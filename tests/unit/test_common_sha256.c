@@ -61,11 +61,33 @@ static void test_lengths_around_blocks(void **state)
     }
 }
 
+/* Any cut of any of these lengths gives the same. */
+static void test_pieces_are_as_good_as_the_whole(void **state)
+{
+    (void)state;
+    unsigned char text[200], whole[SHA256_BYTES], pieces[SHA256_BYTES];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (unsigned char)(i * 13);
+    for (size_t n = 0; n <= sizeof text; n++) {
+        sha256(text, n, whole);
+        for (size_t cut = 0; cut <= n; cut++) {
+            struct sha256 s;
+            sha256_init(&s);
+            sha256_add(&s, text, cut / 2);
+            sha256_add(&s, text + cut / 2, cut - cut / 2);
+            sha256_add(&s, text + cut, n - cut);
+            sha256_end(&s, pieces);
+            assert_memory_equal(whole, pieces, SHA256_BYTES);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_examples_of_the_standard),
         cmocka_unit_test(test_lengths_around_blocks),
+        cmocka_unit_test(test_pieces_are_as_good_as_the_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

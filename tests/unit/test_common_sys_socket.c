@@ -56,6 +56,26 @@ static void test_a_message_without_one_and_an_end_are_told_apart(void **state)
     assert_int_equal(sys_send_fd(pair[0], 0), -EPIPE);
 }
 
+static void test_a_descriptor_goes_beside_a_message(void **state)
+{
+    (void)state;
+    char bytes[8];
+    int fd = 0;
+    assert_int_equal(sys_recv_with_fd(pair[0], bytes, sizeof bytes, &fd), -EAGAIN);
+    assert_int_equal(fd, -1);
+    assert_int_equal(sys_send_with_fd(pair[1], "hello", 5, pair[1]), 5);
+    assert_int_equal(sys_send(pair[1], "x", 1, 0), 1);
+    assert_int_equal(sys_recv_with_fd(pair[0], bytes, sizeof bytes, &fd), 5);
+    assert_memory_equal(bytes, "hello", 5);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    sys_close(fd);
+    assert_int_equal(sys_recv_with_fd(pair[0], bytes, sizeof bytes, &fd), 1);
+    assert_int_equal(fd, -1);
+    sys_close(pair[1]);
+    pair[1] = -1;
+    assert_int_equal(sys_recv_with_fd(pair[0], bytes, sizeof bytes, &fd), 0);
+}
+
 /* Bounded by the kernel: who is not taken is told of, and stays with who has it. */
 static void test_there_is_a_limit_and_nothing_is_lost(void **state)
 {
@@ -90,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_descriptor_is_passed_whoever_closes_his_own),
         CASE(test_a_message_without_one_and_an_end_are_told_apart),
+        CASE(test_a_descriptor_goes_beside_a_message),
         CASE(test_there_is_a_limit_and_nothing_is_lost),
         CASE(test_what_is_no_socket_is_refused),
     };

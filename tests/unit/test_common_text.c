@@ -94,6 +94,15 @@ static void test_bar_fits_a_narrow_terminal(void **state)
     assert_non_null(strstr(bar, "verifying"));
 }
 
+static void test_blank(void **state)
+{
+    (void)state;
+    static const char line[] = {' ', ' ', '{'}; /* no NUL ends it */
+    assert_true(text_is_blank(line, 0) && text_is_blank(line, 2));
+    assert_false(text_is_blank(line, 3));
+    assert_false(text_is_blank("\t", 1));
+}
+
 static int listed(const char *json, const char *name)
 {
     struct tags *tags = tags_new(json, strlen(json));
@@ -121,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_blank),
         cmocka_unit_test(test_clean_cuts_at_whole_characters),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_bar_fits_a_narrow_terminal),

@@ -1,7 +1,6 @@
-/* ctl/backends: GET /status as lines for a person, of any kind, and the path that a backend's name stands in. */
+/* ctl/backends: GET /status as lines for a person, of any kind. */
 #include "ctl/backends.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,36 +44,11 @@ static void test_what_is_missing_or_odd(void **state)
     shows("[]", "nobody knows who waits\none Ollama: several are set up by [backend:NAME] with api = ollama\n");
 }
 
-static void test_paths(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name, *word, *path;
-    } rows[] = {
-        {"big", "drain", "/sidecar/backends/big/drain"},
-        {"pool/10.0.0.2:11434", "undrain", "/sidecar/backends/pool/10.0.0.2:11434/undrain"},
-        {"pool/[fd00::1]:11434", "drain", "/sidecar/backends/pool/%5Bfd00::1%5D:11434/drain"},
-        {"a b?\xc3\xa9%", "drain", "/sidecar/backends/a%20b%3F%C3%A9%25/drain"},
-    };
-    char path[64];
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_int_equal(backends_path(rows[i].name, rows[i].word, path, sizeof path), 0);
-        assert_string_equal(path, rows[i].path);
-    }
-    for (size_t n = 0; n < sizeof "/sidecar/backends/[]/drain" + 4; n++)
-        assert_int_equal(backends_path("[]", "drain", path, n), -E2BIG);
-    static const char *const others[] = {"..", ".", "../../api/delete", "a/../b", "a/./b", "a/..", "/a", "a//b", "a/"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        assert_int_equal(backends_path(others[i], "drain", path, sizeof path), -EINVAL);
-    assert_int_equal(backends_path("a..b.", "drain", path, sizeof path), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_row_for_each_backend),
         cmocka_unit_test(test_what_is_missing_or_odd),
-        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,8 +95,8 @@ static void assert_text(struct buf *out, const char *text)
 
 static void fill(struct table *t)
 {
-    static const char *const cells[] = {"NAME", "STATE", "WHY", "caf\xc3\xa9", "ready", "", "a\033b", "failed", "long reason"};
-    table_init(t, 3);
+    static const char *const heads[] = {"NAME", "STATE", "WHY"}, *const cells[] = {"caf\xc3\xa9", "ready", "", "a\033b", "failed", "long reason"};
+    table_init(t, heads, 3);
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         table_add(t, cells[i]);
 }
@@ -132,12 +132,14 @@ static void test_colours_do_not_shift_columns(void **state)
 static void test_an_empty_table(void **state)
 {
     (void)state;
+    static const char *const heads[] = {"NAME", "ready"};
     struct table t;
     struct buf out;
     buf_init(&out, 0);
-    table_init(&t, 4);
-    assert_int_equal(table_write(&t, 0, &out), 0);
-    assert_int_equal(buf_size(&out), 0);
+    table_init(&t, heads, 2);
+    assert_int_equal(table_write(&t, 1, &out), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    assert_string_equal(buf_data(&out), "NAME  ready\n");
     table_fini(&t);
     buf_fini(&out);
 }

@@ -87,6 +87,26 @@ static void test_the_last_boot(void **state)
     assert_member("boots", "\"x\"", "");
 }
 
+static void test_models_that_engines_serve(void **state)
+{
+    (void)state;
+    assert_status("{\"ok\":true,\"pid\":7,\"state\":\"running\",\"uptime_s\":1,\"programs\":[],\"instances\":["
+                  "{\"model\":\"org/name\",\"engine\":\"vllm\",\"state\":\"ready\",\"pid\":12,\"port\":41234,\"quantized\":false,\"uptime_s\":190,"
+                  "\"load_ms\":61234,\"rss_bytes\":441450496,\"cpu_ms\":12345,\"reason\":\"\"},"
+                  "{\"model\":\"an-organisation/of-a-very-long-name-indeed\",\"engine\":\"transformers\",\"state\":\"failed\",\"pid\":0,\"port\":0,\"load_ms\":null,"
+                  "\"rss_bytes\":null,\"cpu_ms\":null,\"reason\":\"exit code 1: bell \\u0007\"}]}",
+                  "supervisor running, pid 7, up 1s\n\n"
+                  "PROGRAM  STATE  PID  UP  MEMORY  CPU  RESTARTS  REQUIRED  LAST EXIT\n"
+                  "\n"
+                  "MODEL                             ENGINE        STATE   PORT   PID  UP     MEMORY   CPU    LOAD\n"
+                  "org/name                          vllm          ready   41234  12   3m10s  421 MiB  12.3s  1m01s\n"
+                  "an-organisation/of-a-very-long-…  transformers  failed  0      -    -      -        -      -\n"
+                  "an-organisation/of-a-very-long-name-indeed: exit code 1: bell ?\n");
+    assert_member("instances", "[]", "");
+    assert_member("instances", "7", "");
+    assert_member("instances", "{}", "");
+}
+
 static void test_status_of_a_stranger(void **state)
 {
     (void)state;
@@ -261,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_the_last_boot),
+        cmocka_unit_test(test_models_that_engines_serve),
         cmocka_unit_test(test_status_of_a_stranger),
         cmocka_unit_test(test_status_stays_within_a_hundred_columns),
         cmocka_unit_test(test_health),

@@ -27,12 +27,12 @@ static void test_questions(void **state)
     (void)state;
     static const char *const two[] = {"ollama", "b", NULL}, *const bad[] = {"a b", NULL}, *const dash[] = {"-x", NULL}, *const none[] = {"", NULL};
     assert_question((struct ctl){0}, "tail");
-    assert_question((struct ctl){.is_following = 1, .lines = "20", .names = two}, "tail -f -n 20 ollama b");
-    assert_question((struct ctl){.lines = "0"}, "tail -n 0");
-    assert_question((struct ctl){.lines = "999999"}, "tail -n 999999");
+    assert_question((struct ctl){.is_following = 1, .number = "20", .names = two}, "tail -f -n 20 ollama b");
+    assert_question((struct ctl){.number = "0"}, "tail -n 0");
+    assert_question((struct ctl){.number = "999999"}, "tail -n 999999");
     static const char *const wrong[] = {"", "x", "-1", "1 ollama", "1000000", "+3"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_question((struct ctl){.lines = wrong[i]}, NULL);
+        assert_question((struct ctl){.number = wrong[i]}, NULL);
     assert_question((struct ctl){.names = bad}, NULL);
     assert_question((struct ctl){.names = dash}, NULL);
     assert_question((struct ctl){.names = none}, NULL);

@@ -1,4 +1,4 @@
-/* proxy/accept: who wants events, by RFC 9110 section 12.5.1. */
+/* proxy/accept: who wants events, and who takes gzip, by RFC 9110 section 12.5. */
 #include "proxy/accept.h"
 
 #include "tests/unit/request_of.h"
@@ -49,8 +49,40 @@ static void test_who_wants_events(void **state)
     }
 }
 
+static void test_who_takes_gzip(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *lines;
+        int takes;
+    } rows[] = {
+        {"", 1},
+        {"Accept-Encoding:\n", 0},
+        {"Accept-Encoding: gzip\n", 1},
+        {"accept-encoding: GZip;q=0.1\n", 1},
+        {"Accept-Encoding: x-gzip\n", 1},
+        {"Accept-Encoding: gzip, deflate, br, zstd\n", 1},
+        {"Accept-Encoding: br\nAccept-Encoding: gzip\n", 1},
+        {"Accept-Encoding: br, deflate\n", 0},
+        {"Accept-Encoding: identity\n", 0},
+        {"Accept-Encoding: *\n", 1},
+        {"Accept-Encoding: *;q=0\n", 0},
+        {"Accept-Encoding: *;q=0, gzip\n", 1},
+        {"Accept-Encoding: gzip;q=0, *\n", 0},
+        {"Accept-Encoding: gzip; q=0.000\n", 0},
+        {"Accept-Encoding: gzips, agzip\n", 0},
+        {"Accept-Encoding: ,;q=1,gzip;q=1.9,\n", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct message m = request_of(rows[i].lines, "");
+        if (accept_takes_gzip(&m) != rows[i].takes)
+            fail_msg("%s", rows[i].lines);
+        message_fini(&m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_wants_events)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_who_wants_events), cmocka_unit_test(test_who_takes_gzip)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

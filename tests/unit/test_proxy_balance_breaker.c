@@ -1,11 +1,14 @@
 /* proxy/balance/breaker: the table of states and events; the one try of a half-open backend (proxy scenario 33); slow start. */
 #include "proxy/balance/breaker.h"
 
+#include "proxy/metrics.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -331,6 +334,23 @@ static void test_without_slow_start_all_slots_are_there_at_once(void **state)
     assert_int_equal(breaker_due_ms(&b, 8, now_ms), 0);
 }
 
+/* metrics_fleet.c is in builds, too, that have no breaker. */
+static void test_metrics_know_each_state(void **state)
+{
+    (void)state;
+    for (int s = 0; s < BREAKER_STATES; s++) {
+        struct fleet_facts fleet = {.members_n = 1, .members = {{.name = "a", .state = breaker_state_name((enum breaker_state)s), .why = ""}}};
+        char line[96];
+        struct buf out;
+        buf_init(&out, 1 << 20);
+        assert_int_equal(metrics_write(&out, &(struct metrics_input){.fleet = &fleet}), 0);
+        assert_int_equal(buf_append(&out, "", 1), 0);
+        snprintf(line, sizeof line, "\nsidecar_backend_breaker{backend=\"a\",state=\"%s\"} 1\n", fleet.members[0].state);
+        assert_non_null(strstr(buf_data(&out), line));
+        buf_fini(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_what_ended_in_its_last_moment_opens_it_no_longer),
         cmocka_unit_test(test_who_comes_back_starts_slowly),
         cmocka_unit_test(test_without_slow_start_all_slots_are_there_at_once),
+        cmocka_unit_test(test_metrics_know_each_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,7 @@ static void test_failed_requests_open_it_and_one_tries_proxy_scenario_33(void **
     answered(m, BREAKER_BAD);
     assert_false(member_is_open(m, loop_now_ms(&w.loop)));
     assert_string_equal(m->why, "status 500");
+    assert_int_equal(w.failed_n, 1);
     UNTIL(w.told == BREAKER_HALF_OPEN); /* by time alone */
     assert_true(world_is_in("a", BREAKER_HALF_OPEN));
     unsigned era = breaker_begin(&m->breaker, loop_now_ms(&w.loop));

@@ -112,6 +112,29 @@ static void test_the_facts_do_not_depend_on_the_pieces(void **state)
 }
 
 /* What Ollama ends a generation with: the array may have any length, and stands in the middle. */
+static void test_an_error_is_kept_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char text[ENDING_TAIL_BYTES + 1], out[ENDING_TAIL_BYTES];
+    static struct ending e;
+    struct ending_facts f;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 26);
+    ending_begin(&e, ENDING_ERROR);
+    assert_int_equal(ending_whole(&e, out), 0);
+    ending_see(&e, text, 10);
+    ending_see(&e, text + 10, ENDING_TAIL_BYTES - 10);
+    assert_int_equal(ending_whole(&e, out), ENDING_TAIL_BYTES);
+    assert_memory_equal(out, text, ENDING_TAIL_BYTES);
+    ending_see(&e, text + ENDING_TAIL_BYTES, 1);
+    assert_int_equal(ending_whole(&e, out), 0);
+    ending_begin(&e, ENDING_ERROR);
+    ending_see(&e, "{\"error\":\"x\",\"done\":true}", 26);
+    assert_int_equal(ending_whole(&e, out), 26);
+    ending_read(&e, &f); /* it is no answer */
+    assert_false(f.is_done || f.has_error);
+}
+
 static void test_a_last_line_of_3_mb(void **state)
 {
     (void)state;
@@ -207,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_facts_do_not_depend_on_the_pieces),
+        cmocka_unit_test(test_an_error_is_kept_whole_or_not_at_all),
         cmocka_unit_test(test_a_last_line_of_3_mb),
         cmocka_unit_test(test_a_response_of_any_length),
         cmocka_unit_test(test_a_long_last_event),

@@ -91,12 +91,29 @@ static void test_many_that_are_down_are_told_as_far_as_there_is_room(void **stat
     assert_true(strlen(reason) > CONTRACT_REASON_BYTES / 2);
 }
 
+static void test_models_that_engines_serve_are_told(void **state)
+{
+    static const struct serve_facts served = {
+        .models_n = 2, .models = {{.model = "org/a", .engine = "vllm", .state = "ready", .is_ready = 1, .in_use_n = 3}, {.model = "b", .engine = "", .state = "waiting", .waiting_n = 2}}};
+    struct health_input in = {.api = HEALTH_API_READY, .api_reason = "", .served = &served};
+    struct buf out;
+    int status;
+    (void)state;
+    buf_init(&out, 64 * 1024);
+    assert_int_equal(health_write(&out, &in, &status), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    assert_non_null(strstr(buf_data(&out), ",\"instances\":[{\"model\":\"org/a\",\"engine\":\"vllm\",\"state\":\"ready\",\"in_use\":3,\"waiting\":0},"
+                                           "{\"model\":\"b\",\"engine\":null,\"state\":\"waiting\",\"in_use\":0,\"waiting\":2}]"));
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pull_is_told_in_percent),
         cmocka_unit_test(test_several_ollamas_are_well_while_one_is),
         cmocka_unit_test(test_many_that_are_down_are_told_as_far_as_there_is_room),
+        cmocka_unit_test(test_models_that_engines_serve_are_told),
     };
     return cmocka_run_group_tests_name("proxy/health", tests, NULL, NULL);
 }

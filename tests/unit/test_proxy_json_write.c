@@ -137,6 +137,24 @@ static void test_decoded(void **state)
     buf_fini(&b);
 }
 
+static void test_what_is_named(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    struct json_write w = {.out = &b};
+    json_write_named_text(&w, "{\"a\":", "x\"y");
+    json_write_named_text(&w, ",\"b\":", NULL);
+    json_write_named_number(&w, ",\"c\":", INT64_MAX);
+    json_write_named_number(&w, ",\"d\":", 0);
+    json_write_named_number(&w, ",\"e\":", -1);
+    json_write_named_bool(&w, ",\"f\":", 2);
+    json_write_named_bool(&w, ",\"g\":", 0);
+    is_text(&b, "{\"a\":\"x\\\"y\",\"b\":null,\"c\":9223372036854775807,\"d\":0,\"e\":null,\"f\":true,\"g\":false");
+    assert_int_equal(w.error, 0);
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_first_failure_stays),
         cmocka_unit_test(test_what_is_escaped_of_an_answer),
         cmocka_unit_test(test_decoded),
+        cmocka_unit_test(test_what_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,20 @@
 /* proxy/metrics: the names that the owner's dashboards ask for, each there from the first scrape on, in Prometheus' format. (R4.7) */
 #include "proxy/metrics.h"
 
+#include "proxy/route.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/metrics_line.h"
 
 static struct optimizer with(const char *first, const char *second)
 {
@@ -30,14 +35,6 @@ static const char *written(struct buf *out, const struct optimizer *o, int is_up
     assert_int_equal(metrics_write(out, &(struct metrics_input){.optimizer = o, .is_up = is_up}), 0);
     assert_int_equal(buf_append(out, "", 1), 0);
     return buf_data(out);
-}
-
-static void assert_line(const char *text, const char *line)
-{
-    char all[256];
-    assert_true((size_t)snprintf(all, sizeof all, "\n%s\n", line) < sizeof all);
-    if (!strstr(text, all))
-        fail_msg("no line %s in\n%s", line, text);
 }
 
 static size_t count(const char *text, const char *word)
@@ -111,6 +108,9 @@ static void test_a_label_can_say_anything(void **state)
     struct buf out;
     assert_line(written(&out, &o, 1), "llm_optimizer_requests_total{strategy=\"a\\\"b\\\\c\\nd\"} 0");
     buf_fini(&out);
+    o = with("\xc3\xa9\xff\xc3", NULL); /* what is no UTF-8 would spoil the scrape */
+    assert_line(written(&out, &o, 1), "llm_optimizer_requests_total{strategy=\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\"} 0");
+    buf_fini(&out);
 }
 
 static void test_without_the_optimizer_there_is_the_version(void **state)
@@ -136,17 +136,19 @@ static void test_where_there_is_no_room_nothing_is_told(void **state)
     }
 }
 
+#ifdef WITH_BALANCER
 static void test_several_ollamas_are_told_apart(void **state)
 {
     static const struct fleet_facts fleet = {
         .waiting_n = 7, .members_n = 2,
         .members = {{.name = "a", .state = "up", .why = "", .is_up = 1, .slots_n = 4, .used_n = 3},
-                    {.name = "b/[::1]:\"1", .state = "down", .why = "gone", .is_drained = 1, .slots_n = 1}}};
+                    {.name = "b/[::1]:\"1", .state = "down", .why = "gone", .is_drained = 1, .slots_n = 1}},
+        .speeds_n = 1, .speeds = {{.backend = "a", .model = "m", .tokens_per_s = 12.5}}};
     static const char *const lines[] = {
         "sidecar_backend_up{backend=\"a\"} 1",         "sidecar_backend_up{backend=\"b/[::1]:\\\"1\"} 0",
         "sidecar_backend_slots{backend=\"a\"} 4",      "sidecar_backend_used{backend=\"a\"} 3",
         "sidecar_backend_drained{backend=\"a\"} 0",    "sidecar_backend_drained{backend=\"b/[::1]:\\\"1\"} 1",
-        "sidecar_queue_waiting 7",
+        "sidecar_queue_waiting 7",                     "sidecar_backend_speed_tokens_per_second{backend=\"a\",model=\"m\"} 12.5",
     };
     struct buf out;
     (void)state;
@@ -155,10 +157,84 @@ static void test_several_ollamas_are_told_apart(void **state)
     assert_int_equal(buf_append(&out, "", 1), 0);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         assert_line(buf_data(&out), lines[i]);
-    assert_int_equal(count(buf_data(&out), "# TYPE sidecar_backend_"), 4);
+    assert_int_equal(count(buf_data(&out), "# TYPE sidecar_backend_"), 6);
     assert_null(strstr(buf_data(&out), "llm_optimizer"));
     buf_fini(&out);
 }
+#endif
+
+static void test_requests_are_told_by_path_model_and_end(void **state)
+{
+    static const char *const lines[] = {
+        "sidecar_requests_total{route=\"/health\",model=\"\",outcome=\"ok\"} 2",
+        "sidecar_requests_total{route=\"/api/chat\",model=\"a\\\"b\",outcome=\"ok\"} 1",
+        "sidecar_requests_total{route=\"/api/chat\",model=\"a\\\"b\",outcome=\"failed\"} 0",
+        "sidecar_requests_queued{priority=\"5\"} 3",
+        "sidecar_first_token_seconds_bucket{model=\"a\\\"b\",le=\"0.5\"} 0",
+        "sidecar_first_token_seconds_bucket{model=\"a\\\"b\",le=\"1\"} 1",
+        "sidecar_first_token_seconds_bucket{model=\"a\\\"b\",le=\"+Inf\"} 1",
+        "sidecar_first_token_seconds_sum{model=\"a\\\"b\"} 0.75",
+        "sidecar_first_token_seconds_count{model=\"a\\\"b\"} 1",
+        "sidecar_queue_seconds_bucket{le=\"0.05\"} 0",
+        "sidecar_queue_seconds_sum 0",
+        "sidecar_wasted_seconds_total 1.5",
+    };
+    struct observe *o = calloc(1, sizeof *o);
+    struct buf out;
+    const struct route *health, *chat;
+    (void)state;
+    assert_non_null(o);
+    observe_init(o, 0);
+    assert_int_equal(route_find(METHOD_GET, "/health", 7, &health), ROUTE_FOUND);
+    assert_int_equal(route_find(METHOD_POST, "/api/chat", 9, &chat), ROUTE_FOUND);
+    o->counts.none.requests[counts_route(health)][OUTCOME_OK] = 2;
+    struct model_counts *m = counts_model(&o->counts, "a\"b", 1);
+    m->requests[counts_route(chat)][OUTCOME_OK] = 1;
+    histogram_add(&m->first_token, &histogram_waits, 750);
+    observe_count(o, COUNT_WASTED_MS, 1500);
+    buf_init(&out, 1 << 20);
+    assert_int_equal(metrics_write(&out, &(struct metrics_input){.observe = o, .queued_n = {[5] = 3}}), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_line(buf_data(&out), lines[i]);
+    assert_null(strstr(buf_data(&out), "/api/generate")); /* nobody has asked for it */
+    assert_null(strstr(buf_data(&out), "sidecar_load_seconds")); /* a name without a sample */
+    buf_fini(&out);
+    char name[] = "b*", *names[] = {name};
+    const struct list shown = {.items = names, .items_n = 1};
+    buf_init(&out, 1 << 20);
+    counts_model(&o->counts, "bb", 1)->requests[counts_route(chat)][OUTCOME_OK] = 1;
+    assert_int_equal(metrics_write(&out, &(struct metrics_input){.observe = o, .shown = &shown}), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    assert_line(buf_data(&out), "sidecar_requests_total{route=\"/api/chat\",model=\"bb\",outcome=\"ok\"} 1");
+    assert_line(buf_data(&out), "sidecar_requests_total{route=\"/health\",model=\"\",outcome=\"ok\"} 2");
+    assert_null(strstr(buf_data(&out), "a\\\"b"));
+    assert_null(strstr(buf_data(&out), "sidecar_first_token_seconds")); /* of that model alone */
+    buf_fini(&out);
+    observe_fini(o);
+    free(o);
+}
+
+#ifdef WITH_MODELS
+static void test_models_of_engines_are_told_apart(void **state)
+{
+    static const struct serve_facts served = {
+        .models_n = 2, .models = {{.model = "org/a", .engine = "vllm", .state = "ready", .is_ready = 1, .in_use_n = 3, .load_ms = 1500},
+                                  {.model = "org/b", .engine = "", .state = "waiting", .waiting_n = 2}}};
+    static const char *const lines[] = {
+        "sidecar_instance_ready{model=\"org/a\"} 1",          "sidecar_instance_ready{model=\"org/b\"} 0",   "sidecar_instance_used{model=\"org/a\"} 3",
+        "sidecar_instance_load_seconds{model=\"org/a\"} 1.5", "sidecar_instance_waiting{model=\"org/b\"} 2",
+    };
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1 << 20);
+    assert_int_equal(metrics_write(&out, &(struct metrics_input){.served = &served}), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_line(buf_data(&out), lines[i]);
+    buf_fini(&out);
+}
+#endif
 
 int main(void)
 {
@@ -168,7 +244,13 @@ int main(void)
         cmocka_unit_test(test_a_label_can_say_anything),
         cmocka_unit_test(test_without_the_optimizer_there_is_the_version),
         cmocka_unit_test(test_where_there_is_no_room_nothing_is_told),
+#ifdef WITH_BALANCER
         cmocka_unit_test(test_several_ollamas_are_told_apart),
+#endif
+        cmocka_unit_test(test_requests_are_told_by_path_model_and_end),
+#ifdef WITH_MODELS
+        cmocka_unit_test(test_models_of_engines_are_told_apart),
+#endif
     };
     return cmocka_run_group_tests_name("proxy/metrics", tests, NULL, NULL);
 }

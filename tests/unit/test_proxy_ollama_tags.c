@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static const struct upstream_model models[] = {{"org/a \"b\"", "box", 1700000000, 32768}, {"a", "box", 0, 0}};
+static const struct upstream_model models[] = {{.name = "org/a \"b\"", .owner = "box", .created_s = 1700000000, .context_n = 32768}, {.name = "a", .owner = "box"}};
 static char text[4096];
 
 static int next(void *context, struct upstream_model *out)

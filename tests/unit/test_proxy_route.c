@@ -30,6 +30,9 @@ static void test_what_each_path_is(void **state)
         {METHOD_GET, "/ready", RIGHT_NONE, 0, 0},
         {METHOD_HEAD, "/metrics", RIGHT_OBSERVE, 0, 0},
         {METHOD_GET, "/status", RIGHT_OBSERVE, 0, 0},
+        {METHOD_GET, "/ui", RIGHT_NONE, 0, 0},
+        {METHOD_GET, "/ui/", RIGHT_NONE, 0, 0},
+        {METHOD_HEAD, "/ui/main.js", RIGHT_NONE, 0, 0},
         {METHOD_POST, "/sidecar/backends/one/drain", RIGHT_MANAGE, 0, 0},
         {METHOD_POST, "/sidecar/backends/one/10.0.0.1:11434/undrain", RIGHT_MANAGE, 0, 0},
         {METHOD_POST, "/sidecar/backends/one%2F%5Bfd00::1%5D:11434/drain", RIGHT_MANAGE, 0, 0},
@@ -53,6 +56,24 @@ static void test_what_each_path_is(void **state)
         {METHOD_GET, "/api/experimental/model-recommendations", RIGHT_OBSERVE, 0, 0},
         {METHOD_POST, "/v1/images/generations", RIGHT_INFERENCE, 1, 1},
         {METHOD_OPTIONS, "/api/chat", RIGHT_INFERENCE, 1, 1},
+        {METHOD_GET, "/sidecar/settings", RIGHT_MANAGE, 0, 0},
+        {METHOD_GET, "/sidecar/status", RIGHT_OBSERVE, 0, 0},
+        {METHOD_GET, "/sidecar/events", RIGHT_OBSERVE, 0, 0},
+        {METHOD_GET, "/sidecar/requests", RIGHT_OBSERVE, 0, 0},
+        {METHOD_DELETE, "/sidecar/requests/0123456789abcdef", RIGHT_MANAGE, 0, 0},
+        {METHOD_GET, "/sidecar/logs", RIGHT_MANAGE, 0, 0},
+        {METHOD_GET, "/sidecar/models", RIGHT_OBSERVE, 0, 0},
+        {METHOD_POST, "/sidecar/models/load", RIGHT_MANAGE, 1, 1},
+        {METHOD_POST, "/sidecar/models/unload", RIGHT_MANAGE, 1, 1},
+        {METHOD_POST, "/pull", RIGHT_MANAGE, 1, 0},
+        {METHOD_OPTIONS, "/pull", RIGHT_MANAGE, 1, 0},
+        {METHOD_POST, "/chat", RIGHT_INFERENCE, 1, 1},
+        {METHOD_GET, "/models", RIGHT_OBSERVE, 0, 0},
+        {METHOD_HEAD, "/models", RIGHT_OBSERVE, 0, 0},
+        {METHOD_DELETE, "/models/gpt2", RIGHT_MANAGE, 1, 0},
+        {METHOD_DELETE, "/models/org/name", RIGHT_MANAGE, 1, 0},
+        {METHOD_DELETE, "/models/org%2Fname", RIGHT_MANAGE, 1, 0},
+        {METHOD_OPTIONS, "/models/org/name", RIGHT_MANAGE, 1, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct route *r;
@@ -69,7 +90,8 @@ static void test_what_does_not_exist(void **state)
     (void)state;
     static const char *const paths[] = {
         "/debug/pprof/", "/debug/pprof/heap", "/api", "/api/", "/api/generate/", "/API/tags", "/api/tagsx", "/api/tag",
-        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics/", "/metric", "/status/", "/sidecar/backends/", "/sidecar",
+        "/api/%67enerate", "/healthz", "/health/", "/v1", "/v1/", "/v1/models/", "/api/blobs/", "/api/blobs/a/b", "/metrics/", "/metric", "/status/", "/uix", "/sidecar/backends/", "/sidecar",
+        "/pull/", "/chat/", "/models/", "/chat/completions",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;
@@ -89,6 +111,7 @@ static void test_paths_that_can_be_read_in_two_ways(void **state)
         "/v1/models/a%2f", "/v1/models/a;b", "/v1/models/a%3bb", "/api/generate;x", "/api/{x}", "/v1/models/a|b", "/v1/models/a\"b",
         "/v1/models/a b", "/v1/models/a?b", "/v1/models/\xc3\xa9", "/api/tags/..", "/api/tags//", "/%2fapi", "/v1%2fmodels/a",
         "/sidecar/backends/one%2f..%2ftwo/drain", "/sidecar/backends/one%20/drain", "/sidecar/backends/%2e%2e/drain", "/sidecar/backends/a%2f",
+        "/models/..%2fx", "/models/a%2f", "/models/a%00", "/ui/..", "/ui/%2e%2e/x", "/ui/a%2fb", "/models%2fa", "/models/%2e%2e/x", "/pull%2fa", "/models/a%20b",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         const struct route *r;
@@ -120,6 +143,12 @@ static void test_the_dialect_shows_in_the_path(void **state)
     assert_int_equal(route_dialect("/v1/messages/count", 18), DIALECT_ANTHROPIC);
     assert_int_equal(route_dialect("/v1/messagesx", 13), DIALECT_OPENAI);
     assert_int_equal(route_dialect("", 0), DIALECT_OLLAMA);
+    assert_int_equal(route_dialect("/pull", 5), DIALECT_SERVE);
+    assert_int_equal(route_dialect("/chat?x", 7), DIALECT_SERVE);
+    assert_int_equal(route_dialect("/models/a", 9), DIALECT_SERVE);
+    assert_int_equal(route_dialect("/modelsx", 8), DIALECT_OLLAMA);
+    assert_int_equal(route_dialect("/models\0x", 9), DIALECT_OLLAMA);
+    assert_int_equal(route_dialect("/pul", 4), DIALECT_OLLAMA);
 }
 
 /* Rows that no request can reach, or that a longer one hides, would be mistakes. */

@@ -60,11 +60,13 @@ static void test_v2_in_a_container(void **state)
     group_tree_file(&t, "v2/memory.max", "2147483648\n");
     group_tree_file(&t, "v2/memory.current", "1000000\n");
     group_tree_file(&t, "v2/memory.peak", "2000000\n");
+    group_tree_file(&t, "v2/memory.stat", "anon 200000\nfile 700000\nkernel 100000\nshmem 50000\nfile_mapped 600000\n");
     group_tree_file(&t, "v2/memory.events", "low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n");
     find();
     limit(CGROUP_V2, 2147483648, "v2");
     assert_int_equal(is.used_bytes, 1000000);
     assert_int_equal(is.peak_bytes, 2000000);
+    assert_int_equal(is.cache_bytes, 650000); /* what is in tmpfs stays */
     kills(CGROUP_V2, 2);
 }
 
@@ -84,6 +86,7 @@ static void test_v2_nested(void **state)
     limit(CGROUP_V2, 4294967296, "v2/a");
     assert_int_equal(is.used_bytes, 7);
     assert_int_equal(is.peak_bytes, CGROUP_NONE); /* before Linux 5.19 */
+    assert_int_equal(is.cache_bytes, CGROUP_NONE);
     kills(CGROUP_V2, 1);
     group_tree_file(&t, "v2/a/b/memory.max", "1073741824\n"); /* it may change while we run */
     cgroup_read(&group, &is);
@@ -103,12 +106,14 @@ static void test_v1(void **state)
     group_tree_file(&t, "v1/memory/docker/a/memory.limit_in_bytes", "2147483648\n");
     group_tree_file(&t, "v1/memory/docker/a/memory.usage_in_bytes", "5\n");
     group_tree_file(&t, "v1/memory/docker/a/memory.max_usage_in_bytes", "6\n");
+    group_tree_file(&t, "v1/memory/docker/a/memory.stat", "cache 1\nshmem 1\ntotal_cache 4\ntotal_shmem 1\n");
     group_tree_file(&t, "v1/memory/docker/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
     group_tree_file(&t, "v1/memory/docker/memory.limit_in_bytes", "9223372036854771712\n");
     find();
     limit(CGROUP_V1, 2147483648, "v1/memory/docker/a");
     assert_int_equal(is.used_bytes, 5);
     assert_int_equal(is.peak_bytes, 6);
+    assert_int_equal(is.cache_bytes, 3);
     kills(CGROUP_V1, 4);
     group_tree_file(&t, "v1/memory/docker/memory.limit_in_bytes", "1073741824\n");
     cgroup_read(&group, &is);
@@ -150,6 +155,7 @@ static void test_hybrid(void **state)
     assert_int_equal(group.source, CGROUP_V1);
     limit(CGROUP_MACHINE, 16000000LL * 1024, NULL);
     assert_int_equal(is.used_bytes, 4000000LL * 1024);
+    assert_int_equal(is.cache_bytes, 0);
     kills(CGROUP_V1, 9);
 }
 

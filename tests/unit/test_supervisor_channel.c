@@ -2,6 +2,7 @@
 #include "supervisor/channel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,11 +17,13 @@ static int child_fd;
 static struct contract_message heard;
 static unsigned heard_n;
 static int is_closing; /* the listener closes the channel */
+static int had_fd;     /* a descriptor came with it, which was good then */
 
-static void said(void *context, const struct contract_message *m)
+static void said(void *context, const struct contract_message *m, int fd)
 {
     heard = *m;
     heard_n++;
+    had_fd = fd >= 0 && sys_is_open(fd);
     if (is_closing)
         channel_close(context);
 }
@@ -61,6 +64,24 @@ static void test_what_the_child_says_is_heard(void **state)
     assert_int_equal(heard.kind, CONTRACT_WANT);
     assert_int_equal(heard.value, 3);
     assert_string_equal(heard.name, "ollama");
+}
+
+static void test_a_descriptor_is_lent_and_closed(void **state)
+{
+    (void)state;
+    int fds[2];
+    char byte;
+    assert_int_equal(sys_pipe(fds, O_NONBLOCK), 0);
+    assert_int_equal(contract_send_fd(child_fd, CONTRACT_HUB, fds[1]), 0);
+    sys_close(fds[1]);
+    turn();
+    assert_int_equal(heard.kind, CONTRACT_HUB);
+    assert_true(had_fd);
+    assert_int_equal(sys_read(fds[0], &byte, 1), 0); /* nobody has it any more */
+    sys_close(fds[0]);
+    assert_int_equal(contract_send(child_fd, CONTRACT_WANT, 3, "ollama"), 0);
+    turn();
+    assert_false(had_fd);
 }
 
 static void test_what_we_tell_arrives(void **state)
@@ -123,6 +144,21 @@ static void test_a_flood_is_read_in_portions(void **state)
     assert_int_equal(heard_n, sent_n);
 }
 
+static void test_what_was_said_before_the_end_is_heard(void **state)
+{
+    (void)state;
+    unsigned sent_n = 0;
+    while (contract_send(child_fd, CONTRACT_CHANGED, 0, NULL) == 0)
+        sent_n++;
+    sys_close(child_fd);
+    child_fd = -1;
+    assert_true(sent_n > 32);
+    channel_end(&channel);
+    assert_int_equal(heard_n, sent_n);
+    assert_int_equal(channel.fd, -1);
+    channel_end(&channel); /* harmless */
+}
+
 static void test_the_listener_may_close_it_in_the_middle(void **state)
 {
     (void)state;
@@ -172,11 +208,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_what_the_child_says_is_heard),
+        CASE(test_a_descriptor_is_lent_and_closed),
         CASE(test_what_we_tell_arrives),
         CASE(test_messages_of_another_size_or_version_are_dropped),
         CASE(test_a_child_that_is_gone_closes_the_channel),
         CASE(test_a_child_that_never_reads_does_not_hold_us_up),
         CASE(test_a_flood_is_read_in_portions),
+        CASE(test_what_was_said_before_the_end_is_heard),
         CASE(test_the_listener_may_close_it_in_the_middle),
         CASE(test_a_pair_moves_to_another_owner),
         CASE(test_opening_again_closes_the_old_pair),

@@ -14,13 +14,15 @@ static struct control control;
 static char path[SCRATCH_PATH_BYTES];
 static char asked[CONTROL_LINE_BYTES];
 static unsigned asked_n;
+static enum control_who asked_by;
 static size_t reply_n; /* 0: the line again */
 static int reply_error;
 
-static int command(void *context, const char *line, struct buf *reply)
+static int command(void *context, enum control_who who, const char *line, struct buf *reply)
 {
     assert_ptr_equal(context, &control);
     asked_n++;
+    asked_by = who;
     snprintf(asked, sizeof asked, "%s", line);
     for (size_t i = 0; i < reply_n; i++)
         if (buf_text(reply, "r") < 0)
@@ -350,6 +352,98 @@ static void test_a_folder_that_cannot_be_made_says_why(void **state)
     control_fini(&second);
 }
 
+/* What a proxy does: it keeps one end, and hands up the other. */
+static int hand_up(void)
+{
+    int fds[2];
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    assert_int_equal(control_heard(&control, &(struct contract_message){.kind = CONTRACT_HUB}, fds[1]), 0);
+    assert_int_equal(control_heard(&control, &(struct contract_message){.kind = CONTRACT_ASK}, -1), 0);
+    assert_int_equal(control_heard(&control, &(struct contract_message){.kind = CONTRACT_ASK}, fds[1]), 1);
+    sys_close(fds[1]); /* the copy is the caller's */
+    return fds[0];
+}
+
+static void test_a_proxy_asks_by_a_socket_of_its_own(void **state)
+{
+    (void)state;
+    int is_closed, fd = hand_up();
+    says(fd, "status\n", 7);
+    assert_string_equal(answer(fd, &is_closed), "status\n");
+    assert_true(is_closed);
+    assert_int_equal(asked_by, CONTROL_PROXY);
+    sys_close(fd);
+    fd = client();
+    says(fd, "status\n", 7);
+    assert_int_equal(asked_by, CONTROL_OWNER);
+    sys_close(fd);
+    fd = hand_up(); /* it goes away, and its place is free again */
+    sys_close(fd);
+    turns(2);
+    assert_int_equal(loop.watches.fds_n, 1);
+}
+
+static void test_neither_proxies_nor_the_owner_take_the_others_places(void **state)
+{
+    (void)state;
+    int fds[CONTROL_PROXIES_MAX + 1], is_closed;
+    for (int i = 0; i <= CONTROL_PROXIES_MAX; i++)
+        fds[i] = hand_up();
+    const char *told = answer(fds[CONTROL_PROXIES_MAX], &is_closed);
+    assert_non_null(strstr(told, "{\"ok\":false,\"code\":\"busy\",\"error\":\"proxies ask for so much"));
+    assert_string_equal(told + strlen(told) - 3, "\"}\n");
+    assert_true(is_closed);
+    int fd = client();
+    says(fd, "x\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "x\n");
+    sys_close(fd);
+    sys_close(fds[1]);
+    fd = hand_up(); /* before it was seen that the other one has left */
+    says(fd, "z\n", 2);
+    assert_string_equal(answer(fd, &is_closed), "z\n");
+    sys_close(fd);
+    says(fds[0], "y\n", 2);
+    assert_string_equal(answer(fds[0], &is_closed), "y\n");
+    for (int i = 0; i <= CONTROL_PROXIES_MAX; i++)
+        if (i != 1)
+            sys_close(fds[i]);
+}
+
+static void test_what_is_no_unix_socket_is_let_be(void **state)
+{
+    (void)state;
+    int pipe_fds[2], tcp_fd = sys_socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(sys_pipe(pipe_fds, O_NONBLOCK), 0);
+    control_take(&control, pipe_fds[0]);
+    control_take(&control, tcp_fd);
+    control_take(&control, -1);
+    assert_int_equal(loop.watches.fds_n, 1);
+    sys_close(pipe_fds[0]);
+    sys_close(pipe_fds[1]);
+    sys_close(tcp_fd);
+}
+
+/* Who hands it up may have a copy, and take its O_NONBLOCK away. */
+static void test_a_socket_that_would_block_keeps_nobody(void **state)
+{
+    (void)state;
+    int fds[2], is_closed = 0;
+    size_t got_n = 0;
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_STREAM, fds), 0);
+    assert_true(sys_set_blocking(fds[1]) >= 0);
+    control_take(&control, fds[1]);
+    sys_close(fds[1]);
+    reply_n = 900000; /* more than it takes at once */
+    says(fds[0], "x\n", 2);
+    for (int i = 0; i < 2000 && !is_closed; i++) {
+        got_n += strlen(answer(fds[0], &is_closed));
+        turns(1);
+    }
+    assert_true(is_closed);
+    assert_int_equal(got_n, 900001);
+    sys_close(fds[0]);
+}
+
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 /* Without a descriptor for it a client waits, and does not wake us again and again meanwhile. */
@@ -397,6 +491,10 @@ int main(void)
         CASE(test_folders_are_made_and_long_paths_refused),
         CASE(test_a_folder_that_cannot_be_made_says_why),
         CASE(test_it_moves_and_who_is_there_stays),
+        CASE(test_a_proxy_asks_by_a_socket_of_its_own),
+        CASE(test_neither_proxies_nor_the_owner_take_the_others_places),
+        CASE(test_what_is_no_unix_socket_is_let_be),
+        CASE(test_a_socket_that_would_block_keeps_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,10 @@ static struct ring ring;
 static struct control control;
 static char text[1 << 20];
 
-static int command(void *context, const char *line, struct buf *reply)
+static int command(void *context, enum control_who who, const char *line, struct buf *reply)
 {
     (void)context;
+    (void)who;
     int error = buf_text(reply, "{}");
     return error ? error : strncmp(line, "tail", 4) == 0 ? CONTROL_TAIL : 0;
 }

@@ -171,6 +171,21 @@ static void test_what_stays_is_the_same_socket_and_what_goes_leaves_by_and_by(vo
     assert_int_equal(count_fds(), fds_n);
 }
 
+static void test_the_next_proxy_has_its_time_too(void **state)
+{
+    (void)state;
+    needs_filters();
+    change_to(&a, 1);
+    doors_are_served(&doors);
+    doors_are_given(&doors);
+    assert_false(timer_is_armed(&doors.timer)); /* it has a copy, and is not ready */
+    assert_int_equal(doors.leaving.n, 1);
+    doors_are_served(&doors);
+    assert_in_range(timerq_next_ms(&loop.timers), loop_now_ms(&loop) + DOORS_LEAVE_MS - 200, loop_now_ms(&loop) + DOORS_LEAVE_MS);
+    pass_time();
+    assert_int_equal(left_n, 1);
+}
+
 static void test_where_packets_can_not_be_filtered_what_goes_is_closed_when_it_is_left(void **state)
 {
     (void)state;
@@ -333,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_what_stays_is_the_same_socket_and_what_goes_leaves_by_and_by),
+        CASE(test_the_next_proxy_has_its_time_too),
         CASE(test_where_packets_can_not_be_filtered_what_goes_is_closed_when_it_is_left),
         CASE(test_one_that_is_taken_leaves_everything_as_it_was),
         CASE(test_a_wider_and_a_narrower_address_of_one_port_take_turns),

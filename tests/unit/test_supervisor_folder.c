@@ -330,6 +330,6 @@ int main(void)
         CASE(test_a_home_that_is_not_there_is_not_made),
         CASE(test_where_the_models_are),
     };
-    log_init("supervisor", LOG_INFO, LOG_TEXT);
+    log_init("supervisor", LOG_DEBUG, LOG_TEXT);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,11 @@ static void test_other_forms(void **state)
         {"2026/11/22 01:07:08 [error] 12#12: text", LOG_ERROR},
         {"2026/11/22 01:07:08 [notice] 12#12: error", LOG_DEBUG},
         {"2026-11-22 01:07:08 no word here", LOG_DEBUG},
+        {"ERROR 06-24 10:21:42 [core.py:519] EngineCore failed to start.", LOG_ERROR},
+        {"(EngineCore_0 pid=272) WARNING 06-24 10:21:42 [config.py:3443] Casting torch.float16 to torch.bfloat16.", LOG_WARNING},
+        {"(APIServer pid=1) INFO 06-24 10:21:42 [api_server.py:1787] ERROR is no word here", LOG_DEBUG},
+        {"(APIServer pid=1) ERROR of something else", LOG_DEBUG},
+        {"(ERROR 06-24 10:21:42 x", LOG_DEBUG},
         {"2026-", LOG_DEBUG},
         /* words in the middle say nothing */
         {"there was an error: none", LOG_DEBUG},

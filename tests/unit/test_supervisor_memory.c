@@ -229,7 +229,7 @@ static void test_nothing_can_be_read(void **state)
     buf_init(&out, 0);
     assert_int_equal(memory_write(&memory, &out), 0);
     assert_int_equal(buf_append(&out, "", 1), 0);
-    assert_string_equal(buf_data(&out), "{\"limit_bytes\":null,\"used_bytes\":null,\"peak_bytes\":null,\"oom_kills\":0,\"source\":\"machine\"}");
+    assert_string_equal(buf_data(&out), "{\"limit_bytes\":null,\"used_bytes\":null,\"peak_bytes\":null,\"cache_bytes\":null,\"oom_kills\":0,\"source\":\"machine\"}");
     buf_fini(&out);
 }
 
@@ -243,7 +243,7 @@ static void test_status(void **state)
     buf_init(&out, 0);
     assert_int_equal(memory_write(&memory, &out), 0);
     assert_int_equal(buf_append(&out, "", 1), 0);
-    assert_string_equal(buf_data(&out), "{\"limit_bytes\":2147483648,\"used_bytes\":1000,\"peak_bytes\":null,\"oom_kills\":2,\"source\":\"cgroup2\"}");
+    assert_string_equal(buf_data(&out), "{\"limit_bytes\":2147483648,\"used_bytes\":1000,\"peak_bytes\":null,\"cache_bytes\":null,\"oom_kills\":2,\"source\":\"cgroup2\"}");
     buf_fini(&out);
 }
 

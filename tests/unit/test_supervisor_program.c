@@ -165,6 +165,17 @@ static void test_what_hangs_and_is_never_restarted_has_failed(void **state)
     assert_int_equal(w.spawns_n, 1);
 }
 
+static void test_what_is_never_restarted_and_cant_be_started_has_failed(void **state)
+{
+    (void)state;
+    w.conf.restart = CONF_RESTART_NEVER;
+    w.next_pid = -ENOENT;
+    event(PROGRAM_START);
+    in(CONTRACT_FAILED);
+    assert_string_equal(w.program.reason, "thingd can't be started: No such file or directory");
+    assert_int_equal(w.spawns_n, 1);
+}
+
 static void test_a_start_may_be_extended(void **state)
 {
     (void)state;
@@ -336,18 +347,21 @@ static void test_every_exit_code_and_signal_is_said_in_words(void **state)
     char how[64], wanted[64];
     program_last_exit(&w.program, how, sizeof how);
     assert_string_equal(how, "");
+    assert_int_equal(program_last_code(&w.program), -1);
     w.program.has_exited = 1;
     for (int c = 0; c < 256; c++) {
         w.program.last_status = code(c);
         program_last_exit(&w.program, how, sizeof how);
         snprintf(wanted, sizeof wanted, "exit code %d", c);
         assert_string_equal(how, wanted);
+        assert_int_equal(program_last_code(&w.program), c);
     }
     for (int s = 1; s < 64; s++) {
         w.program.last_status = s;
         program_last_exit(&w.program, how, sizeof how);
         snprintf(wanted, sizeof wanted, "killed by signal %d (", s);
         assert_memory_equal(how, wanted, strlen(wanted));
+        assert_int_equal(program_last_code(&w.program), 128 + s);
     }
     w.program.last_status = SIGSEGV | 0x80; /* with a core */
     program_last_exit(&w.program, how, sizeof how);
@@ -367,6 +381,7 @@ int main(void)
         CASE(test_a_program_that_hangs_is_replaced),
         CASE(test_only_what_is_ready_can_hang),
         CASE(test_what_hangs_and_is_never_restarted_has_failed),
+        CASE(test_what_is_never_restarted_and_cant_be_started_has_failed),
         CASE(test_a_start_may_be_extended),
         CASE(test_a_stop_may_be_extended_but_not_that_of_everything),
         CASE(test_a_crash_is_restarted_at_once_then_later_then_given_up),

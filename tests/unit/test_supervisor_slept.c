@@ -17,8 +17,12 @@ static void test_what_is_written_is_read(void **state)
     struct slept s = {.awake_ms = 12345678, .asleep_ms = 99000, .cold_starts_n = 3, .wakes_n = 2, .since_realtime_ms = INT64_C(1790000000000),
                       .how = SLEPT_EXIT, .cooldown = 2}, back;
     char text[SLEPT_BYTES];
+    slept_add_boot(&s, &(struct boot){.after_ms = {5, 180, 181, 900, BOOT_NOT_YET}});
+    slept_add_boot(&s, &(struct boot){.after_ms = {6, 200, BOOT_NOT_YET, 1000, 1100}});
     size_t n = slept_write(&s, text);
-    assert_string_equal(text, "awake_s=12345\nasleep_s=99\ncold_starts=3\nwakes=2\ncooldown=2\nhow=exit\nsince_ms=1790000000000\n");
+    assert_string_equal(text, "awake_s=12345\nasleep_s=99\ncold_starts=3\nwakes=2\ncooldown=2\nhow=exit\nsince_ms=1790000000000\n"
+                              "exec_n=2\nexec_ms=11\napi_n=2\napi_ms=380\nmodels_n=1\nmodels_ms=181\nload_n=2\nload_ms=1900\n"
+                              "first_token_n=1\nfirst_token_ms=1100\n");
     assert_int_equal(slept_read(&back, text, n), 0);
     assert_int_equal(back.awake_ms, 12345000);
     assert_int_equal(back.asleep_ms, 99000);
@@ -27,6 +31,7 @@ static void test_what_is_written_is_read(void **state)
     assert_int_equal(back.since_realtime_ms, s.since_realtime_ms);
     assert_int_equal(back.how, SLEPT_EXIT);
     assert_int_equal(back.cooldown, 2);
+    assert_memory_equal(back.parts, s.parts, sizeof s.parts);
 }
 
 static void test_anything_else_is_nothing(void **state)
@@ -41,6 +46,7 @@ static void test_anything_else_is_nothing(void **state)
         "awake_s=1\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=drugged\nsince_ms=5\n",
         "awake_s=1000000000000001\nasleep_s=2\ncold_starts=3\nwakes=4\ncooldown=1\nhow=stop\nsince_ms=5\n",
         GOOD "since_ms=5\nno value\n",
+        GOOD "since_ms=5\nload_ms=-1\n",
     };
     struct slept s;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -51,6 +57,7 @@ static void test_anything_else_is_nothing(void **state)
     assert_int_equal(slept_read(&s, GOOD "since_ms=5\n\0", sizeof GOOD "since_ms=5\n"), -EINVAL);
     assert_int_equal(slept_read(&s, GOOD "since_ms=5\nmood=good\n", strlen(GOOD "since_ms=5\nmood=good\n")), 0); /* a later version's */
     assert_int_equal(s.wakes_n, 4);
+    assert_int_equal(s.parts[BOOT_EXEC].n, 0);
 }
 
 static void test_which_clock_tells(void **state)
@@ -100,6 +107,11 @@ static void test_sums_have_an_end(void **state)
     }
     assert_int_equal(s.awake_ms, INT64_C(1000000000000000000));
     assert_int_equal(s.asleep_ms, INT64_C(1000000000000000000));
+    for (int i = 0; i < 3; i++)
+        slept_add_boot(&s, &(struct boot){.after_ms = {INT64_C(900000000000000), INT64_MAX, 0, 0, 0}});
+    assert_int_equal(s.parts[BOOT_EXEC].n, 1);
+    assert_int_equal(s.parts[BOOT_API].n, 0);
+    assert_int_equal(s.parts[BOOT_LOAD].n, 3);
     char text[SLEPT_BYTES];
     assert_int_equal(slept_read(&s, text, slept_write(&s, text)), 0);
 }

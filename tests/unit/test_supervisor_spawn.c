@@ -245,6 +245,29 @@ static void test_stdin_is_empty(void **state)
     assert_string_equal(report, "nothing\n");
 }
 
+static void test_one_socket_may_be_stdin_and_stdout(void **state)
+{
+    (void)state;
+    struct spawn_plan plan;
+    char *argv[4], *envp[3], answer[32] = "";
+    int exec_error, pair[2];
+    static char sh[] = "/bin/sh", flag[] = "-c", script[] = "read x && echo \"heard $x\"; echo aside >&2";
+    assert_int_equal(sys_socketpair(AF_UNIX, SOCK_STREAM, pair), 0);
+    assert_int_equal(sys_set_blocking(pair[1]), 0);
+    plan_init(&plan, argv, envp);
+    argv[0] = sh;
+    argv[1] = flag;
+    argv[2] = script;
+    plan.stdio_fd = pair[1];
+    assert_int_equal(sys_send(pair[0], "it\n", 3, 0), 3);
+    assert_true(run(&plan, &exec_error) > 0);
+    assert_int_equal(sys_recv(pair[0], answer, sizeof answer - 1, 0), 9);
+    assert_string_equal(answer, "heard it\n");
+    assert_string_equal(report, "aside\n"); /* where the others go */
+    sys_close(pair[0]);
+    sys_close(pair[1]);
+}
+
 static void test_a_command_is_found_on_path(void **state)
 {
     (void)state;
@@ -355,6 +378,7 @@ int main(int argc, char **argv)
         CASE(test_signals_are_as_a_program_expects_them),
         CASE(test_it_starts_in_its_folder),
         CASE(test_stdin_is_empty),
+        CASE(test_one_socket_may_be_stdin_and_stdout),
         CASE(test_a_command_is_found_on_path),
         CASE(test_missing_commands_make_no_process),
         CASE(test_a_failed_exec_is_told),

@@ -28,7 +28,7 @@ struct translate_case {
 /* Of Ollama's APIs, for a backend that speaks OpenAI's; of the others, for Ollama. */
 static inline void case_init(struct translate_case *c, enum route_api api)
 {
-    int is_ours = api == API_CHAT || api == API_GENERATE || api == API_EMBED || api == API_EMBED_ONE;
+    int is_ours = api == API_CHAT || api == API_GENERATE || api == API_EMBED || api == API_EMBED_ONE || api == API_SERVE_CHAT;
     memset(c, 0, sizeof *c);
     c->t = (struct translation){.ops = translate_ops_of(api, is_ours ? BACKEND_API_OPENAI : BACKEND_API_OLLAMA), .model = "m", .created_s = 1700000000, .id = "cmpl-abc"};
     assert_non_null(c->t.ops);
