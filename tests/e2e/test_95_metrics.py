@@ -364,7 +364,8 @@ def test_the_duration_is_the_mean_of_whole_answers_R4_7(sidecar, before):
     assert 0.25 <= mean_s < 5 * SLACK
     assert chat(sidecar).status == 200
     second_s = time.monotonic() - began  # and more
-    assert mean_s / 2 <= scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") <= (mean_s + second_s) / 2
+    tick_s = 0.001  # of the proxy's clock: what begins before one and ends behind it has taken a whole one
+    assert mean_s / 2 <= scrape(sidecar).of("llm_optimizer_duration_seconds", strategy="all") <= (mean_s + second_s + tick_s) / 2
     assert sidecar.health()["optimizer"]["mean_s"]["all"] > 0 and sidecar.health()["optimizer"]["requests"]["all"] == 2
 
 
