@@ -115,6 +115,11 @@ class Engines:
         return [entry for entry in entries if (not event or entry["event"] == event)
                 and all(entry.get(key) == value for key, value in fields.items())]
 
+    def starts(self) -> list:
+        """The starts but for those whose port somebody else had by then: they are made again with another one."""
+        taken = {entry["pid"] for entry in self.journal("port_taken")}
+        return [entry for entry in self.journal("started") if entry["pid"] not in taken]
+
     def wait(self, event: str, timeout: float = 5, count: int = 1, **fields) -> dict:
         """The count-th journal entry of that kind, once it is there."""
         def look():

@@ -68,7 +68,7 @@ def test_what_it_says_is_in_the_log_under_its_own_name(sidecar, engines, proxy):
     assert row["pid"] == 0 and not row["was_ready"] and row["ready_ms"] == 0
     sidecar.process.wait_log(r'engine_failed model=a/a engine=played reason="exit code 3: ValueError')
     sidecar.process.wait_log(r"program=played:a/a .*ValueError: no")
-    assert len(engines.journal("started")) == 1  # it is not started again by itself
+    assert len(engines.starts()) == 1  # it is not started again by itself
 
 
 def test_a_row_that_failed_is_used_again(engines, proxy):

@@ -74,7 +74,7 @@ def test_the_first_request_starts_its_model_and_the_next_finds_it(server, engine
     assert int(answer.header("X-Sidecar-Load-Ms")) >= 250
     again = chat(port, "a/a")
     assert said(again) == "I am a/a" and again.header("X-Sidecar-Load-Ms") is None
-    assert len(engines.journal("started")) == 1
+    assert len(engines.starts()) == 1
     assert engines.journal("request")[0]["body"]["model"] == "a/a"
 
 
@@ -92,7 +92,7 @@ def test_all_who_want_a_model_share_one_start(server, engines):
     port = server()
     waiting = [Background(chat, port, "a/a") for _ in range(10)]
     assert [said(one.result(60)) for one in waiting] == ["I am a/a"] * 10
-    assert len(engines.journal("started")) == 1
+    assert len(engines.starts()) == 1
 
 
 def test_who_waits_has_heartbeats_and_one_who_leaves_ends_nothing(sidecar, server, engines):
@@ -111,7 +111,7 @@ def test_who_waits_has_heartbeats_and_one_who_leaves_ends_nothing(sidecar, serve
     text = b"".join(pieces)
     assert text[:text.index(b"data: ")].count(b": ") >= 2, text
     assert text.rstrip().endswith(b"data: [DONE]")
-    assert len(engines.journal("started")) == 1
+    assert len(engines.starts()) == 1
 
 
 def test_r1_6_the_least_recently_used_makes_room(server, engines):
@@ -147,7 +147,7 @@ def test_two_models_are_swapped_by_twenty_clients_without_a_failed_request(serve
     assert all(all(one.result(240)) for one in clients)
     assert len(engines.journal("request")) == 120
     assert most_at_once(engines) == 1
-    assert 2 <= len(engines.journal("started")) <= 40  # it is drained and swapped, and not for each request
+    assert 2 <= len(engines.starts()) <= 40  # it is drained and swapped, and not for each request
 
 
 def test_who_is_not_used_is_stopped_after_a_while(server, engines):
@@ -155,7 +155,7 @@ def test_who_is_not_used_is_stopped_after_a_while(server, engines):
     assert said(chat(port, "a/a")) == "I am a/a"
     engines.wait("stopping", timeout=10, model="a/a")
     assert said(chat(port, "a/a")) == "I am a/a"  # and comes again
-    assert len(engines.journal("started")) == 2
+    assert len(engines.starts()) == 2
 
 
 def test_slots_of_an_engine_are_a_line_of_its_own(server, engines):
@@ -171,7 +171,7 @@ def test_a_new_proxy_takes_over_what_runs(sidecar, server, engines):
     assert said(chat(port, "a/a")) == "I am a/a"
     assert sidecar.ctl("restart", "proxy").returncode == 0
     assert said(chat(port, "a/a")) == "I am a/a"
-    assert len(engines.journal("started")) == 1
+    assert len(engines.starts()) == 1
     assert said(chat(port, "b/b")) == "I am b/b"
     assert running(engines) == ["a/a", "b/b"]
 

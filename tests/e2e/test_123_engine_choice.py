@@ -50,23 +50,23 @@ def prefer_q4(engines, model="org/model"):
 def test_r1_5_vllm_is_preferred_and_its_words_are_those_of_the_model(installed, engines):
     boot(installed)
     assert chat(installed).header("X-Sidecar-Backend") == "vllm" and chat(installed, "org/long").status == 200
-    words = {entry["model"]: entry["argv"] for entry in engines.journal("started")}
+    words = {entry["model"]: entry["argv"] for entry in engines.starts()}
     assert after(words["org/model"], "--dtype") == "bfloat16" and "--trust-remote-code" not in words["org/model"]
     assert (after(words["org/model"], "--max-model-len"), after(words["org/long"], "--max-model-len")) == ("4096", "32768")
-    assert {entry["engine"] for entry in engines.journal("started")} == {"vllm"}
+    assert {entry["engine"] for entry in engines.starts()} == {"vllm"}
 
 
 def test_r1_5_remote_code_runs_where_it_is_set(installed, engines):
     installed.configure("models", remote_code="yes")
     boot(installed)
-    assert chat(installed).status == 200 and "--trust-remote-code" in engines.journal("started")[0]["argv"]
+    assert chat(installed).status == 200 and "--trust-remote-code" in engines.starts()[0]["argv"]
 
 
 def test_r1_5_what_the_preferred_one_can_not_load_the_next_one_does_and_status_says_why(installed, engines):
     engines.script(engines={"vllm": {"exit_while_loading": {"code": 1, "says": ["ValueError: this architecture is not supported"]}}})
     boot(installed)
     assert chat(installed).header("X-Sidecar-Backend") == "transformers"
-    assert [entry["engine"] for entry in engines.journal("started")] == ["vllm", "transformers"]
+    assert [entry["engine"] for entry in engines.starts()] == ["vllm", "transformers"]
     told = installed.ask("GET", "/status").json
     failed, = told["failed"]
     assert failed["model"] == "org/model" and failed["reasons"] == ["vllm: exit code 1: ValueError: this architecture is not supported"]
@@ -93,7 +93,7 @@ def test_r1_6_after_a_failed_load_a_request_fails_at_once_and_says_when_to_retry
     boot(installed)
     answer = chat(installed)
     assert answer.status == 503 and 1 <= int(answer.header("Retry-After")) <= 2
-    starts_n = len(engines.journal("started"))
+    starts_n = len(engines.starts())
     engines.script()
     until(lambda: chat(installed).status == 200, 20, "it is tried again")
     assert starts_n == 2  # vLLM's, and Transformers'
@@ -105,7 +105,7 @@ def test_r1_6_q4_is_nf4_of_bitsandbytes_above_the_threshold(installed, engines):
     boot(installed)
     assert installed.ask("GET", "/status").json["settings"]["q4_threshold_bytes"] == 1
     assert chat(installed).status == 200
-    assert after(engines.journal("started")[0]["argv"], "--quantization") == "bitsandbytes"
+    assert after(engines.starts()[0]["argv"], "--quantization") == "bitsandbytes"
 
 
 def test_r1_6_where_q4_is_impossible_it_loads_as_it_is_and_status_says_why(installed, engines):
@@ -113,7 +113,7 @@ def test_r1_6_where_q4_is_impossible_it_loads_as_it_is_and_status_says_why(insta
     prefer_q4(engines)
     boot(installed)
     assert chat(installed).header("X-Sidecar-Backend") == "vllm"
-    assert ["bitsandbytes" in entry["argv"] for entry in engines.journal("started")] == [True, False]
+    assert ["bitsandbytes" in entry["argv"] for entry in engines.starts()] == [True, False]
     told = installed.ask("GET", "/status").json
     assert told["failed"][0]["reasons"] == ["vllm (q4): exit code 1: ImportError: bitsandbytes is missing"]
     assert told["instances"][0]["quantized"] is False

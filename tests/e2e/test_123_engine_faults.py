@@ -34,7 +34,7 @@ def test_r1_5_what_one_engine_can_not_load_the_next_one_does(sidecar, server, en
     port = server("first", "second")
     answer = chat(port, "a/a")
     assert said(answer) == "I am a/a" and answer.header("X-Sidecar-Backend") == "second"
-    assert [entry["engine"] for entry in engines.journal("started")] == ["first", "second"]
+    assert [entry["engine"] for entry in engines.starts()] == ["first", "second"]
     assert not sidecar.process.logged(" model_rests ")
 
 
@@ -48,11 +48,11 @@ def test_r1_6_a_model_that_no_engine_loads_rests_and_says_until_when(sidecar, se
         words = answer.json["error"]["message"]
         assert re.search(r"first: .*it is broken; second: .*it is broken; it is tried again in \d+ s$", words), words
         assert 1 <= int(answer.header("Retry-After")) <= 100
-    assert len(engines.journal("started")) == 2
+    assert len(engines.starts()) == 2
     sidecar.process.wait_log(" model_rests model=a/a for_ms=100000 ")
     told = ask(port, "POST", "/api/chat", {"model": "a/a", "messages": HELLO})
     assert told.status == 503 and "it is broken" in told.json["error"]
-    assert len(engines.journal("started")) == 2  # at once
+    assert len(engines.starts()) == 2  # at once
     engines.script()
     assert said(chat(port, "b/b")) == "I am b/b"
 
@@ -62,7 +62,7 @@ def test_after_its_rest_it_is_tried_again(server, engines):
     port = server(load_cooldown="1s")
     assert chat(port, "a/a").status == 503
     until(lambda: chat(port, "a/a").status == 200, 20, "it is loaded")
-    assert len(engines.journal("started")) == 2
+    assert len(engines.starts()) == 2
 
 
 def test_an_engine_that_is_killed_while_it_loads(server, engines):
@@ -83,7 +83,7 @@ def test_one_that_is_killed_before_its_answer_begins_is_started_again_and_asked_
     engines.script()
     os.kill(pid, signal.SIGKILL)
     assert [said(one.result(60)) for one in waiting] == ["I am a/a"] * 3
-    assert len(engines.journal("started")) == 2
+    assert len(engines.starts()) == 2
 
 
 def test_one_that_dies_in_an_answer_breaks_that_one_alone(server, engines):
@@ -151,7 +151,7 @@ def test_a_model_that_does_not_fit_into_memory_is_not_tried(server, engines):
     answer = chat(port, "huge/huge")
     assert answer.status == 503
     assert "its weights need about" in answer.json["error"]["message"] and "memory_check" in answer.json["error"]["message"]
-    assert engines.journal("started") == []
+    assert engines.starts() == []
 
 
 def test_how_long_a_load_took_is_noted_beside_the_model(server, engines):
@@ -182,4 +182,4 @@ def test_a_client_that_leaves_while_its_model_is_loaded_does_not_end_the_load(se
         engines.wait("started", timeout=20)
     engines.wait("loaded", timeout=20)
     assert said(chat(port, "a/a")) == "I am a/a"
-    assert len(engines.journal("started")) == 1
+    assert len(engines.starts()) == 1

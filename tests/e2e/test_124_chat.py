@@ -24,7 +24,7 @@ def test_r1_2_only_pull_downloads(served):  # noqa: F811
     served.commit()
     served.boot()
     assert refused(served.chat(), 404, "model_not_found") == "Model 'org/model' not available locally. Use the /pull endpoint"
-    assert not served.hub.requests and not served.engines.journal("started")
+    assert not served.hub.requests and not served.engines.starts()
     assert served.pull().status == 200 and served.chat().status == 200
 
 
@@ -94,8 +94,8 @@ def test_a_load_that_fails_is_told_with_when_to_come_again(chatting):
     chatting.engines.script(exit_while_loading={"code": 1, "says": ["RuntimeError: no room"]})
     answer = chatting.chat()
     assert "no room" in refused(answer, 503, "load_cooldown") and int(answer.header("Retry-After")) > 0
-    assert len(chatting.engines.journal("started")) == 1
-    assert chatting.chat().status == 503 and len(chatting.engines.journal("started")) == 1
+    assert len(chatting.engines.starts()) == 1
+    assert chatting.chat().status == 503 and len(chatting.engines.starts()) == 1
 
 
 @pytest.mark.parametrize("is_stream", [False, True])

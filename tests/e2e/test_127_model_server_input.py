@@ -86,7 +86,7 @@ def test_what_is_no_chat_is_refused_before_anything_is_started(input_server):
     for body, status in CHATS:
         answer = input_server.ask("POST", "/chat", body)
         assert answer.status == status and answer.json["error"] == answer.json["detail"], (body, answer.body)
-    assert not input_server.engines.journal("started")
+    assert not input_server.engines.starts()
 
 
 def test_what_is_no_models_name_is_not_removed(input_server):

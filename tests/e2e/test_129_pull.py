@@ -58,7 +58,7 @@ def test_r1_1_init_also_loads_it(served):  # noqa: F811
     assert served.models()["org/model"]["loaded"] is True
     status, lines = served.pull_lines(init=True)
     assert status == 200 and {"status": "loading"} in lines and lines[-1]["loaded"] is True
-    assert len(served.engines.journal("started")) == 1
+    assert len(served.engines.starts()) == 1
 
 
 def test_init_is_told_of_its_load_while_others_want_its_place(served):  # noqa: F811

@@ -29,10 +29,11 @@ The script is a JSON object, read again at each use; what is under "engines": {"
     ignore_term           SIGTERM is ignored
 
 The journal has a JSON line for each event, with t (epoch), pid, engine, model:
-    started argv env (HF_*, CUDA_VISIBLE_DEVICES)   listening port   loaded   exits code says   request path body headers   answered path status
+    started argv env (HF_*, CUDA_VISIBLE_DEVICES)   listening port   port_taken port   loaded   exits code says   request path body headers   answered path status
     cancelled tokens   stopping signal
 """
 import argparse
+import errno
 import http.server
 import json
 import os
@@ -141,7 +142,12 @@ class Engine:
             self.ends(1, refused.get("says", [f"ValueError: {refused['flag']} is not possible here"]))
         self.look_at_model()
         time.sleep(script.get("start_delay_s", 0))
-        server = Server(("127.0.0.1", self.given.port), Handler)
+        try:
+            server = Server(("127.0.0.1", self.given.port), Handler)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                self.note("port_taken", port=self.given.port)  # by anybody on this machine; the supervisor gives it another one
+            raise
         server.engine = self
         self.note("listening", port=self.given.port)
         threading.Thread(target=self.load, daemon=True).start()
