@@ -8,6 +8,16 @@ import standin
 from waiting import until
 
 
+def _are_known(proxy, names) -> bool:
+    answer = proxy.ask("GET", "/status")  # with keys nobody may look
+    return answer.status != 200 or all(row["models_n"] or row["error"] for row in answer.json["backends"] if row["name"] in names)
+
+
+def wait_known(proxy, names) -> None:
+    """Until it has read what each of these says of its models: that it is up, or was asked, is no such thing."""
+    until(lambda: _are_known(proxy, names), 20, "what each has to be known", proxy.process.tail)
+
+
 class Fleet:
     """Their scripts and journals by name, and the proxy before them."""
 
@@ -50,15 +60,7 @@ class Fleet:
         self.sidecar.process.wait_log(" listening ")
         for name in self.running:
             self.backends[name].wait("request", path="/api/tags")
-        self._wait_known(self.sidecar)
-
-    def _wait_known(self, proxy) -> None:
-        """Until it has read what each says of its models: that it has asked is no such thing."""
-        until(lambda: self._are_known(proxy), 20, "what each has to be known", proxy.process.tail)
-
-    def _are_known(self, proxy) -> bool:
-        answer = proxy.ask("GET", "/status")  # with keys nobody may look
-        return answer.status != 200 or all(row["models_n"] or row["error"] for row in answer.json["backends"] if row["name"] in self.running)
+        wait_known(self.sidecar, self.running)
 
     def open_both(self, second) -> None:
         """The proxy, and `second`, another one that knows the same."""
@@ -70,7 +72,7 @@ class Fleet:
         for each in (self.sidecar, second):
             each.process.wait_log(" redis_up ", timeout=20)
             each.process.wait_log(" member_up ", timeout=20)
-        self._wait_known(second)
+        wait_known(second, self.running)
 
     def asked(self, name: str, path: str = "/api/generate") -> list:
         """What it was asked to do, but for loads of a model."""

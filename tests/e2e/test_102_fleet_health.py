@@ -1,7 +1,7 @@
 """What is told of several Ollamas: /health, /ready, /metrics; and a member by https that wants a key."""
 import pytest
 
-from fleet import Fleet
+from fleet import Fleet, wait_known
 from played_backend import END, chunk, head, line, single
 from waiting import until
 
@@ -84,6 +84,7 @@ def test_a_member_by_https_that_wants_a_key(sidecar, authority, openai_backend):
     sidecar.configure("proxy", access_log="json")
     sidecar.start("ollama-proxy")
     sidecar.process.wait_log("member_up .*backend=hosted url=https://localhost:")
+    wait_known(sidecar, ["hosted"])
     answer = sidecar.ask("POST", "/api/generate", {"model": "m", "prompt": "x"}, [("Authorization", "Bearer sk-of-the-client")])
     assert answer.status == 200 and answer.header("X-Sidecar-Backend") == "hosted"
     asked = backend.listed + backend.journal

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fleet import Fleet
+from fleet import Fleet, wait_known
 from played_backend import CLOSE, RESET, Held, PlayedBackend, chunk, head, line, single
 from waiting import until
 
@@ -49,12 +49,13 @@ def inferences(backend):
 
 
 def start(sidecar, *names):
-    """The proxy, when it has looked at each."""
+    """The proxy, when it knows what each has."""
     sidecar.configure("balancer", probe_interval="60s", slow_start="0", rise=1)
     sidecar.configure("proxy", access_log="json")
     sidecar.start("ollama-proxy")
     for name in names:
         sidecar.process.wait_log(f" member_up .*backend={name}")
+    wait_known(sidecar, names)
 
 
 BUSY = single({"error": "server busy, please try again.  maximum pending requests exceeded"}, status="503 Service Unavailable")
