@@ -34,7 +34,7 @@ def test_a_chat_and_where_its_time_went(page, own):
     bar = page.js("document.querySelector('#requests .bar').getAttribute('aria-label')")
     assert "answer" in bar and "prompt" in bar, bar
     page.click("nav a[href='#overview']")
-    page.wait("document.querySelector('figure [aria-label^=\"Tokens per second\"]').getAttribute('aria-label').match(/at most (?!0[.]0|–)/)", "its tokens on the chart")
+    page.wait("document.querySelector('figure [aria-label^=\"Tokens per second\"]')?.getAttribute('aria-label').match(/at most (?!0[.]0|–)/)", "its tokens on the chart")
 
 
 def test_a_request_under_way_is_cancelled(page, own):
