@@ -65,7 +65,7 @@ def test_one_line_of_the_quiet_log_for_a_runner(sidecar, use_mmap, said):
     for _ in range(2):  # the second one finds it loaded
         assert sidecar.generate("tiny", options={"use_mmap": use_mmap, "num_ctx": 512, "num_predict": 2}).status == 200
     assert sidecar.generate("absent").status == 404
-    line = sidecar.process.wait_log(r" info ollama (.*)").group(1)
+    line = sidecar.process.wait_log(r" info ollama (runner .*)").group(1)
     assert line.startswith(f"runner model=tiny:latest parallel=1 mmap={said} context=512")
     assert len(sidecar.process.logged(r"^\S+ \w+ ollama ")) == 1, sidecar.process.tail()
 

@@ -34,7 +34,7 @@ def test_the_log_confirms_parallel_1_and_mmap_and_nothing_is_loaded_twice(worksp
     for path, body in asks * 2:
         answer = workspace.ask("POST", path, body, [("Content-Type", "application/json")], timeout=30)
         assert answer.status == 200, (path, answer.body)
-    line = workspace.process.wait_log(r" info ollama (.*)").group(1)
+    line = workspace.process.wait_log(r" info ollama (runner .*)").group(1)
     assert line.startswith("runner model=tiny:latest parallel=1 mmap=yes context=1024 batch=256"), line
     assert len(workspace.process.logged(r" ollama runner ")) == 1, workspace.process.tail()
     with workspace.connect() as connection:
