@@ -300,6 +300,7 @@ def test_who_reads_while_it_wakes_is_told_what_was_known(sidecar):
         assert (answer.status, answer.header("Content-Type"), answer.body) == awake[path]
         assert answer.header("X-Sidecar-State") == "waking"
     assert sidecar.ask("GET", "/api/ps").json == {"models": []}
+    sidecar.backend.wait("started", count=2)  # it has a pid, and has read that it is to take so long
     sidecar.backend.script(tokens=1)
     os.kill(sidecar.pid_of("ollama"), signal.SIGKILL)  # the one that takes so long; the next one does not
     assert held.result().status == 200
