@@ -61,8 +61,8 @@ static void keep(struct asleep *a)
 
 void asleep_init(struct asleep *a, const struct conf *conf, const struct gate *gate, struct backend *backend, const struct tell *tell)
 {
-    *a = (struct asleep){.conf = conf, .page = gate->page, .backend = backend, .tell = tell};
-    if (conf->supervisor.idle_action == CONF_IDLE_STOP && gate->view.is_api_watched)
+    *a = (struct asleep){.conf = conf, .page = gate->view.is_api_watched ? gate->page : NULL, .backend = backend, .tell = tell};
+    if (conf->supervisor.idle_action == CONF_IDLE_STOP && a->page)
         keep(a);
 }
 

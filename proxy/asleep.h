@@ -12,7 +12,7 @@
 
 struct asleep {
     const struct conf *conf; /* borrowed, as are those below, up to tell */
-    const struct contract_page *page;
+    const struct contract_page *page; /* NULL: the backend is none that the supervisor could put to sleep */
     struct backend *backend;
     const struct tell *tell;
     struct known *known;     /* owned; NULL: nothing is kept */
@@ -23,7 +23,7 @@ struct asleep {
     void *context;
 };
 
-/* page: NULL where there is no supervisor. All is borrowed. */
+/* All is borrowed. */
 void asleep_init(struct asleep *a, const struct conf *conf, const struct gate *gate, struct backend *backend, const struct tell *tell);
 void asleep_fini(struct asleep *a);
 

@@ -81,6 +81,23 @@ static void test_a_backend_elsewhere_and_a_proxy_alone_never_sleep(void **state)
     end();
 }
 
+static void count_complete(void *context, int is_complete)
+{
+    *(int *)context += is_complete;
+}
+
+/* The supervisor asks whether it may stop what else there is, as engines. */
+static void test_a_backend_elsewhere_is_asked_for_nothing(void **state)
+{
+    int complete_n = 0;
+    (void)state;
+    begin("stop", 1, 0);
+    asleep_prepare(&w.asleep, 1000, count_complete, &complete_n);
+    assert_int_equal(complete_n, 1); /* at once */
+    assert_null(w.asleep.known);
+    end();
+}
+
 static void test_memory_is_for_who_stops_ollama_alone(void **state)
 {
     (void)state;
@@ -125,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(test_the_page_says_who_sleeps),
         EACH(test_a_backend_elsewhere_and_a_proxy_alone_never_sleep),
+        EACH(test_a_backend_elsewhere_is_asked_for_nothing),
         EACH(test_what_is_known_from_another_sleep_is_told_in_none_that_follows),
         EACH(test_memory_is_for_who_stops_ollama_alone),
     };
