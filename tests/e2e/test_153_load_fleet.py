@@ -1,6 +1,10 @@
 """POST /sidecar/models/load and unload before several Ollamas: loaded where it is best, unloaded wherever it is. (R5.3)"""
+import os
+import signal
+
 import pytest
 
+from client import Background
 from fleet import Fleet
 from waiting import until
 
@@ -94,8 +98,11 @@ def test_a_drained_one_is_unloaded_too_and_one_that_is_down_is_passed_over(sidec
 def test_who_does_not_unload_it_is_named(sidecar, backends):
     sidecar.configure("balancer", probe_interval="60s")  # the request is who finds out
     backends.open()
+    os.kill(backends.running["two"].pid, signal.SIGSTOP)  # its kept connections stay, or the proxy would see its end at once
+    asked = Background(post, sidecar, UNLOAD)
+    backends.backends["one"].wait("request", path="/api/generate")
     backends.kill("two")
-    refused = post(sidecar, UNLOAD)
+    refused = asked.result()
     assert refused.status == 502 and refused.json["error"].startswith("the backend two has not unloaded it: "), refused.body
     assert len(backends.backends["one"].requests("/api/generate")) == 1
 

@@ -60,7 +60,7 @@ def test_reads_are_answered_as_while_it_was_awake_and_wake_nobody(sidecar):
     shown = read(sidecar, "/api/show", "POST", SHOW)
     assert {status for status, _, _ in awake.values()} == {200} and shown[0] == 200
     wait_asleep(sidecar)
-    asked = len(sidecar.backend.journal("request"))
+    started, asked = starts(sidecar), len(sidecar.backend.journal("request"))  # who reads slowly may have woken it in between
     for path in READS:
         answer = sidecar.ask("GET", path)
         assert (answer.status, answer.header("Content-Type"), answer.body) == awake[path], path
@@ -69,7 +69,7 @@ def test_reads_are_answered_as_while_it_was_awake_and_wake_nobody(sidecar):
     for body in (SHOW, {"model": "m:latest"}, {"name": "library/M"}, {"model": "m", "verbose": False, "system": None}):
         assert read(sidecar, "/api/show", "POST", body) == shown
     assert read(sidecar, "/api/ps") == (200, "application/json; charset=utf-8", b'{"models":[]}')
-    assert starts(sidecar) == 1 and len(sidecar.backend.journal("request")) == asked
+    assert starts(sidecar) == started and len(sidecar.backend.journal("request")) == asked
 
 
 def test_nobody_needs_to_have_asked_before(sidecar):

@@ -340,14 +340,15 @@ def test_each_page_has_its_own_cors_lines_r4_6(sidecar, optimizer):
 
 def test_tokens_are_paid_once_and_requests_by_each_r4_6_r4_9(sidecar, optimizer):
     play = HeldGood()
-    optimizer(play=play, requests_per_minute="10", tokens_per_minute="1000")
-    clients = sends(sidecar, 2)
+    optimizer(play=play, requests_per_minute="10", tokens_per_minute="60")
+    clients, began = sends(sidecar, 2), time.monotonic()
     play.go.set()
     assert [hear(client).header("x-ratelimit-remaining-requests") for client in clients] == ["9", "8"]
     third, = sends(sidecar)
     answer = hear(third)
     assert int(answer.header("x-ratelimit-remaining-requests")) == 7
-    assert int(answer.header("x-ratelimit-remaining-tokens")) == 995, "three of the prompt and two of the answer, once"
+    back_n = time.monotonic() - began  # one a second comes back
+    assert 55 <= int(answer.header("x-ratelimit-remaining-tokens")) <= 55 + back_n, "three of the prompt and two of the answer, once"
 
 
 def test_who_waits_for_too_long_is_told_so_each_r4_6(sidecar):
