@@ -38,13 +38,21 @@ def alone(sidecar, **script):
 
 
 def fifty_streams(sidecar):
+    """Each of them has a token."""
+    begun = []
+
+    def noted(line):
+        begun.append(line)
+        return line
+
     def one():
         with sidecar.connect(timeout=20) as connection:
             answer = connection.request("POST", "/api/generate", BODY)
-            return answer, [line for _, line in answer.lines() if line.strip()]
+            lines = (line for _, line in answer.lines() if line.strip())
+            return answer, [noted(next(lines)), *lines]
 
     streams = [Background(one) for _ in range(50)]
-    sidecar.backend.wait("first_token", count=50, timeout=10)
+    until(lambda: len(begun) == 50, 10, "a token for each", sidecar.process.tail)
     return streams
 
 
