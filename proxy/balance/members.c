@@ -249,6 +249,7 @@ void members_free(struct members **out)
     struct members *all = *out;
     if (!all)
         return;
+    loop_forget(all->loop, &all->review_work);
     for (size_t i = 0; i < BALANCE_BACKENDS; i++)
         member_free(&all->places[i]);
     for (size_t i = 0; i < all->rows_n; i++) {
