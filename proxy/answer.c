@@ -389,7 +389,8 @@ static int end_translation(struct answer *a)
         return -ENODATA;
     if (!d->is_begun) {
         reply_json(d, 200, buf_data(&a->out), buf_size(&a->out), NULL);
-        return 0;
+        a->fault = d->is_begun ? NULL : "out of memory"; /* else who listens behind another exchange would wait for its head */
+        return a->fault ? -EBADMSG : 0;
     }
     deliver_body(d, buf_data(&a->out), buf_size(&a->out));
     deliver_end(d);
