@@ -381,8 +381,11 @@ int main(int argc, char **argv)
 {
     struct proxy *p = calloc(1, sizeof *p);
     struct conf_options options = {0};
-    if (!p)
+    if (!p) {
+        static const char words[] = "ollama-proxy: it can't start: out of memory\n"; /* the log comes later */
+        (void)!sys_write(2, words, sizeof words - 1);
         return EXIT_SYSTEM;
+    }
     int code = conf_options_alone(&options, argc, argv, usage);
     if (code < 0)
         code = conf_main(&p->conf, &options, environ);
