@@ -268,9 +268,13 @@ $(BUILD)/unit/test_%: $(BUILD)/obj/tests/unit/test_%.o $(ROOMS) $(COMMON)
 
 # The torture links the supervisor's rooms with a wrapper around each call that can fail (tests/torture/calls.def).
 TORTURED := $(shell sed -n 's/^CALL[A-Z_]*.[^,]*, \([a-z_]*\),.*/\1/p' tests/torture/calls.def 2>/dev/null) free sys_close_from
-$(BUILD)/torture/torture: $(filter-out %/child.o,$(call objects,tests/torture)) $(BUILD)/libsupervisor.a $(COMMON)
+$(BUILD)/torture/torture: $(filter-out %/child.o %/proxy_faults.o,$(call objects,tests/torture)) $(BUILD)/libsupervisor.a $(COMMON)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(DL_LIBS) $(LDLIBS)
+# … and the proxy's, with its own main().
+$(BUILD)/torture/proxy: $(BUILD)/obj/tests/torture/proxy_faults.o $(BUILD)/obj/tests/torture/faults.o $(call objects,proxy) $(COMMON) $(LLHTTP_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $(TORTURED:%=-Wl,--wrap=%) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(HIREDIS_LIBS) $(DL_LIBS) $(LDLIBS)
 # Its children are started thousands of times: no sanitizer. Two names make it our own programs.
 $(BUILD)/torture/child: tests/torture/child.c common/contract.h
 	@mkdir -p $(@D)
@@ -278,8 +282,9 @@ $(BUILD)/torture/child: tests/torture/child.c common/contract.h
 	ln -sf child $(@D)/ollama-proxy
 	ln -sf child $(@D)/ollama-preload
 
-torture: $(BUILD)/torture/torture $(BUILD)/torture/child
+torture: $(BUILD)/torture/torture $(BUILD)/torture/child $(BUILD)/torture/proxy
 	BUILD_DIR=$(BUILD) tests/torture/run
+	BUILD_DIR=$(BUILD) build/venv/bin/python tests/torture/proxy
 
 # Some wait more than they work. All are run, whichever fails.
 unit: $(TESTS)
@@ -390,7 +395,7 @@ help:
 	@echo 'make check-deps  install what every lane of the tests needs'
 	@echo 'make all         build into build/ (BUILD=DIR, SAN=address,undefined, WERROR=1, WITH_SYSTEMD=1, BALANCER=no, MODELS=no, LTO=1)'
 	@echo 'make unit lint   the fast parts of make check'
-	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor fails once (TORTURE_FULL=1)'
+	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor, and of the proxy, fails once (TORTURE_FULL=1)'
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
 	@echo 'make fuzz        every parser, for an hour (FUZZ_S=3600), then which lines were reached'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, PAUSE_S)'

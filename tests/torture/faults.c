@@ -101,6 +101,18 @@ void __wrap_sys_close_from(int lowest_fd, int kept_fd)
 }
 SAME_TYPE(sys_close_from);
 
+/* A connection that is broken is so in both directions: else who waits for an answer would wait for one that no kernel could give. */
+ssize_t __real_sys_send_parts(int fd, const struct iovec *parts, int parts_n);
+ssize_t __wrap_sys_send_parts(int fd, const struct iovec *parts, int parts_n);
+ssize_t __wrap_sys_send_parts(int fd, const struct iovec *parts, int parts_n)
+{
+    int fault = unlucky(CALL_sys_send_parts);
+    if (fault == EPIPE || fault == ECONNRESET)
+        shutdown(fd, SHUT_RDWR);
+    return fault ? -fault : __real_sys_send_parts(fd, parts, parts_n);
+}
+SAME_TYPE(sys_send_parts);
+
 /* What the rooms allocate and free is counted, too: the sum of a run must be 0. */
 static void *counted(void *at)
 {

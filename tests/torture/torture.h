@@ -6,6 +6,7 @@
  *   puppet.c     the puppeteer: plays the steps between the turns of the supervisor's loop
  *   torture.c    runs main(), and judges the end
  *   child.c      the programs that are supervised (a proxy and a preloader of few lines among them)
+ *   proxy_faults.c, proxy, proxy_scenes.py   the proxy with the same wrappers: what fails is told by its environment, as it is asked from outside
  *   run          plans the calls to fail, runs them side by side, tells
  */
 #ifndef TESTS_TORTURE_TORTURE_H
