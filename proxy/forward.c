@@ -4,6 +4,8 @@
  */
 #include "proxy/forward.h"
 
+#include "proxy/date.h"
+
 #include <string.h>
 
 #define KIND(word) message_name_kind(word, sizeof(word) - 1)
@@ -199,6 +201,8 @@ int forward_answer_head(struct buf *out, const struct forward_answer *f)
     const struct message *m = f->answer;
     int error = append_status(out, m);
     error = error ? error : append_fields(out, m, names, 0, 0);
+    if (!error && message_find(m, "date", 0) < 0) /* who passes an answer on says when it came. RFC 9110 section 6.6.1 */
+        error = date_append(out);
     error = error ? error : tell_via(f->tell, out, m);
     error = error ? error : append_line(out, "X-Request-Id: ", f->request_id);
     error = error ? error : buf_append(out, f->extra, f->extra_n);

@@ -4,11 +4,11 @@
  */
 #include "proxy/reply.h"
 
+#include "proxy/date.h"
 #include "proxy/key_models.h"
 #include "proxy/mistakes.h"
 
 #include <string.h>
-#include <time.h>
 
 enum { BODY_LIMIT_BYTES = 1 << 20 };
 
@@ -53,24 +53,13 @@ static const char *reason_of(int status)
     return "";
 }
 
-/* RFC 9110 section 6.6.1 */
-static int append_date(struct buf *head)
-{
-    char text[64];
-    time_t now = (time_t)(sys_realtime_ms() / 1000);
-    struct tm tm;
-    gmtime_r(&now, &tm);
-    size_t n = strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
-    return buf_append(head, text, n);
-}
-
 static int append_head(struct deliver *d, int status, const char *type, const char *lines)
 {
     struct buf *head = &d->head;
     d->status = status;
     d->type = type;
     int error = buf_printf(head, "HTTP/1.1 %03d %s\r\n", status, reason_of(status));
-    error = error ? error : append_date(head);
+    error = error ? error : date_append(head);
     if (!error && type)
         error = buf_printf(head, "Content-Type: %s\r\n", type);
     if (!error && *d->request_id)

@@ -193,6 +193,26 @@ static void test_an_answer_keeps_its_fields(void **state)
     message_fini(&m);
 }
 
+/* RFC 9110 section 6.6.1 */
+static void test_an_answer_without_a_date_gets_one(void **state)
+{
+    (void)state;
+    struct message m;
+    struct buf out;
+    parse(&m, HTTP1_ANSWER, "HTTP/1.1 200 Fine\r\nContent-Length: 5\r\nX-A: b\r\n\r\n");
+    buf_init(&out, 0);
+    struct tell tell;
+    tell_init(&tell, 1, 0);
+    struct forward_answer f = {.answer = &m, .request_id = "i", .tell = &tell, .extra = ""};
+    assert_int_equal(forward_answer_head(&out, &f), 0);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    const char *date = strstr(buf_data(&out), "\r\nDate: ");
+    assert_non_null(date);
+    assert_string_equal(strstr(date, " GMT\r\n") + 4, "\r\n" VIA "X-Request-Id: i\r\n");
+    buf_fini(&out);
+    message_fini(&m);
+}
+
 static void test_what_an_answer_is(void **state)
 {
     (void)state;
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_a_backend_has_a_path_and_a_key),
         cmocka_unit_test(test_a_body_gets_its_length),
         cmocka_unit_test(test_an_answer_keeps_its_fields),
+        cmocka_unit_test(test_an_answer_without_a_date_gets_one),
         cmocka_unit_test(test_what_an_answer_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
