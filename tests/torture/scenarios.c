@@ -15,7 +15,7 @@
     "state_dir = @DIR\n"                             \
     "shutdown_timeout = 4s\n"
 #define PROXY_OFF                                    \
-    "[proxy]\nlisten = @ADDRESS:18434\n"             \
+    "[proxy]\nlisten = @ADDRESS:10434\n"             \
     "[program:proxy]\nautostart = no\n"
 #define NO_MODELS "[preload]\nmodels = none\n"
 #define OLLAMA                                       \
@@ -290,14 +290,14 @@ static int leave_a_stale_socket(void)
 
 #define LISTENERS(more, control_socket)                                                                        \
     "[supervisor]\ncontrol_socket = @DIR/" control_socket "\nstate_dir = @DIR\nshutdown_timeout = 4s\n"        \
-    "[proxy]\nlisten = @ADDRESS:18434" more "\n" NO_MODELS OLLAMA
-#define PRESETS(presets) SITE "[proxy]\nlisten = @ADDRESS:18434\n" presets NO_MODELS OLLAMA
+    "[proxy]\nlisten = @ADDRESS:10434" more "\n" NO_MODELS OLLAMA
+#define PRESETS(presets) SITE "[proxy]\nlisten = @ADDRESS:10434\n" presets NO_MODELS OLLAMA
 #define RELOAD_BEFORE USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep") PROGRAM("leave", "sleep")
 #define RELOAD_AFTER USUAL PROGRAM("keep", "sleep") PROGRAM("change", "sleep 1") PROGRAM("come", "sleep")
 #define RELOAD_WRONG USUAL PROGRAM("keep", "sleep") "no_such_key = 1\n[no_such_section]\n"
 
 #define ENGINES(environment)                                                                                    \
-    SITE "[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS "[program:ollama]\nautostart = no\n[models]\nserve = yes\nengines = played\n" \
+    SITE "[proxy]\nlisten = @ADDRESS:10434\n" NO_MODELS "[program:ollama]\nautostart = no\n[models]\nserve = yes\nengines = played\n" \
     "[engine:played]\ncommand = @CHILD serve %(port)s %(path)s\nquantize_flags = q4\nstart_timeout = 5s\nstop_timeout = 100ms\n"         \
     "environment = " environment "\n[environment]\nTORTURE_ENGINES = yes\nHF_HUB_CACHE = @DIR\n"
 
@@ -323,7 +323,7 @@ const struct scenario scenarios[] = {
      .ends_itself = 1,
      .ini = USUAL "[program:a]\ncommand = @CHILD exit 3\nmax_restarts = 2\nbackoff_min = 1ms\nstop_timeout = 100ms\n"},
     {.name = "ready_url",
-     .ini = QUIET "[program:ollama]\ncommand = @CHILD sleep\nready = http://@ADDRESS:18435/api/tags\nrequired = no\nstop_timeout = 100ms\n",
+     .ini = QUIET "[program:ollama]\ncommand = @CHILD sleep\nready = http://@ADDRESS:10435/api/tags\nrequired = no\nstop_timeout = 100ms\n",
      .steps = {CALLED(has_asked_twice), CALLED(answer_garbage), CALLED(has_asked_twice), CALLED(answer_500),
                CALLED(has_asked_twice), CALLED(answer_200), STATE("ollama", READY)}},
     {.name = "ready_notify",
@@ -343,7 +343,7 @@ const struct scenario scenarios[] = {
                SAY("garbage \001\377", "unknown command"), SAY("stop nobody", "there is no program"), SAY("", "unknown command"),
                SEND("half a li"), SEND(OVERLONG), SEND("status\n"), SAY("status\r", "\"ok\":true")}},
     {.name = "hand_over",
-     .ini = SITE "[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep") "autostart = no\n",
+     .ini = SITE "[proxy]\nlisten = @ADDRESS:10434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep") "autostart = no\n",
      .steps = {STATE("proxy", READY), STATE("wanted", READY), CALLED(remember_proxy), SAY("restart proxy", "\"ok\":true"),
                CALLED(is_another_proxy), CALLED(is_drained), STATE("proxy", READY), KILL("proxy", SIGKILL), RESTARTS("proxy", 1), STATE("proxy", READY)}},
 #ifdef WITH_MODELS
@@ -355,11 +355,11 @@ const struct scenario scenarios[] = {
     /* whatever fails, the old listeners go on, and the owner's next try finds nothing in its way */
     {.name = "listeners",
      .ini = LISTENERS("", "control.sock"),
-     .steps = {STATE("proxy", READY), CALLED(remember_proxy), INI(LISTENERS(", @ADDRESS:18436", "control.sock")),
+     .steps = {STATE("proxy", READY), CALLED(remember_proxy), INI(LISTENERS(", @ADDRESS:10436", "control.sock")),
                SAY("reload", "\"ok\":true"), CALLED(has_two_listeners), CALLED(is_another_proxy), STATE("proxy", READY),
                CALLED(remember_proxy), INI(LISTENERS("", "moved.sock")), SIGNAL(SIGHUP, has_moved_and_one_listener),
-               CALLED(is_another_proxy), STATE("proxy", READY), INI(LISTENERS(", @ADDRESS:18436", "control.sock")),
-               SIGNAL(SIGHUP, has_moved_back), STATE("proxy", READY), SAY("status", ":18436\"]")}},
+               CALLED(is_another_proxy), STATE("proxy", READY), INI(LISTENERS(", @ADDRESS:10436", "control.sock")),
+               SIGNAL(SIGHUP, has_moved_back), STATE("proxy", READY), SAY("status", ":10436\"]")}},
     {.name = "presets",
      .ini = PRESETS(""),
      .steps = {STATE("proxy", READY), CALLED(remember_proxy), CALLED(write_good_presets), INI(PRESETS("presets = @DIR/presets.json\n")),
@@ -370,12 +370,12 @@ const struct scenario scenarios[] = {
      .steps = {STATE("preload", DONE), CALLED(is_announced), SAY("restart preload", "\"ok\":true"), STATE("preload", DONE)}},
     {.name = "idle",
      .ends_itself = 1,
-     .ini = SITE "idle_timeout = 60ms\n[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep"),
+     .ini = SITE "idle_timeout = 60ms\n[proxy]\nlisten = @ADDRESS:10434\n" NO_MODELS OLLAMA PROGRAM("wanted", "sleep"),
      .steps = {STATE("proxy", READY)}},
     /* what it asks is its own control socket, whose answer is no HTTP: it exits instead */
     {.name = "suspend",
      .ends_itself = 1,
-     .ini = SITE "idle_timeout = 60ms\nidle_action = suspend\nsuspend_socket = @DIR/control.sock\n[proxy]\nlisten = @ADDRESS:18434\n" NO_MODELS OLLAMA
+     .ini = SITE "idle_timeout = 60ms\nidle_action = suspend\nsuspend_socket = @DIR/control.sock\n[proxy]\nlisten = @ADDRESS:10434\n" NO_MODELS OLLAMA
                  PROGRAM("wanted", "sleep"),
      .steps = {STATE("proxy", READY)}},
     /* scenarios 16, 17, 19: unknown pids by the dozen, while the main one dies with 127 */

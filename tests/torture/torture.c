@@ -130,7 +130,7 @@ static void run_inside(const struct scenario *s)
     setenv("FLY_APP_NAME", "app", 1);
     setenv("FLY_MACHINE_ID", "148ed1", 1);
     snprintf(ini, sizeof ini, "%s/supervisor.ini", puppet_dir);
-    snprintf(puppet_address, sizeof puppet_address, "127.%d.%d.%d", 1 + ((int)getpid() >> 16 & 63), (int)getpid() >> 8 & 255, 1 + ((int)getpid() & 255) % 254);
+    snprintf(puppet_address, sizeof puppet_address, "127.%d.%d.%d", 1 + ((int)getpid() >> 16 & 63), (int)getpid() >> 8 & 255, (int)getpid() & 255);
     puppet_begin(s);
     if (s->words[0]) {
         argv[1] = single;

@@ -104,7 +104,7 @@ extern struct supervisor *puppet_supervisor; /* main()'s, told by torture.c */
 extern const char *puppet_child;             /* the path of child.c's program */
 extern char puppet_dir[64], puppet_log_path[96];
 extern char puppet_address[32]; /* of this run alone, without a port */
-enum { PUPPET_LISTEN_PORT = 18434, PUPPET_HTTP_PORT = 18435 };
+enum { PUPPET_LISTEN_PORT = 10434, PUPPET_HTTP_PORT = 10435 }; /* below those of tests/e2e/ports.py, some of which are taken on all addresses */
 
 /* Makes ready for a run. */
 void puppet_begin(const struct scenario *s);
