@@ -151,7 +151,7 @@ objects = $(filter-out $(LEFT_OUT:%=$(BUILD)/obj/%),$(patsubst %.c,$(BUILD)/obj/
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
 
-.PHONY: all run check check-deps build-deps fresh clean help unit lint torture fuzz format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance bench-balance-live
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture fuzz conformance format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance bench-balance-live
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -371,6 +371,10 @@ fresh: all
 	build/venv/bin/python -m pytest --version >/dev/null 2>&1 || scripts/deps test
 	FRESH_SUITES='$(SUITES)' FRESH_LANES= build/venv/bin/python -m pytest -s -rs tests/fresh -p no:cacheprovider
 
+# Each case of HTTP/1.1 at ours and beside others: docs/conformance.md
+conformance: $(BUILD)/ollama-proxy
+	BUILD_DIR=$(BUILD) build/venv/bin/python tests/conformance/run $(BENCH)
+
 # Every parser for FUZZ_S seconds, side by side at the lowest priority, then the lines that were reached. What was found worth keeping starts the next.
 fuzz:
 	tests/fuzz/run $(or $(FUZZ_S),3600)
@@ -397,6 +401,7 @@ help:
 	@echo 'make unit lint   the fast parts of make check'
 	@echo 'make torture     BUILD=build/asan SAN=address,undefined: each call of the supervisor, and of the proxy, fails once (TORTURE_FULL=1)'
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
+	@echo 'make conformance each case of HTTP/1.1 at ours, nginx and HAProxy (BENCH=--save writes docs/conformance.md)'
 	@echo 'make fuzz        every parser, for an hour (FUZZ_S=3600), then which lines were reached'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'

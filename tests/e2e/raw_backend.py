@@ -104,11 +104,12 @@ def whole(record, at: int):
             if line_end < 0:
                 return None
             size = int(record[body:line_end], 16)
+            if size == 0:  # trailers, if any, end with an empty line
+                end = record.find(b"\r\n\r\n", line_end)
+                return end + 4 if end >= 0 else None
             body = line_end + 2 + size + 2
             if len(record) < body:
                 return None
-            if size == 0:
-                return body
     _, found, rest = head.partition(b"\r\ncontent-length: ")
     if found:
         body += int(rest.split(b"\r\n", 1)[0])
