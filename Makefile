@@ -7,6 +7,7 @@
 
 VERSION := 0.1.0
 BUILD ?= build
+COMMA := ,
 PKG_CONFIG ?= pkg-config
 
 # Not that of a repository which this folder is only a copy in.
@@ -151,7 +152,7 @@ objects = $(filter-out $(LEFT_OUT:%=$(BUILD)/obj/%),$(patsubst %.c,$(BUILD)/obj/
 COMMON := $(BUILD)/libcommon.a
 TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/test_*.c)))
 
-.PHONY: all run check check-deps build-deps fresh clean help unit lint torture fuzz conformance format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance bench-balance-live
+.PHONY: all run check check-deps build-deps fresh clean help unit lint torture fuzz conformance format static soak bench-supervisor bench bench-proxy bench-optimizer bench-coldstart bench-balance bench-balance-live bench-growth bench-report soak-mixed
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -313,7 +314,7 @@ $(BUILD)/bench/stamp: bench/stamp.c
 		$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARNINGS) $(CFLAGS) -o $@ $<
 
 bench-supervisor: $(BUILD)/ollama-supervisor $(BUILD)/bench/stamp
-	BUILD_DIR=$(BUILD) bench/supervisor
+	BUILD_DIR=$(BUILD) bench/supervisor $(BENCH)
 
 # The loader, the emitter and the bare relay of bench/proxy; never installed.
 PROXY_BENCH := $(patsubst bench/proxy/%.c,$(BUILD)/bench/%,$(wildcard bench/proxy/*.c))
@@ -330,8 +331,8 @@ $(BUILD)/bench/prompt: $(BUILD)/obj/bench/optimizer/prompt.o $(BUILD)/libproxy.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) $(LDLIBS)
 
-bench-optimizer: $(BUILD)/bench/prompt
-	$(BUILD)/bench/prompt
+bench-optimizer: $(BUILD)/bench/prompt $(BUILD)/ollama-proxy
+	BUILD_DIR=$(BUILD) bench/printed $(BENCH) optimizer $(BUILD)/bench/prompt $(BENCH_PROMPT)
 
 # The proxy's own queue, over machines that are played: beside other ways to distribute requests; and, for who is to decide the same, by a script.
 $(BUILD)/bench/simulate: $(PLAYED)
@@ -339,8 +340,8 @@ $(BUILD)/bench/simulate $(BUILD)/bench/assign: $(BUILD)/bench/%: $(BUILD)/obj/be
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libproxy.a $(COMMON) $(INIH_LIBS) $(LLHTTP_LIBS) $(DL_LIBS) -lm $(LDLIBS)
 
-bench-balance: $(BUILD)/bench/simulate
-	$(BUILD)/bench/simulate
+bench-balance: $(BUILD)/bench/simulate $(BUILD)/ollama-proxy
+	BUILD_DIR=$(BUILD) bench/printed $(BENCH) balance $(BUILD)/bench/simulate $(BENCH_TRACES)
 
 # BENCH="--rounds 5" is a quick look, --save writes bench/results.
 bench-coldstart: all
@@ -350,7 +351,27 @@ bench-coldstart: all
 bench-balance-live: $(BUILD)/ollama-proxy
 	BUILD_DIR=$(BUILD) bench/balance/live/run $(BENCH)
 
-bench: bench-supervisor bench-proxy bench-optimizer bench-balance bench-coldstart bench-balance-live
+# How what the proxy spends grows, with streams, bodies, backends and requests in line.
+bench-growth: $(BUILD)/ollama-proxy $(BUILD)/bench/loader $(BUILD)/bench/emitter
+	BUILD_DIR=$(BUILD) bench/growth/run $(BENCH)
+
+# All of it, one after the other, and bench/results/report.md of it. BENCH_QUICK=1: a short look, in under ten minutes, which is kept in build/bench/quick.
+# A part that ends with 1, as an aim is missed, stops nothing: the report tells it; make ends with 1 in the end.
+QUICK := $(if $(filter 1,$(BENCH_QUICK)),quick)
+BENCH_PARTS := supervisor coldstart proxy growth balance balance-live optimizer
+BENCH_OPTIONS_supervisor := $(if $(QUICK),--rounds 3 --idle 1)
+BENCH_OPTIONS_coldstart := $(if $(QUICK),--rounds 3)
+BENCH_OPTIONS_proxy := $(if $(QUICK),--rounds 1 --window 1 --only s1$(COMMA)s100$(COMMA)s500$(COMMA)s1000$(COMMA)s4000$(COMMA)requests)
+BENCH_OPTIONS_growth := $(if $(QUICK),--rounds 1 --window 2)
+BENCH_OPTIONS_balance-live := $(if $(QUICK),--rounds 1 --window 15 --warm 3)
+bench: export BENCH_RESULTS := $(or $(BENCH_RESULTS),$(if $(QUICK),$(BUILD)/bench/quick))
+bench: all
+	@code=0; \
+	$(foreach part,$(BENCH_PARTS),$(MAKE) --no-print-directory bench-$(part) BENCH='--save $(BENCH_OPTIONS_$(part))' $(if $(QUICK),BENCH_PROMPT=1000000 BENCH_TRACES='5 1000') || code=1;) \
+	bench/report && exit $$code
+
+bench-report:
+	bench/report
 
 # Installs what is missing (as root, or by sudo), builds, starts. PROFILE=NAME: deploy/profiles/NAME.ini; ATTACH=1: in
 # front of an Ollama that runs already.
@@ -405,7 +426,7 @@ help:
 	@echo 'make fuzz        every parser, for an hour (FUZZ_S=3600), then which lines were reached'
 	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, PAUSE_S)'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
-	@echo 'make bench       measure the proxy and the supervisor beside others (bench/README.md); bench-proxy, -optimizer, -balance, -supervisor, -coldstart: one'
+	@echo 'make bench       measure all, and bench/results/report.md of it (bench/README.md); BENCH_QUICK=1: a short look; bench-proxy, -optimizer, -balance, -balance-live, -supervisor, -coldstart, -growth: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'
 	@echo 'make dist        build/ollama-sidecar-$(VERSION).tar.gz of the last commit'
 	@echo 'make clean       remove build/'

@@ -1,14 +1,15 @@
 """What was measured, as a table and as a plot. Every ratio is the median of the rounds' ratios: both of a round ran side by side."""
-import json
 import os
-import platform
 import re
 import statistics
 import subprocess
+import sys
 
-import peers
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import kept as keeping  # noqa: E402
+import peers  # noqa: E402
+import plot as plots  # noqa: E402
 
-RESULTS = os.path.join(peers.TOP, "bench", "results")
 STREAMS = ("s100", "s1000", "s4000")
 
 
@@ -21,15 +22,6 @@ def line(r):
     if r["errors"]:
         parts.append(f"ERRORS {r['errors']}")
     return "  ".join(parts)
-
-
-def machine():
-    with open("/proc/cpuinfo", encoding="utf-8") as f:
-        model = re.search(r"^model name\s*:\s*(.*)$", f.read(), re.M)
-    with open("/proc/meminfo", encoding="utf-8") as f:
-        memory_kb = int(re.search(r"^MemTotal:\s+(\d+)", f.read(), re.M).group(1))
-    kind = model.group(1) if model else platform.machine()
-    return f"{os.cpu_count()} x {kind}, {memory_kb / 1048576:.0f} GB, Linux {platform.release()}"
 
 
 def version(peer):
@@ -127,8 +119,8 @@ def call_table(calls):
     return ["## System calls a token, at 100 streams and 1,000 tokens a second", ""] + rows(["", "in all", "which"], lines) + [""]
 
 
-def judge(f):
-    """The aims, and whether this run reaches them."""
+def aims(f):
+    """The rows of the table of aims: what, the figure, its spread, the aim, whether this run reaches it."""
     us, found = "ollama-proxy", []
 
     def aim(text, value, bound, spread="", form="{:.2f}"):
@@ -158,16 +150,26 @@ def judge(f):
                       "; ".join(compare), ""])
     errors = sum(r["errors"] for (p, _, _), r in f.by.items() if p == us)
     found.append(["errors", str(errors), "", "0", "yes" if not errors else "NO"])
-    return ["## The aims", ""] + rows(["", "measured", "in single rounds", "aim, or others", "reached"], found) + [""]
+    return found
 
 
-def table(results, calls, facts):
-    f = Figures(results)
-    versions = ", ".join(f"{n} {v}" for n, v in facts["versions"].items())
-    out = ["# The proxy's scorecard", "",
-           f"{facts['machine']}; {versions}; load average {facts['load'][0]:.1f} before, {facts['load'][1]:.1f} after. "
+def judge(f):
+    return ["## The aims", ""] + rows(["", "measured", "in single rounds", "aim, or others", "reached"], aims(f)) + [""]
+
+
+def missed(kept):
+    """The aims that were not reached: what, and how much."""
+    return [f"{row[0]}: {row[1]}, {row[3]}" for row in aims(Figures(kept["results"])) if row[4] == "NO"]
+
+
+def lines(kept):
+    """The scorecard below its title, as Markdown."""
+    f, facts = Figures(kept["results"]), kept["facts"]
+    out = [keeping.said(kept), "",
            f"{facts['rounds']} rounds, {facts['window_s']:g} s each, {facts['rate']:,} tokens a second in all at every number of streams. "
            "Medians of the rounds; ratios are medians of each round's ratio. How: ../README.md.", ""]
+    if facts.get("missing"):
+        out += [f"Left out, as they are not on PATH: {', '.join(facts['missing'])}.", ""]
     out += judge(f) if "ollama-proxy" in f.names else []
     for scenario in STREAMS:
         if scenario in f.scenarios:
@@ -175,63 +177,28 @@ def table(results, calls, facts):
     if "requests" in f.scenarios:
         out += request_table(f)
     out += memory_table(f)
-    if calls:
-        out += call_table(calls)
-    return "\n".join(out)
-
-
-# ---- the plot ----
-
-COLOURS = {"direct": "#999999", "relay": "#555555", "nginx": "#2a9d4e", "haproxy": "#2f6fb7", "ollama-proxy": "#d1491b"}
-WIDTH, HEIGHT, LEFT, TOP = 240, 170, 52, 40
-
-
-def bars(x, title, groups, names, value, unit):
-    """One panel: for each group a bar for each name."""
-    values = {(g, n): value(g, n) for g, _ in groups for n in names}
-    top = max([v for v in values.values() if v is not None] or [1]) * 1.1
-    out = [f'<text x="{x + LEFT}" y="22" font-weight="bold">{title}</text>']
-    for i in range(5):
-        y = TOP + HEIGHT - HEIGHT * i / 4
-        out.append(f'<line x1="{x + LEFT}" x2="{x + LEFT + WIDTH}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
-        out.append(f'<text x="{x + LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{top * i / 4:.3g}</text>')
-    step = WIDTH / len(groups)
-    width = step * 0.8 / len(names)
-    for g, (group, label) in enumerate(groups):
-        for n, name in enumerate(names):
-            v = values[group, name]
-            if v is None:
-                continue
-            h = HEIGHT * v / top
-            out.append(f'<rect x="{x + LEFT + g * step + step * 0.1 + n * width:.1f}" y="{TOP + HEIGHT - h:.1f}" width="{width * 0.9:.1f}" '
-                       f'height="{h:.1f}" fill="{COLOURS.get(name, "#b08ad0")}"><title>{name}, {label}: {v:.3g} {unit}</title></rect>')
-        out.append(f'<text x="{x + LEFT + (g + 0.5) * step:.1f}" y="{TOP + HEIGHT + 16}" text-anchor="middle">{label}</text>')
+    if kept["calls"]:
+        out += call_table(kept["calls"])
+    for section in kept.get("sections", {}).values():
+        out += section
     return out
 
 
-def plot(f):
+def plot(kept):
+    f = Figures(kept["results"])
     groups = [(s, f"{int(s[1:]):,}") for s in STREAMS if s in f.scenarios]
     sizes = [(s, f"{int(s[1:]):,}") for s in ("s1", "s500", "s4000") if s in f.scenarios]
     with_cpu = [n for n in f.names if n != "direct"]
-    panel = WIDTH + LEFT + 24
-    out = []
+    panels = []
     if groups:
-        out += bars(0, "CPU, us a token, by streams", groups, with_cpu, lambda s, n: f.median(n, s, "cpu_us"), "us")
-        out += bars(panel, "delay p99, us, by streams", groups, f.names, lambda s, n: f.median(n, s, "delay_p99_us"), "us")
+        panels += [plots.bars(0, "CPU, us a token, by streams", groups, with_cpu, lambda n, s: f.median(n, s, "cpu_us"), "us"),
+                   plots.bars(plots.PANEL, "delay p99, us, by streams", groups, f.names, lambda n, s: f.median(n, s, "delay_p99_us"), "us")]
     if sizes:
-        out += bars(2 * panel, "PSS, MB, by streams", sizes, with_cpu, lambda s, n: (f.median(n, s, "pss_kb") or 0) / 1024, "MB")
-    for i, name in enumerate(f.names):
-        out.append(f'<rect x="{LEFT + i * 130}" y="{TOP + HEIGHT + 34}" width="12" height="12" fill="{COLOURS.get(name, "#b08ad0")}"/>')
-        out.append(f'<text x="{LEFT + i * 130 + 18}" y="{TOP + HEIGHT + 44}">{name}</text>')
-    size = f'width="{3 * panel}" height="{TOP + HEIGHT + 60}"'
-    return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
-                      '<rect width="100%" height="100%" fill="white"/>', *out, "</svg>", ""])
+        panels.append(plots.bars(len(panels) * plots.PANEL, "PSS, MB, by streams", sizes, with_cpu,
+                                 lambda n, s: (f.median(n, s, "pss_kb") or 0) / 1024, "MB"))
+    return plots.document(panels, f.names)
 
 
-def save(text, results, calls, facts):
-    os.makedirs(RESULTS, exist_ok=True)
-    kept = {"facts": facts, "calls": calls, "results": results}
-    for name, content in (("proxy.md", text.replace("\n\n", "\n\n![](proxy.svg)\n\n", 1)), ("proxy.svg", plot(Figures(results))),
-                          ("proxy.json", json.dumps(kept, indent=1) + "\n")):
-        with open(os.path.join(RESULTS, name), "w", encoding="utf-8") as f:
-            f.write(content)
+def save(kept):
+    text = "# The proxy's scorecard\n\n![](proxy.svg)\n\n" + "\n".join(lines(kept)).rstrip("\n") + "\n"
+    keeping.save("proxy", kept, text, plot(kept))
