@@ -22,14 +22,14 @@ static void find_all_ways(struct fleet *f, int is_told)
     for (size_t i = 0; i < FLEET_BUCKETS; i++)
         for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next) {
             if (!t->due && fleet_is_stuck(f, t))
-                t->due = FLEET_DUE_HUNG;
+                fleet_set_due(f, t, FLEET_DUE_HUNG);
             if (t->member || t->due)
                 continue;
             enum fleet_ways ways = fleet_find_ways(f, t);
             is_untold |= ways == FLEET_WAYS_UNTOLD;
             int is_hopeless = ways == FLEET_WAYS_NONE || ways == FLEET_WAYS_TRIED;
             if (is_hopeless)
-                t->due = FLEET_DUE_AWAY;
+                fleet_set_due(f, t, FLEET_DUE_AWAY);
             else if (is_told)
                 fleet_share_ticket(f, t);
         }
@@ -39,19 +39,10 @@ static void find_all_ways(struct fleet *f, int is_told)
         (void)!members_refresh(f->members, RECKON_MS);
 }
 
-static struct fleet_ticket *next_due(struct fleet *f)
-{
-    for (size_t i = 0; i < FLEET_BUCKETS; i++)
-        for (struct fleet_ticket *t = f->tickets[i]; t; t = t->next)
-            if (t->due)
-                return t;
-    return NULL;
-}
-
 static void tell(struct fleet *f, struct fleet_ticket *t)
 {
     enum fleet_due due = t->due;
-    t->due = FLEET_DUE_NOTHING;
+    fleet_set_due(f, t, FLEET_DUE_NOTHING);
     if (due == FLEET_DUE_SLOT) {
         fleet_give(f, t);
         return;
@@ -110,8 +101,8 @@ static void on_work(void *context)
     }
     if (are_ways_due || fleet_now_ms(f) >= f->reckoned_ms + RECKON_MS)
         find_all_ways(f, are_ways_due);
-    for (struct fleet_ticket *t = next_due(f); t; t = next_due(f))
-        tell(f, t);
+    while (f->due_first)
+        tell(f, f->due_first);
     if (f->are_untold)
         fleet_share_untold(f);
     give_slots(f);
@@ -148,6 +139,7 @@ int fleet_new(struct fleet **out, const struct fleet_site *site)
         return -ENOMEM;
     f->site = *site;
     f->replicas_n = 1;
+    f->due_end = &f->due_first;
     f->rules = (struct balance_rules){conf->ageing_ms, conf->min_residency_ms, BALANCE_FAIR_AGEINGS * conf->ageing_ms};
     f->work = (struct deferred){.fn = on_work, .context = f};
     timer_init(&f->timer, on_timer, f);

@@ -47,12 +47,13 @@ struct fleet_ticket {
     struct balance_way ways[BALANCE_BACKENDS];
     struct fleet_ask ask;
     char model[CONTRACT_NAME_BYTES];
-    struct fleet_ticket *next; /* of those whose ids fall together */
+    struct fleet_ticket *next, **link; /* of those whose ids fall together, and what points here */
     uint64_t id;            /* unique among all replicas' */
     uint64_t tried;         /* bits: members that have failed it */
     int is_in;              /* it waits, or has a slot */
     int is_accepted;        /* it was let in to wait before: max_queue does not count, and it keeps its tag */
-    enum fleet_due due;     /* … what is to be said to it by fn, at the end of the turn */
+    enum fleet_due due;     /* … what is to be said to it by fn, at the end of the turn; */
+    struct fleet_ticket *due_next, **due_link; /* … of those to whom something is, in the order in which it came about */
     struct member *member;  /* whose slot it has, used (member_use) until fleet_leave; NULL: none */
     unsigned era;           /* breaker's */
     int is_kept;            /* its answer has begun */

@@ -167,7 +167,7 @@ static struct fleet_ticket *find(const struct fleet *f, uint64_t id)
 /* Nobody is told from within Redis' answer. */
 static void say_later(struct fleet *f, struct fleet_ticket *t, enum fleet_due due)
 {
-    t->due = due;
+    fleet_set_due(f, t, due);
     fleet_look(f);
 }
 

@@ -31,6 +31,7 @@ struct fleet {
     uint64_t next_id;
     int64_t longest_wait_ms, longest_until_ms; /* the wait of the last in line, as it was found last; so long that holds */
     struct fleet_ticket *tickets[FLEET_BUCKETS]; /* all that are in, by id */
+    struct fleet_ticket *due_first, **due_end;   /* those of them to whom something is to be said; where the next one is put */
 };
 
 /* The loop's clock. */
@@ -43,6 +44,21 @@ static inline int64_t fleet_now_ms(const struct fleet *f)
 static inline void fleet_look(struct fleet *f)
 {
     loop_defer(f->site.loop, &f->work);
+}
+
+/* This is to be said to t, which is in, when the turn ends; FLEET_DUE_NOTHING: nothing any more. So nobody has to look for them among all that are in. */
+static inline void fleet_set_due(struct fleet *f, struct fleet_ticket *t, enum fleet_due due)
+{
+    if (due && !t->due) {
+        t->due_next = NULL;
+        t->due_link = f->due_end;
+        *f->due_end = t;
+        f->due_end = &t->due_next;
+    } else if (!due && t->due) {
+        *t->due_link = t->due_next;
+        *(t->due_next ? &t->due_next->due_link : &f->due_end) = t->due_link;
+    }
+    t->due = due;
 }
 
 /* fleet_ways.c */

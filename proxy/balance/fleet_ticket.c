@@ -16,18 +16,20 @@ static void put_in(struct fleet *f, struct fleet_ticket *t)
 {
     struct fleet_ticket **bucket = bucket_of(f, t->id);
     t->next = *bucket;
+    t->link = bucket;
+    if (t->next)
+        t->next->link = &t->next;
     *bucket = t;
     t->is_in = 1;
 }
 
 static void take_out(struct fleet *f, struct fleet_ticket *t)
 {
-    struct fleet_ticket **at = bucket_of(f, t->id);
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
+    *t->link = t->next;
+    if (t->next)
+        t->next->link = t->link;
     t->is_in = 0;
-    t->due = FLEET_DUE_NOTHING;
+    fleet_set_due(f, t, FLEET_DUE_NOTHING);
 }
 
 /* It will not wait: max_queue says nothing about it. */
@@ -110,7 +112,7 @@ void fleet_keep(struct fleet *f, struct fleet_ticket *t)
 {
     t->is_kept = 1;
     if (t->due == FLEET_DUE_LOSS) /* its answer came in the very turn in which it was told that its slot is lost */
-        t->due = FLEET_DUE_NOTHING;
+        fleet_set_due(f, t, FLEET_DUE_NOTHING);
     fleet_share_keep(f, t);
 }
 
