@@ -402,12 +402,18 @@ fuzz:
 	tests/fuzz/coverage
 
 # Hours of what `make check` does for seconds: wake-serve-sleep cycles with kills, clients at the moment of sleep, a storm of clients,
-# four proxies on one Redis with kills, stops and restarts, streams that pause (with the clients that `make check-deps` installs).
+# four proxies on one Redis with kills, stops and restarts, mixed load with aborts and faults, streams that pause (with the clients that `make check-deps` installs).
 soak: all
 	CYCLES=$(or $(CYCLES),1000) EDGE_ROUNDS=$(or $(EDGE_ROUNDS),5000) SOAK_S=$(or $(SOAK_S),1800) build/venv/bin/python -m pytest -s -n 3 -p no:cacheprovider \
 		tests/e2e/test_59_cycles.py tests/e2e/test_51_edge.py tests/e2e/test_25_soak.py
-	BALANCER_SOAK_S=$(or $(BALANCER_SOAK_S),600) build/venv/bin/python -m pytest -s -p no:cacheprovider tests/soak
+	BALANCER_SOAK_S=$(or $(BALANCER_SOAK_S),600) build/venv/bin/python -m pytest -s -p no:cacheprovider tests/soak/test_soak.py
+	$(MAKE) --no-print-directory soak-mixed
 	PAUSE_S=$(or $(PAUSE_S),900) build/venv/bin/python -m pytest -p no:cacheprovider tests/clients/test_waiting_while_nothing_comes.py
+
+# Mixed load on one sidecar, with aborts and faults. SOAK_SAVE=1 keeps bench/results/soak.*, and the report made of it.
+soak-mixed: all
+	MIXED_SOAK_S=$(or $(MIXED_SOAK_S),5400) SOAK_SAVE=$(SOAK_SAVE) build/venv/bin/python -m pytest -s -p no:cacheprovider tests/soak/test_mixed.py
+	$(if $(SOAK_SAVE),bench/report)
 
 include scripts/install.mk
 
@@ -424,7 +430,8 @@ help:
 	@echo 'make fresh       make run and the whole make check in minimal Debian systems, for an hour (SUITES="bookworm trixie")'
 	@echo 'make conformance each case of HTTP/1.1 at ours, nginx and HAProxy (BENCH=--save writes docs/conformance.md)'
 	@echo 'make fuzz        every parser, for an hour (FUZZ_S=3600), then which lines were reached'
-	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, PAUSE_S)'
+	@echo 'make soak        for hours: cycles of wake, serve and sleep with kills; clients at the edge of sleep; a storm; proxies on one Redis; mixed load; streams that pause (CYCLES, EDGE_ROUNDS, SOAK_S, BALANCER_SOAK_S, MIXED_SOAK_S, PAUSE_S)'
+	@echo 'make soak-mixed  the mixed load alone, for an hour and a half (MIXED_SOAK_S); SOAK_SAVE=1: bench/results/soak.*'
 	@echo 'make static      build/static/ollama-supervisor, which needs no library (MUSL_CC=musl-gcc)'
 	@echo 'make bench       measure all, and bench/results/report.md of it (bench/README.md); BENCH_QUICK=1: a short look; bench-proxy, -optimizer, -balance, -balance-live, -supervisor, -coldstart, -growth: one'
 	@echo 'make install     PREFIX=/usr/local DESTDIR= (each folder: scripts/install.mk); make uninstall'

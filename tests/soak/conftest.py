@@ -10,6 +10,7 @@ sys.path[:0] = [HERE] + [os.path.join(os.path.dirname(HERE), other) for other in
 from conftest_shared import folder, pytest_configure, pytest_report_header, pytest_runtest_call  # noqa: E402,F401
 from redis_server import PROGRAM  # noqa: E402
 from installation import Installation  # noqa: E402
+from sidecar import Sidecar  # noqa: E402
 
 
 @pytest.fixture
@@ -21,3 +22,12 @@ def installation(folder):  # noqa: F811
     yield made
     complaints = made.end()
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def sidecar(folder):  # noqa: F811
+    """A sidecar before a stand-in, not yet started."""
+    made = Sidecar(folder)
+    yield made
+    complaints = made.clean_up()
+    assert not complaints, "\n".join(complaints + [process.tail() for process in made.processes])
