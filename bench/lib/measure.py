@@ -107,17 +107,21 @@ def count_idle(pids, seconds, folder):
     return f"{sum(field(pid, 'status', 'voluntary_ctxt_switches') for pid in pids) - before} wake-ups"
 
 
-def wait_end(pid):
-    """Nanoseconds of the clock at which it had ended."""
-    until = time.monotonic() + LIMIT_S
-    pidfd = os.pidfd_open(pid)
+def stop(pid, number):
+    """Sends the signal; nanoseconds until the supervisor and all below it have ended, whoever of them is the last."""
+    pidfds, until = [os.pidfd_open(one) for one in descendants(pid)], time.monotonic() + LIMIT_S
     try:
-        if not select.select([pidfd], [], [], max(0, until - time.monotonic()))[0]:
-            raise TimeoutError(f"not stopped within {LIMIT_S} s")
+        before = time.monotonic_ns()
+        os.kill(pid, number)
+        for pidfd in pidfds:
+            if not select.select([pidfd], [], [], max(0, until - time.monotonic()))[0]:
+                raise TimeoutError(f"not stopped within {LIMIT_S} s")
+        took_ns = time.monotonic_ns() - before
         os.waitpid(pid, 0)
-        return time.monotonic_ns()
+        return took_ns
     finally:
-        os.close(pidfd)
+        for pidfd in pidfds:
+            os.close(pidfd)
 
 
 def start(command, folder):
@@ -153,9 +157,7 @@ def one_round(peer, programs_n, folder, program, idle_s, result):
             before = time.monotonic_ns()
             os.kill(began[0][0], signal.SIGKILL)
             result.crash.append((stamps.next()[1] - before) / 1000)
-        before = time.monotonic_ns()
-        os.kill(pid, signal.SIGTERM)
-        result.stop.append((wait_end(pid) - before) / 1000)
+        result.stop.append(stop(pid, peer.stop_signal) / 1000)
     except BaseException:
         for left in descendants(pid):
             try:

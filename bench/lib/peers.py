@@ -1,6 +1,7 @@
 """Whom we measure: how each is set up to run N times the same program, and started."""
 import os
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -9,6 +10,7 @@ class Peer:
     """One supervisor. command() prepares a folder and says what to execute there."""
     programs_max = 3
     ends_with_child = False  # it is an init for one program and ends with it: nothing is restarted
+    stop_signal = signal.SIGTERM
 
     def __init__(self, name, path, stamp):
         self.name = name
@@ -61,6 +63,17 @@ class DumbInit(Tini):
         return [self.path, self.stamp, fifo]
 
 
+def service_folders(folder, stamp, fifo, programs_n):
+    """A folder of services, as s6 and runit have them."""
+    scan = os.path.join(folder, "scan")
+    for number in range(programs_n):
+        service = os.path.join(scan, f"p{number}")
+        os.makedirs(service)
+        os.symlink(stamp, os.path.join(service, "run"))  # no shell in between
+        os.symlink(fifo, os.path.join(service, "out"))
+    return scan
+
+
 class S6(Peer):
     """s6-svscan over a folder of services, an s6-supervise for each."""
 
@@ -68,13 +81,18 @@ class S6(Peer):
         return ""
 
     def command(self, folder, fifo, programs_n):
-        scan = os.path.join(folder, "scan")
-        for number in range(programs_n):
-            service = os.path.join(scan, f"p{number}")
-            os.makedirs(service)
-            os.symlink(self.stamp, os.path.join(service, "run"))  # no shell in between
-            os.symlink(fifo, os.path.join(service, "out"))
-        return [self.path, scan]
+        return [self.path, service_folders(folder, self.stamp, fifo, programs_n)]
+
+
+class Runit(Peer):
+    """runsvdir over a folder of services, a runsv for each. By SIGTERM it ends and leaves them; by SIGHUP it stops them, and ends before they do."""
+    stop_signal = signal.SIGHUP
+
+    def ask_version(self):
+        return ""
+
+    def command(self, folder, fifo, programs_n):
+        return [self.path, service_folders(folder, self.stamp, fifo, programs_n)]
 
 
 class Supervisord(Peer):
@@ -106,7 +124,7 @@ class Ours(Peer):
         return [self.path, "-c", write(folder, "supervisor.ini", "\n".join(lines) + "\n")]
 
 
-ON_PATH = (("tini", Tini), ("dumb-init", DumbInit), ("s6-svscan", S6), ("supervisord", Supervisord))
+ON_PATH = (("tini", Tini), ("dumb-init", DumbInit), ("s6-svscan", S6), ("runsvdir", Runit), ("supervisord", Supervisord))
 
 
 def find(ours, stamp):
