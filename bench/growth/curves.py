@@ -21,8 +21,8 @@ CURVES = {
     "queue: memory": ("requests in line", "PSS kB beyond nobody's", "kB a request"),
 }
 # name of a curve: why it is steeper than linear
-WHY = {"body: passed": "what our code does is linear: 2,173,000 instructions of user space at 1 MB, 22,657,000 at 10 MB (callgrind); by perf it is the share of the "
-                       "kernel's copies that grows, as so much is no longer in the processor's cache"}
+WHY = {"body: passed": "what our code does is linear: 2,173,000 instructions of user space at 1 MB, 22,657,000 at 10 MB (callgrind); by perf the share of the "
+                       "kernel's copies grows, probably as so much is no longer in the processor's cache (the figures are of one machine, and stand here as they were)"}
 
 
 def points(kept, name):
