@@ -355,8 +355,9 @@ def test_what_is_not_optimised_does_not_count_R4_7(sidecar, before):
 def test_the_duration_is_the_mean_of_whole_answers_R4_7(sidecar, before):
     optimise(sidecar)
     held = Held(*single(DONE))
-    before(play=answering_lists(held))
+    backend = before(play=answering_lists(held))
     first = Background(chat, sidecar)
+    until(lambda: [request for request in list(backend.requests) if request[0].startswith(b"POST ")], 10, "the backend to be asked", sidecar.process.tail)
     time.sleep(0.3)  # what is measured
     held.go.set()
     assert first.result().status == 200
