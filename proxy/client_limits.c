@@ -5,6 +5,9 @@
 #include "proxy/client.h"
 #include "proxy/client_state.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 static int64_t now_of(const struct client *c)
 {
     return loop_now_ms(c->bytes.loop);
@@ -77,8 +80,18 @@ int client_is_below_rate(struct client *c)
     return pace_in_left_ms(&c->pace_in, rate_of(c)) == 0;
 }
 
+/* From here on we look whether it takes bytes. The kernel would end one that reads slowly, too: while there is no room for a whole segment of ours in
+ * its window, it counts as silent, however much it takes (Linux 6.18: a reader of 40 KB/s after twice write_timeout). tcp(7) TCP_USER_TIMEOUT */
+static void judge_ourselves(struct client *c)
+{
+    if (!c->is_judged_by_us)
+        (void)!sys_setsockopt_int(c->bytes.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+    c->is_judged_by_us = 1;
+}
+
 void client_took_bytes(struct client *c)
 {
+    judge_ourselves(c);
     pace_out_begin(&c->pace_out, now_of(c));
     if (c->state != CLIENT_BODY) /* whose timer is the body's */
         client_arm_in(c, client_deadline_ms(c, c->state));

@@ -54,6 +54,7 @@ struct client {
     struct access *access;    /* owned: what is known of it behind its answer, while that goes out; else NULL */
     struct pace_in pace_in;   /* of a body */
     struct pace_out pace_out; /* of what it is sent */
+    int is_judged_by_us;      /* … by us alone, and no more by the kernel */
     int64_t linger_since_ms, linger_until_ms;
     uint64_t ahead_dropped_bytes; /* during an answer */
     enum exchange_end end;

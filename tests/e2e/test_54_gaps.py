@@ -147,7 +147,7 @@ def test_a_request_that_was_half_sent_has_its_time_left(sidecar):
 
 
 def test_a_client_that_takes_nothing_has_its_time_left(sidecar):
-    """write_timeout. (The kernel, which does not stop with the proxy, gives a client twice as long.)"""
+    """write_timeout."""
     sidecar.configure("proxy", write_timeout="4s")
     sidecar.boot(tokens=600, token_bytes=16384, token_delay_ms=0)
     with sidecar.connect(timeout=30) as client:
