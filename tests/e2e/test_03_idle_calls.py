@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from waiting import SLACK
+from waiting import SLACK, until
 
 LOOK_S = 2
 
@@ -35,8 +35,14 @@ def trace(sidecar, seconds, then=lambda: None):
         return [line for line in file if " = " in line]
 
 
+def state_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return re.search(r"^State:\s*(\w)", file.read(), re.M).group(1)
+
+
 def assert_no_calls(sidecar):
     pid = sidecar.process.pid
+    until(lambda: state_of(pid) == "S", 10, "the end of the turn that has answered, or told, last", sidecar.process.tail)
     calls = trace(sidecar, LOOK_S)
     if calls is None:
         before = wake_ups(pid)
