@@ -79,6 +79,22 @@ static int is_ours_alone(const char *pair)
     return 0;
 }
 
+/* Secrets that the proxy, the preloader and sidecarctl read, under names that mean nothing to anybody else. */
+static int is_for_own_programs(const char *pair)
+{
+    static const char *const names[] = {"SIDECAR_REDIS_URL", "SIDECAR_REDIS_PASSWORD", "SIDECAR_KEY"};
+    size_t n = strcspn(pair, "=");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == n && strncmp(pair, names[i], n) == 0)
+            return 1;
+    return 0;
+}
+
+static int is_own_program(const struct conf_program *p)
+{
+    return p && p->name && (strcmp(p->name, "proxy") == 0 || strcmp(p->name, "preload") == 0);
+}
+
 /* A variable that is set, but empty: as if it were not. */
 static void drop_empty(struct envp *e, const char *name)
 {
@@ -175,7 +191,7 @@ static void free_items(struct envp *e)
 char **conf_environment(const struct conf *c, const struct conf_program *p, const char *const *extra)
 {
     const struct conf_rights *rights = p ? conf_rights(c, p) : NULL;
-    int is_another_user = rights && rights->home;
+    int is_another_user = rights && rights->home, is_own = is_own_program(p);
     struct envp e = {.items = calloc(1, sizeof *e.items)};
     e.has_error = e.items == NULL;
     for (; extra && *extra; extra++)
@@ -186,9 +202,11 @@ char **conf_environment(const struct conf *c, const struct conf_program *p, cons
     if (p && conf_program_at(c, p) < c->programs_n)
         add_variables(&e, &c->program_env_files[conf_program_at(c, p)]);
     for (char **item = c->environment_in; item && *item; item++)
-        if (!is_ours_alone(*item) && !(is_another_user && is_of_one_user(*item)))
+        if (!is_ours_alone(*item) && !(is_another_user && is_of_one_user(*item)) && (is_own || !is_for_own_programs(*item)))
             add(&e, *item);
-    add_variables(&e, &c->env_file);
+    for (size_t i = 0; i < c->env_file.items_n; i++)
+        if (is_own || !is_for_own_programs(c->env_file.items[i].name))
+            add_value(&e, c->env_file.items[i].name, c->env_file.items[i].value);
     add_variables(&e, &c->environment);
     if (is_another_user)
         add_user(&e, rights);
