@@ -313,6 +313,8 @@ static int load_for(enum conf_reader reader, struct conf **out, const char *path
     c->environment_in = environment;
     int error = load(c, path, &entries, d);
     free(entries.items);
+    if (!error && reader != CONF_READER_CHILD && c->secrets.items_n > 0) /* a child has it from us, unless its `limits` say otherwise */
+        sys_leave_no_core();
     int is_of_use = error == -EINVAL && reader == CONF_READER_ASKER && c->second_control_socket; /* its paths are there */
     if (error && !is_of_use)
         conf_free(&c);

@@ -194,6 +194,10 @@ int sys_lowest_nice(void); /* that may be set without SYS_LOWER_NICE. getpriorit
 /* A limit as it is, and as it is to be, in the resource's own unit. getrlimit(2) */
 int sys_limit(int resource, uint64_t *soft, uint64_t *hard) WARN_UNUSED;
 int sys_set_limit(int resource, uint64_t soft, uint64_t hard) WARN_UNUSED;
+/* This process, and what it starts, leaves no core dump: neither a file, nor what a handler gets that the kernel pipes it to. Where it can't be had, all
+ * stays as it is. core(5) */
+void sys_leave_no_core(void);
+void sys_leave_core_again(void); /* in a child that was started by such a process: as it was before */
 /* Writes all of it into a file that is there, such as one of /proc. */
 int sys_write_file(const char *path, const char *bytes, size_t bytes_n) WARN_UNUSED;
 int sys_give_fd(int fd, unsigned uid, unsigned gid); /* fchown(2) */

@@ -138,6 +138,27 @@ int sys_set_limit(int resource, uint64_t soft, uint64_t hard)
     return result(setrlimit(resource, &limit));
 }
 
+/* A limit of 0 does not count for a handler; with 1 the kernel starts none, and no file is that small. */
+enum { NO_CORE_BYTES = 1 };
+static struct rlimit core_before;
+static int is_core_changed;
+
+void sys_leave_no_core(void)
+{
+    struct rlimit limit;
+    if (is_core_changed || getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_max < NO_CORE_BYTES)
+        return;
+    core_before = limit;
+    limit.rlim_cur = NO_CORE_BYTES;
+    is_core_changed = setrlimit(RLIMIT_CORE, &limit) == 0;
+}
+
+void sys_leave_core_again(void)
+{
+    if (is_core_changed)
+        (void)!setrlimit(RLIMIT_CORE, &core_before);
+}
+
 int sys_write_file(const char *path, const char *bytes, size_t bytes_n)
 {
     int fd = sys_open(path, O_WRONLY, 0);

@@ -272,7 +272,7 @@ void launch_plan(const struct launch *l, const struct launch_site *site, int cha
 {
     *plan = (struct spawn_plan){.argv = l->argv, .envp = l->envp, .directory = l->directory,
                                 .start_dir = site->start_dir, .rights = &l->rights,
-                                .first_dir = l->has_contract ? site->own_dir : NULL, .output_fd = output_fd,
+                                .first_dir = l->has_contract ? site->own_dir : NULL, .is_own = l->has_contract, .output_fd = output_fd,
                                 .listen_pid_at = l->listen_pid_at, .main_pid_at = l->main_pid_at};
     for (size_t i = 0; l->has_listeners && i < site->listen_n; i++)
         plan->fds[plan->fds_n++] = site->doors->open.fds[i];

@@ -198,6 +198,8 @@ static int take_rights(const struct spawn_plan *plan, struct spawn_failure *f)
 
 int spawn_take_place(const struct spawn_plan *plan, pid_t parent, struct spawn_failure *f)
 {
+    if (!plan->is_own)
+        sys_leave_core_again();
     int error = plan->rights ? take_rights(plan, f) : 0;
     if (error < 0)
         return error;

@@ -28,6 +28,7 @@ struct spawn_plan {
     const char *start_dir; /* where the supervisor was started, as far as one may go there; NULL: where we are */
     const struct conf_rights *rights; /* NULL: all as we are */
     const char *first_dir; /* a command without a slash is looked for here first; NULL: on PATH alone */
+    int is_own;            /* one of ours, which reads the secrets as we do: it leaves no core dump where we don't */
     int output_fd;         /* becomes 1 and 2; -1: ours are inherited */
     int stdio_fd;          /* becomes 0 and 1, whatever output_fd is; 0: none, as that is nobody's */
     int fds[SPAWN_FDS_MAX]; /* become 3, 4, … */

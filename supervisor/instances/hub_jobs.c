@@ -45,7 +45,7 @@ static pid_t start(const struct launch_site *site, int socket_fd, int *exec_fd)
     if (!envp)
         return error < 0 ? error : -ENOMEM;
     struct spawn_plan plan = {.argv = argv, .envp = envp, .start_dir = site->start_dir, .rights = conf_rights(site->conf, preload),
-                              .first_dir = site->own_dir, .output_fd = -1, .stdio_fd = socket_fd};
+                              .first_dir = site->own_dir, .is_own = 1, .output_fd = -1, .stdio_fd = socket_fd};
     if (site->config_fd >= 0)
         plan.fds[plan.fds_n++] = site->config_fd;
     pid_t pid = spawn_process(&plan, exec_fd);
