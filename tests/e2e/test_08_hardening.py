@@ -25,9 +25,21 @@ def missing(path: str) -> list:
     return [name for name, is_there in due.items() if not is_there]
 
 
-@pytest.mark.parametrize("name", ["ollama-supervisor", "ollama-proxy", "sidecarctl"])
+PROGRAMS = ["ollama-supervisor", "ollama-proxy", "sidecarctl"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_the_programs_are_hardened(name):
     assert missing(os.path.realpath(program(name))) == []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_so_are_those_of_the_image(name):
+    """As the Dockerfile builds them: what is compiled as a whole takes its flags when it is linked."""
+    path = os.path.join(BUILD, "image", name)
+    if not os.path.exists(path):
+        pytest.skip("the lane image-build has not been run")
+    assert missing(path) == []
 
 
 def test_a_program_without_any_of_it_would_be_noticed(folder):
