@@ -1,6 +1,8 @@
 """`ollama-supervisor -- COMMAND`: one command, run as tini does. The terminal's part is in test_41_single_terminal.py."""
+import contextlib
 import os
 import platform
+import select
 import shutil
 import signal
 import socket
@@ -471,6 +473,13 @@ def test_without_a_proc_of_its_own_the_group_is_asked(single, words):
     assert time.monotonic() - started < 4 * SLACK
 
 
+def kill_marked(mark: str) -> None:
+    """SIGKILL to each."""
+    for pid in marked(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.parametrize("words", [
     ["true"], ["false"], ["sh", "-c", "exit 254"], ["sh", "-c", "kill -TERM $$"], ["sh", "-c", "kill -KILL $$"],
     ["sh", "-c", "kill -HUP $$"], ["nosuch-command"], ["./nosuch"], ["./plain"], ["./lost"], ["/"],
@@ -478,13 +487,13 @@ def test_without_a_proc_of_its_own_the_group_is_asked(single, words):
 ])
 def test_the_same_exit_code_as_tini_scenarios_1_2_4(single, words):
     """Scenarios 1, 2, 4, side by side."""
-    tini = shutil.which("tini")
-    if not tini:
-        pytest.skip("no tini on PATH to compare with")
-    single.write("plain", b"#!/bin/sh\n", 0o644)
-    single.write("lost", b"#!/nosuch/interpreter\n")
+    tini = shutil.which("tini") or pytest.skip("no tini on PATH to compare with")
+    for name, content, mode in [("plain", b"#!/bin/sh\n", 0o644), ("lost", b"#!/nosuch/interpreter\n", 0o755)]:
+        single.write(name, content, mode)
+    left, end = os.pipe()  # read to its end when all are gone: in the middle of an exec nobody has a mark
     theirs = subprocess.run([tini, "-s", "--", *words], env=single.env, cwd=single.directory, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=10, check=False)
-    for pid in marked(single.mark):  # what it has left behind
-        os.kill(pid, signal.SIGKILL)
+                            stdout=end, stderr=subprocess.DEVNULL, timeout=10 * SLACK, check=False)
+    os.close(end)
+    with open(left, "rb") as rest:
+        until(lambda: kill_marked(single.mark) or select.select([rest], [], [], 0.01)[0], 5, "tini's orphans to be gone")
     assert single.run(*words).returncode == theirs.returncode
