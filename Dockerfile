@@ -42,6 +42,7 @@ RUN if getent group ollama; then groupmod --gid 11434 ollama; else groupadd --gi
     && if [ -d /root/.ollama ]; then cp -a /root/.ollama/. /ollama/data/ && rm -rf /root/.ollama; fi \
     && chown -R ollama:0 /ollama/data && ln -s /ollama/data /root/.ollama
 COPY --from=build /out/ /usr/local/bin/
+COPY --from=build /src/LICENSE /src/build/NOTICES /src/build/sbom.cdx.json /usr/share/doc/ollama-sidecar/
 COPY deploy/profiles/container.ini /etc/ollama-sidecar/supervisor.ini
 COPY preload-models.txt models.json /etc/ollama-sidecar/
 RUN chmod 0755 /etc/ollama-sidecar && chmod 0644 /etc/ollama-sidecar/* \

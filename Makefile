@@ -156,7 +156,16 @@ TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(filter-out $(TESTS_LEFT_OUT
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BINARIES)
+# What the programs consist of: for packagers and owners.
+PARTS := $(BUILD)/sbom.cdx.json $(BUILD)/NOTICES
+all: $(BINARIES) $(PARTS)
+
+$(BUILD)/sbom.cdx.json: WHAT = sbom
+$(BUILD)/NOTICES: WHAT = notices
+$(PARTS): $(BINARIES) scripts/parts
+	@CC='$(firstword $(filter-out ccache,$(CC)))' scripts/parts $(WHAT) '$(FULL_VERSION)' $(BINARIES) -- \
+		$(filter /%,$(INIH_LIBS)) $(or $(LLHTTP_SOURCES),$(filter /%,$(LLHTTP_LIBS))) $(filter /%,$(HIREDIS_LIBS)) >$@.new
+	@mv $@.new $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

@@ -43,7 +43,7 @@ INSTALLED = $(call each,program,$(BINDIR),$(BINARIES)) \
 	$(call each,file,$(PROMETHEUSDIR)/rules,$(wildcard deploy/prometheus/rules/*.yml)) \
 	$(call each,file,$(PROMETHEUSDIR)/targets,$(wildcard deploy/prometheus/targets/*.yml)) \
 	$(call each,file,$(GRAFANADIR),$(wildcard deploy/grafana/dashboards/*.json)) \
-	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE)) \
+	$(call each,file,$(DOCDIR),$(wildcard README.md README.pt.md CHANGELOG.md CONTRIBUTING.md SECURITY.md LICENSE) $(PARTS)) \
 	$(call each,file,$(DOCDIR)/docs,$(wildcard docs/*.md docs/*.example)) $(call each,file,$(DOCDIR)/docs/adr,$(wildcard docs/adr/*.md))
 
 # The configuration of the services of the system; a packager may have another list of models.

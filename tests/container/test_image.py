@@ -91,6 +91,11 @@ def test_what_our_files_add(shipped):
     etc = box.sh(f"cd {ETC} && stat -c '%s %a %U %n' *").splitlines()
     assert {line.split()[3] for line in etc} == {"supervisor.ini", "preload-models.txt", "models.json"}
     assert all(int(line.split()[0]) < 4096 and line.split()[1:3] == ["644", "root"] for line in etc), etc
+    docs = "/usr/share/doc/ollama-sidecar"
+    parts = {one["name"]: one["properties"][0]["value"] for one in json.loads(box.sh(f"cat {docs}/sbom.cdx.json"))["components"]}
+    assert parts.items() >= {"inih": "static", "llhttp": "static", "curl": "dynamic", "cjson": "dynamic"}.items() and "hiredis" not in parts
+    notices = box.sh(f"cat {docs}/NOTICES {docs}/LICENSE")
+    assert "---- inih " in notices and "---- llhttp " in notices and "no file with its notice" not in notices and "MIT License" in notices
     linked = box.sh("ldd /usr/local/bin/* | sed -n 's/.*=> .*\\/\\(lib[a-z-]*\\)\\..*/\\1/p' | sort -u").split()
     assert "libcurl" in linked and "libinih" not in linked and "libllhttp" not in linked, linked
     left = box.sh("ls /var/lib/apt/lists; command -v gcc make || true").split()

@@ -1,5 +1,6 @@
 """`make install`, `make uninstall` and `make dist`, into folders of the tests' own."""
 import gzip
+import json
 import os
 import re
 import shutil
@@ -91,6 +92,45 @@ def test_the_programs_of_a_staged_tree_run(folder):
         done = subprocess.run([f"{folder}/usr/bin/ollama-supervisor", "-c", path, "--check"], text=True, capture_output=True,
                               check=False, env={"PATH": os.environ["PATH"]})
         assert done.returncode == 0, (ini, done)
+
+
+def parts_of(stage: str) -> tuple:
+    """The libraries of an installation's list, by name, and its notices."""
+    with open(f"{stage}/usr/share/doc/ollama-sidecar/sbom.cdx.json", encoding="utf-8") as file:
+        listed = json.load(file)
+    with open(f"{stage}/usr/share/doc/ollama-sidecar/NOTICES", encoding="utf-8") as file:
+        notices = file.read()
+    assert (listed["bomFormat"], listed["specVersion"]) == ("CycloneDX", "1.5") and listed["metadata"]["component"]["name"] == "ollama-sidecar"
+    found = {one["name"]: one for one in listed["components"]}
+    assert len(found) == len(listed["components"]), listed
+    return found, notices
+
+
+def linkage(component: dict) -> str:
+    """static or dynamic."""
+    return next(one["value"] for one in component["properties"] if one["name"] == "ollama-sidecar:linkage")
+
+
+@pytest.mark.limit(60)
+def test_an_installation_tells_what_it_consists_of(folder):
+    """The list of libraries with versions, and the notices of those that are built in."""
+    install(folder, "PREFIX=/usr")
+    found, notices = parts_of(folder)
+    needed = set()
+    for program in PROGRAMS:
+        told = subprocess.run(["readelf", "-d", f"{folder}/usr/bin/{program}"], capture_output=True, text=True, check=True).stdout
+        needed |= set(re.findall(r"\(NEEDED\).*\[lib(\w+)\.so", told))
+    assert {name for name, one in found.items() if linkage(one) == "dynamic"} >= {"glibc" if name == "c" else name for name in needed}
+    assert {"inih", "llhttp", "curl", "cjson"} <= set(found)
+    for name, one in found.items():
+        assert one["version"] != "unknown" and one["version"][0].isdigit(), one
+        package = re.match(r"pkg:deb/\w+/([^@]+)@", one.get("purl", ""))
+        if package:
+            version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}\n", package[1]], capture_output=True, text=True, check=True).stdout
+            assert one["version"] in version.split(), (name, version)
+    for name in (name for name, one in found.items() if linkage(one) == "static"):
+        part = re.search(rf"^---- {name} \S+\n\n(.*?)(?=^---- |\Z)", notices, re.M | re.S)
+        assert part and re.search("copyright", part[1], re.I), f"no notice of {name}"
 
 
 @pytest.mark.limit(60)
